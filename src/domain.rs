@@ -1,0 +1,27 @@
+//! What a delivery is and what is wrong with it.
+//!
+//! Plain values and functions over them: no files, sockets, clock, randomness,
+//! async or terminal. It depends on nothing else of creel.
+
+pub mod assess;
+pub mod attempt;
+pub mod body;
+pub mod delivery;
+pub mod doctor;
+mod encoding_base64;
+pub mod endpoint;
+pub mod event;
+pub mod failure;
+pub mod filter;
+pub mod headers;
+pub mod id;
+pub mod json;
+pub mod provider;
+pub mod request;
+pub mod sample;
+pub mod secret;
+pub mod signature;
+pub mod summary;
+pub mod text;
+pub mod timestamp;
+pub mod verification;

@@ -1,0 +1,77 @@
+//! What went wrong, for a person: what, why, what to do next.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A failure in three short parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub struct Failure {
+    /// What kind it is; decides the exit code.
+    pub kind: FailureKind,
+    /// What did not work, as a sentence.
+    pub what: String,
+    /// Why, as a sentence.
+    pub why: String,
+    /// What to do next.
+    pub next: String,
+}
+
+/// The kinds of failure, by exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// It worked and the answer is no: exit code 1.
+    No,
+    /// Wrong usage or configuration: exit code 2.
+    Usage,
+    /// It could not be done: exit code 3.
+    Cannot,
+}
+
+impl Failure {
+    /// A wrong usage or configuration.
+    pub fn usage(what: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(FailureKind::Usage, what, why, next)
+    }
+
+    /// Something that could not be done.
+    pub fn cannot(
+        what: impl Into<String>,
+        why: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self::new(FailureKind::Cannot, what, why, next)
+    }
+
+    /// A question whose answer is no, for example an id that is not there.
+    pub fn no(what: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(FailureKind::No, what, why, next)
+    }
+
+    fn new(
+        kind: FailureKind,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            why: why.into(),
+            next: next.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        for part in [&self.why, &self.next] {
+            if !part.is_empty() {
+                write!(f, "\n{part}")?;
+            }
+        }
+        Ok(())
+    }
+}

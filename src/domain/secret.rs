@@ -1,0 +1,98 @@
+//! Signing secrets: they verify and sign, and never print.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A signing secret as the user configured it.
+///
+/// `Debug` and `Display` show its name and fingerprint only; the bytes are
+/// wiped from memory when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    name: String,
+    origin: String,
+    value: Zeroizing<Vec<u8>>,
+}
+
+impl Secret {
+    /// Makes a secret. `name` is the endpoint or provider it belongs to;
+    /// `origin` says where it came from: `env:PORKBUN_SECRET`, `creel.toml` …
+    pub fn new(
+        name: impl Into<String>,
+        origin: impl Into<String>,
+        value: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            origin: origin.into(),
+            value: Zeroizing::new(value.into()),
+        }
+    }
+
+    /// Returns the endpoint or provider it belongs to; empty where it is for all.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns where it came from.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Returns the secret's bytes as configured, undecoded.
+    pub fn reveal(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// Returns the first and last four characters of a long secret, and less
+    /// of a short one: `whse…4fTq`. Never more than a third of it.
+    pub fn fingerprint(&self) -> String {
+        let text = String::from_utf8_lossy(&self.value);
+        let shown: Vec<char> = text
+            .chars()
+            .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+            .collect();
+        let each = (shown.len() / 6).min(4);
+        let head: String = shown[..each].iter().collect();
+        let tail: String = shown[shown.len() - each..].iter().collect();
+        format!("{head}…{tail}")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = if self.name.is_empty() {
+            "secret"
+        } else {
+            &self.name
+        };
+        write!(f, "{name} ({})", self.fingerprint())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({self}, from {})", self.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_its_fingerprint_only() {
+        let secret = Secret::new("billing", "literal", "whsec_abcdefghijklmnopqrstuvwx4fTq");
+        assert_eq!(secret.to_string(), "billing (whse…4fTq)");
+        assert_eq!(
+            format!("{secret:?}"),
+            "Secret(billing (whse…4fTq), from literal)"
+        );
+    }
+
+    #[test]
+    fn shows_nothing_of_a_short_secret() {
+        assert_eq!(Secret::new("a", "literal", "abc").fingerprint(), "…");
+    }
+}

@@ -1,0 +1,69 @@
+//! What a list shows of a delivery: enough for a row, a filter and a group.
+
+use serde::{Deserialize, Serialize};
+
+use super::attempt::Outcome;
+use super::delivery::Answer;
+use super::id::Id;
+use super::timestamp::Timestamp;
+use super::verification::Status;
+
+/// A delivery without its headers and body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its place in the order of arrival, from 1.
+    pub seq: u64,
+    /// Its ULID.
+    pub id: Id,
+    /// When its head had arrived.
+    pub received_at: Timestamp,
+    /// The configured endpoint that took it.
+    pub endpoint: Option<String>,
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// What the provider says happened.
+    pub event: Option<String>,
+    /// The provider's own id of the event.
+    pub delivery_id: Option<String>,
+    /// Counts the arrivals of the same event, from 1.
+    pub arrival: u32,
+    /// Whether the group is a guess by body and event, for want of a provider's id.
+    pub group_guessed: bool,
+    /// The method as sent.
+    pub method: String,
+    /// The path as sent.
+    pub path: String,
+    /// What stood behind `?`.
+    pub query: Option<String>,
+    /// The peer.
+    pub remote_addr: String,
+    /// Size of the body in bytes.
+    pub body_size: u64,
+    /// The body's media type, where it is named.
+    pub content_type: Option<String>,
+    /// The verdict on the signature.
+    pub status: Status,
+    /// The code of the first finding, where there is one.
+    pub cause: Option<String>,
+    /// What the sender was answered.
+    pub answer: Answer,
+    /// Why it was refused.
+    pub refused: Option<String>,
+    /// How many attempts were made with it.
+    pub attempts: u32,
+    /// The newest attempt.
+    pub last_attempt: Option<LastAttempt>,
+    /// Whether it is marked to be kept.
+    pub marked: bool,
+}
+
+/// What a row shows of the newest attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastAttempt {
+    /// The answer's status; `None` where no answer came.
+    pub status: Option<u16>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+}

@@ -1,0 +1,121 @@
+//! What is known about a delivery's signature: the verdict and its evidence.
+//!
+//! How the verdict is reached is left to [`super::signature`] and [`super::doctor`].
+
+use serde::{Deserialize, Serialize};
+
+/// The verdict on a delivery's signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A configured secret matches and the time is within the tolerance, or there is none.
+    Valid,
+    /// A secret matches; the time is outside the tolerance, past or future.
+    Stale,
+    /// The header is well formed and no configured secret matches.
+    Invalid,
+    /// The signature or timestamp header cannot be read.
+    Malformed,
+    /// The provider is known or configured, and its signature header is absent.
+    MissingSignature,
+    /// There is a signature, and no secret to check it with.
+    NoSecret,
+    /// Nothing says who sent it.
+    UnknownProvider,
+}
+
+impl Status {
+    /// Every status, in the order of the documentation.
+    pub const ALL: [Self; 7] = [
+        Self::Valid,
+        Self::Stale,
+        Self::Invalid,
+        Self::Malformed,
+        Self::MissingSignature,
+        Self::NoSecret,
+        Self::UnknownProvider,
+    ];
+
+    /// Returns the word used in JSON: `valid`, `missing_signature` …
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Stale => "stale",
+            Self::Invalid => "invalid",
+            Self::Malformed => "malformed",
+            Self::MissingSignature => "missing_signature",
+            Self::NoSecret => "no_secret",
+            Self::UnknownProvider => "unknown_provider",
+        }
+    }
+
+    /// Returns the word shown in a list: `ok`, `old`, `BAD` …
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Valid => "ok",
+            Self::Stale => "old",
+            Self::Invalid => "BAD",
+            Self::Malformed => "bad hdr",
+            Self::MissingSignature => "none",
+            Self::NoSecret => "no key",
+            Self::UnknownProvider => "?",
+        }
+    }
+}
+
+/// The verdict on one delivery and all that speaks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The verdict.
+    pub status: Status,
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// The scheme in a few words: `hmac-sha256 over {timestamp}.{body}, hex`.
+    pub scheme: Option<String>,
+    /// The secret that matched, as its name and fingerprint: `porkbun (sk1_…4fTq)`.
+    pub secret: Option<String>,
+    /// The signed time, in Unix seconds.
+    pub timestamp: Option<i64>,
+    /// Arrival minus signed time, in seconds; negative where the signed time lies ahead.
+    pub age_seconds: Option<i64>,
+    /// The provider's tolerance, in seconds; `None` where it has none.
+    pub tolerance_seconds: Option<i64>,
+    /// The signatures that came, as text.
+    pub received: Vec<String>,
+    /// The signatures that would have been right, one for each configured secret.
+    pub expected: Vec<String>,
+    /// What was found besides, the most telling first.
+    pub findings: Vec<Finding>,
+}
+
+impl Verification {
+    /// Returns a verdict without any evidence.
+    pub const fn bare(status: Status) -> Self {
+        Self {
+            status,
+            provider: None,
+            scheme: None,
+            secret: None,
+            timestamp: None,
+            age_seconds: None,
+            tolerance_seconds: None,
+            received: Vec::new(),
+            expected: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// One thing the signature doctor can say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A stable word for programs: `other_secret`.
+    pub code: String,
+    /// Whether recomputing gave exactly the signature that came, or the
+    /// contradiction is visible in the bytes.
+    pub proved: bool,
+    /// What was found.
+    pub message: String,
+    /// What to do about it.
+    pub advice: String,
+}

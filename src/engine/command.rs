@@ -1,0 +1,196 @@
+//! What may be asked of a running creel, and what it answers and tells.
+//!
+//! These are plain values that serialise, so the same words serve in this
+//! process and over the control socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::attempt::{Attempt, Signing};
+use crate::domain::delivery::Delivery;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::summary::Summary;
+use crate::domain::verification::Verification;
+
+/// Something asked of a running creel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// What it is and what it does just now: [`Reply::Info`].
+    Info,
+    /// A window of the list, newest first: [`Reply::Page`].
+    List(ListQuery),
+    /// One delivery, whole: [`Reply::Detail`]. An id, a unique prefix or
+    /// suffix of one of four or more characters, or `@latest`.
+    Show(String),
+    /// Sends deliveries again: [`Reply::Attempts`], after the last of them;
+    /// each shows up before that as an [`Event::Attempted`].
+    Resend(ResendOrder),
+    /// Marks deliveries to be kept, or takes the mark away: [`Reply::Done`].
+    Mark(MarkOrder),
+    /// Sends a signed sample delivery to creel's own receiving address, by
+    /// provider name, or one of the five systems in turn: [`Reply::Done`].
+    Sample(Option<String>),
+}
+
+/// Which window of the list is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListQuery {
+    /// The filter as typed; empty matches all.
+    pub filter: String,
+    /// How many matching rows to skip, counted from the newest.
+    pub offset: usize,
+    /// How many rows are wanted at the most.
+    pub limit: usize,
+}
+
+/// What to send again, where to, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResendOrder {
+    /// The deliveries, by id as in [`Command::Show`].
+    pub ids: Vec<String>,
+    /// The target; `None`: the endpoint's own, else the configured one.
+    pub target: Option<String>,
+    /// Which signature to send.
+    pub signing: Signing,
+}
+
+/// Which deliveries to mark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkOrder {
+    /// The deliveries' sequence numbers.
+    pub seqs: Vec<u64>,
+    /// Whether they shall be marked.
+    pub marked: bool,
+}
+
+/// The answer to a [`Command`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// To [`Command::Info`].
+    Info(Info),
+    /// To [`Command::List`].
+    Page(Page),
+    /// To [`Command::Show`].
+    Detail(Box<Detail>),
+    /// To [`Command::Resend`].
+    Attempts(Vec<Attempt>),
+    /// It is done.
+    Done,
+}
+
+/// What a running creel is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// Its version.
+    pub version: String,
+    /// Where it receives: `http://127.0.0.1:2733`; `None` where it does not.
+    pub listening: Option<String>,
+    /// Where it keeps its data.
+    pub data_dir: String,
+    /// The configured target.
+    pub target: Option<String>,
+    /// The configured endpoints.
+    pub endpoints: Vec<Endpoint>,
+    /// Fingerprints of the configured secrets: `billing (whse…4fTq)`.
+    pub secrets: Vec<String>,
+    /// Whether demo deliveries are being sent.
+    pub demo: bool,
+    /// How many deliveries are kept.
+    pub kept: u64,
+    /// How many bytes they take on disk.
+    pub bytes: u64,
+    /// Why nothing can be kept at the moment, where that is so.
+    pub trouble: Option<String>,
+}
+
+/// A window of the list, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Where the window begins, counted from the newest match.
+    pub offset: usize,
+    /// The rows.
+    pub rows: Vec<Summary>,
+    /// How many deliveries match the filter.
+    pub matching: usize,
+    /// How many deliveries are kept.
+    pub total: usize,
+    /// What the filter could not make sense of.
+    pub notes: Vec<String>,
+}
+
+/// One delivery and all that is known about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its row.
+    pub summary: Summary,
+    /// The verdict, made now with the secrets configured now.
+    pub verification: Verification,
+    /// The bytes that were signed but for the body, and where the body stands
+    /// among them; `None` where the scheme cannot be applied.
+    pub signed: Option<SignedText>,
+    /// What the provider states of its sending side, for verdicts.
+    pub provider: Option<ProviderFacts>,
+    /// The arrivals of the same event, oldest first, this one among them.
+    pub arrivals: Vec<Arrival>,
+    /// The attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Where a plain resend would go.
+    pub target: Option<String>,
+}
+
+/// The bytes a signature covers, the body left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedText {
+    /// The scheme's template: `{timestamp}.{body}`.
+    pub template: String,
+    /// The first bytes of the signed text, 256 at the most.
+    pub start: Vec<u8>,
+    /// How many bytes are signed in all.
+    pub size: u64,
+}
+
+/// What a provider states of its sending side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderFacts {
+    /// Its name as people write it: `Stack Auth`.
+    pub title: String,
+    /// How long it waits for an answer, in milliseconds; `None`: not stated.
+    pub answer_within_ms: Option<u64>,
+    /// Its waits between attempts, in seconds; empty: not stated.
+    pub retry_seconds: Vec<u64>,
+    /// How many attempts it makes.
+    pub attempts: Option<u32>,
+    /// Things worth knowing where its deliveries are shown.
+    pub notes: Vec<String>,
+    /// Its documentation's address.
+    pub docs: Option<String>,
+}
+
+/// One arrival of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The delivery.
+    pub summary: Summary,
+    /// Whether its body is byte for byte that of the delivery shown.
+    pub same_body: bool,
+}
+
+/// Something that happened in a running creel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A delivery was kept; it is the newest.
+    Added(Summary),
+    /// A delivery's row changed.
+    Changed(Summary),
+    /// An attempt began or ended.
+    Attempted(Attempt),
+    /// Deliveries can no longer be kept, or can again (`None`).
+    Trouble(Option<String>),
+    /// A task of creel's ended unexpectedly; the rest goes on.
+    Panicked(String),
+    /// So many events were missed that everything should be asked anew.
+    Missed,
+    /// The creel on the other end is gone.
+    Gone,
+}
