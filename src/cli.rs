@@ -1,1 +1,105 @@
-//! TODO
+//! The command line: one file a command, and the only printer.
+
+pub mod args;
+mod inspect;
+mod list;
+mod output;
+mod providers;
+mod resend;
+mod send;
+mod serve;
+mod session;
+mod show;
+mod sign;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use self::args::{Args, Subcommand};
+use self::output::Output;
+use crate::domain::failure::{Failure, FailureKind};
+
+/// How a command ended, for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It worked: 0.
+    Well,
+    /// It worked, and the answer is no: 1.
+    No,
+    /// It was interrupted: 130.
+    Interrupted,
+}
+
+/// Runs creel as the command line says and returns its exit code.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are asked for and go to standard output.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let output = Output::new(&args.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.failure(&Failure::cannot("creel could not start.", format!("{error}."), ""));
+            return ExitCode::from(3);
+        }
+    };
+    let ended = runtime.block_on(run(args, &output));
+    // A reading of standard input may still hang in a thread; it must not hold the exit.
+    runtime.shutdown_background();
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::No) => ExitCode::from(1),
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(match failure.kind {
+                FailureKind::No => 1,
+                FailureKind::Usage => 2,
+                FailureKind::Cannot => 3,
+            })
+        }
+    }
+}
+
+async fn run(args: Args, output: &Output) -> Result<Ended, Failure> {
+    let Args { global, receiving, command } = args;
+    if command.as_ref().is_some_and(|command| !matches!(command, Subcommand::Serve(_)))
+        && let Some(flag) = receiving.given()
+    {
+        return Err(Failure::usage(
+            format!("{flag} has no meaning here."),
+            "It says how to receive, and this command does not receive.",
+            "Use it with creel or creel serve.",
+        ));
+    }
+    match command {
+        None => inspect::run(&global, &receiving).await,
+        Some(Subcommand::Serve(more)) => serve::run(&global, &receiving.or(more), output).await,
+        Some(Subcommand::List(args)) => list::run(&global, &args, output).await,
+        Some(Subcommand::Show(args)) => show::run(&global, &args, output).await,
+        Some(Subcommand::Resend(args)) => resend::run(&global, &args, output).await,
+        Some(Subcommand::Verify(args)) => verify::run(&global, &args, output),
+        Some(Subcommand::Sign(args)) => sign::run(&global, &args, output),
+        Some(Subcommand::Send(args)) => send::run(&global, &args, output).await,
+        Some(Subcommand::Providers(args)) => providers::run(&global, &args, output),
+        Some(Subcommand::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "creel", &mut script);
+            output.raw(&script)
+        }
+        Some(Subcommand::Man) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command())
+                .render(&mut page)
+                .map_err(|error| Failure::cannot("The manual page could not be made.", format!("{error}."), ""))?;
+            output.raw(&page)
+        }
+    }
+}

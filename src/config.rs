@@ -1,1 +1,339 @@
-//! TODO
+//! What the user settled: defaults, file, environment and flags, in rising order.
+//!
+//! Flags and environment reach this module as one [`Overrides`], for the
+//! command-line parser already lets a flag win over its variable.
+
+mod file;
+mod size;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy as _;
+
+pub use self::file::Keep;
+use crate::domain::endpoint::{AnswerPlan, Endpoint};
+use crate::domain::failure::Failure;
+use crate::domain::provider::Catalog;
+use crate::domain::secret::Secret;
+
+/// Where creel listens unless told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:2733";
+
+/// How many bytes of body are taken unless told otherwise: 10 MiB.
+pub const DEFAULT_MAX_BODY: u64 = 10 * 1024 * 1024;
+
+/// What was said by flags and environment variables.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The configuration file to read, instead of looking for one.
+    pub config: Option<PathBuf>,
+    /// The folder that keeps the data.
+    pub data_dir: Option<PathBuf>,
+    /// Where to receive.
+    pub listen: Option<String>,
+    /// Where to send deliveries again.
+    pub target: Option<String>,
+    /// Secrets as `[NAME=]VALUE`.
+    pub secrets: Vec<String>,
+    /// The provider of deliveries that no endpoint names one for.
+    pub provider: Option<String>,
+    /// The largest body taken, as a number with an optional unit.
+    pub max_body: Option<String>,
+    /// The status answered where no endpoint says otherwise.
+    pub answer_status: Option<u16>,
+    /// The body answered where no endpoint says otherwise.
+    pub answer_body: Option<String>,
+}
+
+/// Everything settled, ready for use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to receive.
+    pub listen: SocketAddr,
+    /// Whether somebody asked for that address, rather than taking the default.
+    pub listen_chosen: bool,
+    /// The folder that keeps the data.
+    pub data_dir: PathBuf,
+    /// Where deliveries are sent again, unless their endpoint says otherwise.
+    pub target: Option<String>,
+    /// The provider of deliveries that no endpoint names one for.
+    pub provider: Option<String>,
+    /// The largest body taken, in bytes.
+    pub max_body: u64,
+    /// How long and how much to keep.
+    pub keep: Keep,
+    /// What is answered where no endpoint says otherwise.
+    pub answer: AnswerPlan,
+    /// The configured endpoints.
+    pub endpoints: Vec<Endpoint>,
+    /// Every configured secret.
+    pub secrets: Vec<Secret>,
+    /// The known providers: creel's own and the user's.
+    pub catalog: Catalog,
+}
+
+/// Reads the configuration file, if there is one, and lays `overrides` over it.
+///
+/// # Errors
+/// A [`Failure`] of kind usage that names the file, the line and the mend.
+pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
+    let folder = folder();
+    let catalog = catalog(folder.as_deref())?;
+    let file = match found(overrides.config.as_deref(), folder.as_deref()) {
+        Some(path) => file::read(&path, &catalog)?,
+        None => file::Settings::default(),
+    };
+    let mut secrets = file.secrets;
+    for text in &overrides.secrets {
+        secrets.push(flag_secret(text, &file.endpoints, &catalog)?);
+    }
+    let provider = overrides.provider.clone().or(file.provider);
+    if let Some(name) = &provider {
+        known(name, &catalog)?;
+    }
+    let max_body = match &overrides.max_body {
+        Some(text) => Some(size::bytes(text).map_err(|why| {
+            Failure::usage(format!("--max-body {text} cannot be read."), why, "Write, for example, --max-body 25MiB")
+        })?),
+        None => file.max_body,
+    };
+    let listen = overrides.listen.clone().or(file.listen);
+    let mut answer = file.answer.unwrap_or_default();
+    if let Some(status) = overrides.answer_status {
+        answer.status = status;
+    }
+    if let Some(body) = &overrides.answer_body {
+        answer.body.clone_from(body);
+    }
+    Ok(Config {
+        listen: address(listen.as_deref().unwrap_or(DEFAULT_LISTEN))?,
+        listen_chosen: listen.is_some(),
+        data_dir: match &overrides.data_dir {
+            Some(dir) => dir.clone(),
+            None => default_data_dir()?,
+        },
+        target: overrides.target.clone().or(file.target),
+        provider,
+        max_body: max_body.unwrap_or(DEFAULT_MAX_BODY),
+        keep: file.keep,
+        answer,
+        endpoints: file.endpoints,
+        secrets,
+        catalog,
+    })
+}
+
+/// Reads one secret as it is written in a configuration: `env:NAME`,
+/// `file:PATH` or the secret itself.
+///
+/// One line end at the end of a file is not taken for part of the secret.
+///
+/// # Errors
+/// A [`Failure`] where the variable is not set or the file cannot be read.
+pub fn secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> {
+    if let Some(variable) = text.strip_prefix("env:") {
+        let value = std::env::var_os(variable).ok_or_else(|| {
+            Failure::usage(
+                format!("The environment variable {variable} is not set."),
+                format!("{origin} takes a secret from it."),
+                format!("Set it first:  export {variable}=…"),
+            )
+        })?;
+        return Ok(Secret::new(name, format!("env:{variable}"), value.into_encoded_bytes()));
+    }
+    if let Some(path) = text.strip_prefix("file:") {
+        let mut value = std::fs::read(expand_home(path)).map_err(|error| {
+            Failure::usage(
+                format!("The secret file {path} cannot be read."),
+                format!("{origin} takes a secret from it: {error}."),
+                "Check the path, or write the secret to that file.",
+            )
+        })?;
+        if value.last() == Some(&b'\n') {
+            value.pop();
+            if value.last() == Some(&b'\r') {
+                value.pop();
+            }
+        }
+        return Ok(Secret::new(name, format!("file:{path}"), value));
+    }
+    Ok(Secret::new(name, origin, text))
+}
+
+/// Returns the user's configuration folder, for example `~/.config/creel`.
+pub fn folder() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.config_dir().join("creel"))
+}
+
+/// Reads creel's own providers and those in the configuration folder.
+fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
+    let mut catalog = Catalog::builtin();
+    let Some(entries) = folder.and_then(|f| std::fs::read_dir(f.join("providers")).ok()) else {
+        return Ok(catalog);
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "toml"));
+    paths.sort();
+    for path in paths {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            Failure::usage(format!("The provider file {shown} cannot be read."), format!("{error}."), "Check its permissions, or move it away.")
+        })?;
+        catalog.add(&text, &shown)?;
+    }
+    Ok(catalog)
+}
+
+/// Finds the configuration file: the one named, else `creel.toml` in the
+/// working directory, else in the user's configuration folder.
+fn found(named: Option<&Path>, folder: Option<&Path>) -> Option<PathBuf> {
+    if let Some(path) = named {
+        return Some(path.to_owned());
+    }
+    let here = PathBuf::from("creel.toml");
+    if here.is_file() {
+        return Some(here);
+    }
+    folder.map(|f| f.join("creel.toml")).filter(|p| p.is_file())
+}
+
+fn default_data_dir() -> Result<PathBuf, Failure> {
+    let base = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::usage(
+            "There is no place to keep deliveries.",
+            format!("The home folder is not known: {error}."),
+            "Name one:  creel --data-dir ./creel-data",
+        )
+    })?;
+    Ok(base.data_dir().join("creel"))
+}
+
+/// Reads an address to listen on.
+fn address(text: &str) -> Result<SocketAddr, Failure> {
+    let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    local.as_deref().unwrap_or(text).parse().map_err(|_| {
+        Failure::usage(
+            format!("{text} is no address to listen on."),
+            "An address is an IP address and a port.",
+            "Write, for example, --listen 127.0.0.1:2733  (port 0 picks a free one)",
+        )
+    })
+}
+
+/// Reads `[NAME=]VALUE`, where NAME is an endpoint or a provider.
+///
+/// A secret may hold `=` itself (base64 ends in it), so what stands before
+/// the first one counts as a name only where it looks like one and more
+/// than padding follows. `=VALUE` takes everything behind as the secret.
+fn flag_secret(text: &str, endpoints: &[Endpoint], catalog: &Catalog) -> Result<Secret, Failure> {
+    let origin = "--secret";
+    let Some((name, value)) = text.split_once('=') else {
+        return secret("", text, origin);
+    };
+    if name.is_empty() {
+        return secret("", value, origin);
+    }
+    if endpoints.iter().any(|e| e.name == name) || catalog.get(name).is_some() {
+        return secret(name, value, origin);
+    }
+    let named = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if named && !value.trim_matches('=').is_empty() {
+        return Err(Failure::usage(
+            format!("--secret {name}=… names neither an endpoint nor a provider."),
+            "The part before the first = says whose secret it is.",
+            "List the providers:  creel providers   (a secret that holds a =: write --secret =SECRET)",
+        ));
+    }
+    secret("", text, origin)
+}
+
+/// Checks that a provider of that name exists.
+fn known(name: &str, catalog: &Catalog) -> Result<(), Failure> {
+    if catalog.get(name).is_some() {
+        return Ok(());
+    }
+    let names: Vec<&str> = catalog.iter().map(|p| p.name.as_str()).collect();
+    let next = match nearest(name, &names) {
+        Some(near) => format!("Did you mean {near}? All of them:  creel providers"),
+        None => "All of them:  creel providers".to_owned(),
+    };
+    Err(Failure::usage(format!("No provider is named {name}."), "", next))
+}
+
+/// Finds the candidate that takes the fewest edits, three at the most.
+fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    candidates
+        .iter()
+        .map(|c| (edits(word, c), *c))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, c)| c)
+}
+
+/// Counts the edits between two words (Levenshtein's distance).
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let cost = usize::from(ca != *cb);
+            let best = (corner + cost).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    row[b.len()]
+}
+
+fn expand_home(path: &str) -> PathBuf {
+    match path.strip_prefix("~/") {
+        Some(rest) => etcetera::home_dir().map_or_else(|_| path.into(), |home| home.join(rest)),
+        None => path.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(text: &str) -> Result<(String, Vec<u8>), Failure> {
+        let endpoints = [Endpoint { name: "billing".into(), ..Endpoint::default() }];
+        let secret = flag_secret(text, &endpoints, &Catalog::builtin())?;
+        Ok((secret.name().to_owned(), secret.reveal().to_vec()))
+    }
+
+    #[test]
+    fn a_secret_may_hold_an_equals_sign() {
+        assert_eq!(named("billing=abc").unwrap(), ("billing".into(), b"abc".to_vec()));
+        assert_eq!(named("porkbun=a=b").unwrap(), ("porkbun".into(), b"a=b".to_vec()));
+        assert_eq!(named("whsec_abc=").unwrap(), (String::new(), b"whsec_abc=".to_vec()));
+        assert_eq!(named("abc==").unwrap(), (String::new(), b"abc==".to_vec()));
+        assert_eq!(named("=a=b").unwrap(), (String::new(), b"a=b".to_vec()));
+        assert!(named("porkbnu=abc").unwrap_err().what.contains("porkbnu"));
+    }
+
+    #[test]
+    fn one_line_end_of_a_secret_file_is_not_the_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        std::fs::write(&path, "abc\r\n").unwrap();
+        let read = secret("a", &format!("file:{}", path.display()), "--secret").unwrap();
+        assert_eq!(read.reveal(), b"abc");
+    }
+
+    #[test]
+    fn suggests_the_nearest_word() {
+        assert_eq!(nearest("endpont", &["listen", "endpoints"]), Some("endpoints"));
+        assert_eq!(nearest("xyz", &["listen", "endpoints"]), None);
+    }
+
+    #[test]
+    fn listens_on_localhost_by_name() {
+        assert_eq!(address("localhost:0").unwrap(), "127.0.0.1:0".parse().unwrap());
+        assert!(address("nonsense").is_err());
+    }
+}

@@ -16,6 +16,7 @@ pub mod filter;
 pub mod headers;
 pub mod id;
 pub mod json;
+pub mod mend;
 pub mod provider;
 pub mod request;
 pub mod sample;

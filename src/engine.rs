@@ -1,7 +1,57 @@
 //! Joins store, server and outbound: commands in, events out.
 //!
 //! The interface and the command line speak to an [`Engine`] and never to
-//! what is behind it: the store of this process, or another creel that
-//! already owns it.
+//! what is behind it: the store of this process ([`local`]), or another creel
+//! that already owns it (`control::client`).
 
 pub mod command;
+pub mod demo;
+mod detail;
+mod intake;
+pub mod local;
+mod resend;
+pub mod sample;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::broadcast;
+
+use self::command::{Command, Event, Reply};
+use crate::domain::failure::Failure;
+
+/// How many events may wait for a slow reader before it is told [`Event::Missed`].
+pub const EVENTS_HELD: usize = 4096;
+
+/// A running creel, here or elsewhere.
+#[derive(Clone)]
+pub struct Engine {
+    backend: Arc<dyn Backend>,
+    events: broadcast::Sender<Event>,
+}
+
+/// What carries out an [`Engine`]'s commands.
+pub trait Backend: Send + Sync + 'static {
+    /// Carries out one command.
+    fn call(&self, command: Command) -> BoxFuture<'_, Result<Reply, Failure>>;
+}
+
+impl Engine {
+    /// Makes an engine of what carries out its commands and where its events come from.
+    pub fn new(backend: Arc<dyn Backend>, events: broadcast::Sender<Event>) -> Self {
+        Self { backend, events }
+    }
+
+    /// Carries out one command.
+    ///
+    /// # Errors
+    /// A [`Failure`] in three parts.
+    pub async fn call(&self, command: Command) -> Result<Reply, Failure> {
+        self.backend.call(command).await
+    }
+
+    /// Returns the events from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+}

@@ -17,8 +17,8 @@ pub struct Endpoint {
     pub provider: Option<String>,
     /// Where its deliveries are sent on or resent to.
     pub target: Option<String>,
-    /// What creel answers.
-    pub answer: AnswerPlan,
+    /// What creel answers here, where it differs from everywhere else.
+    pub answer: Option<AnswerPlan>,
     /// Its public address, for schemes that sign the URL.
     pub public_url: Option<String>,
     /// Header names that differ from the provider's definition, by role:

@@ -18,6 +18,9 @@ pub enum Command {
     Info,
     /// A window of the list, newest first: [`Reply::Page`].
     List(ListQuery),
+    /// A window of the list as the contract's JSON, bodies left out:
+    /// [`Reply::Listing`].
+    Listing(ListQuery),
     /// One delivery, whole: [`Reply::Detail`]. An id, a unique prefix or
     /// suffix of one of four or more characters, or `@latest`.
     Show(String),
@@ -36,6 +39,10 @@ pub enum Command {
 pub struct ListQuery {
     /// The filter as typed; empty matches all.
     pub filter: String,
+    /// Only deliveries older than this sequence number. A reader that walks
+    /// through all pages uses it, for offsets move as deliveries arrive;
+    /// [`Page::matching`] then counts no further than the page.
+    pub before: Option<u64>,
     /// How many matching rows to skip, counted from the newest.
     pub offset: usize,
     /// How many rows are wanted at the most.
@@ -69,6 +76,8 @@ pub enum Reply {
     Info(Info),
     /// To [`Command::List`].
     Page(Page),
+    /// To [`Command::Listing`].
+    Listing(Vec<serde_json::Value>),
     /// To [`Command::Show`].
     Detail(Box<Detail>),
     /// To [`Command::Resend`].

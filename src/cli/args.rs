@@ -1,0 +1,274 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, ValueEnum};
+
+/// Receives webhooks, keeps every one, shows whether each is truly signed,
+/// proves why not, and sends them again.
+///
+/// Without a command: receive and open the inspector; where a creel already
+/// runs on the same data directory, open the inspector on that one.
+#[derive(Debug, Parser)]
+#[command(name = "creel", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Args {
+    /// Flags every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// Flags that say how to receive.
+    #[command(flatten)]
+    pub receiving: Receiving,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Subcommand>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it worked and the answer is no; 2 wrong usage or \
+configuration; 3 it could not be done; 130 interrupted.";
+
+/// Flags every command takes.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Global {
+    /// Configuration file, instead of creel.toml here or in the user's configuration folder.
+    #[arg(long, global = true, env = "CREEL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder that keeps the deliveries.
+    #[arg(long, global = true, env = "CREEL_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object a line and nothing else on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Say less on standard error.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on standard error; twice for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Flags that say how to receive.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Receiving (creel, creel serve)")]
+pub struct Receiving {
+    /// Where to receive; port 0 picks a free one [default: 127.0.0.1:2733].
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// The app that deliveries are sent to again.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// A signing secret: the secret itself, env:VARIABLE or file:PATH; NAME is an endpoint or a provider.
+    #[arg(long = "secret", value_name = "[NAME=]VALUE")]
+    pub secrets: Vec<String>,
+    /// Who sends, where the headers do not tell.
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// The largest body taken [default: 10MiB].
+    #[arg(long, value_name = "SIZE")]
+    pub max_body: Option<String>,
+    /// The status to answer with [default: 200].
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(200..=599))]
+    pub answer_status: Option<u16>,
+    /// The text to answer with.
+    #[arg(long, value_name = "TEXT")]
+    pub answer_body: Option<String>,
+    /// Let signed deliveries of five systems arrive, to see creel at work; kept in a folder of their own.
+    #[arg(long)]
+    pub demo: bool,
+    /// Draw the inspector with ASCII characters only.
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+impl Receiving {
+    /// Returns the first flag that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let flags = [
+            (self.listen.is_some(), "--listen"),
+            (self.target.is_some(), "--target"),
+            (!self.secrets.is_empty(), "--secret"),
+            (self.provider.is_some(), "--provider"),
+            (self.max_body.is_some(), "--max-body"),
+            (self.answer_status.is_some(), "--answer-status"),
+            (self.answer_body.is_some(), "--answer-body"),
+            (self.demo, "--demo"),
+            (self.ascii, "--ascii"),
+        ];
+        flags.iter().find(|(given, _)| *given).map(|(_, flag)| *flag)
+    }
+
+    /// Lays the flags behind the command over those before it.
+    pub fn or(&self, later: Self) -> Self {
+        let mut secrets = self.secrets.clone();
+        secrets.extend(later.secrets);
+        Self {
+            listen: later.listen.or_else(|| self.listen.clone()),
+            target: later.target.or_else(|| self.target.clone()),
+            secrets,
+            provider: later.provider.or_else(|| self.provider.clone()),
+            max_body: later.max_body.or_else(|| self.max_body.clone()),
+            answer_status: later.answer_status.or(self.answer_status),
+            answer_body: later.answer_body.or_else(|| self.answer_body.clone()),
+            demo: later.demo || self.demo,
+            ascii: later.ascii || self.ascii,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    /// Receive without the interface.
+    Serve(Receiving),
+    /// List deliveries, newest first.
+    List(List),
+    /// Show one delivery, whole.
+    Show(Show),
+    /// Send deliveries again.
+    Resend(Resend),
+    /// Check the signature of a raw HTTP/1.1 request, offline.
+    Verify(Verify),
+    /// Print the headers a provider would send for a body.
+    Sign(Sign),
+    /// Send a signed sample event.
+    Send(Send),
+    /// List the known providers, or show one.
+    Providers(Providers),
+    /// Print a completion script.
+    Completions {
+        /// The shell to complete for.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Arguments of `creel list`.
+#[derive(Debug, ClapArgs)]
+pub struct List {
+    /// Which to list: words, sig: provider: event: endpoint: method: path: app: since: id: marked, with not, or.
+    #[arg(value_name = "FILTER", num_args = 0.., trailing_var_arg = true)]
+    pub filter: Vec<String>,
+    /// How many at the most.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// Arguments of `creel show`.
+#[derive(Debug, ClapArgs)]
+pub struct Show {
+    /// An id, four or more characters of its start or end, or @latest.
+    pub id: String,
+}
+
+/// Arguments of `creel resend`.
+#[derive(Debug, ClapArgs)]
+pub struct Resend {
+    /// Ids, four or more characters of their start or end, or @latest.
+    #[arg(value_name = "ID", required_unless_present = "filter")]
+    pub ids: Vec<String>,
+    /// Send all that match, oldest first.
+    #[arg(long, value_name = "FILTER", conflicts_with = "ids")]
+    pub filter: Option<String>,
+    /// Where to send; without a path, the delivery's own is kept.
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Which signature to send.
+    #[arg(long, value_name = "HOW", default_value = "kept")]
+    pub sign: SignHow,
+}
+
+/// Which signature a resend carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SignHow {
+    /// The one that was received.
+    Kept,
+    /// A new one, made now with the endpoint's secret.
+    Fresh,
+}
+
+/// Arguments of `creel verify`.
+#[derive(Debug, ClapArgs)]
+pub struct Verify {
+    /// The request: request line, headers, empty line, body to the end; - is standard input.
+    pub file: PathBuf,
+    /// Who sent it; left out: detected from the headers.
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// The signing secret, env:VARIABLE or file:PATH; several during a rotation.
+    #[arg(long = "secret", value_name = "SECRET")]
+    pub secrets: Vec<String>,
+    /// What a scheme needs besides the secret.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// The time of arrival in Unix seconds; left out: now.
+    #[arg(long, value_name = "UNIX_SECONDS", allow_negative_numbers = true)]
+    pub now: Option<i64>,
+    /// The public address, for schemes that sign it.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// Arguments of `creel sign`.
+#[derive(Debug, ClapArgs)]
+pub struct Sign {
+    /// The body; - is standard input.
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+    /// Whose headers to print.
+    #[arg(long, value_name = "NAME")]
+    pub provider: String,
+    /// The signing secret, env:VARIABLE or file:PATH.
+    #[arg(long, value_name = "SECRET")]
+    pub secret: String,
+    /// The event's name.
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// The event's id; left out: a new one.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// The time of sending in Unix seconds; left out: now.
+    #[arg(long, value_name = "UNIX_SECONDS", allow_negative_numbers = true)]
+    pub now: Option<i64>,
+    /// The method, for schemes that sign it.
+    #[arg(long, value_name = "METHOD", default_value = "POST")]
+    pub method: String,
+    /// The address, for schemes that sign it.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// Arguments of `creel send`.
+#[derive(Debug, ClapArgs)]
+pub struct Send {
+    /// Whose event to send.
+    pub provider: String,
+    /// Which event; left out: the provider's first.
+    pub event: Option<String>,
+    /// Where to send.
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    /// The signing secret, env:VARIABLE or file:PATH.
+    #[arg(long, value_name = "SECRET")]
+    pub secret: String,
+}
+
+/// Arguments of `creel providers`.
+#[derive(Debug, ClapArgs)]
+pub struct Providers {
+    /// The one to show.
+    pub name: Option<String>,
+}

@@ -1,0 +1,80 @@
+//! The only place that prints on the command line.
+//!
+//! Data goes to standard output, all else to standard error. A reader that
+//! closed the pipe has seen enough: that is no error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use super::Ended;
+use super::args::{Color, Global};
+use crate::domain::failure::Failure;
+use crate::domain::text;
+
+/// Prints what a command found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    /// Whether to print JSON.
+    pub(super) json: bool,
+    /// Whether to use colour on standard output.
+    pub(super) color: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(super) fn new(global: &Global) -> Self {
+        Self { json: global.json, color: colored(global.color, io::stdout().is_terminal()), quiet: global.quiet }
+    }
+
+    /// Prints one line of text; whatever a stranger put into it is made visible.
+    pub(super) fn line(&self, line: &str) -> Result<Ended, Failure> {
+        self.raw(format!("{}\n", text::visible(line)).as_bytes())
+    }
+
+    /// Prints a value as one line of JSON.
+    pub(super) fn json(&self, value: &impl Serialize) -> Result<Ended, Failure> {
+        let mut line = serde_json::to_vec(value)
+            .map_err(|error| Failure::cannot("The answer could not be written.", format!("{error}."), ""))?;
+        line.push(b'\n');
+        self.raw(&line)
+    }
+
+    /// Writes bytes to standard output as they are.
+    pub(super) fn raw(&self, bytes: &[u8]) -> Result<Ended, Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => Ok(Ended::Well),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),
+            Err(error) => Err(Failure::cannot("Standard output cannot be written.", format!("{error}."), "")),
+        }
+    }
+
+    /// Says something on standard error, unless told to be quiet.
+    pub(super) fn note(&self, note: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{}", text::visible(note));
+        }
+    }
+
+    /// Explains a failure on standard error.
+    pub(super) fn failure(&self, failure: &Failure) {
+        let shown = failure.to_string();
+        let mut err = io::stderr().lock();
+        for line in shown.lines() {
+            let _ = writeln!(err, "{}", text::visible(line));
+        }
+    }
+}
+
+/// Decides on colour: the flag first, then `NO_COLOR` and `TERM`, then the terminal.
+pub(super) fn colored(choice: Color, terminal: bool) -> bool {
+    match choice {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `creel send`: send a signed sample event.
+
+use super::Ended;
+use super::args::{Global, Receiving, Send};
+use super::output::Output;
+use super::session;
+use crate::clock::{Clock as _, System, random_bits};
+use crate::config::{self, Overrides};
+use crate::domain::failure::Failure;
+use crate::domain::text;
+use crate::engine::sample;
+use crate::outbound;
+
+/// Runs `creel send`.
+pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result<Ended, Failure> {
+    let overrides = Overrides { provider: Some(args.provider.clone()), ..session::overrides(global, &Receiving::default()) };
+    let config = config::load(&overrides)?;
+    let provider = config.catalog.get(&args.provider).expect("loading the configuration checked the name");
+    let secret = config::secret(&args.provider, &args.secret, "--secret")?;
+    let request = sample::request(provider, &secret, args.event.as_deref(), "/", System.now(), random_bits())?;
+    let client = outbound::Client::new(outbound::Options::default());
+    let outgoing = outbound::prepare(&request, &args.to, request.headers.clone())?;
+    let exchange = client.send(&outgoing).await;
+    let status = exchange.response.as_ref().map(|r| r.status);
+    if output.json {
+        output.json(&serde_json::json!({
+            "target": outgoing.url.to_string(), "status": status,
+            "duration_ms": exchange.duration_us / 1000, "error": exchange.error,
+        }))?;
+    } else if let Some(status) = status {
+        output.line(&format!("{status} in {}  {}", text::duration_us(exchange.duration_us), outgoing.url))?;
+    }
+    match (status, exchange.error) {
+        (Some(200..=299), None) => Ok(Ended::Well),
+        (Some(_), _) => Ok(Ended::No),
+        (None, error) => Err(Failure::cannot(
+            format!("{} gave no answer.", args.to),
+            error.unwrap_or_default(),
+            "Start the app, or name another address:  --to URL",
+        )),
+    }
+}

@@ -1,0 +1,62 @@
+//! `creel serve`: receive without the interface.
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Ended;
+use super::args::{Global, Receiving};
+use super::output::Output;
+use super::session;
+use crate::config;
+use crate::domain::failure::Failure;
+
+/// Runs `creel serve`.
+pub(super) async fn run(global: &Global, receiving: &Receiving, output: &Output) -> Result<Ended, Failure> {
+    session::log(global, None);
+    let config = config::load(&session::overrides(global, receiving))?;
+    // Asked for before the port is taken, so that no signal falls between.
+    let mut signals = Signals::new()?;
+    let receiver = session::receive(config, receiving.demo, &mut |note| output.note(&note)).await?;
+    let url = format!("http://{}", receiver.address);
+    if output.json {
+        output.json(&json!({ "ready": url }))?;
+    } else {
+        output.line(&format!("ready {url}"))?;
+    }
+    let ended = signals.next().await;
+    tokio::select! {
+        () = receiver.stop() => {}
+        // A second signal ends it at once.
+        _ = signals.next() => {}
+    }
+    Ok(ended)
+}
+
+/// The signals that end creel.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::cannot("creel cannot listen for signals.", format!("{error}."), ""))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal and says how it ends the command.
+    async fn next(&mut self) -> Ended {
+        tokio::select! {
+            _ = self.interrupt.recv() => Ended::Interrupted,
+            _ = self.terminate.recv() => Ended::Well,
+            _ = self.hangup.recv() => Ended::Well,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Gets hold of an engine: the one that runs on the data directory, or an
+//! own one; and starts the receiving creel.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::args::{Global, Receiving};
+use crate::clock::{Clock, System};
+use crate::config::{self, Config, Overrides};
+use crate::control::{api::Api, client};
+use crate::domain::failure::Failure;
+use crate::engine::local::Local;
+use crate::engine::command::Reply;
+use crate::engine::{Engine, demo};
+use crate::server;
+
+/// How long a command waits for a creel that is just starting or ending.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// An engine to ask, and what must be closed after.
+pub(super) struct Session {
+    pub(super) engine: Engine,
+    own: Option<Arc<Local>>,
+}
+
+/// Connects to the creel that runs on the data directory, or opens the data.
+pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
+    let config = config::load(&overrides(global, &Receiving::default()))?;
+    let begun = tokio::time::Instant::now();
+    loop {
+        if let Some(engine) = client::connect(&config.data_dir).await? {
+            return Ok(Session { engine, own: None });
+        }
+        match Local::open(&config, Arc::new(System), false) {
+            Ok((local, _)) => return Ok(Session { engine: local.engine(), own: Some(local) }),
+            // Somebody holds the data and does not answer yet: just starting or ending.
+            Err(failure) if begun.elapsed() > PATIENCE || !Local::locked(&config.data_dir) => return Err(failure),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+impl Session {
+    /// Lets go of the data.
+    pub(super) async fn close(self) {
+        if let Some(local) = self.own {
+            local.close().await;
+        }
+    }
+}
+
+/// A creel that receives.
+pub(super) struct Receiver {
+    pub(super) local: Arc<Local>,
+    pub(super) address: SocketAddr,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    _demo_folder: Option<demo::Folder>,
+}
+
+/// Opens the data, takes the port and starts receiving.
+///
+/// `notes` is told what was found on opening.
+pub(super) async fn receive(mut config: Config, with_demo: bool, notes: &mut dyn FnMut(String)) -> Result<Receiver, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(System);
+    let folder = with_demo.then(|| demo::prepare(&mut config)).transpose()?;
+    let (local, opened) = Local::open(&config, Arc::clone(&clock), with_demo)?;
+    for note in opened.notes() {
+        notes(note);
+    }
+    let listener = match server::bind(config.listen).await {
+        // The demonstration needs no certain port.
+        Err(_) if with_demo && !config.listen_chosen => server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?,
+        bound => bound?,
+    };
+    let address = listener.address();
+    local.received_at(address);
+    let api = Api::bind(&config.data_dir).map_err(|error| {
+        Failure::cannot(
+            "The control socket could not be made.",
+            format!("{}: {error}.", config.data_dir.display()),
+            "Take a data directory on a local disk:  --data-dir DIR",
+        )
+    })?;
+    let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+    tasks.spawn(api.serve(local.engine(), shutdown.clone()));
+    let limits = server::Limits { max_body: config.max_body, ..server::Limits::default() };
+    tasks.spawn(server::serve(listener, limits, local.intake(), Arc::clone(&clock), shutdown.clone()));
+    if with_demo {
+        demo::start(&local, address, &tasks, &shutdown).await?;
+    }
+    tasks.close();
+    Ok(Receiver { local, address, shutdown, tasks, _demo_folder: folder })
+}
+
+impl Receiver {
+    /// Returns the folder that keeps the data.
+    pub(super) fn data_dir(&self) -> &Path {
+        self.local.data_dir()
+    }
+
+    /// Stops receiving, finishes what is in hand and lets go of the data.
+    pub(super) async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.wait().await;
+        self.local.close().await;
+    }
+}
+
+/// Gathers what flags and environment say.
+pub(super) fn overrides(global: &Global, receiving: &Receiving) -> Overrides {
+    Overrides {
+        config: global.config.clone(),
+        data_dir: global.data_dir.clone(),
+        listen: receiving.listen.clone(),
+        target: receiving.target.clone(),
+        secrets: receiving.secrets.clone(),
+        provider: receiving.provider.clone(),
+        max_body: receiving.max_body.clone(),
+        answer_status: receiving.answer_status,
+        answer_body: receiving.answer_body.clone(),
+    }
+}
+
+/// Sends what creel says of itself to standard error, or to a file.
+pub(super) fn log(global: &Global, file: Option<&Path>) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => tracing::Level::ERROR,
+        (_, 0) => tracing::Level::WARN,
+        (_, 1) => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(false);
+    let file = file.and_then(|path| std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok());
+    // A second subscriber in one process (tests) is no trouble.
+    let _ = match file {
+        Some(file) => builder.with_writer(std::sync::Mutex::new(file)).try_init(),
+        None => builder.with_writer(std::io::stderr).try_init(),
+    };
+}
+
+/// Explains an answer that does not belong to its question.
+pub(super) fn unexpected(reply: &Reply) -> Failure {
+    let _ = reply;
+    Failure::cannot(
+        "The creel that owns the data answered something else than was asked.",
+        "It may be of another version.",
+        "Use the same version for both.",
+    )
+}

@@ -1,0 +1,71 @@
+//! `creel show`: one delivery, whole.
+
+use super::args::{Global, Show};
+use super::output::Output;
+use super::{Ended, resend, session, verify};
+use crate::domain::body::{self, ViewMode};
+use crate::domain::failure::Failure;
+use crate::domain::json::{self, Bodies};
+use crate::domain::text;
+use crate::engine::command::{Command, Detail, Reply};
+
+/// Runs `creel show`.
+pub(super) async fn run(global: &Global, args: &Show, output: &Output) -> Result<Ended, Failure> {
+    let session = session::open(global).await?;
+    let reply = session.engine.call(Command::Show(args.id.clone())).await;
+    session.close().await;
+    let detail = match reply? {
+        Reply::Detail(detail) => detail,
+        other => return Err(session::unexpected(&other)),
+    };
+    if output.json {
+        let Detail { delivery, summary, verification, attempts, .. } = *detail;
+        return output.json(&json::delivery(&delivery, &summary, &verification, &attempts, Bodies::Whole));
+    }
+    for line in lines(&detail) {
+        output.line(&line)?;
+    }
+    Ok(Ended::Well)
+}
+
+/// Writes a delivery as lines for a person.
+fn lines(detail: &Detail) -> Vec<String> {
+    let Detail { delivery, summary, .. } = detail;
+    let mut lines = vec![
+        format!("delivery   {}", delivery.id),
+        format!("received   {}  from {}", delivery.received_at.to_rfc3339(), delivery.remote_addr),
+    ];
+    let mut fact = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            lines.push(format!("{name:<10} {value}"));
+        }
+    };
+    fact("endpoint", delivery.endpoint.as_deref());
+    fact("event", summary.event.as_deref());
+    fact("event id", summary.delivery_id.as_deref());
+    fact("refused", delivery.refused.as_deref());
+    if detail.arrivals.len() > 1 {
+        lines.push(format!("arrival    {} of {} of this event", summary.arrival, detail.arrivals.len()));
+    }
+    lines.push(format!("answered   {} by {}", delivery.answer.status, delivery.answer.by.word()));
+    lines.push(String::new());
+    lines.extend(verify::lines(&detail.verification));
+    lines.push(String::new());
+    let request = &delivery.request;
+    lines.push(format!("{} {} HTTP/{}", request.method, request.target(), request.http_version));
+    for header in &request.headers {
+        lines.push(format!("{}: {}", header.name, text::visible_bytes(&header.value)));
+    }
+    lines.push(String::new());
+    let view = body::view(&request.body, request.content_type(), ViewMode::Pretty);
+    for index in 0..view.lines_total() {
+        lines.push(view.line(index).text());
+    }
+    if !detail.attempts.is_empty() {
+        lines.push(String::new());
+        for attempt in &detail.attempts {
+            lines.push(resend::line(&format!("attempt {}", attempt.number), attempt));
+        }
+    }
+    lines
+}

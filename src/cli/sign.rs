@@ -1,0 +1,39 @@
+//! `creel sign`: print the headers a provider would send for a body.
+
+use serde_json::json;
+
+use super::Ended;
+use super::args::{Global, Sign};
+use super::output::Output;
+use super::{session, verify};
+use crate::clock::{Clock as _, System, random_bits};
+use crate::config::{self, Overrides};
+use crate::domain::failure::Failure;
+use crate::domain::id::Id;
+use crate::domain::signature::{self, Signed};
+use crate::domain::timestamp::Timestamp;
+
+/// Runs `creel sign`.
+pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended, Failure> {
+    let overrides = Overrides { provider: Some(args.provider.clone()), ..session::overrides(global, &super::args::Receiving::default()) };
+    let config = config::load(&overrides)?;
+    let provider = config.catalog.get(&args.provider).expect("loading the configuration checked the name");
+    let secret = config::secret(&args.provider, &args.secret, "--secret")?;
+    let body = verify::read(&args.file)?;
+    let now = args.now.map_or_else(|| System.now(), Timestamp::from_unix_seconds);
+    let id = args.id.clone().unwrap_or_else(|| Id::new(now, random_bits()).to_string());
+    let headers = signature::sign(
+        provider,
+        &secret,
+        &Signed { body: &body, now, id: &id, event: args.event.as_deref(), method: &args.method, url: args.url.as_deref() },
+    )?;
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    if output.json {
+        let headers: Vec<_> = headers.iter().map(|h| [h.name.clone(), text(&h.value)]).collect();
+        return output.json(&json!({ "headers": headers }));
+    }
+    for header in &headers {
+        output.line(&format!("{}: {}", header.name, text(&header.value)))?;
+    }
+    Ok(Ended::Well)
+}

@@ -1,0 +1,104 @@
+//! `creel verify`: check the signature of a raw request, offline.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Ended;
+use super::args::{Global, Verify};
+use super::output::Output;
+use super::session;
+use crate::clock::{Clock as _, System};
+use crate::config::{self, Overrides};
+use crate::domain::assess::Assessor;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::failure::Failure;
+use crate::domain::request::Request;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::{Status, Verification};
+
+/// The name of the endpoint the request is checked as.
+const ENDPOINT: &str = "secret";
+
+/// Runs `creel verify`.
+pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<Ended, Failure> {
+    let overrides = Overrides { provider: args.provider.clone(), ..session::overrides(global, &super::args::Receiving::default()) };
+    let config = config::load(&overrides)?;
+    let mut secrets = Vec::new();
+    for (index, text) in args.secrets.iter().enumerate() {
+        let _ = index;
+        secrets.push(config::secret(ENDPOINT, text, "--secret")?);
+    }
+    let mut endpoint = Endpoint {
+        name: ENDPOINT.to_owned(),
+        path: "/".to_owned(),
+        provider: args.provider.clone(),
+        public_url: args.url.clone(),
+        ..Endpoint::default()
+    };
+    for param in &args.params {
+        let (name, value) = param.split_once('=').ok_or_else(|| {
+            Failure::usage(format!("--param {param} has no value."), "", "Write it as NAME=VALUE, for example --param key=abc")
+        })?;
+        endpoint.params.insert(name.to_owned(), value.to_owned());
+    }
+    let request = Request::parse_raw(&read(&args.file)?)?;
+    let now = args.now.map_or_else(|| System.now(), Timestamp::from_unix_seconds);
+    let assessor = Assessor { catalog: config.catalog, endpoints: vec![endpoint], secrets, default_provider: None };
+    let verification = assessor.assess(Some(ENDPOINT), &request, now).verification;
+    if output.json {
+        output.json(&json!({ "signature": verification }))?;
+    } else {
+        for line in lines(&verification) {
+            output.line(&line)?;
+        }
+    }
+    Ok(if verification.status == Status::Valid { Ended::Well } else { Ended::No })
+}
+
+/// Reads a file whole; `-` is standard input.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let result = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    result.map_err(|error| {
+        Failure::usage(format!("{} cannot be read.", path.display()), format!("{error}."), "Name a file, or - for standard input.")
+    })?;
+    Ok(bytes)
+}
+
+/// Writes a verdict and its evidence as lines for a person.
+pub(super) fn lines(v: &Verification) -> Vec<String> {
+    let mut lines = vec![format!("{}  {}", v.status.word(), v.status.code())];
+    let mut fact = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            lines.push(format!("{name:<10} {value}"));
+        }
+    };
+    fact("provider", v.provider.clone());
+    fact("scheme", v.scheme.clone());
+    fact("secret", v.secret.clone());
+    fact("age", v.age_seconds.map(|age| match v.tolerance_seconds {
+        Some(tolerance) => format!("{age} s; the limit is {tolerance} s"),
+        None => format!("{age} s; no limit is stated"),
+    }));
+    for received in &v.received {
+        fact("received", Some(received.clone()));
+    }
+    if v.status != Status::Valid {
+        for expected in &v.expected {
+            fact("expected", Some(expected.clone()));
+        }
+    }
+    for finding in &v.findings {
+        lines.push(format!("{} {}", if finding.proved { "✗" } else { "·" }, finding.message));
+        if !finding.advice.is_empty() {
+            lines.push(format!("  Do this: {}", finding.advice));
+        }
+    }
+    lines
+}

@@ -1,0 +1,120 @@
+//! Asks the creel that owns the data.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{broadcast, oneshot};
+
+use super::{SocketPath, wire};
+use crate::domain::failure::Failure;
+use crate::engine::command::{Command, Event, Reply};
+use crate::engine::{Backend, EVENTS_HELD, Engine};
+
+/// A connection to another creel.
+struct Remote {
+    write: tokio::sync::Mutex<OwnedWriteHalf>,
+    waiting: Waiting,
+    number: AtomicU64,
+}
+
+/// Who waits for which answer; `None` once the other end is gone.
+type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>>>;
+
+/// Connects to the creel that runs on `data_dir`; `None` where none does.
+///
+/// # Errors
+/// A [`Failure`] where one runs that cannot be spoken to.
+pub async fn connect(data_dir: &Path) -> Result<Option<Engine>, Failure> {
+    let unreachable = |error: io::Error| {
+        Failure::cannot(
+            "The creel that runs on this data directory cannot be asked.",
+            format!("{}: {error}.", data_dir.display()),
+            "End it and start again, or take another place:  --data-dir DIR",
+        )
+    };
+    let stream = match SocketPath::of(data_dir) {
+        Ok(path) => UnixStream::connect(&path.path).await,
+        Err(error) => Err(error),
+    };
+    let stream = match stream {
+        Ok(stream) => stream,
+        // No socket, or one whose creel was killed: nobody owns the data.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(error) => return Err(unreachable(error)),
+    };
+    let (read, write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let Some(hello) = wire::read::<wire::Hello>(&mut read).await.map_err(unreachable)? else {
+        return Ok(None);
+    };
+    if hello.protocol != wire::PROTOCOL {
+        return Err(Failure::cannot(
+            format!("The creel that runs on this data directory is version {}.", hello.creel),
+            format!("This one is {} and cannot speak with it.", env!("CARGO_PKG_VERSION")),
+            "Use the same version for both.",
+        ));
+    }
+    let (events, _) = broadcast::channel(EVENTS_HELD);
+    let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
+    let remote = Remote { write: write.into(), waiting: Arc::clone(&waiting), number: AtomicU64::new(0) };
+    tokio::spawn(listen(read, waiting, events.clone()));
+    Ok(Some(Engine::new(Arc::new(remote), events)))
+}
+
+/// Takes answers and events until the other end is gone.
+async fn listen(mut read: BufReader<OwnedReadHalf>, waiting: Waiting, events: broadcast::Sender<Event>) {
+    while let Ok(Some(tell)) = wire::read::<wire::Tell>(&mut read).await {
+        match tell {
+            wire::Tell::Event(event) => {
+                let _ = events.send(event);
+            }
+            wire::Tell::Reply(number, reply) => {
+                let asker = lock(&waiting).as_mut().and_then(|waiting| waiting.remove(&number));
+                if let Some(asker) = asker {
+                    let _ = asker.send(reply);
+                }
+            }
+        }
+    }
+    // Dropping the senders tells everybody who waits.
+    *lock(&waiting) = None;
+    let _ = events.send(Event::Gone);
+}
+
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Remote {
+    async fn ask(&self, command: Command) -> Result<Reply, Failure> {
+        let gone = || {
+            Failure::cannot(
+                "The creel that owns the data is gone.",
+                "It ended or was killed while this one was connected to it.",
+                "Start creel again.",
+            )
+        };
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let (answered, answer) = oneshot::channel();
+        lock(&self.waiting).as_mut().ok_or_else(gone)?.insert(number, answered);
+        let ask = wire::Ask { number, command };
+        if wire::write(&mut *self.write.lock().await, &ask).await.is_err() {
+            return Err(gone());
+        }
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Backend for Remote {
+    fn call(&self, command: Command) -> BoxFuture<'_, Result<Reply, Failure>> {
+        self.ask(command).boxed()
+    }
+}

@@ -1,0 +1,73 @@
+//! Explains the mistakes in a TOML file: the line, what is wrong, the mend.
+
+use std::ops::Range;
+
+use super::failure::Failure;
+
+/// Explains what the TOML reader did not like about `text`, which stands in
+/// the file `shown`.
+pub fn explain(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
+    let message = error.message().trim().trim_end_matches('.').to_owned();
+    let span = error.span().unwrap_or(0..0);
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| {
+        let (name, rest) = rest.split_once('`')?;
+        let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+        Some((name.to_owned(), known))
+    });
+    let at = line(text, &span);
+    let Some((name, known)) = unknown else {
+        return Failure::usage(
+            format!("{shown} line {at}: this cannot be read."),
+            format!("{message}."),
+            "Correct that line.",
+        );
+    };
+    let next = match nearest(&name, &known) {
+        Some(near) => format!("Did you mean {near}?"),
+        None => format!("The keys known here are: {}.", known.join(", ")),
+    };
+    Failure::usage(format!("{shown} line {at}: there is no setting {name}."), "", next)
+}
+
+/// Returns the number, from 1, of the line in which a span begins.
+pub fn line(text: &str, span: &Range<usize>) -> usize {
+    1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count()
+}
+
+/// Finds the candidate that takes the fewest edits, three at the most.
+pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    candidates
+        .iter()
+        .map(|c| (edits(word, c), *c))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, c)| c)
+}
+
+/// Counts the edits between two words (Levenshtein's distance).
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let cost = usize::from(ca != *cb);
+            let best = (corner + cost).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_the_nearest_word() {
+        assert_eq!(nearest("endpont", &["listen", "endpoints"]), Some("endpoints"));
+        assert_eq!(nearest("xyz", &["listen", "endpoints"]), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! Spans of time as a provider's file writes them: `300s`, `5m`, `2h`, `1.5s`.
+
+use serde::{Deserialize, Deserializer, Serializer};
+
+/// A span of time in milliseconds, written with its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub u64);
+
+impl Span {
+    /// Returns whole seconds, rounded down.
+    pub const fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!("{text:?} is no span of time; write, for example, \"300s\", \"5m\", \"2h\" or \"1d\""))
+        })
+    }
+}
+
+impl serde::Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_multiple_of(1000) {
+            serializer.collect_str(&format_args!("{}s", self.0 / 1000))
+        } else {
+            serializer.collect_str(&format_args!("{}ms", self.0))
+        }
+    }
+}
+
+fn parse(text: &str) -> Option<Span> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..end].parse().ok()?;
+    let unit = match &text[end..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(unit).map(Span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_units() {
+        assert_eq!(parse("300s"), Some(Span(300_000)));
+        assert_eq!(parse("5m"), Some(Span(300_000)));
+        assert_eq!(parse("1250ms"), Some(Span(1250)));
+        assert_eq!(parse("300"), None);
+        assert_eq!(parse("3y"), None);
+    }
+}

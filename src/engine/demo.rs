@@ -1,0 +1,270 @@
+//! `--demo`: signed deliveries from five systems arrive by themselves, and a
+//! small app answers what is sent on, so that a newcomer sees creel at work.
+//!
+//! Everything goes over real sockets and is received, kept and verified as
+//! any delivery is. The data lies in a folder of its own that goes with it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::command::{Command, ListQuery, Reply, ResendOrder};
+use super::local::Local;
+use super::sample::{event_id, signed};
+use crate::clock::random_bits;
+use crate::config::Config;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::failure::Failure;
+use crate::domain::headers::Headers;
+use crate::domain::provider::Provider;
+use crate::domain::request::Request;
+use crate::domain::sample::{Sample, samples};
+use crate::domain::secret::Secret;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::Status;
+use crate::{outbound, server};
+
+/// The five systems, the paths they send to and their secrets here.
+const SYSTEMS: [(&str, &str, &str); 5] = [
+    ("stackryze", "dns", "demo_stackryze_4b7c1f0a9d"),
+    ("porkbun", "domains", "demo_porkbun_sk1_e83a5d2c71"),
+    ("tenant-platform", "tenants", "demo_tenant_signing_key_19f6"),
+    ("zyra", "devices", "5f1d0c9ab2e84c7796d3a0f4be126c88d7a95b03e2614f7fa8c0937be5d214aa"),
+    ("stack-auth", "users", "whsec_Y3JlZWwtZGVtby1zdGFjay1hdXRoLXNlY3JldA=="),
+];
+
+/// The secret of a second Stack Auth project, by mistake used for the first.
+const STAGING: (&str, &str, &str) =
+    ("users-staging", "/hooks/users-staging", "whsec_Y3JlZWwtZGVtby1zdGFnaW5nLXNlY3JldC1rZXk=");
+
+/// The pause between two deliveries once the first screen is full.
+const PAUSE: Duration = Duration::from_millis(2_500);
+
+/// How many deliveries arrive at once, so that the first screen is alive.
+const AT_ONCE: usize = 14;
+
+/// The demonstration's data folder; removed when this is dropped.
+#[derive(Debug)]
+pub struct Folder(Option<PathBuf>);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// What one delivery of the demonstration shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scene {
+    /// As the provider sends it.
+    Valid,
+    /// The body was changed after signing.
+    Forged,
+    /// Signed twenty minutes ago.
+    Stale,
+    /// Signed with the secret of another endpoint.
+    OtherSecret,
+    /// The event of the last delivery from that system, sent again.
+    Retried,
+    /// A body that is no text.
+    Binary,
+    /// Somebody looks around.
+    Unsigned,
+}
+
+/// What arrives, over and over: the system, by its place in [`SYSTEMS`], and the scene.
+const PROGRAMME: [(usize, Scene); 16] = [
+    (0, Scene::Valid),
+    (1, Scene::Valid),
+    (4, Scene::Valid),
+    (3, Scene::Valid),
+    (2, Scene::Valid),
+    (1, Scene::Stale),
+    (4, Scene::OtherSecret),
+    (3, Scene::Valid),
+    (0, Scene::Valid),
+    (0, Scene::Retried),
+    (2, Scene::Binary),
+    (3, Scene::Forged),
+    (1, Scene::Valid),
+    (4, Scene::Valid),
+    (2, Scene::Unsigned),
+    (3, Scene::Valid),
+];
+
+/// Gives the configuration the demonstration's endpoints, secrets and folder.
+///
+/// # Errors
+/// A [`Failure`] where no folder can be made.
+pub fn prepare(config: &mut Config) -> Result<Folder, Failure> {
+    let path = std::env::temp_dir().join(format!("creel-demo-{:016x}", random_bits() as u64));
+    make_folder(&path).map_err(|error| {
+        Failure::cannot(
+            "The demonstration has no place to keep its deliveries.",
+            format!("{}: {error}.", path.display()),
+            "Set TMPDIR to a folder that can be written.",
+        )
+    })?;
+    config.data_dir.clone_from(&path);
+    config.endpoints.clear();
+    config.secrets.clear();
+    config.provider = None;
+    for (provider, name, secret) in SYSTEMS {
+        add_endpoint(config, name, &format!("/hooks/{name}"), provider, secret);
+    }
+    let (name, path_of, secret) = STAGING;
+    add_endpoint(config, name, path_of, "stack-auth", secret);
+    Ok(Folder(Some(path)))
+}
+
+fn make_folder(path: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+fn add_endpoint(config: &mut Config, name: &str, path: &str, provider: &str, secret: &str) {
+    config.endpoints.push(Endpoint {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        provider: Some(provider.to_owned()),
+        ..Endpoint::default()
+    });
+    config.secrets.push(Secret::new(name, "the demonstration", secret));
+}
+
+/// Starts the app and lets deliveries arrive at `address` until `shutdown`.
+///
+/// # Errors
+/// A [`Failure`] where no port is free for the app.
+pub async fn start(
+    local: &Arc<Local>,
+    address: SocketAddr,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<(), Failure> {
+    let listener = server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    local.default_target(format!("http://{}", listener.address()));
+    let limits = server::Limits::default();
+    tasks.spawn(server::serve(listener, limits, app(local), Arc::clone(&local.clock), shutdown.clone()));
+    let (local, shutdown) = (Arc::clone(local), shutdown.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = perform(&local, address) => {}
+        }
+    });
+    Ok(())
+}
+
+/// The app under development: refuses what is not truly signed, and has its
+/// bad moments.
+fn app(local: &Arc<Local>) -> server::Intake {
+    let local = Arc::clone(local);
+    Arc::new(move |arrival| {
+        let local = Arc::clone(&local);
+        Box::pin(async move {
+            let name = arrival.request.path.strip_prefix("/hooks/").unwrap_or_default();
+            let verdict = local.assessor.assess(Some(name), &arrival.request, arrival.received_at).verification;
+            let (status, text) = match verdict.status {
+                Status::Valid if arrival.request.body.len() % 7 == 3 => (500, "{\"error\":\"database is locked\"}"),
+                Status::Valid => (200, "{\"ok\":true}"),
+                Status::Stale => (400, "{\"error\":\"timestamp outside the tolerance\"}"),
+                _ => (401, "{\"error\":\"signature mismatch\"}"),
+            };
+            let headers = [("content-type", "application/json")].into_iter().collect();
+            server::Reply { status, headers, body: Bytes::from_static(text.as_bytes()) }
+        })
+    })
+}
+
+/// Sends the programme over and over, and resends some of what arrived.
+async fn perform(local: &Arc<Local>, address: SocketAddr) {
+    let mut last: [Option<Request>; SYSTEMS.len()] = Default::default();
+    for turn in 0.. {
+        let (system, scene) = PROGRAMME[turn % PROGRAMME.len()];
+        let request = match scene {
+            Scene::Retried => last[system].clone(),
+            _ => None,
+        };
+        let request = request.or_else(|| delivery(local, system, scene, turn));
+        if let Some(request) = request {
+            send(local, address, &request).await;
+            last[system] = Some(request);
+        }
+        // Every other delivery is sent on, so that the app's answers can be seen.
+        if turn % 2 == 1 || turn < AT_ONCE {
+            resend_newest(local).await;
+        }
+        if turn >= AT_ONCE {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Makes the request of one scene.
+fn delivery(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<Request> {
+    let (name, endpoint, secret) = SYSTEMS[system];
+    let path = format!("/hooks/{endpoint}");
+    if scene == Scene::Unsigned {
+        return Some(Request {
+            method: "GET".to_owned(),
+            path: "/.env".to_owned(),
+            query: None,
+            http_version: "1.1".to_owned(),
+            headers: [("user-agent", "curious/0.1 \u{1b}[31mred\u{1b}[0m")].into_iter().collect::<Headers>(),
+            body: Bytes::new(),
+        });
+    }
+    let provider: &Provider = local.assessor.catalog.get(name)?;
+    let all = samples(name);
+    let mut sample: Sample = all.get((turn * 7 + system) % all.len().max(1))?.clone();
+    if scene == Scene::Binary {
+        sample.body = (0u16..640).map(|n| (n.wrapping_mul(37) >> 2) as u8).collect();
+    }
+    let secret = Secret::new(endpoint, "the demonstration", if scene == Scene::OtherSecret { STAGING.2 } else { secret });
+    let now = local.clock.now();
+    let at = if scene == Scene::Stale { Timestamp(now.0 - 1_200_000_000) } else { now };
+    let mut request = signed(provider, &secret, &sample, &path, at, &event_id(provider, random_bits())).ok()?;
+    if scene == Scene::Binary {
+        request.headers.set("content-type", "application/octet-stream");
+    }
+    if scene == Scene::Forged {
+        let mut body = request.body.to_vec();
+        if let Some(byte) = body.iter_mut().rev().find(|byte| byte.is_ascii_digit()) {
+            *byte = if *byte == b'9' { b'0' } else { *byte + 1 };
+        }
+        request.body = body.into();
+    }
+    Some(request)
+}
+
+async fn send(local: &Local, address: SocketAddr, request: &Request) {
+    let Ok(outgoing) = outbound::prepare(request, &format!("http://{address}"), request.headers.clone()) else {
+        return;
+    };
+    let exchange = local.client.send(&outgoing).await;
+    if let Some(error) = exchange.error {
+        tracing::debug!(error, "a delivery of the demonstration did not arrive");
+    }
+}
+
+async fn resend_newest(local: &Arc<Local>) {
+    local.store.settle().await;
+    let engine = local.engine();
+    let query = ListQuery { limit: 1, ..ListQuery::default() };
+    let Ok(Reply::Page(page)) = engine.call(Command::List(query)).await else { return };
+    for row in page.rows {
+        let order = ResendOrder { ids: vec![row.id.to_string()], ..ResendOrder::default() };
+        if let Err(failure) = engine.call(Command::Resend(order)).await {
+            tracing::debug!(%failure, "a delivery of the demonstration was not sent on");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! One delivery with all that is known about it.
+
+use super::command::{Arrival, Detail, ProviderFacts};
+use super::local::{Local, unreadable};
+use crate::domain::assess::Assessment;
+use crate::domain::delivery::Delivery;
+use crate::domain::failure::Failure;
+use crate::domain::provider::Provider;
+
+/// How many arrivals of one event are told apart; older ones are left out.
+const ARRIVALS_SHOWN: usize = 50;
+
+impl Local {
+    /// Returns one delivery, whole.
+    pub(super) fn detail(&self, seq: u64) -> Result<Detail, Failure> {
+        let gone = || Failure::no("That delivery is no longer kept.", "", "List what there is:  creel list");
+        let delivery = self.store.delivery(seq).map_err(unreadable)?.ok_or_else(gone)?;
+        let summary = self.store.summary(seq).map_err(unreadable)?.ok_or_else(gone)?;
+        let assessment = self.assessment(&delivery);
+        let provider = assessment.provider.as_deref().and_then(|name| self.assessor.catalog.get(name));
+        Ok(Detail {
+            signed: self.assessor.signed_text(delivery.endpoint.as_deref(), &delivery.request),
+            provider: provider.map(facts),
+            arrivals: self.arrivals(&delivery)?,
+            attempts: self.store.attempts(seq).map_err(unreadable)?,
+            target: self.target_of(&delivery),
+            verification: assessment.verification,
+            summary,
+            delivery,
+        })
+    }
+
+    /// Says what the configuration makes of a delivery, at the time it came.
+    pub(super) fn assessment(&self, delivery: &Delivery) -> Assessment {
+        self.assessor.assess(delivery.endpoint.as_deref(), &delivery.request, delivery.received_at)
+    }
+
+    /// Returns where a delivery is resent to unless told otherwise.
+    pub(super) fn target_of(&self, delivery: &Delivery) -> Option<String> {
+        self.endpoint(delivery.endpoint.as_deref())
+            .and_then(|endpoint| endpoint.target.clone())
+            .or_else(|| self.target.get().cloned())
+    }
+
+    fn arrivals(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Failure> {
+        let seqs = self.store.arrivals(delivery.seq).map_err(unreadable)?;
+        let newest = &seqs[seqs.len().saturating_sub(ARRIVALS_SHOWN)..];
+        let mut arrivals = Vec::with_capacity(newest.len());
+        for &seq in newest {
+            let Some(summary) = self.store.summary(seq).map_err(unreadable)? else { continue };
+            let same_body = seq == delivery.seq
+                || summary.body_size == delivery.request.body.len() as u64
+                    && self
+                        .store
+                        .delivery(seq)
+                        .map_err(unreadable)?
+                        .is_some_and(|other| other.request.body == delivery.request.body);
+            arrivals.push(Arrival { summary, same_body });
+        }
+        Ok(arrivals)
+    }
+}
+
+/// Returns what a provider states of its sending side.
+fn facts(provider: &Provider) -> ProviderFacts {
+    ProviderFacts {
+        title: provider.title.clone(),
+        answer_within_ms: provider.answer_within_ms(),
+        retry_seconds: provider.retry_seconds(),
+        attempts: provider.attempts(),
+        notes: provider.notes().to_vec(),
+        docs: provider.docs.clone(),
+    }
+}

@@ -1,0 +1,254 @@
+//! The engine of the process that owns the store.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::command::{Command, Event, Info, ListQuery, Page, Reply};
+use super::{Backend, EVENTS_HELD, Engine};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::assess::{Assessment, Assessor};
+use crate::domain::endpoint::{AnswerPlan, Endpoint};
+use crate::domain::failure::Failure;
+use crate::domain::filter::Filter;
+use crate::domain::json::{self, Bodies};
+use crate::domain::request::Request;
+use crate::domain::summary::Summary;
+use crate::domain::timestamp::Timestamp;
+use crate::outbound;
+use crate::store::{self, Change, FindError, Store};
+
+/// Everything a running creel holds.
+pub struct Local {
+    pub(super) store: Store,
+    pub(super) assessor: Arc<Assessor>,
+    pub(super) client: outbound::Client,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) answer: AnswerPlan,
+    pub(super) target: OnceLock<String>,
+    pub(super) listening: OnceLock<SocketAddr>,
+    pub(super) events: broadcast::Sender<Event>,
+    data_dir: PathBuf,
+    demo: bool,
+}
+
+/// Lets the store ask what the configuration says of a delivery.
+struct Judge(Arc<Assessor>);
+
+impl store::Assess for Judge {
+    fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
+        self.0.assess(endpoint, request, at)
+    }
+}
+
+impl Local {
+    /// Opens the store in the configured data directory.
+    ///
+    /// # Errors
+    /// A [`Failure`] where it is locked, damaged beyond use or of a newer version.
+    pub fn open(config: &Config, clock: Arc<dyn Clock>, demo: bool) -> Result<(Arc<Self>, store::Opened), Failure> {
+        let assessor = Arc::new(Assessor {
+            catalog: config.catalog.clone(),
+            endpoints: config.endpoints.clone(),
+            secrets: config.secrets.clone(),
+            default_provider: config.provider.clone(),
+        });
+        let judge = Arc::new(Judge(Arc::clone(&assessor)));
+        let (store, opened) = Store::open(&config.data_dir, store::Options::default(), judge)
+            .map_err(|error| error.failure(&config.data_dir))?;
+        let (events, _) = broadcast::channel(EVENTS_HELD);
+        let target = OnceLock::new();
+        if let Some(url) = &config.target {
+            let _ = target.set(url.clone());
+        }
+        let local = Arc::new(Self {
+            store,
+            assessor,
+            client: outbound::Client::new(outbound::Options::default()),
+            clock,
+            answer: config.answer.clone(),
+            target,
+            listening: OnceLock::new(),
+            events,
+            data_dir: config.data_dir.clone(),
+            demo,
+        });
+        tokio::spawn(pass_on(local.store.watch(), local.events.clone()));
+        Ok((local, opened))
+    }
+
+    /// Returns a handle to give commands to it.
+    pub fn engine(self: &Arc<Self>) -> Engine {
+        let backend: Arc<dyn Backend> = Arc::<Self>::clone(self);
+        Engine::new(backend, self.events.clone())
+    }
+
+    /// Returns the folder that keeps the data.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Says whether some process holds the data directory.
+    pub fn locked(data_dir: &Path) -> bool {
+        Store::locked(data_dir)
+    }
+
+    /// Notes where deliveries are received.
+    pub fn received_at(&self, address: SocketAddr) {
+        let _ = self.listening.set(address);
+    }
+
+    /// Sends deliveries to `target` where nothing else is configured.
+    pub fn default_target(&self, target: String) {
+        let _ = self.target.set(target);
+    }
+
+    /// Finishes what is being written and lets go of the data directory.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
+    /// Returns the endpoint of that name.
+    pub(super) fn endpoint(&self, name: Option<&str>) -> Option<&Endpoint> {
+        self.assessor.endpoints.iter().find(|e| Some(e.name.as_str()) == name)
+    }
+
+    /// Finds a delivery by what a person typed.
+    pub(super) fn find(&self, text: &str) -> Result<u64, Failure> {
+        self.store.find(text).map_err(|error| match error {
+            FindError::None if self.store.count() == 0 => Failure::no(
+                format!("There is no delivery {text}."),
+                "Nothing has been received yet.",
+                "Start receiving:  creel",
+            ),
+            FindError::None => Failure::no(format!("There is no delivery {text}."), "", "List what there is:  creel list"),
+            FindError::Ambiguous(count) => Failure::usage(
+                format!("{text} could be any of {count} deliveries."),
+                "",
+                "Type more of the id; creel list shows them.",
+            ),
+            FindError::TooShort => Failure::usage(
+                format!("{text} is too short to tell deliveries apart."),
+                "",
+                "Type four or more characters of the id, from its start or its end, or @latest.",
+            ),
+        })
+    }
+
+    fn info(&self) -> Info {
+        Info {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            listening: self.listening.get().map(|address| format!("http://{address}")),
+            data_dir: self.data_dir.display().to_string(),
+            target: self.target.get().cloned(),
+            endpoints: self.assessor.endpoints.clone(),
+            secrets: self.assessor.secrets.iter().map(ToString::to_string).collect(),
+            demo: self.demo,
+            kept: self.store.count() as u64,
+            bytes: self.store.bytes_on_disk(),
+            trouble: self.store.trouble(),
+        }
+    }
+
+    /// Returns a window of the list, newest first.
+    fn page(&self, query: &ListQuery) -> Result<Page, Failure> {
+        let filter = Filter::parse(&query.filter);
+        let total = self.store.count();
+        if filter.is_empty() && query.before.is_none() {
+            let rows = self.store.page(query.offset, query.limit).map_err(unreadable)?;
+            return Ok(Page { offset: query.offset, rows, matching: total, total, notes: Vec::new() });
+        }
+        let now = self.clock.now();
+        let mut rows: Vec<Summary> = Vec::new();
+        let mut matching = 0;
+        let mut look = |summary: &Summary| {
+            if query.before.is_none_or(|before| summary.seq < before) && filter.matches(summary, now) {
+                if matching >= query.offset && rows.len() < query.limit {
+                    rows.push(summary.clone());
+                }
+                matching += 1;
+            }
+            // A reader that pages by sequence number wants the rows, not their count.
+            query.before.is_none() || rows.len() < query.limit
+        };
+        self.store.scan(query.before, &mut look).map_err(unreadable)?;
+        Ok(Page { offset: query.offset, rows, matching, total, notes: filter.notes().to_vec() })
+    }
+
+    /// Returns a window of the list as the contract's JSON, without bodies.
+    fn listing(&self, query: &ListQuery) -> Result<Vec<serde_json::Value>, Failure> {
+        let page = self.page(query)?;
+        let mut values = Vec::with_capacity(page.rows.len());
+        for summary in page.rows {
+            // Removed between the two readings: then it is no longer listed.
+            let Some(delivery) = self.store.delivery(summary.seq).map_err(unreadable)? else {
+                continue;
+            };
+            let verification = self.assessment(&delivery).verification;
+            let attempts = self.store.attempts(summary.seq).map_err(unreadable)?;
+            values.push(json::delivery(&delivery, &summary, &verification, &attempts, Bodies::LeftOut));
+        }
+        Ok(values)
+    }
+
+    async fn carry_out(&self, command: Command) -> Result<Reply, Failure> {
+        match command {
+            Command::Info => Ok(Reply::Info(self.info())),
+            Command::List(query) => Ok(Reply::Page(self.page(&query)?)),
+            Command::Listing(query) => Ok(Reply::Listing(self.listing(&query)?)),
+            Command::Show(text) => {
+                let seq = self.find(&text)?;
+                Ok(Reply::Detail(Box::new(self.detail(seq)?)))
+            }
+            Command::Resend(order) => Ok(Reply::Attempts(self.resend(order).await?)),
+            Command::Mark(order) => {
+                self.store
+                    .set_marked(&order.seqs, order.marked)
+                    .await
+                    .map_err(|error| Failure::cannot("The mark could not be kept.", format!("{error}."), ""))?;
+                Ok(Reply::Done)
+            }
+            Command::Sample(provider) => {
+                self.send_sample(provider.as_deref()).await?;
+                Ok(Reply::Done)
+            }
+        }
+    }
+}
+
+impl Backend for Local {
+    fn call(&self, command: Command) -> BoxFuture<'_, Result<Reply, Failure>> {
+        self.carry_out(command).boxed()
+    }
+}
+
+/// Tells what changed in the store to whoever listens to the engine.
+async fn pass_on(mut changes: broadcast::Receiver<Change>, events: broadcast::Sender<Event>) {
+    loop {
+        let event = match changes.recv().await {
+            Ok(Change::Added(summary)) => Event::Added(summary),
+            Ok(Change::Changed(summary)) => Event::Changed(summary),
+            Ok(Change::Attempted(attempt)) => Event::Attempted(attempt),
+            Ok(Change::Trouble(trouble)) => Event::Trouble(trouble),
+            Err(RecvError::Lagged(_)) => Event::Missed,
+            Err(RecvError::Closed) => return,
+        };
+        // Nobody listening is no error.
+        let _ = events.send(event);
+    }
+}
+
+/// Explains that something kept cannot be read.
+pub(super) fn unreadable(error: store::ReadError) -> Failure {
+    Failure::cannot(
+        "What is kept cannot be read.",
+        format!("{error}."),
+        "Close every creel on this data directory and start it again; the list is rebuilt from the journal.",
+    )
+}

@@ -1,0 +1,126 @@
+//! Signed sample deliveries, as the provider itself would send them.
+
+use bytes::Bytes;
+
+use super::local::Local;
+use crate::clock::random_bits;
+use crate::domain::failure::Failure;
+use crate::domain::headers::Headers;
+use crate::domain::id::Id;
+use crate::domain::provider::Provider;
+use crate::domain::request::Request;
+use crate::domain::sample;
+use crate::domain::secret::Secret;
+use crate::domain::signature::{self, Signed};
+use crate::domain::timestamp::Timestamp;
+use crate::outbound;
+
+/// The systems whose samples are sent in turn where none is named.
+const IN_TURN: [&str; 5] = ["stackryze", "porkbun", "tenant-platform", "zyra", "stack-auth"];
+
+/// Makes the request that a provider would send for one of its events.
+///
+/// # Errors
+/// A [`Failure`] where there is no such sample, or the secret cannot sign.
+pub fn request(
+    provider: &Provider,
+    secret: &Secret,
+    event: Option<&str>,
+    path: &str,
+    now: Timestamp,
+    random: u128,
+) -> Result<Request, Failure> {
+    let samples = sample::samples(&provider.name);
+    let found = match event {
+        Some(event) => samples.iter().find(|sample| sample.event == event),
+        None => samples.first(),
+    };
+    let sample = found.ok_or_else(|| {
+        let names: Vec<&str> = samples.iter().map(|s| s.event.as_str()).collect();
+        match event {
+            Some(event) if !names.is_empty() => Failure::usage(
+                format!("There is no sample of {} for {event}.", provider.title),
+                "",
+                format!("There are: {}", names.join(", ")),
+            ),
+            _ => Failure::usage(
+                format!("There is no sample of {}.", provider.title),
+                "",
+                format!("There are samples of: {}", IN_TURN.join(", ")),
+            ),
+        }
+    })?;
+    signed(provider, secret, sample, path, now, &event_id(provider, random))
+}
+
+/// Makes the signed request of one sample.
+pub(super) fn signed(
+    provider: &Provider,
+    secret: &Secret,
+    sample: &sample::Sample,
+    path: &str,
+    now: Timestamp,
+    id: &str,
+) -> Result<Request, Failure> {
+    let body = Bytes::from(sample.body.clone());
+    let mut headers: Headers = [("user-agent", format!("{}-sample/1.0", provider.name))].into_iter().collect();
+    let made = signature::sign(
+        provider,
+        secret,
+        &Signed { body: &body, now, id, event: Some(&sample.event), method: "POST", url: None },
+    )?;
+    for header in &made {
+        headers.push(&header.name, &header.value);
+    }
+    Ok(Request {
+        method: "POST".to_owned(),
+        path: path.to_owned(),
+        query: None,
+        http_version: "1.1".to_owned(),
+        headers,
+        body,
+    })
+}
+
+/// Makes an event id of the form the provider uses.
+pub(super) fn event_id(provider: &Provider, random: u128) -> String {
+    if matches!(provider.name.as_str(), "stack-auth" | "svix" | "standard-webhooks") {
+        return format!("msg_{}", Id::from_bits(random));
+    }
+    let hex = format!("{random:032x}");
+    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}
+
+impl Local {
+    /// Sends a signed sample to creel's own address: over the wire, as any
+    /// delivery comes.
+    pub(super) async fn send_sample(&self, name: Option<&str>) -> Result<(), Failure> {
+        let random = random_bits();
+        let name = name.unwrap_or(IN_TURN[(random % 5) as usize]);
+        let provider = self.assessor.catalog.get(name).ok_or_else(|| {
+            Failure::usage(format!("No provider is named {name}."), "", "All of them:  creel providers")
+        })?;
+        let Some(address) = self.listening.get() else {
+            return Err(Failure::cannot("No sample can be sent.", "This creel is not receiving.", "Start one that does:  creel"));
+        };
+        let endpoint = self.assessor.endpoints.iter().find(|e| e.provider.as_deref() == Some(name));
+        let path = endpoint.map_or_else(|| format!("/hooks/{name}"), |e| e.path.clone());
+        let samples = sample::samples(name);
+        let Some(sample) = samples.get((random / 5) as usize % samples.len().max(1)) else {
+            return Err(Failure::usage(
+                format!("There is no sample of {}.", provider.title),
+                "",
+                format!("There are samples of: {}", IN_TURN.join(", ")),
+            ));
+        };
+        let secret = self.assessor.signing_secret(endpoint.map(|e| e.name.as_str()), provider);
+        let id = event_id(provider, random);
+        let request = signed(provider, secret, sample, &path, self.clock.now(), &id)?;
+        let outgoing = outbound::prepare(&request, &format!("http://{address}"), request.headers.clone())?;
+        let exchange = self.client.send(&outgoing).await;
+        match exchange.error {
+            None => Ok(()),
+            Some(error) => Err(Failure::cannot("The sample did not arrive.", error, "Look whether creel still receives.")),
+        }
+    }
+}
