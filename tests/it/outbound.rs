@@ -9,7 +9,7 @@ use creel::domain::request::Request;
 use creel::outbound::{COUNTED_BYTES, Client, Exchange, Options, Timeouts, prepare};
 
 use crate::support::receiver::{Receiver, within};
-use crate::support::upstream::{Act, Plan, Upstream};
+use crate::support::upstream::{Act, Plan, Speech, Upstream};
 
 /// Time-outs short enough to wait for.
 const SHORT: Timeouts = Timeouts {
@@ -277,7 +277,7 @@ async fn names_the_time_out_that_passed() {
     let silent = Upstream::start(Plan {
         acts: vec![Act::Hang],
         rude: true,
-        tls: false,
+        speech: Speech::Plain,
     })
     .await;
     let timeouts = Timeouts {
@@ -368,7 +368,7 @@ async fn hears_an_answer_given_before_the_request_was_taken() {
             Act::Hang,
         ],
         rude: true,
-        tls: false,
+        speech: Speech::Plain,
     })
     .await;
     let request = Request {
@@ -417,7 +417,7 @@ async fn speaks_tls() {
     let upstream = Upstream::start(Plan {
         acts: vec![Act::say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")],
         rude: false,
-        tls: true,
+        speech: Speech::Tls,
     })
     .await;
     for host in ["localhost", "127.0.0.1"] {
@@ -444,7 +444,7 @@ async fn speaks_tls() {
     let plain = Upstream::start(Plan {
         acts: vec![Act::say("HTTP/1.1 400 Bad Request\r\n\r\n")],
         rude: true,
-        tls: false,
+        speech: Speech::Plain,
     })
     .await;
     let exchange = deliver(&format!("https://{}", plain.addr)).await;
@@ -455,4 +455,54 @@ async fn speaks_tls() {
             plain.addr
         )
     );
+}
+
+#[tokio::test]
+async fn speaks_http_2_where_nothing_else_is_spoken() {
+    let upstream = Upstream::start(Plan {
+        acts: Vec::new(),
+        rude: false,
+        speech: Speech::Http2,
+    })
+    .await;
+    let request = Request {
+        path: "//a/%2e".into(),
+        headers: [
+            ("x-b", "1"),
+            ("host", "public.test"),
+            ("x-a", "2"),
+            ("connection", "close"),
+            ("x-b", "3"),
+        ]
+        .into_iter()
+        .collect(),
+        ..delivery()
+    };
+    let client = Client::new(Timeouts::default(), INSECURE);
+    let authority = format!("localhost:{}", upstream.addr.port());
+    let exchange = send(&client, &request, &format!("https://{authority}")).await;
+    assert_eq!(exchange.error, None);
+    assert_eq!(exchange.response.unwrap().body, "two");
+    let seen = String::from_utf8(upstream.requests().remove(0)).unwrap();
+    let expected = format!(
+        "POST https://{authority}//a/%2e?a=1\nx-b: 1\nx-b: 3\nx-a: 2\ncontent-length: 9\n\
+         {{\"a\":1.0}}"
+    );
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn an_answer_reset_in_its_middle_is_told() {
+    let upstream = Upstream::acting(vec![
+        Act::say("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nhalf"),
+        Act::Pause(Duration::from_millis(200)),
+        Act::Reset,
+    ])
+    .await;
+    let exchange = deliver(&upstream.url()).await;
+    assert_eq!(
+        error(&exchange),
+        "The connection was reset after 4 B of the answer's body."
+    );
+    assert_eq!(exchange.response.unwrap().body, "half");
 }

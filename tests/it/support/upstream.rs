@@ -2,7 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,6 +29,8 @@ pub(crate) enum Act {
     Say(Vec<u8>),
     /// Writes bytes again and again.
     SayForever(Vec<u8>),
+    /// Does nothing for a while, as a slow app.
+    Pause(Duration),
     /// Does nothing more, and keeps the connection open.
     Hang,
     /// Resets the connection.
@@ -34,6 +44,18 @@ impl Act {
     }
 }
 
+/// How a target speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// HTTP/1 without TLS.
+    Plain,
+    /// HTTP/1 over TLS.
+    Tls,
+    /// HTTP/2 over TLS, and nothing else: answers 200 and keeps what it read
+    /// as lines, acts on nothing.
+    Http2,
+}
+
 /// What a target does with every connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -41,8 +63,8 @@ pub(crate) struct Plan {
     pub(crate) acts: Vec<Act>,
     /// Whether to act without having read the request.
     pub(crate) rude: bool,
-    /// Whether to speak TLS.
-    pub(crate) tls: bool,
+    /// How to speak.
+    pub(crate) speech: Speech,
 }
 
 /// A running target.
@@ -63,7 +85,7 @@ impl Upstream {
         Self::start(Plan {
             acts,
             rude: false,
-            tls: false,
+            speech: Speech::Plain,
         })
         .await
     }
@@ -104,18 +126,52 @@ impl Drop for Upstream {
 }
 
 async fn serve(stream: TcpStream, plan: Plan, seen: Arc<Mutex<Vec<Vec<u8>>>>) {
-    if plan.tls {
-        if let Ok(mut stream) = acceptor().accept(stream).await {
-            act(&mut stream, &plan, &seen).await;
-            let _ = stream.shutdown().await;
+    match plan.speech {
+        Speech::Plain => {}
+        Speech::Tls => {
+            if let Ok(mut stream) = acceptor(b"http/1.1").accept(stream).await {
+                act(&mut stream, &plan, &seen).await;
+                let _ = stream.shutdown().await;
+            }
+            return;
         }
-        return;
+        Speech::Http2 => {
+            if let Ok(stream) = acceptor(b"h2").accept(stream).await {
+                serve_h2(stream, seen).await;
+            }
+            return;
+        }
     }
     let mut stream = stream;
     if act(&mut stream, &plan, &seen).await {
         // Closing with no time to linger resets the connection.
         let _ = stream.set_zero_linger();
     }
+}
+
+/// Answers requests over HTTP/2, and keeps each as lines.
+async fn serve_h2(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    seen: Arc<Mutex<Vec<Vec<u8>>>>,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let (head, body) = request.into_parts();
+            let mut text = format!("{} {}\n", head.method, head.uri).into_bytes();
+            for (name, value) in &head.headers {
+                text.extend_from_slice(format!("{name}: ").as_bytes());
+                text.extend_from_slice(value.as_bytes());
+                text.push(b'\n');
+            }
+            text.extend_from_slice(&body.collect().await?.to_bytes());
+            seen.lock().unwrap().push(text);
+            Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from_static(b"two"))))
+        }
+    });
+    let _ = http2::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// Acts on one request; says whether the connection is to be reset.
@@ -142,6 +198,7 @@ async fn act(
                 while stream.write_all(bytes).await.is_ok() {}
                 return false;
             }
+            Act::Pause(time) => tokio::time::sleep(*time).await,
             Act::Hang => std::future::pending().await,
             Act::Reset => return true,
         }
@@ -170,7 +227,7 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> 
     }
 }
 
-fn acceptor() -> TlsAcceptor {
+fn acceptor(protocol: &[u8]) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
     let key = PrivateKeyDer::from_pem_slice(CERTIFICATE).unwrap();
@@ -180,6 +237,6 @@ fn acceptor() -> TlsAcceptor {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Arc::new(config).into()
 }
