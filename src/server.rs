@@ -164,9 +164,9 @@ pub async fn serve(
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Out of file descriptors or memory: trying again at once would
-                // spin. One idle connection less, and a pause, let it recover.
+                // spin. Fewer idle connections, and a pause, let it recover.
                 tracing::warn!(%error, "cannot accept a connection");
-                desk.shed();
+                desk.relieve();
                 tokio::select! {
                     () = shutdown.cancelled() => break,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}

@@ -102,9 +102,20 @@ impl Desk {
         });
     }
 
+    /// Drops an eighth of the connections, the oldest idle ones, for want of
+    /// file descriptors or memory.
+    pub(super) fn relieve(&self) {
+        let some = self.lock().len() / 8 + 1;
+        for _ in 0..some {
+            if !self.shed() {
+                return;
+            }
+        }
+    }
+
     /// Drops the oldest connection that has no request under way, or whose
     /// requests are not whole. Says whether there was one.
-    pub(super) fn shed(&self) -> bool {
+    fn shed(&self) -> bool {
         let mut open = self.lock();
         let oldest = |wanted: fn(&Link) -> bool| {
             open.iter()
