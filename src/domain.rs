@@ -14,6 +14,7 @@ pub mod event;
 pub mod failure;
 pub mod filter;
 pub mod headers;
+pub mod hop;
 pub mod id;
 pub mod json;
 pub mod mend;

@@ -1,1 +1,3 @@
-fn main() {}
+mod outbound;
+mod support;
+mod wire;

@@ -1,0 +1,286 @@
+//! What can go wrong between creel and a target, in words.
+
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rustls::CertificateError;
+
+use super::{MAX_FIELDS, MAX_HEAD_BYTES};
+
+/// What went wrong with an exchange. Names of time-outs are those of
+/// [`super::Timeouts`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("The name {0} was not found: {1}.")]
+    NoAddress(String, String),
+    #[error(
+        "{name} a link-local or cloud metadata address; creel sends nothing there unless told to.",
+        name = naming(.0, *.1)
+    )]
+    LinkLocal(String, IpAddr),
+    #[error("{0} refused the connection: nothing listens there.")]
+    Refused(String),
+    #[error("{0} cannot be reached: {1}.")]
+    Unreachable(String, String),
+    #[error("No connection to {0} within {time} (connect time-out).", time = words(*.1))]
+    Connect(String, Duration),
+    #[error("No answer within {time} (first-byte time-out).", time = words(*.0))]
+    FirstByte(Duration),
+    #[error("The answer was not complete within {time} (total time-out).", time = words(*.0))]
+    Total(Duration),
+    #[error("TLS: the system's trusted certificates cannot be read: {0}.")]
+    NoRoots(String),
+    #[error("TLS: {0} is no name a certificate can have.")]
+    NoTlsName(String),
+    #[error("TLS: {0} does not speak TLS; an http:// target may be meant.")]
+    NotTls(SocketAddr),
+    #[error("TLS: the certificate of {0} {1}.")]
+    Certificate(String, String),
+    #[error("TLS: the handshake with {0} failed: {1}.")]
+    Handshake(SocketAddr, String),
+    #[error("{0} closed the connection without an answer.")]
+    NoAnswer(SocketAddr),
+    #[error("{0} closed the connection in the middle of the answer's head.")]
+    HalfHead(SocketAddr),
+    #[error("{0} reset the connection before it answered.")]
+    Reset(SocketAddr),
+    #[error("{0} speaks TLS; an https:// target may be meant.")]
+    SpeaksTls(SocketAddr),
+    #[error("{0} does not answer in HTTP: {1}. Its answer begins with \"{2}\".")]
+    Garbage(SocketAddr, String, String),
+    #[error(
+        "The answer's head is larger than {MAX_HEAD_BYTES} B or has more than {MAX_FIELDS} fields."
+    )]
+    LargeHead,
+    #[error("The exchange with {0} failed: {1}.")]
+    Other(SocketAddr, String),
+    #[error("The connection was reset after {0} B of the answer's body.")]
+    BodyReset(u64),
+    #[error("The connection was closed after {0} B of the answer's body, before its end.")]
+    BodyCut(u64),
+    #[error("The answer's body is malformed after {0} B: {1}.")]
+    BodyGarbage(u64, String),
+    #[error("Reading stopped after {0} B of the answer's body; there is more.")]
+    Endless(u64),
+    #[error("HTTP/2 cannot carry this request: {0}.")]
+    NotHttp2(String),
+}
+
+impl Fault {
+    /// Explains why a name gave no address.
+    pub(super) fn of_look_up(name: &str, error: &io::Error) -> Self {
+        let why = error.to_string();
+        let why = why.rsplit(": ").next().unwrap_or(&why);
+        Self::NoAddress(name.to_owned(), lower_first(why))
+    }
+
+    /// Explains why no connection came about.
+    pub(super) fn of_connect(authority: String, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused(authority),
+            _ => Self::Unreachable(authority, plain(error)),
+        }
+    }
+
+    /// Explains why a TLS handshake failed.
+    pub(super) fn of_tls(peer: SocketAddr, host: &str, error: &io::Error) -> Self {
+        let Some(tls) = error
+            .get_ref()
+            .and_then(|e| e.downcast_ref::<rustls::Error>())
+        else {
+            let why = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
+                io::ErrorKind::ConnectionReset => "it reset the connection".to_owned(),
+                _ => plain(error),
+            };
+            return Self::Handshake(peer, why);
+        };
+        match tls {
+            rustls::Error::InvalidMessage(_) => Self::NotTls(peer),
+            rustls::Error::InvalidCertificate(why) => {
+                Self::Certificate(host.to_owned(), certificate(why))
+            }
+            rustls::Error::AlertReceived(alert) => {
+                Self::Handshake(peer, format!("it answered with the alert {alert:?}"))
+            }
+            other => Self::Handshake(peer, lower_first(&other.to_string())),
+        }
+    }
+
+    /// Explains why no head of an answer came; `heard` are the first bytes
+    /// that did.
+    pub(super) fn of_answer(peer: SocketAddr, error: &hyper::Error, heard: &[u8]) -> Self {
+        if let Some(io) = cause::<io::Error>(error) {
+            return match io.kind() {
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Reset(peer),
+                io::ErrorKind::UnexpectedEof if heard.is_empty() => Self::NoAnswer(peer),
+                _ => Self::Other(peer, plain(io)),
+            };
+        }
+        if error.is_parse_too_large() {
+            return Self::LargeHead;
+        }
+        match heard {
+            [] if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => {
+                Self::NoAnswer(peer)
+            }
+            // A TLS record that is an alert or a handshake (RFC 8446
+            // section 5.1).
+            [0x15 | 0x16, 0x03, ..] => Self::SpeaksTls(peer),
+            _ if error.is_incomplete_message() && heard.starts_with(b"HTTP/") => {
+                Self::HalfHead(peer)
+            }
+            _ if error.is_parse() || error.is_incomplete_message() => {
+                let why = if error.is_parse() {
+                    lower_first(&chain(error))
+                } else {
+                    "no status line came".to_owned()
+                };
+                Self::Garbage(peer, why, heard.escape_ascii().to_string())
+            }
+            _ => Self::Other(peer, lower_first(&chain(error))),
+        }
+    }
+
+    /// Explains why the body broke off after `size` bytes.
+    pub(super) fn of_body(error: &hyper::Error, size: u64) -> Self {
+        match cause::<io::Error>(error).map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionReset) => Self::BodyReset(size),
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+                Self::BodyGarbage(size, lower_first(&last_cause(error)))
+            }
+            _ => Self::BodyCut(size),
+        }
+    }
+}
+
+/// Says what is wrong with a certificate, to follow its name.
+fn certificate(why: &CertificateError) -> String {
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "is not from an issuer this system trusts (unknown issuer)".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "is for another name".to_owned()
+        }
+        CertificateError::Revoked => "was revoked".to_owned(),
+        CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "bears a signature that its issuer's key did not make".to_owned()
+        }
+        CertificateError::BadEncoding => "cannot be read".to_owned(),
+        // What `openssl req -x509` makes: webpki takes it for an authority's own.
+        CertificateError::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
+            "is self-signed".to_owned()
+        }
+        other => format!("is not acceptable: {other}"),
+    }
+}
+
+/// Returns an error and its causes, outermost first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let here = next?;
+        next = here.source();
+        Some(here)
+    })
+}
+
+/// Returns the first error of a kind among an error and its causes.
+fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// Writes an error and its causes, parted by colons.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let all: Vec<_> = causes(error).map(ToString::to_string).collect();
+    all.join(": ")
+}
+
+/// Writes the innermost cause of an error.
+fn last_cause(error: &(dyn Error + 'static)) -> String {
+    causes(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+/// Writes a system error without its number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    lower_first(text)
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.trim_end_matches('.').chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+/// Says what address a name stands for, where it does not say so itself.
+fn naming(name: &str, address: IpAddr) -> String {
+    if name.trim_matches(['[', ']']).parse() == Ok(address) {
+        format!("{address} is")
+    } else {
+        format!("{name} is {address},")
+    }
+}
+
+/// Writes a time-out with its unit.
+fn words(time: Duration) -> String {
+    if time.subsec_millis() == 0 {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_told_by_what_is_wrong_with_them() {
+        let peer = "127.0.0.1:443".parse().unwrap();
+        for (why, expected) in [
+            (CertificateError::Expired, "has expired"),
+            (CertificateError::NotValidYet, "is not valid yet"),
+            (CertificateError::NotValidForName, "is for another name"),
+            (CertificateError::Revoked, "was revoked"),
+        ] {
+            let error = io::Error::other(rustls::Error::InvalidCertificate(why));
+            assert_eq!(
+                Fault::of_tls(peer, "h.test", &error).to_string(),
+                format!("TLS: the certificate of h.test {expected}.")
+            );
+        }
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_called_so() {
+        let why = rustls::OtherError(std::sync::Arc::new(io::Error::other("CaUsedAsEndEntity")));
+        assert_eq!(certificate(&CertificateError::Other(why)), "is self-signed");
+    }
+
+    #[test]
+    fn time_outs_have_units() {
+        assert_eq!(
+            Fault::FirstByte(Duration::from_secs(30)).to_string(),
+            "No answer within 30 s (first-byte time-out)."
+        );
+        assert_eq!(words(Duration::from_millis(1500)), "1500 ms");
+    }
+}

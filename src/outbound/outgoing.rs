@@ -1,0 +1,421 @@
+//! What is really sent: a delivery fitted to a target.
+
+use bytes::Bytes;
+use hyper::http::uri::Scheme;
+use hyper::{Method, Uri};
+use url::Url;
+
+use super::fault::Fault;
+use crate::domain::failure::Failure;
+use crate::domain::headers::Headers;
+use crate::domain::hop;
+use crate::domain::request::Request;
+
+/// An example for those who wrote a target creel cannot use.
+const EXAMPLE: &str = "Write a target like  http://127.0.0.1:3000/hooks";
+
+/// A request ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The method, any token.
+    pub method: String,
+    /// Where it goes: scheme, host and port of this.
+    pub url: Url,
+    /// Path and query, exactly as they are sent.
+    pub target: String,
+    /// Every field, in the order it is sent.
+    pub headers: Headers,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Fits a delivery to a target, with the `headers` it came with or freshly
+/// signed ones.
+///
+/// A target with a path is used as it is; one without keeps the delivery's
+/// path. The delivery's query is added to the target's. Fields that concern
+/// one connection only are left out, and so is `expect`; `host` and
+/// `content-length` are made anew; all others go as they are.
+///
+/// Fails where the target is no http or https URL with a host, holds a name
+/// and password, or where the request cannot be written in HTTP.
+pub fn prepare(request: &Request, target: &str, headers: Headers) -> Result<Outgoing, Failure> {
+    let url = parse(target)?;
+    let outgoing = Outgoing {
+        method: request.method.clone(),
+        target: fit_target(request, &url),
+        headers: fit_headers(request, &url, headers),
+        url,
+        body: request.body.clone(),
+    };
+    check(&outgoing)?;
+    Ok(outgoing)
+}
+
+impl Outgoing {
+    /// Returns the whole address it goes to.
+    pub fn address(&self) -> String {
+        format!(
+            "{}://{}{}",
+            self.url.scheme(),
+            host_field(&self.url),
+            self.target
+        )
+    }
+
+    /// Returns the host, with brackets around an IPv6 address.
+    pub(super) fn host(&self) -> String {
+        self.url.host_str().unwrap_or_default().to_owned()
+    }
+
+    /// Returns the port, the scheme's own where the URL names none.
+    pub(super) fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(80)
+    }
+
+    /// Returns host and port.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", self.host(), self.port())
+    }
+
+    /// Returns the head as it is sent over HTTP/1.1.
+    pub(super) fn head(&self) -> Vec<u8> {
+        let mut head = Vec::with_capacity(256);
+        for part in [&self.method, " ", &self.target, " HTTP/1.1\r\n"] {
+            head.extend_from_slice(part.as_bytes());
+        }
+        for field in &self.headers {
+            head.extend_from_slice(field.name.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(&field.value);
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+
+    /// Returns the method as hyper knows it.
+    pub(super) fn http_method(&self) -> Result<Method, Fault> {
+        Method::from_bytes(self.method.as_bytes()).map_err(not_http2)
+    }
+
+    /// Returns the request as it is sent over HTTP/2: `host` becomes the
+    /// authority, and repeats of a name are grouped.
+    pub(super) fn http2(&self) -> Result<hyper::Request<Bytes>, Fault> {
+        let scheme = match self.url.scheme() {
+            "http" => Scheme::HTTP,
+            _ => Scheme::HTTPS,
+        };
+        let uri = Uri::builder()
+            .scheme(scheme)
+            .authority(host_field(&self.url))
+            .path_and_query(self.target.as_str())
+            .build()
+            .map_err(not_http2)?;
+        let mut request = hyper::Request::builder()
+            .method(self.http_method()?)
+            .uri(uri);
+        for field in self.headers.iter().filter(|field| field.name != "host") {
+            request = request.header(field.name.as_str(), field.value.as_slice());
+        }
+        request.body(self.body.clone()).map_err(not_http2)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "serves map_err")]
+fn not_http2(error: impl ToString) -> Fault {
+    Fault::NotHttp2(error.to_string())
+}
+
+fn parse(target: &str) -> Result<Url, Failure> {
+    let no = |why: String| {
+        Err(Failure::usage(
+            format!("{target:?} is no target."),
+            why,
+            EXAMPLE,
+        ))
+    };
+    let url = match Url::parse(target.trim()) {
+        Ok(url) => url,
+        Err(error) => return no(format!("It is no whole URL: {error}.")),
+    };
+    if !["http", "https"].contains(&url.scheme()) {
+        return no("creel sends over http and https.".to_owned());
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return no("It names no host.".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let what = "This target holds a name or password.";
+        let why = "It would be kept and shown with every attempt.";
+        return Err(Failure::usage(what, why, EXAMPLE));
+    }
+    Ok(url)
+}
+
+/// Puts path and query together, neither decoded nor normalised.
+fn fit_target(request: &Request, url: &Url) -> String {
+    let own = url.path();
+    let mut target = if own.is_empty() || own == "/" {
+        request.path.clone()
+    } else {
+        own.to_owned()
+    };
+    if !target.starts_with('/') && target != "*" {
+        target.insert(0, '/');
+    }
+    let query = match (url.query(), request.query.as_deref()) {
+        (Some(own), Some(query)) if !own.is_empty() && !query.is_empty() => {
+            Some(format!("{own}&{query}"))
+        }
+        (Some(own), None | Some("")) => Some(own.to_owned()),
+        (_, query) => query.map(str::to_owned),
+    };
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(&query);
+    }
+    target
+}
+
+fn fit_headers(request: &Request, url: &Url, mut headers: Headers) -> Headers {
+    let had_body = headers.contains("content-length") || headers.contains("transfer-encoding");
+    hop::remove(&mut headers);
+    headers.retain(|field| field.name != "expect");
+    let host = host_field(url);
+    if headers.contains("host") {
+        headers.set("host", host);
+    } else {
+        let mut with_host = Headers::new();
+        with_host.push("host", host);
+        for field in &headers {
+            with_host.push(&field.name, &field.value);
+        }
+        headers = with_host;
+    }
+    // A body may be expected with these even where there is none (RFC 9110
+    // section 8.6).
+    let expects_body = ["POST", "PUT", "PATCH"].contains(&request.method.as_str());
+    if had_body || expects_body || !request.body.is_empty() {
+        headers.set("content-length", request.body.len().to_string());
+    }
+    headers
+}
+
+/// Returns what `host` says: the port only where it is not the scheme's own.
+fn host_field(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// Sees that nothing in the request can end a line early, and that it is no
+/// tunnel. What creel received always passes; what was imported may not.
+fn check(outgoing: &Outgoing) -> Result<(), Failure> {
+    let no = |why: String| {
+        let what = "This delivery cannot be sent.";
+        Err(Failure::usage(what, why, "Edit it, or import it anew."))
+    };
+    if !is_token(&outgoing.method) {
+        return no(format!(
+            "Its method {:?} is no HTTP method.",
+            outgoing.method
+        ));
+    }
+    if outgoing.method == "CONNECT" {
+        return no("CONNECT opens a tunnel; it is no request to an app.".to_owned());
+    }
+    if outgoing.target.bytes().any(|b| b <= b' ' || b == 0x7f) {
+        return no("Its path or query holds a blank or a control character.".to_owned());
+    }
+    for field in &outgoing.headers {
+        if !is_token(&field.name) {
+            return no(format!(
+                "The header name {:?} is not allowed in HTTP.",
+                field.name
+            ));
+        }
+        if field.value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+            return no(format!(
+                "The header {} holds a line break or NUL.",
+                field.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Says whether a text is a token (RFC 9110 section 5.6.2).
+fn is_token(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request(method: &str, path: &str, query: Option<&str>) -> Request {
+        Request {
+            method: method.into(),
+            path: path.into(),
+            query: query.map(Into::into),
+            ..Request::default()
+        }
+    }
+
+    fn sent(headers: &[(&str, &str)], body: &'static str) -> String {
+        let mut request = request("POST", "/hooks", None);
+        request.body = body.into();
+        let headers = headers.iter().copied().collect();
+        let outgoing = prepare(&request, "http://app.test:3000", headers).unwrap();
+        String::from_utf8(outgoing.head()).unwrap()
+    }
+
+    #[test]
+    fn path_and_query_are_the_targets_or_the_deliverys() {
+        for (target, path, query, expected) in [
+            ("http://h", "/a/../b//%2e%zz", None, "/a/../b//%2e%zz"),
+            ("http://h/", "/a", Some("x=%20&y"), "/a?x=%20&y"),
+            ("http://h", "/a", Some(""), "/a?"),
+            ("http://h?own", "/a", None, "/a?own"),
+            ("http://h?own", "/a", Some("x"), "/a?own&x"),
+            ("http://h?own", "/a", Some(""), "/a?own"),
+            ("http://h?", "/a", Some("x"), "/a?x"),
+            ("http://h/p", "/a", Some("x"), "/p?x"),
+            ("http://h/p/?own#part", "/a", Some("x"), "/p/?own&x"),
+            ("http://h", "*", None, "*"),
+            ("http://h", "a", None, "/a"),
+            ("http://h", "/\u{fc}|<{", None, "/\u{fc}|<{"),
+        ] {
+            let request = request("GET", path, query);
+            let outgoing = prepare(&request, target, Headers::new()).unwrap();
+            assert_eq!(outgoing.target, expected, "{target} {path}");
+            assert_eq!(outgoing.address(), format!("http://h{expected}"));
+        }
+    }
+
+    #[test]
+    fn fields_keep_order_and_repeats_but_for_host_and_length() {
+        let head = sent(
+            &[
+                ("x-a", "1"),
+                ("host", "public.test"),
+                ("x-b", "2"),
+                ("content-length", "999"),
+                ("expect", "100-continue"),
+                ("x-a", "3"),
+                ("connection", "close, x-hop"),
+                ("x-hop", "1"),
+                ("user-agent", ""),
+            ],
+            "four",
+        );
+        assert_eq!(
+            head,
+            "POST /hooks HTTP/1.1\r\nx-a: 1\r\nhost: app.test:3000\r\nx-b: 2\r\n\
+             content-length: 4\r\nx-a: 3\r\nuser-agent: \r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_invented_but_what_http_needs() {
+        assert_eq!(
+            sent(&[("transfer-encoding", "chunked")], "four"),
+            "POST /hooks HTTP/1.1\r\nhost: app.test:3000\r\ncontent-length: 4\r\n\r\n"
+        );
+        let get = prepare(&request("GET", "/", None), "https://h:443", Headers::new()).unwrap();
+        assert_eq!(get.head(), b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+        let six = prepare(
+            &request("PUT", "/", None),
+            "http://[::1]:80/",
+            Headers::new(),
+        )
+        .unwrap();
+        assert_eq!(six.headers.text("host"), Some("[::1]"));
+        assert_eq!(six.headers.text("content-length"), Some("0"));
+        assert_eq!(six.authority(), "[::1]:80");
+    }
+
+    #[test]
+    fn targets_creel_cannot_use_are_told() {
+        for (target, why) in [
+            ("", "It is no whole URL: relative URL without a base."),
+            (
+                "127.0.0.1:3000",
+                "It is no whole URL: relative URL without a base.",
+            ),
+            ("localhost:3000", "creel sends over http and https."),
+            ("ftp://h/", "creel sends over http and https."),
+            ("http://", "It is no whole URL: empty host."),
+            ("http://h:99999", "It is no whole URL: invalid port number."),
+            (
+                "http://me:pw@h/",
+                "It would be kept and shown with every attempt.",
+            ),
+        ] {
+            let failure = prepare(&request("GET", "/", None), target, Headers::new()).unwrap_err();
+            assert_eq!(failure.why, why, "{target}");
+            assert!(!failure.to_string().contains("pw"));
+        }
+    }
+
+    #[test]
+    fn numbers_in_disguise_are_addresses() {
+        for target in [
+            "http://2852039166/",
+            "http://0xa9fea9fe/",
+            "http://0251.0376.169.254/",
+        ] {
+            let outgoing = prepare(&request("GET", "/", None), target, Headers::new()).unwrap();
+            assert_eq!(outgoing.host(), "169.254.169.254");
+        }
+    }
+
+    #[test]
+    fn what_would_break_out_of_its_line_is_refused() {
+        let no_headers = Headers::new;
+        let bad_value = [("a", "1\r\nb: 2")].into_iter().collect();
+        let bad_name = [("a b", "1")].into_iter().collect();
+        for (request, headers) in [
+            (request("GET /x HTTP/1.1\r\n", "/", None), no_headers()),
+            (request("", "/", None), no_headers()),
+            (request("CONNECT", "/", None), no_headers()),
+            (request("GET", "/ HTTP/1.1\r\nx: y", None), no_headers()),
+            (request("GET", "/", Some("a b")), no_headers()),
+            (request("GET", "/", None), bad_value),
+            (request("GET", "/", None), bad_name),
+        ] {
+            assert!(
+                prepare(&request, "http://h", headers).is_err(),
+                "{request:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_head_is_as_many_lines_as_it_has_fields(
+            method in "[A-Z]{1,8}|.{0,3}",
+            path in "/[!-~]{0,20}|.{0,9}",
+            query in prop::option::of("[!-~]{0,20}|.{0,9}"),
+            fields in prop::collection::vec(
+                ("[a-z-]{1,9}|.{0,3}", prop::collection::vec(any::<u8>(), 0..9)),
+                0..4,
+            ),
+        ) {
+            let request = request(&method, &path, query.as_deref());
+            let headers = fields.into_iter().collect();
+            if let Ok(outgoing) = prepare(&request, "http://h", headers) {
+                let head = outgoing.head();
+                let lines = outgoing.headers.len() + 2;
+                prop_assert_eq!(head.split(|b| *b == b'\n').count(), lines + 1);
+                prop_assert_eq!(head.split(|b| *b == b'\r').count(), lines + 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Makes the HTTP response of a [`Reply`].
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::response::Response;
+
+use super::Reply;
+use crate::domain::hop;
+
+/// What becomes of the connection after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// It goes on, if the sender likes.
+    Keep,
+    /// It is closed: what follows on it cannot be told apart or is not wanted.
+    Close,
+}
+
+impl Connection {
+    /// Closes an HTTP/1 connection; in HTTP/2 only the stream ends.
+    pub(super) fn close(parts: &Parts) -> Self {
+        if parts.version == Version::HTTP_2 {
+            Self::Keep
+        } else {
+            Self::Close
+        }
+    }
+}
+
+/// Makes the response. The fields that concern one connection go, the length
+/// is made anew, and what cannot stand in a response is left out.
+pub(super) fn make(reply: Reply, is_head: bool, connection: Connection) -> Response {
+    let mut fields = reply.headers;
+    hop::remove(&mut fields);
+    // An answer to HEAD tells the length of a body that is not there.
+    if !is_head {
+        fields.retain(|field| field.name != "content-length");
+    }
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.reserve(fields.len());
+    for field in &fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let value = HeaderValue::from_bytes(&field.value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    if connection == Connection::Close {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_out_what_concerns_one_connection() {
+        let mut reply = Reply::new(200);
+        reply.headers = [
+            ("set-cookie", "a"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "999"),
+            ("set-cookie", "b"),
+        ]
+        .into_iter()
+        .collect();
+        let response = make(reply, false, Connection::Keep);
+        let names: Vec<_> = response.headers().iter().map(|(n, _)| n.as_str()).collect();
+        assert_eq!(names, ["set-cookie", "set-cookie"]);
+    }
+
+    #[test]
+    fn a_status_no_response_can_have_becomes_500() {
+        for status in [0, 101, 1000] {
+            let response = make(Reply::new(status), false, Connection::Close);
+            assert_eq!(response.status(), 500);
+            assert_eq!(response.headers()["connection"], "close");
+        }
+        assert_eq!(make(Reply::new(299), false, Connection::Keep).status(), 299);
+    }
+}

@@ -1,0 +1,290 @@
+//! One connection from its first byte to its last, and the book of them all.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Intake;
+use super::limits::Limits;
+use super::link::Link;
+use super::receive;
+use super::tap::Tap;
+use super::wire::Wire;
+use crate::clock::Clock;
+
+/// What an HTTP/2 client sends first (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How much is read at first; most requests fit whole.
+const FIRST_READ: usize = 4096;
+
+/// How many requests an HTTP/2 connection may have in flight.
+const STREAMS: u32 = 256;
+
+/// How often an HTTP/2 client is asked whether it still lives.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// How long it may take to say so.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// At shutdown, how long a connection without a request under way may take to
+/// close: enough for bytes that are on their way.
+const IDLE_GRACE: Duration = Duration::from_millis(300);
+
+/// What every connection works with.
+pub(super) struct Desk {
+    pub(super) limits: Arc<Limits>,
+    pub(super) intake: Intake,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The work of the intake, which outlives its connection.
+    pub(super) intakes: TaskTracker,
+    connections: TaskTracker,
+    max_connections: usize,
+    /// Cancelled when no more requests are to be taken.
+    shutdown: CancellationToken,
+    /// Cancelled when there is no more time.
+    end: CancellationToken,
+    open: Mutex<BTreeMap<u64, Arc<Link>>>,
+    next: AtomicU64,
+}
+
+impl Desk {
+    /// Makes what a server's connections share.
+    pub(super) fn new(
+        limits: Limits,
+        intake: Intake,
+        clock: Arc<dyn Clock>,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            max_connections: limits.connections(),
+            limits: Arc::new(limits),
+            intake,
+            clock,
+            intakes: TaskTracker::new(),
+            connections: TaskTracker::new(),
+            shutdown,
+            end: CancellationToken::new(),
+            open: Mutex::default(),
+            next: AtomicU64::new(0),
+        })
+    }
+
+    /// Serves a connection in a task of its own. Where there are too many, the
+    /// oldest that waits for its sender goes; where none does, this one.
+    pub(super) fn take(self: &Arc<Self>, stream: TcpStream, remote_addr: SocketAddr) {
+        let link = Arc::new(Link::new(remote_addr));
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if self.lock().len() >= self.max_connections && !self.shed() {
+            tracing::warn!(%remote_addr, "too many connections");
+            return;
+        }
+        self.lock().insert(number, Arc::clone(&link));
+        let desk = Arc::clone(self);
+        self.connections.spawn(async move {
+            let registered = Registered { desk, number };
+            run(&registered.desk, stream, link).await;
+        });
+    }
+
+    /// Drops an eighth of the connections, the oldest idle ones, for want of
+    /// file descriptors or memory.
+    pub(super) fn relieve(&self) {
+        let some = self.lock().len() / 8 + 1;
+        for _ in 0..some {
+            if !self.shed() {
+                return;
+            }
+        }
+    }
+
+    /// Drops the oldest connection that has no request under way, or whose
+    /// requests are not whole. Says whether there was one.
+    fn shed(&self) -> bool {
+        let mut open = self.lock();
+        let oldest = |wanted: fn(&Link) -> bool| {
+            open.iter()
+                .find(|(_, link)| wanted(link))
+                .map(|(number, _)| *number)
+        };
+        let Some(number) = oldest(Link::is_idle).or_else(|| oldest(Link::waits_for_sender)) else {
+            return false;
+        };
+        if let Some(link) = open.remove(&number) {
+            link.drop.notify_one();
+        }
+        true
+    }
+
+    /// Waits until all that is under way is done, for `grace` at the most.
+    pub(super) async fn finish(&self, grace: Duration) {
+        self.connections.close();
+        self.intakes.close();
+        let done = async {
+            self.connections.wait().await;
+            self.intakes.wait().await;
+        };
+        if tokio::time::timeout(grace, done).await.is_err() {
+            self.end.cancel();
+            self.connections.wait().await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Link>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Strikes a connection off the book when its task ends, however that is.
+struct Registered {
+    desk: Arc<Desk>,
+    number: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.desk.lock().remove(&self.number);
+    }
+}
+
+async fn run(desk: &Arc<Desk>, stream: TcpStream, link: Arc<Link>) {
+    tokio::select! {
+        () = talk(desk, stream, &link) => {}
+        () = link.drop.notified() => {}
+        () = desk.end.cancelled() => {}
+    }
+}
+
+async fn talk(desk: &Arc<Desk>, mut stream: TcpStream, link: &Arc<Link>) {
+    // Answers are small and awaited; nothing is gained by delaying them.
+    let _ = stream.set_nodelay(true);
+    let first = tokio::select! {
+        first = tokio::time::timeout(desk.limits.head_timeout, first_bytes(&mut stream)) => first,
+        () = desk.shutdown.cancelled() => return,
+    };
+    let Ok(Some(prefix)) = first else {
+        return;
+    };
+    let is_h2 = prefix.starts_with(PREFACE);
+    if !is_h2 {
+        let limits = &desk.limits;
+        link.follow(Wire::new(limits.max_headers, limits.max_head_bytes));
+    }
+    let tap = Tap::new(stream, prefix, Arc::clone(link), Arc::clone(&desk.limits));
+    if is_h2 {
+        serve_h2(desk, tap, link).await;
+    } else {
+        serve_h1(desk, tap, link).await;
+    }
+}
+
+/// Reads until it is plain which version of HTTP is spoken; `None` where the
+/// client ended without a byte.
+async fn first_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(FIRST_READ);
+    loop {
+        let read = stream.read_buf(&mut bytes).await.ok()?;
+        if bytes.is_empty() {
+            return None;
+        }
+        let open = bytes.len() < PREFACE.len() && PREFACE.starts_with(&bytes);
+        if read == 0 || !open {
+            return Some(bytes);
+        }
+    }
+}
+
+/// Makes what answers the requests of one connection.
+fn service(
+    desk: &Arc<Desk>,
+    link: &Arc<Link>,
+) -> impl Service<
+    hyper::Request<Incoming>,
+    Response = axum::response::Response,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + use<> {
+    let router = Router::new()
+        .fallback(receive::receive)
+        .with_state(Arc::clone(desk));
+    let router = TowerToHyperService::new(router);
+    let link = Arc::clone(link);
+    service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&link));
+        router.call(request)
+    })
+}
+
+async fn serve_h1(desk: &Arc<Desk>, tap: Tap, link: &Arc<Link>) {
+    let connection = http1::Builder::new()
+        // A sender may end its side and still wait for the answer.
+        .half_close(true)
+        .header_read_timeout(None)
+        .max_headers(desk.limits.max_headers)
+        .max_header_size(desk.limits.max_head_bytes)
+        .serve_connection(TokioIo::new(tap), service(desk, link));
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        () = desk.shutdown.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    finish(connection, link).await;
+}
+
+async fn serve_h2(desk: &Arc<Desk>, tap: Tap, link: &Arc<Link>) {
+    let limits = &desk.limits;
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .serve_connection(TokioIo::new(tap), service(desk, link));
+    let mut connection = pin!(connection);
+    let mut idle_since = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return,
+            () = desk.shutdown.cancelled() => break,
+            () = tokio::time::sleep_until((idle_since + limits.idle_timeout).into()) => {
+                match link.idle_since() {
+                    Some(since) if since <= idle_since => break,
+                    Some(since) => idle_since = since,
+                    None => idle_since = Instant::now(),
+                }
+            }
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    finish(connection, link).await;
+}
+
+/// Lets a connection that takes no more requests come to its end. One that has
+/// no request under way is not waited for long.
+async fn finish(connection: impl Future, link: &Link) {
+    let mut connection = pin!(connection);
+    loop {
+        let ended = tokio::time::timeout(IDLE_GRACE, connection.as_mut()).await;
+        if ended.is_ok() || link.is_idle() {
+            return;
+        }
+    }
+}

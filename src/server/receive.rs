@@ -1,0 +1,273 @@
+//! One request: its head as it stood, its body as it came, then the intake.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Version, header};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+use super::answer::{self, Connection};
+use super::connection::Desk;
+use super::limits::Limits;
+use super::link::Link;
+use super::wire::{Head, Wire};
+use super::{Arrival, Refused, Reply};
+use crate::domain::headers::Headers;
+use crate::domain::request::Request;
+
+/// Takes one request and answers it.
+pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest) -> Response {
+    let received_at = desk.clock.now();
+    let started = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let link = parts
+        .extensions
+        .remove::<Arc<Link>>()
+        .expect("every connection's service adds its link");
+    let _under_way = link.begin();
+    let is_head = parts.method == Method::HEAD;
+    let refuse = |status| answer::make(Reply::new(status), is_head, Connection::close(&parts));
+    let wire_head = link.next_head();
+    if parts.method == Method::CONNECT {
+        return refuse(405);
+    }
+    if wire_head.as_ref().is_some_and(|head| head.ambiguous) {
+        return refuse(400);
+    }
+    let Some(mut request) = read_head(&parts, wire_head, &link) else {
+        return refuse(400);
+    };
+    let refused = match read_body(&parts.headers, body, &desk.limits).await {
+        Ok(whole) => {
+            request.body = whole;
+            None
+        }
+        Err(Stop::Refused(refused)) => Some(refused),
+        Err(Stop::TooSlow) => return refuse(408),
+        Err(Stop::Broken) => return refuse(400),
+    };
+    let _kept = link.keep();
+    let mut reply = hand_over(
+        &desk,
+        Arrival {
+            received_at,
+            started,
+            remote_addr: link.remote_addr,
+            request,
+            refused,
+        },
+    )
+    .await;
+    let Some(refused) = refused else {
+        return answer::make(reply, is_head, Connection::Keep);
+    };
+    if reply.status < 400 {
+        reply.status = refused.status();
+    }
+    answer::make(reply, is_head, Connection::close(&parts))
+}
+
+/// Hands an arrival to the intake, in a task of its own: a sender that goes
+/// away does not stop it, and its panic ends nothing else.
+async fn hand_over(desk: &Arc<Desk>, arrival: Arrival) -> Reply {
+    let intake = Arc::clone(&desk.intake);
+    let work = desk.intakes.spawn(async move { intake(arrival).await });
+    work.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "keeping a delivery failed unexpectedly");
+        Reply::new(500)
+    })
+}
+
+/// Reads the head; `None` where its target is no path.
+fn read_head(parts: &Parts, wire_head: Option<Head>, link: &Link) -> Option<Request> {
+    let http_version = match parts.version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    };
+    let agreed = wire_head.filter(|head| agrees(head, parts));
+    if agreed.is_none() {
+        // Out of step once, out of step for good.
+        link.with_wire(Wire::lose);
+    }
+    let target = match &agreed {
+        Some(head) if head.target.starts_with('/') => head.target.clone(),
+        _ => parts.uri.path_and_query()?.as_str().to_owned(),
+    };
+    if !target.starts_with('/') && target != "*" {
+        return None;
+    }
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
+        None => (target, None),
+    };
+    Some(Request {
+        method: parts.method.as_str().to_owned(),
+        path,
+        query,
+        http_version: http_version.to_owned(),
+        headers: agreed.map_or_else(|| mapped(parts), |head| head.headers),
+        body: Bytes::new(),
+    })
+}
+
+/// Says whether a head found on the wire is the one hyper read: same method,
+/// same target, the same fields with the same values in the same order for
+/// each name.
+fn agrees(head: &Head, parts: &Parts) -> bool {
+    if head.method != parts.method.as_str() {
+        return false;
+    }
+    // hyper leaves out a fragment, which has no place in a target.
+    let target = parts.uri.path_and_query().map_or("", |p| p.as_str());
+    if head.target.starts_with('/') && !head.target.starts_with(target) {
+        return false;
+    }
+    let mut found: Vec<_> = head
+        .headers
+        .iter()
+        .map(|field| (field.name.as_str(), field.value.as_slice()))
+        .collect();
+    let mut read: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    // Both sorts keep the order of values within a name.
+    found.sort_by_key(|(name, _)| *name);
+    read.sort_by_key(|(name, _)| *name);
+    // hyper drops repeats of a length that agree with the first.
+    found.dedup_by(|(name, _), (before, _)| *name == "content-length" && name == before);
+    found == read
+}
+
+/// Returns the fields in the order of hyper's map: that of each name's first
+/// appearance. HTTP/2 says who is asked in a pseudo field; it is added as the
+/// `host` that it stands for (RFC 9113 section 8.3.1).
+fn mapped(parts: &Parts) -> Headers {
+    let mut headers = Headers::new();
+    if parts.version == Version::HTTP_2
+        && !parts.headers.contains_key(header::HOST)
+        && let Some(authority) = parts.uri.authority()
+    {
+        headers.push("host", authority.as_str());
+    }
+    for (name, value) in &parts.headers {
+        headers.push(name.as_str(), value.as_bytes());
+    }
+    headers
+}
+
+/// Why a body was not read to its end.
+enum Stop {
+    Refused(Refused),
+    TooSlow,
+    Broken,
+}
+
+/// Reads the body whole, within the limits.
+async fn read_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Stop> {
+    let declared: Option<u64> = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let too_large = Stop::Refused(Refused::TooLarge {
+        limit: limits.max_body,
+        declared,
+    });
+    if declared.is_some_and(|declared| declared > limits.max_body) {
+        return Err(too_large);
+    }
+    let began = Instant::now();
+    let mut body = pin!(body);
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    let mut size = 0;
+    loop {
+        let slowest = began + limits.body_grace + limits.time_for(size);
+        let deadline = slowest.min(Instant::now() + limits.body_idle_timeout);
+        let frame = tokio::time::timeout_at(deadline.into(), body.frame())
+            .await
+            .map_err(|_| Stop::TooSlow)?;
+        let Some(frame) = frame else {
+            break;
+        };
+        // Trailer fields say nothing a webhook needs; they are passed over.
+        let Ok(data) = frame.map_err(|_| Stop::Broken)?.into_data() else {
+            continue;
+        };
+        size += data.len() as u64;
+        if size > limits.max_body {
+            return Err(too_large);
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            if whole.is_empty() {
+                // Room for what was announced, but not for a mere promise.
+                let room = declared.map_or(0, |d| d.min(16 * size) as usize);
+                whole.reserve(room.max(first.len() + data.len()));
+                whole.extend_from_slice(&first);
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.freeze()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(target: &str, fields: &[(&str, &str)]) -> Parts {
+        let mut request = axum::http::Request::builder().method("POST").uri(target);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn head(target: &str, fields: &[(&str, &str)]) -> Head {
+        Head {
+            method: "POST".to_owned(),
+            target: target.to_owned(),
+            headers: fields.iter().copied().collect(),
+            ambiguous: false,
+        }
+    }
+
+    #[test]
+    fn a_head_of_the_wire_is_used_only_where_hyper_read_the_same() {
+        let fields = [("a", "1"), ("b", "2"), ("a", "3"), ("content-length", "0")];
+        let parts = parts("/x?y", &fields);
+        assert!(agrees(&head("/x?y", &fields), &parts));
+        assert!(agrees(&head("/x?y#z", &fields), &parts));
+        assert!(!agrees(&head("/other", &fields), &parts));
+        let swapped = [("a", "3"), ("b", "2"), ("a", "1"), ("content-length", "0")];
+        assert!(!agrees(&head("/x?y", &swapped), &parts));
+        assert!(!agrees(&head("/x?y", &fields[..3]), &parts));
+        let more = [fields.as_slice(), &[("b", "2")]].concat();
+        assert!(!agrees(&head("/x?y", &more), &parts));
+        let again = [fields.as_slice(), &[("content-length", "0")]].concat();
+        assert!(agrees(&head("/x?y", &again), &parts));
+    }
+
+    #[tokio::test]
+    async fn out_of_step_the_map_is_used() {
+        let link = Link::new("127.0.0.1:1".parse().unwrap());
+        let parts = parts("/x", &[("a", "1"), ("b", "2"), ("a", "3")]);
+        let request = read_head(&parts, Some(head("/y", &[])), &link).unwrap();
+        assert_eq!(request.path, "/x");
+        let expected: Headers = [("a", "1"), ("a", "3"), ("b", "2")].into_iter().collect();
+        assert_eq!(request.headers, expected);
+    }
+}

@@ -1,0 +1,283 @@
+//! The socket as hyper sees it: every byte passes, the [`Link`] hears of each,
+//! and a sender that keeps creel waiting is let go.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::limits::Limits;
+use super::link::Link;
+
+/// What a sender hears whose head did not come to its end in time.
+const TOO_SLOW: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How much is read at once while lingering.
+const SCRATCH: usize = 16 * 1024;
+
+/// A socket that is listened in on.
+pub(super) struct Tap {
+    stream: TcpStream,
+    /// What was read to tell HTTP/1 from HTTP/2, and how far hyper has it.
+    prefix: Vec<u8>,
+    passed: usize,
+    link: Arc<Link>,
+    limits: Arc<Limits>,
+    /// When bytes last came; `None` before the first.
+    read_at: Option<Instant>,
+    /// When bytes last went out; at first, when the connection began.
+    wrote_at: Instant,
+    closing: Closing,
+    read_alarm: Alarm,
+    write_alarm: Alarm,
+    /// Since when the sender takes no bytes.
+    stalled_since: Option<Instant>,
+}
+
+/// How far the close has come.
+#[derive(Clone, Copy)]
+enum Closing {
+    No,
+    /// Our side is closed; what still comes is read and dropped.
+    Lingering {
+        until: Instant,
+        left: u64,
+    },
+    Done,
+}
+
+/// A timer that exists only once it was needed.
+#[derive(Default)]
+struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Says whether `deadline` has passed; else the task is woken then, or
+    /// earlier.
+    fn passed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
+        loop {
+            if Instant::now() >= deadline {
+                return true;
+            }
+            let sleep = self
+                .0
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
+            if sleep.deadline().into_std() > deadline {
+                sleep.as_mut().reset(deadline.into());
+            }
+            match sleep.as_mut().poll(cx) {
+                Poll::Pending => return false,
+                // An alarm set for an earlier deadline, which has moved since.
+                Poll::Ready(()) => sleep.as_mut().reset(deadline.into()),
+            }
+        }
+    }
+}
+
+impl Tap {
+    /// Wraps a socket of which `prefix` was already read.
+    pub(super) fn new(
+        stream: TcpStream,
+        prefix: Vec<u8>,
+        link: Arc<Link>,
+        limits: Arc<Limits>,
+    ) -> Self {
+        Self {
+            stream,
+            prefix,
+            passed: 0,
+            link,
+            limits,
+            read_at: None,
+            wrote_at: Instant::now(),
+            closing: Closing::No,
+            read_alarm: Alarm::default(),
+            write_alarm: Alarm::default(),
+            stalled_since: None,
+        }
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.passed < self.prefix.len() {
+            let rest = &self.prefix[self.passed..];
+            let here = rest.len().min(buf.remaining());
+            buf.put_slice(&rest[..here]);
+            self.passed += here;
+            if self.passed == self.prefix.len() {
+                (self.prefix, self.passed) = (Vec::new(), 0);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+
+    /// Says until when an HTTP/1 sender is waited for, and whether it is in the
+    /// middle of a head. `None`: its requests see to that themselves.
+    fn patience(&self) -> Option<(Instant, bool)> {
+        if !self.link.is_idle() {
+            return None;
+        }
+        let limits = &self.limits;
+        self.link
+            .with_wire(|wire| {
+                if wire.in_body() {
+                    return None;
+                }
+                Some(match (wire.head_since(), self.read_at) {
+                    // A head behind another request in the pipe is not read
+                    // before that one's answer is out.
+                    (Some(since), _) => (since.max(self.wrote_at) + limits.head_timeout, true),
+                    (None, Some(at)) => (at.max(self.wrote_at) + limits.idle_timeout, false),
+                    (None, None) => (self.wrote_at + limits.head_timeout, false),
+                })
+            })
+            .flatten()
+    }
+
+    fn linger(&mut self) {
+        self.closing = Closing::Lingering {
+            until: Instant::now() + self.limits.linger,
+            left: self.limits.linger_bytes,
+        };
+    }
+
+    /// Reads and drops what comes until the sender ends or a bound is met.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH];
+        while let Closing::Lingering { until, left } = &mut self.closing {
+            let mut buf = ReadBuf::uninit(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    *left = left.saturating_sub(buf.filled().len() as u64);
+                    if *left > 0 && Instant::now() < *until {
+                        continue;
+                    }
+                }
+                Poll::Ready(_) => {}
+                Poll::Pending => {
+                    if !self.read_alarm.passed(*until, cx) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+            self.closing = Closing::Done;
+        }
+        Poll::Ready(())
+    }
+
+    /// Tells a sender in the middle of its head that it is too slow. A few
+    /// bytes into an idle socket: it takes them at once, or nobody reads them.
+    fn say_too_slow(&mut self, cx: &mut Context<'_>) {
+        let _ = Pin::new(&mut self.stream).poll_write(cx, TOO_SLOW);
+        let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.linger();
+    }
+
+    /// Notes how a write went; fails it where the sender has taken nothing for
+    /// too long.
+    fn note_write(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let now = Instant::now();
+        if written.is_ready() {
+            self.wrote_at = now;
+            self.stalled_since = None;
+            return written;
+        }
+        let deadline = *self.stalled_since.get_or_insert(now) + self.limits.write_timeout;
+        if self.write_alarm.passed(deadline, cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !matches!(this.closing, Closing::No) {
+            ready!(this.poll_linger(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buf.filled().len();
+        match this.poll_bytes(cx, buf) {
+            Poll::Ready(result) => {
+                let new = &buf.filled()[before..];
+                if !new.is_empty() {
+                    let now = Instant::now();
+                    this.read_at = Some(now);
+                    this.link.feed(new, now);
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                let Some((deadline, in_head)) = this.patience() else {
+                    return Poll::Pending;
+                };
+                if !this.read_alarm.passed(deadline, cx) {
+                    return Poll::Pending;
+                }
+                if !in_head {
+                    // As if the sender had ended: hyper closes in peace.
+                    return Poll::Ready(Ok(()));
+                }
+                this.say_too_slow(cx);
+                ready!(this.poll_linger(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.note_write(written, cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.note_write(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Closing::No = this.closing {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.linger();
+        }
+        ready!(this.poll_linger(cx));
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,510 @@
+//! Follows the bytes of an HTTP/1 connection to learn the exact header list.
+//!
+//! hyper keeps fields in a map, which groups repeats; on the wire they may
+//! interleave, and order is evidence. A [`Wire`] reads the same bytes as hyper,
+//! finds the heads among them and keeps each one's fields as they stood. It
+//! decides nothing: what it finds is only used where it agrees with hyper.
+
+use std::collections::VecDeque;
+use std::mem::MaybeUninit;
+use std::time::Instant;
+
+use crate::domain::headers::Headers;
+
+/// How many fields a head may have before its parse takes a second, larger try.
+const USUAL_FIELDS: usize = 64;
+
+/// The head of one request, as it stood on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The method.
+    pub(super) method: String,
+    /// The request target, whole.
+    pub(super) target: String,
+    /// Every field, in order.
+    pub(super) headers: Headers,
+    /// Whether it states its length in two ways, `content-length` and
+    /// `transfer-encoding`: the mark of request smuggling (RFC 9112
+    /// section 6.3).
+    pub(super) ambiguous: bool,
+}
+
+/// A follower of one connection's incoming bytes.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stage: Stage,
+    /// The beginning of a head that is not complete.
+    partial: Vec<u8>,
+    /// When the first byte of that head came.
+    head_since: Option<Instant>,
+    heads: VecDeque<Head>,
+    max_fields: usize,
+    max_head_bytes: usize,
+}
+
+/// Where in the stream the next byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Head,
+    /// In a body of which so many bytes are to come.
+    Sized(u64),
+    Chunked(Chunk),
+    /// Out of step; nothing more is learnt from this connection.
+    Lost,
+}
+
+/// Where in a chunked body the next byte stands (RFC 9112 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chunk {
+    FirstDigit,
+    Size(u64),
+    AfterSize(u64),
+    Extension(u64),
+    SizeLf(u64),
+    Data(u64),
+    DataCr,
+    DataLf,
+    LineStart,
+    Trailer,
+    TrailerLf,
+    EndLf,
+}
+
+/// How the body after a head is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Sized(u64),
+    Chunked,
+    /// In no way this follower understands.
+    Unknown,
+}
+
+/// What became of an attempt to read a head.
+enum Parse {
+    Complete(usize, Head, Framing),
+    Partial,
+    Bad,
+}
+
+impl Wire {
+    /// Makes a follower that stands at the first byte of a connection.
+    pub(super) fn new(max_fields: usize, max_head_bytes: usize) -> Self {
+        Self {
+            stage: Stage::Head,
+            partial: Vec::new(),
+            head_since: None,
+            heads: VecDeque::new(),
+            max_fields,
+            max_head_bytes,
+        }
+    }
+
+    /// Takes the next bytes, which came at `now`.
+    pub(super) fn feed(&mut self, mut bytes: &[u8], now: Instant) {
+        while let Some(&first) = bytes.first() {
+            bytes = match self.stage {
+                Stage::Head => self.feed_head(bytes, now),
+                Stage::Sized(left) => {
+                    let (rest, left) = skip(bytes, left);
+                    self.stage = match left {
+                        0 => Stage::Head,
+                        left => Stage::Sized(left),
+                    };
+                    rest
+                }
+                Stage::Chunked(Chunk::Data(left)) => {
+                    let (rest, left) = skip(bytes, left);
+                    self.stage = Stage::Chunked(match left {
+                        0 => Chunk::DataCr,
+                        left => Chunk::Data(left),
+                    });
+                    rest
+                }
+                Stage::Chunked(chunk) => {
+                    self.stage = chunk.step(first);
+                    &bytes[1..]
+                }
+                Stage::Lost => return,
+            };
+        }
+    }
+
+    /// Takes the oldest head that was not yet taken.
+    pub(super) fn next_head(&mut self) -> Option<Head> {
+        self.heads.pop_front()
+    }
+
+    /// Gives up: from now on there are no heads.
+    pub(super) fn lose(&mut self) {
+        self.stage = Stage::Lost;
+        self.heads.clear();
+        self.partial = Vec::new();
+    }
+
+    /// Says whether the next byte belongs to a body.
+    pub(super) fn in_body(&self) -> bool {
+        matches!(self.stage, Stage::Sized(_) | Stage::Chunked(_))
+    }
+
+    /// Returns when the head that is still incomplete began to arrive.
+    pub(super) fn head_since(&self) -> Option<Instant> {
+        self.head_since
+    }
+
+    /// Takes bytes of a head and returns those that stand behind it.
+    fn feed_head<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
+        if self.partial.is_empty() {
+            // Empty lines before a request line are passed over (RFC 9112
+            // section 2.2).
+            let lines = bytes
+                .iter()
+                .take_while(|b| matches!(b, b'\r' | b'\n'))
+                .count();
+            let bytes = &bytes[lines..];
+            if bytes.is_empty() {
+                return bytes;
+            }
+            return match parse(bytes, self.max_fields) {
+                Parse::Complete(length, head, framing) => {
+                    self.complete(head, framing);
+                    &bytes[length..]
+                }
+                Parse::Partial => {
+                    self.partial.extend_from_slice(bytes);
+                    self.head_since = Some(now);
+                    &[]
+                }
+                Parse::Bad => self.lost(),
+            };
+        }
+        let known = self.partial.len();
+        self.partial.extend_from_slice(bytes);
+        if !has_empty_line(&self.partial, known) {
+            if self.partial.len() > self.max_head_bytes {
+                return self.lost();
+            }
+            return &[];
+        }
+        match parse(&self.partial, self.max_fields) {
+            Parse::Complete(length, head, framing) => {
+                self.partial = Vec::new();
+                self.complete(head, framing);
+                &bytes[length.saturating_sub(known)..]
+            }
+            Parse::Partial => &[],
+            Parse::Bad => self.lost(),
+        }
+    }
+
+    fn complete(&mut self, head: Head, framing: Framing) {
+        self.head_since = None;
+        self.heads.push_back(head);
+        self.stage = match framing {
+            Framing::Sized(0) => Stage::Head,
+            Framing::Sized(length) => Stage::Sized(length),
+            Framing::Chunked => Stage::Chunked(Chunk::FirstDigit),
+            Framing::Unknown => Stage::Lost,
+        };
+    }
+
+    /// Stops following but keeps the heads already found, which are good.
+    fn lost(&mut self) -> &'static [u8] {
+        self.stage = Stage::Lost;
+        self.partial = Vec::new();
+        &[]
+    }
+}
+
+impl Chunk {
+    /// Takes one byte and says where the next one stands; agrees byte for byte
+    /// with hyper's decoder on what is well formed.
+    fn step(self, byte: u8) -> Stage {
+        let next = match (self, byte) {
+            (Self::FirstDigit, digit) => match hex_digit(digit) {
+                Some(value) => Self::Size(value),
+                None => return Stage::Lost,
+            },
+            (Self::Size(size), digit) if digit.is_ascii_hexdigit() => {
+                let more = hex_digit(digit).unwrap_or_default();
+                match size.checked_mul(16).and_then(|s| s.checked_add(more)) {
+                    Some(size) => Self::Size(size),
+                    None => return Stage::Lost,
+                }
+            }
+            (Self::Size(size) | Self::AfterSize(size), b' ' | b'\t') => Self::AfterSize(size),
+            (Self::Size(size) | Self::AfterSize(size) | Self::Extension(size), b'\r') => {
+                Self::SizeLf(size)
+            }
+            (Self::Extension(_), b'\n') => return Stage::Lost,
+            (Self::Size(size) | Self::AfterSize(size), b';') | (Self::Extension(size), _) => {
+                Self::Extension(size)
+            }
+            (Self::SizeLf(0) | Self::TrailerLf, b'\n') => Self::LineStart,
+            (Self::SizeLf(size), b'\n') => Self::Data(size),
+            (Self::DataCr, b'\r') => Self::DataLf,
+            (Self::DataLf, b'\n') => Self::FirstDigit,
+            (Self::LineStart, b'\r') => Self::EndLf,
+            (Self::Trailer, b'\r') => Self::TrailerLf,
+            (Self::LineStart | Self::Trailer, _) => Self::Trailer,
+            (Self::EndLf, b'\n') => return Stage::Head,
+            _ => return Stage::Lost,
+        };
+        Stage::Chunked(next)
+    }
+}
+
+fn hex_digit(byte: u8) -> Option<u64> {
+    char::from(byte).to_digit(16).map(u64::from)
+}
+
+/// Passes over up to `left` bytes; returns the rest and how many are left.
+fn skip(bytes: &[u8], left: u64) -> (&[u8], u64) {
+    let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+    (&bytes[here..], left - here as u64)
+}
+
+/// Says whether an empty line ends in the part of `bytes` from `known` on.
+fn has_empty_line(bytes: &[u8], known: usize) -> bool {
+    let from = known.saturating_sub(3);
+    bytes[from..].iter().enumerate().any(|(index, byte)| {
+        *byte == b'\n' && matches!(&bytes[from + index + 1..], [b'\n', ..] | [b'\r', b'\n', ..])
+    })
+}
+
+fn parse(bytes: &[u8], max_fields: usize) -> Parse {
+    let mut usual = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, &mut usual) {
+        Ok(httparse::Status::Complete(length)) => read(length, &request),
+        Ok(httparse::Status::Partial) => Parse::Partial,
+        Err(httparse::Error::TooManyHeaders) => {
+            let mut many = vec![httparse::EMPTY_HEADER; max_fields];
+            let mut request = httparse::Request::new(&mut many);
+            match request.parse(bytes) {
+                Ok(httparse::Status::Complete(length)) => read(length, &request),
+                Ok(httparse::Status::Partial) => Parse::Partial,
+                Err(_) => Parse::Bad,
+            }
+        }
+        Err(_) => Parse::Bad,
+    }
+}
+
+fn read(length: usize, request: &httparse::Request<'_, '_>) -> Parse {
+    let (framing, ambiguous) = framing(request);
+    let head = Head {
+        method: request.method.unwrap_or_default().to_owned(),
+        target: request.path.unwrap_or_default().to_owned(),
+        headers: request.headers.iter().map(|h| (h.name, h.value)).collect(),
+        ambiguous,
+    };
+    Parse::Complete(length, head, framing)
+}
+
+/// Tells how the body is framed, and whether two ways of framing are named.
+fn framing(request: &httparse::Request<'_, '_>) -> (Framing, bool) {
+    let mut length = None;
+    let mut chunked = None;
+    let mut agree = true;
+    for header in request.headers.iter() {
+        if header.name.eq_ignore_ascii_case("content-length") {
+            let here = digits(header.value);
+            agree &= here.is_some() && (length.is_none() || length == here);
+            length = here;
+        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+            let last = header.value.rsplit(|b| *b == b',').next();
+            chunked = Some(last.is_some_and(|l| l.trim_ascii().eq_ignore_ascii_case(b"chunked")));
+        }
+    }
+    let framing = match chunked {
+        Some(true) if request.version == Some(1) => Framing::Chunked,
+        None if agree => Framing::Sized(length.unwrap_or(0)),
+        Some(_) | None => Framing::Unknown,
+    };
+    let ambiguous = chunked.is_some() && (length.is_some() || !agree);
+    (framing, ambiguous)
+}
+
+fn digits(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn follow(parts: &[&[u8]]) -> (Vec<Head>, Wire) {
+        let mut wire = Wire::new(500, 256 * 1024);
+        let now = Instant::now();
+        for part in parts {
+            wire.feed(part, now);
+        }
+        let heads = std::iter::from_fn(|| wire.next_head()).collect();
+        (heads, wire)
+    }
+
+    fn names(head: &Head) -> Vec<&str> {
+        head.headers.iter().map(|h| h.name.as_str()).collect()
+    }
+
+    const STREAM: &[u8] = b"\r\nPOST /a?b=1#c HTTP/1.1\r\nX-A: 1\r\nx-b: 2\r\nX-A: 3\xff\r\n\
+        Content-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n\
+        PUT //x/../y HTTP/1.1\nHost: h\nTransfer-Encoding: gzip, Chunked\n\n\
+        5;ext=\"GET / HTTP\"\r\nhello\r\n0A \r\n0123456789\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n\
+        HEAD * HTTP/1.0\r\n\r\n";
+
+    fn check(heads: &[Head], wire: &Wire) {
+        let targets: Vec<_> = heads.iter().map(|h| h.target.as_str()).collect();
+        assert_eq!(targets, ["/a?b=1#c", "//x/../y", "*"]);
+        assert_eq!(names(&heads[0]), ["x-a", "x-b", "x-a", "content-length"]);
+        assert_eq!(heads[0].headers.all("x-a").nth(1), Some(&b"3\xff"[..]));
+        assert!(heads.iter().all(|h| !h.ambiguous));
+        assert_eq!(wire.stage, Stage::Head);
+        assert_eq!(wire.head_since(), None);
+    }
+
+    #[test]
+    fn finds_the_same_heads_wherever_the_stream_is_split() {
+        for at in 0..=STREAM.len() {
+            let (heads, wire) = follow(&[&STREAM[..at], &STREAM[at..]]);
+            check(&heads, &wire);
+        }
+        let bytes: Vec<&[u8]> = STREAM.chunks(1).collect();
+        let (heads, wire) = follow(&bytes);
+        check(&heads, &wire);
+    }
+
+    #[test]
+    fn reads_more_fields_than_usual() {
+        let mut text = b"POST / HTTP/1.1\r\n".to_vec();
+        for index in 0..500 {
+            text.extend_from_slice(format!("x-{}: {index}\r\n", index % 7).as_bytes());
+        }
+        text.extend_from_slice(b"\r\n");
+        let (heads, _) = follow(&[&text]);
+        assert_eq!(heads[0].headers.len(), 500);
+    }
+
+    #[test]
+    fn gives_up_on_what_it_cannot_follow() {
+        for bad in [
+            &b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n"[..],
+            b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\n",
+            b"\x16\x03\x01\x02\x00",
+        ] {
+            let (_, wire) = follow(&[bad]);
+            assert_eq!(wire.stage, Stage::Lost, "{}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn marks_two_ways_of_framing() {
+        for both in [
+            &b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"[..],
+            b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ] {
+            let (heads, _) = follow(&[both]);
+            assert!(heads[0].ambiguous);
+        }
+    }
+
+    #[test]
+    fn knows_since_when_a_head_is_incomplete() {
+        let (_, wire) = follow(&[b"\r\n"]);
+        assert_eq!(wire.head_since(), None);
+        let (_, wire) = follow(&[b"POST / HT"]);
+        assert!(wire.head_since().is_some());
+        assert!(!wire.in_body());
+        let (_, wire) = follow(&[b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\na"]);
+        assert!(wire.in_body());
+    }
+
+    #[derive(Clone, Debug)]
+    struct Sent {
+        fields: Vec<(String, Vec<u8>)>,
+        body: Vec<u8>,
+        chunks: Option<usize>,
+    }
+
+    fn sent() -> impl Strategy<Value = Sent> {
+        let field = (
+            "[xX]-[a-c]",
+            prop::collection::vec(prop_oneof![0x21_u8..0x7f, 0x80_u8..=0xff], 0..12),
+        );
+        (
+            prop::collection::vec(field, 0..80),
+            prop::collection::vec(any::<u8>(), 0..200),
+            prop::option::of(1_usize..50),
+        )
+            .prop_map(|(fields, body, chunks)| Sent {
+                fields,
+                body,
+                chunks,
+            })
+    }
+
+    fn write(sent: &Sent, into: &mut Vec<u8>) {
+        into.extend_from_slice(b"POST /p HTTP/1.1\r\n");
+        for (name, value) in &sent.fields {
+            into.extend_from_slice(name.as_bytes());
+            into.extend_from_slice(b": ");
+            into.extend_from_slice(value);
+            into.extend_from_slice(b"\r\n");
+        }
+        let Some(size) = sent.chunks else {
+            let length = format!("content-length: {}\r\n\r\n", sent.body.len());
+            into.extend_from_slice(length.as_bytes());
+            into.extend_from_slice(&sent.body);
+            return;
+        };
+        into.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+        for chunk in sent.body.chunks(size) {
+            into.extend_from_slice(format!("{:X}\r\n", chunk.len()).as_bytes());
+            into.extend_from_slice(chunk);
+            into.extend_from_slice(b"\r\n");
+        }
+        into.extend_from_slice(b"0\r\n\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn follows_any_pipeline_in_any_pieces(
+            all in prop::collection::vec(sent(), 1..4),
+            size in 1_usize..300,
+        ) {
+            let mut stream = Vec::new();
+            for one in &all {
+                write(one, &mut stream);
+            }
+            let parts: Vec<&[u8]> = stream.chunks(size).collect();
+            let (heads, wire) = follow(&parts);
+            prop_assert_eq!(wire.stage, Stage::Head);
+            prop_assert_eq!(heads.len(), all.len());
+            for (head, one) in heads.iter().zip(&all) {
+                let fields: Headers = one.fields.iter().map(|(n, v)| (n, v)).collect();
+                let seen: Headers = head.headers.iter().take(one.fields.len())
+                    .map(|h| (&h.name, &h.value)).collect();
+                prop_assert_eq!(seen, fields);
+            }
+        }
+
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..400), at in 0_usize..400) {
+            let at = at.min(bytes.len());
+            follow(&[&bytes[..at], &bytes[at..]]);
+            let mut stream = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+            stream.extend_from_slice(&bytes);
+            follow(&[&stream]);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What the tests have in common.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
+
+pub(crate) mod receiver;
+pub(crate) mod upstream;
