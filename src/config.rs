@@ -14,6 +14,7 @@ use etcetera::BaseStrategy as _;
 pub use self::file::Keep;
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
+use crate::domain::mend::nearest;
 use crate::domain::provider::Catalog;
 use crate::domain::secret::Secret;
 
@@ -262,33 +263,6 @@ fn known(name: &str, catalog: &Catalog) -> Result<(), Failure> {
     Err(Failure::usage(format!("No provider is named {name}."), "", next))
 }
 
-/// Finds the candidate that takes the fewest edits, three at the most.
-fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    candidates
-        .iter()
-        .map(|c| (edits(word, c), *c))
-        .filter(|(distance, _)| *distance <= 3)
-        .min()
-        .map(|(_, c)| c)
-}
-
-/// Counts the edits between two words (Levenshtein's distance).
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let cost = usize::from(ca != *cb);
-            let best = (corner + cost).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = row[j + 1];
-            row[j + 1] = best;
-        }
-    }
-    row[b.len()]
-}
-
 fn expand_home(path: &str) -> PathBuf {
     match path.strip_prefix("~/") {
         Some(rest) => etcetera::home_dir().map_or_else(|_| path.into(), |home| home.join(rest)),
@@ -323,12 +297,6 @@ mod tests {
         std::fs::write(&path, "abc\r\n").unwrap();
         let read = secret("a", &format!("file:{}", path.display()), "--secret").unwrap();
         assert_eq!(read.reveal(), b"abc");
-    }
-
-    #[test]
-    fn suggests_the_nearest_word() {
-        assert_eq!(nearest("endpont", &["listen", "endpoints"]), Some("endpoints"));
-        assert_eq!(nearest("xyz", &["listen", "endpoints"]), None);
     }
 
     #[test]

@@ -1,1 +1,417 @@
-//! TODO
+//! Keeps deliveries, attempts and marks.
+//!
+//! The journal ([`journal`]) is what is true: a checksummed record, appended
+//! and synced before the sender hears "ok". The index ([`index`]) is a sled
+//! database made from it, for lists and look-ups; it can be thrown away.
+//!
+//! One thread ([`writer`]) owns the journal's end, one ([`indexer`]) the
+//! index. Reading happens on the caller's thread.
+
+mod codec;
+pub mod disk;
+mod index;
+mod indexer;
+mod journal;
+mod open;
+mod record;
+mod writer;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{broadcast, oneshot};
+
+use self::disk::{Disk, RealDisk};
+use self::indexer::Shared;
+pub use self::open::{OpenError, Opened};
+use self::writer::{Job, Queue};
+use crate::domain::assess::Assessment;
+use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use crate::domain::delivery::{Answer, Delivery};
+use crate::domain::headers::Headers;
+use crate::domain::id::Id;
+use crate::domain::request::Request;
+use crate::domain::summary::Summary;
+use crate::domain::text;
+use crate::domain::timestamp::Timestamp;
+
+/// An open store. Clones share it; the last one closes it.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Holds the folder for this process.
+    _lock: std::fs::File,
+}
+
+/// How a store works.
+#[derive(Clone)]
+pub struct Options {
+    /// From what size on a new segment is begun, in bytes.
+    pub segment_bytes: u64,
+    /// How many bytes may wait to be written; beyond it [`AppendError::Busy`].
+    pub queue_bytes: usize,
+    /// How many bytes of the disk are left free, but never more than a
+    /// sixteenth of it: the index needs room, and so does its owner.
+    pub reserve_bytes: u64,
+    /// Where ids get their random bits.
+    pub random: fn() -> u128,
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            queue_bytes: 256 << 20,
+            reserve_bytes: 64 << 20,
+            random: crate::clock::random_bits,
+            disk: Arc::new(RealDisk),
+        }
+    }
+}
+
+/// Says what the configuration makes of a delivery. Asked off the answering
+/// path, on the index's thread.
+pub trait Assess: Send + Sync + 'static {
+    /// Assesses a request that came at `at`.
+    fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment;
+}
+
+/// A delivery to be kept.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// When its head had arrived.
+    pub received_at: Timestamp,
+    /// The peer.
+    pub remote_addr: String,
+    /// The endpoint that takes it.
+    pub endpoint: Option<String>,
+    /// The request.
+    pub request: Request,
+    /// What its sender will be answered; how long it took is filled in.
+    pub answer: Answer,
+    /// Why it is refused.
+    pub refused: Option<String>,
+    /// When its head had arrived, for measuring.
+    pub started: Instant,
+}
+
+/// A delivery that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its sequence number.
+    pub seq: u64,
+    /// Its id.
+    pub id: Id,
+}
+
+/// An attempt to be kept; as [`Attempt`], without id and number.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are those of Attempt")]
+pub struct NewAttempt {
+    pub delivery_seq: u64,
+    pub target: String,
+    pub started_at: Timestamp,
+    pub kind: AttemptKind,
+    pub signing: Signing,
+    pub edited: bool,
+    pub sent_headers: Headers,
+    pub outcome: Outcome,
+    pub response: Option<Response>,
+    pub duration_us: u64,
+    pub within_ack_timeout: Option<bool>,
+    pub error: Option<String>,
+}
+
+impl NewAttempt {
+    fn with(self, id: Id, number: u32) -> Attempt {
+        Attempt {
+            id,
+            number,
+            delivery_seq: self.delivery_seq,
+            target: self.target,
+            started_at: self.started_at,
+            kind: self.kind,
+            signing: self.signing,
+            edited: self.edited,
+            sent_headers: self.sent_headers,
+            outcome: self.outcome,
+            response: self.response,
+            duration_us: self.duration_us,
+            within_ack_timeout: self.within_ack_timeout,
+            error: self.error,
+        }
+    }
+}
+
+/// Why something could not be kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Too much waits to be written.
+    #[error("too many deliveries wait to be written")]
+    Busy,
+    /// The disk has no room.
+    #[error("the disk is full: {} are left", text::bytes(*free))]
+    Full {
+        /// How many bytes are left.
+        free: u64,
+    },
+    /// The disk failed.
+    #[error("the disk cannot be written: {0}")]
+    Disk(String),
+    /// The store is closing.
+    #[error("the store is closing")]
+    Closed,
+}
+
+/// Why something kept could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The database says no.
+    #[error("the index cannot be read: {0}")]
+    Database(String),
+    /// The database holds something that makes no sense.
+    #[error("the index holds something that makes no sense")]
+    Index,
+    /// A record of the journal does not check.
+    #[error("a record in journal segment {0} is damaged")]
+    Damaged(u64),
+    /// The system says no.
+    #[error("the journal cannot be read: {0}")]
+    Io(String),
+}
+
+impl ReadError {
+    #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+    fn io(error: io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+/// Why no delivery was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindError {
+    /// There is none.
+    None,
+    /// So many could be meant.
+    Ambiguous(usize),
+    /// Fewer than four characters.
+    TooShort,
+}
+
+/// Something that changed; told after it can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A delivery was kept; it is the newest.
+    Added(Summary),
+    /// A delivery's row changed.
+    Changed(Summary),
+    /// An attempt was kept.
+    Attempted(Attempt),
+    /// Nothing can be kept, and why; or it can again.
+    Trouble(Option<String>),
+}
+
+impl Store {
+    /// Opens the store in a folder, which is made where it is missing.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(folder: &Path, options: Options, assess: Arc<dyn Assess>) -> Result<(Self, Opened), OpenError> {
+        open::open(folder, options, assess)
+    }
+
+    /// Says whether some process holds the folder.
+    pub fn locked(folder: &Path) -> bool {
+        open::locked(folder)
+    }
+
+    /// Keeps a delivery. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the delivery is then not kept.
+    pub async fn append(&self, incoming: Incoming) -> Result<Appended, AppendError> {
+        let (done, kept) = oneshot::channel();
+        self.0.queue.push(Job::Delivery(Box::new(incoming), done))?;
+        kept.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Keeps an attempt. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append_attempt(&self, attempt: NewAttempt) -> Result<Attempt, AppendError> {
+        let (done, kept) = oneshot::channel();
+        self.0.queue.push(Job::Attempt(Box::new(attempt), done))?;
+        kept.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Marks deliveries, or takes their marks away.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn set_marked(&self, seqs: &[u64], marked: bool) -> Result<(), AppendError> {
+        let (done, kept) = oneshot::channel();
+        self.0.queue.push(Job::Mark { seqs: seqs.to_vec(), marked, done })?;
+        kept.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Returns rows, newest first, without reading bodies.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn page(&self, offset: usize, limit: usize) -> Result<Vec<Summary>, ReadError> {
+        let seqs: Vec<u64> = {
+            let ids = self.ids();
+            ids.iter().rev().skip(offset).take(limit).map(|(seq, _)| *seq).collect()
+        };
+        let mut rows = Vec::with_capacity(seqs.len());
+        for seq in seqs {
+            rows.extend(self.summary(seq)?);
+        }
+        Ok(rows)
+    }
+
+    /// Gives rows to `each`, newest first and older than `before`, until it
+    /// has had enough.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn scan(&self, before: Option<u64>, each: &mut dyn FnMut(&Summary) -> bool) -> Result<(), ReadError> {
+        self.0.shared.index.rows(before.unwrap_or(u64::MAX), each)
+    }
+
+    /// Returns how many deliveries are kept.
+    pub fn count(&self) -> usize {
+        self.ids().len()
+    }
+
+    /// Returns how many bytes the store takes on disk.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let journal: u64 =
+            self.0.shared.segments.list().map_or(0, |segments| segments.iter().map(|(_, size)| size).sum());
+        journal + self.0.shared.index.size()
+    }
+
+    /// Returns one row.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn summary(&self, seq: u64) -> Result<Option<Summary>, ReadError> {
+        Ok(self.0.shared.index.summary(seq)?.map(|(summary, _)| summary))
+    }
+
+    /// Returns one delivery with its body.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn delivery(&self, seq: u64) -> Result<Option<Delivery>, ReadError> {
+        let Some((summary, place)) = self.0.shared.index.summary(seq)? else { return Ok(None) };
+        let found = indexer::read_delivery(&self.0.shared.segments, place)?;
+        let mut delivery = found.filter(|d| d.seq == seq).ok_or(ReadError::Damaged(place.segment))?;
+        delivery.answer = summary.answer;
+        Ok(Some(delivery))
+    }
+
+    /// Returns a delivery's attempts, oldest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn attempts(&self, seq: u64) -> Result<Vec<Attempt>, ReadError> {
+        let mut attempts = Vec::new();
+        for place in self.0.shared.index.attempts(seq)? {
+            let record = self.0.shared.segments.read(place).map_err(ReadError::io)?;
+            let attempt = record.and_then(|record| codec::attempt(&record.payload));
+            attempts.push(attempt.ok_or(ReadError::Damaged(place.segment))?);
+        }
+        Ok(attempts)
+    }
+
+    /// Returns the deliveries of the same event, oldest first; at least the one asked for.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn arrivals(&self, seq: u64) -> Result<Vec<u64>, ReadError> {
+        match self.0.shared.index.event_of(seq)? {
+            Some(key) => self.0.shared.index.arrivals(&key),
+            None => Ok(vec![seq]),
+        }
+    }
+
+    /// Finds a delivery by its id, a unique start or end of one of four or
+    /// more characters, or `@latest`.
+    ///
+    /// # Errors
+    /// [`FindError`].
+    pub fn find(&self, text: &str) -> Result<u64, FindError> {
+        let ids = self.ids();
+        if text == "@latest" {
+            return ids.last().map(|(seq, _)| *seq).ok_or(FindError::None);
+        }
+        if text.chars().count() < 4 {
+            return Err(FindError::TooShort);
+        }
+        let wanted = text.to_ascii_uppercase();
+        let mut found = ids.iter().filter(|(_, id)| {
+            let id = id.to_string();
+            id.starts_with(&wanted) || id.ends_with(&wanted)
+        });
+        let first = found.next().ok_or(FindError::None)?;
+        match found.count() {
+            0 => Ok(first.0),
+            others => Err(FindError::Ambiguous(others + 1)),
+        }
+    }
+
+    /// Returns what changes from now on.
+    pub fn watch(&self) -> broadcast::Receiver<Change> {
+        self.0.shared.changes.subscribe()
+    }
+
+    /// Says why nothing can be kept, where that is so.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until all that is durable now can be read.
+    pub async fn settle(&self) {
+        let durable = *self.0.shared.durable.borrow();
+        let mut indexed = self.0.shared.indexed.subscribe();
+        // The indexer's end is the store's own end.
+        let _ = indexed.wait_for(|number| *number >= durable).await;
+    }
+
+    /// Keeps what waits, writes the index out and ends the threads.
+    pub async fn close(&self) {
+        let inner = Arc::clone(&self.0);
+        // Joining a thread blocks, and this is no place to.
+        let _ = tokio::task::spawn_blocking(move || inner.end()).await;
+    }
+
+    fn ids(&self) -> std::sync::RwLockReadGuard<'_, Vec<(u64, Id)>> {
+        self.0.shared.ids.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn end(&self) {
+        self.queue.close();
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -7,9 +7,10 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{known, nearest, secret, size};
+use super::{known, secret, size};
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
+use crate::domain::mend;
 use crate::domain::provider::Catalog;
 use crate::domain::secret::Secret;
 
@@ -128,7 +129,7 @@ pub(super) fn read(path: &Path, catalog: &Catalog) -> Result<Settings, Failure> 
 
 fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure> {
     let source = Source { shown: shown.to_owned(), text };
-    let file: File = toml::from_str(text).map_err(|error| source.syntax(&error))?;
+    let file: File = toml::from_str(text).map_err(|error| mend::explain(shown, text, &error))?;
     let mut settings = Settings { listen: file.listen, target: file.target, ..Settings::default() };
     if let Some(provider) = file.provider {
         settings.provider = Some(source.provider(provider, catalog)?);
@@ -175,30 +176,11 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
 
 impl Source<'_> {
     fn line(&self, span: &Range<usize>) -> usize {
-        1 + self.text[..span.start.min(self.text.len())].matches('\n').count()
+        mend::line(self.text, span)
     }
 
     fn at(&self, span: &Range<usize>, what: &str, why: impl Into<String>, next: impl Into<String>) -> Failure {
         Failure::usage(format!("{} line {}: {what}", self.shown, self.line(span)), why, next)
-    }
-
-    /// Explains what the TOML reader did not like.
-    fn syntax(&self, error: &toml::de::Error) -> Failure {
-        let message = error.message().trim().trim_end_matches('.').to_owned();
-        let span = error.span().unwrap_or(0..0);
-        let unknown = message.strip_prefix("unknown field `").and_then(|rest| {
-            let (name, rest) = rest.split_once('`')?;
-            let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-            Some((name.to_owned(), known))
-        });
-        let Some((name, known)) = unknown else {
-            return self.at(&span, "this cannot be read.", format!("{message}."), "Correct that line.");
-        };
-        let next = match nearest(&name, &known) {
-            Some(near) => format!("Did you mean {near}?"),
-            None => format!("The keys known here are: {}.", known.join(", ")),
-        };
-        self.at(&span, &format!("there is no setting {name}."), "", next)
     }
 
     fn provider(&self, name: Spanned<String>, catalog: &Catalog) -> Result<String, Failure> {

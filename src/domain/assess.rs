@@ -1,8 +1,17 @@
 //! All that the configuration says about one delivery: who sent it, what
 //! event it is and whether it is truly signed.
 
+use std::collections::BTreeMap;
+
+use super::doctor::{self, Patient};
+use super::endpoint::Endpoint;
 use super::event::EventKey;
-use super::verification::Verification;
+use super::provider::{Catalog, Provider, Source};
+use super::request::Request;
+use super::secret::Secret;
+use super::signature::{self, Keys, Reading};
+use super::timestamp::Timestamp;
+use super::verification::{Status, Verification};
 
 /// What is known of a delivery besides its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,4 +26,258 @@ pub struct Assessment {
     pub group: Option<EventKey>,
     /// The verdict on the signature.
     pub verification: Verification,
+}
+
+/// The part of the configuration that judges deliveries.
+#[derive(Clone, Debug)]
+pub struct Assessor {
+    /// The known providers.
+    pub catalog: Catalog,
+    /// The configured endpoints.
+    pub endpoints: Vec<Endpoint>,
+    /// Every configured secret.
+    pub secrets: Vec<Secret>,
+    /// The secret that creel's own samples are signed with. It counts only
+    /// where no other is configured for a delivery.
+    pub sample_secret: Option<Secret>,
+    default_provider: Option<String>,
+    /// Providers with header names of an endpoint's own, by endpoint.
+    adapted: BTreeMap<String, Provider>,
+}
+
+/// The first bytes of the text a signature covers, and its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedText {
+    /// The scheme's template.
+    pub template: String,
+    /// The first bytes, [`SIGNED_BYTES_SHOWN`] at the most.
+    pub start: Vec<u8>,
+    /// How many bytes are signed in all.
+    pub size: u64,
+}
+
+/// How much of a signed text is given out for the screen.
+pub const SIGNED_BYTES_SHOWN: usize = 256;
+
+impl Assessor {
+    /// Makes an assessor of a configuration.
+    pub fn new(
+        catalog: Catalog,
+        endpoints: Vec<Endpoint>,
+        secrets: Vec<Secret>,
+        default_provider: Option<String>,
+    ) -> Self {
+        let adapt = |endpoint: &Endpoint| {
+            let provider = catalog.get(endpoint.provider.as_deref().or(default_provider.as_deref())?)?;
+            (!endpoint.headers.is_empty()).then(|| (endpoint.name.clone(), adapted(provider, &endpoint.headers)))
+        };
+        let adapted = endpoints.iter().filter_map(adapt).collect();
+        Self { catalog, endpoints, secrets, sample_secret: None, default_provider, adapted }
+    }
+
+    /// Says all that the configuration makes of a request that came at `at`.
+    pub fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
+        let Some(provider) = self.provider_of(endpoint, request) else {
+            return Assessment {
+                provider: None,
+                event: None,
+                delivery_id: None,
+                group: None,
+                verification: Verification {
+                    findings: doctor::unknown_provider(request),
+                    ..Verification::bare(Status::UnknownProvider)
+                },
+            };
+        };
+        let event = provider.event(request);
+        let delivery_id = provider.delivery_id(request);
+        let group = match &delivery_id {
+            Some(id) => Some(EventKey::of_id(&provider.name, id)),
+            None if provider.fields.delivery_id.is_none() => {
+                Some(EventKey::of_body(&provider.name, event.as_deref(), &request.body))
+            }
+            None => None,
+        };
+        Assessment {
+            provider: Some(provider.name.clone()),
+            verification: self.verify(endpoint, provider, request, at),
+            event,
+            delivery_id,
+            group,
+        }
+    }
+
+    fn verify(&self, endpoint: Option<&str>, provider: &Provider, request: &Request, at: Timestamp) -> Verification {
+        let url = self.endpoint(endpoint).and_then(|e| e.public_url.as_deref());
+        let (secrets, others) = self.secrets_for(endpoint, provider);
+        let keys = Keys { secrets: &secrets, url };
+        let mut verification = signature::verify(request, provider, keys, at);
+        if verification.status == Status::NoSecret
+            && let Some(sample) = &self.sample_secret
+        {
+            let own = signature::verify(request, provider, Keys { secrets: &[sample], url }, at);
+            if matches!(own.status, Status::Valid | Status::Stale) {
+                verification = own;
+            }
+        }
+        let patient = Patient { request, provider, secrets: &secrets, others: &others, url, now: at };
+        let found = doctor::diagnose(&patient, &verification);
+        verification.findings.extend(found);
+        verification
+    }
+
+    /// Returns who sent a request: the endpoint's provider, else the
+    /// configured one, else the one its headers speak for.
+    pub fn provider_of(&self, endpoint: Option<&str>, request: &Request) -> Option<&Provider> {
+        if let Some(adapted) = endpoint.and_then(|name| self.adapted.get(name)) {
+            return Some(adapted);
+        }
+        let named = self.endpoint(endpoint).and_then(|e| e.provider.as_deref()).or(self.default_provider.as_deref());
+        match named {
+            Some(name) => self.catalog.get(name),
+            None => self.catalog.detect(request),
+        }
+    }
+
+    /// Returns the secret a delivery is signed afresh with: the first that is
+    /// configured for it.
+    pub fn secret_for(&self, endpoint: Option<&str>, request: &Request) -> Option<&Secret> {
+        let provider = self.provider_of(endpoint, request)?;
+        let (secrets, _) = self.secrets_for(endpoint, provider);
+        secrets.first().copied().or(self.sample_secret.as_ref())
+    }
+
+    /// Returns the start of the text that a request's signature covers.
+    pub fn signed_text(&self, endpoint: Option<&str>, request: &Request) -> Option<SignedText> {
+        let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
+        let reading = Reading::of(request, scheme);
+        let url = self.endpoint(endpoint).and_then(|e| e.public_url.as_deref());
+        let filling = reading.filling(request, url);
+        let mut text = SignedText { template: scheme.signed.text().to_owned(), start: Vec::new(), size: 0 };
+        for piece in scheme.signed.pieces(&filling) {
+            let room = SIGNED_BYTES_SHOWN - text.start.len();
+            text.start.extend_from_slice(&piece[..piece.len().min(room)]);
+            text.size += piece.len() as u64;
+        }
+        Some(text)
+    }
+
+    fn endpoint(&self, name: Option<&str>) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|e| Some(e.name.as_str()) == name)
+    }
+
+    /// Parts the secrets into those configured for a delivery and all others.
+    ///
+    /// An endpoint's own secrets come first; where it has none, those named
+    /// like its provider or one that signs alike; where there are none, those
+    /// without a name.
+    fn secrets_for(&self, endpoint: Option<&str>, provider: &Provider) -> (Vec<&Secret>, Vec<&Secret>) {
+        let alike = |name: &str| {
+            name == provider.name || self.catalog.get(name).is_some_and(|other| other.shares_scheme(provider))
+        };
+        let tests: [&dyn Fn(&Secret) -> bool; 3] = [
+            &|secret| endpoint.is_some_and(|name| secret.name() == name),
+            &|secret| alike(secret.name()),
+            &|secret| secret.name().is_empty(),
+        ];
+        for test in tests {
+            let (own, others): (Vec<_>, Vec<_>) = self.secrets.iter().partition(|secret| test(secret));
+            if !own.is_empty() {
+                return (own, others);
+            }
+        }
+        (Vec::new(), self.secrets.iter().collect())
+    }
+}
+
+/// Returns a provider with header names of an endpoint's own.
+fn adapted(provider: &Provider, headers: &BTreeMap<String, String>) -> Provider {
+    let mut provider = provider.clone();
+    for (role, name) in headers {
+        let source = Some(Source { header: Some(name.to_ascii_lowercase()), pointer: None });
+        match (role.as_str(), &mut provider.signature) {
+            ("signature", Some(scheme)) => scheme.header = name.to_ascii_lowercase(),
+            ("timestamp", Some(scheme)) => scheme.timestamp = source,
+            ("id", Some(scheme)) => scheme.id = source,
+            ("delivery_id", _) => provider.fields.delivery_id = source,
+            ("event", _) => provider.fields.event = source,
+            _ => {}
+        }
+    }
+    provider
+}
+
+/// The roles in which an endpoint may name headers of its own.
+pub const HEADER_ROLES: [&str; 5] = ["signature", "timestamp", "id", "delivery_id", "event"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::provider::Algorithm;
+    use crate::domain::signature::digest;
+
+    fn endpoint(name: &str, provider: Option<&str>) -> Endpoint {
+        Endpoint { name: name.into(), path: format!("/{name}"), provider: provider.map(Into::into), ..Endpoint::default() }
+    }
+
+    fn signed_with(secret: &str, header: &str) -> Request {
+        let mac = hex::encode(digest(Algorithm::HmacSha256, secret.as_bytes(), [&b"{}"[..]].into_iter()));
+        Request { method: "POST".into(), headers: [(header, mac)].into_iter().collect(), body: "{}".into(), ..Request::default() }
+    }
+
+    fn assess(assessor: &Assessor, endpoint: Option<&str>, request: &Request) -> Verification {
+        assessor.assess(endpoint, request, Timestamp(0)).verification
+    }
+
+    #[test]
+    fn an_endpoint_s_own_secrets_come_first_and_the_others_are_tried_by_the_doctor() {
+        let assessor = Assessor::new(
+            Catalog::builtin(),
+            vec![endpoint("a", Some("zyra")), endpoint("b", None)],
+            vec![Secret::new("a", "f", "secret-of-a"), Secret::new("zyra", "f", "secret-of-zyra"), Secret::new("", "f", "nobody-s")],
+            None,
+        );
+        let of = |endpoint, secret| assess(&assessor, endpoint, &signed_with(secret, "x-zyra-signature"));
+        assert_eq!(of(Some("a"), "secret-of-a").status, Status::Valid);
+        let other = of(Some("a"), "secret-of-zyra");
+        assert_eq!((other.status, other.findings[0].code.as_str()), (Status::Invalid, "other_secret"));
+        assert_eq!(of(Some("b"), "secret-of-zyra").status, Status::Valid);
+        assert_eq!(of(None, "secret-of-zyra").status, Status::Valid);
+    }
+
+    #[test]
+    fn header_names_are_settings_of_the_endpoint() {
+        let mut own = endpoint("tenants", Some("tenant-platform"));
+        own.headers = [("signature", "X-Acme-Signature"), ("delivery_id", "X-Acme-Id")]
+            .map(|(role, name)| (role.to_owned(), name.to_owned()))
+            .into();
+        let assessor =
+            Assessor::new(Catalog::builtin(), vec![own], vec![Secret::new("tenants", "f", "key")], None);
+        let mut request = signed_with("key", "x-acme-signature");
+        request.headers.push("x-acme-id", "d-1");
+        let found = assessor.assess(Some("tenants"), &request, Timestamp(0));
+        assert_eq!(found.verification.status, Status::Valid);
+        assert_eq!(found.delivery_id.as_deref(), Some("d-1"));
+    }
+
+    #[test]
+    fn a_sample_s_secret_counts_only_where_no_other_is_configured() {
+        let mut assessor = Assessor::new(Catalog::builtin(), Vec::new(), Vec::new(), None);
+        assessor.sample_secret = Some(Secret::new("sample", "creel", "made-by-creel"));
+        let request = signed_with("made-by-creel", "x-zyra-signature");
+        assert_eq!(assess(&assessor, None, &request).status, Status::Valid);
+        let foreign = signed_with("somebody-else-s", "x-zyra-signature");
+        assert_eq!(assess(&assessor, None, &foreign).status, Status::NoSecret);
+        assessor.secrets.push(Secret::new("zyra", "f", "configured"));
+        assert_eq!(assess(&assessor, None, &request).status, Status::Invalid);
+    }
+
+    #[test]
+    fn zyra_s_arrivals_are_grouped_by_a_guess() {
+        let assessor = Assessor::new(Catalog::builtin(), Vec::new(), Vec::new(), None);
+        let request = signed_with("x", "x-zyra-signature");
+        let group = assessor.assess(None, &request, Timestamp(0)).group.unwrap();
+        assert!(group.guessed);
+        assert_eq!(assessor.assess(None, &Request::default(), Timestamp(0)).group, None);
+    }
 }

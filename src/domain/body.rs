@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(view.lines_total(), 3);
         assert_eq!(
             view.line(2).text(),
-            "00000020  20 21 22 23 24 25 26 27  28 ff                    !\"#$%&'(."
+            "00000020  20 21 22 23 24 25 26 27  28 ff                     !\"#$%&'(."
         );
         assert_eq!(view.line(99), Line::default());
     }

@@ -33,7 +33,7 @@ pub enum Problem {
     NotADigest,
     /// The timestamp is absent or empty.
     NoTimestamp,
-    /// The timestamp came more than once with different values.
+    /// The timestamp came more than once.
     TimestampsDiffer,
     /// The timestamp is no time.
     TimestampUnreadable(Vec<u8>),
@@ -71,6 +71,9 @@ impl Reading {
         }
         if let Some(source) = &scheme.timestamp {
             reading.timestamp = value_of(request, source);
+            if source.header.as_deref().is_some_and(|name| request.headers.all(name).count() > 1) {
+                problem = problem.or(Some(Problem::TimestampsDiffer));
+            }
         }
         if let Some(source) = &scheme.id {
             reading.id = value_of(request, source);
@@ -233,7 +236,7 @@ impl Problem {
                 scheme.encoding.word()
             ),
             Self::NoTimestamp => format!("{timestamp} holds no timestamp, and the timestamp is signed."),
-            Self::TimestampsDiffer => format!("{header} names two different times."),
+            Self::TimestampsDiffer => format!("{timestamp} came more than once."),
             Self::TimestampUnreadable(value) => {
                 format!("{timestamp} is no time: {}", crate::domain::text::visible_bytes(value))
             }

@@ -1,0 +1,335 @@
+//! Values as bytes: little-endian numbers, texts with their length before them.
+//!
+//! Reading checks every length and gives `None` for what it cannot read, so
+//! that damaged bytes are noticed and never a panic.
+
+use bytes::Bytes;
+
+use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use crate::domain::delivery::{Answer, AnsweredBy, Delivery};
+use crate::domain::headers::Headers;
+use crate::domain::id::Id;
+use crate::domain::request::Request;
+use crate::domain::summary::{LastAttempt, Summary};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::Status;
+
+/// Bytes being written.
+#[derive(Debug, Default)]
+pub(super) struct Writer(pub(super) Vec<u8>);
+
+impl Writer {
+    pub(super) fn u8(&mut self, value: u8) {
+        self.0.push(value);
+    }
+    pub(super) fn u16(&mut self, value: u16) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+    pub(super) fn u32(&mut self, value: u32) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+    pub(super) fn u64(&mut self, value: u64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+    pub(super) fn u128(&mut self, value: u128) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+    fn i64(&mut self, value: i64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+    fn bytes(&mut self, value: &[u8]) {
+        self.u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
+        self.0.extend_from_slice(value);
+    }
+    fn text(&mut self, value: &str) {
+        self.bytes(value.as_bytes());
+    }
+    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.u8(u8::from(value.is_some()));
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+    fn headers(&mut self, headers: &Headers) {
+        self.u32(u32::try_from(headers.len()).unwrap_or(u32::MAX));
+        for header in headers {
+            self.text(&header.name);
+            self.bytes(&header.value);
+        }
+    }
+    fn answer(&mut self, answer: Answer) {
+        self.u16(answer.status);
+        self.u8(match answer.by {
+            AnsweredBy::Creel => 0,
+            AnsweredBy::Target => 1,
+            AnsweredBy::CreelTargetDown => 2,
+        });
+        self.option(answer.duration_us, Self::u64);
+    }
+}
+
+/// Bytes being read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+    pub(super) fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+    pub(super) fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+    pub(super) fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+    pub(super) fn u128(&mut self) -> Option<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+    fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
+    }
+    fn bool(&mut self) -> Option<bool> {
+        match self.u8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.u32()?;
+        self.take(length as usize)
+    }
+    fn text(&mut self) -> Option<String> {
+        String::from_utf8(self.bytes()?.to_vec()).ok()
+    }
+    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        if self.bool()? { read(self).map(Some) } else { Some(None) }
+    }
+    fn headers(&mut self) -> Option<Headers> {
+        let count = self.u32()?;
+        let mut headers = Headers::new();
+        for _ in 0..count {
+            headers.push(self.text()?, self.bytes()?);
+        }
+        Some(headers)
+    }
+    fn answer(&mut self) -> Option<Answer> {
+        let status = self.u16()?;
+        let by = match self.u8()? {
+            0 => AnsweredBy::Creel,
+            1 => AnsweredBy::Target,
+            2 => AnsweredBy::CreelTargetDown,
+            _ => return None,
+        };
+        Some(Answer { status, by, duration_us: self.option(Self::u64)? })
+    }
+}
+
+/// Writes a delivery but for its body.
+pub(super) fn delivery_head(delivery: &Delivery) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.u64(delivery.seq);
+    w.u128(delivery.id.bits());
+    w.i64(delivery.received_at.0);
+    w.text(&delivery.remote_addr);
+    w.option(delivery.endpoint.as_deref(), Writer::text);
+    w.answer(delivery.answer);
+    w.option(delivery.refused.as_deref(), Writer::text);
+    let request = &delivery.request;
+    w.text(&request.method);
+    w.text(&request.path);
+    w.option(request.query.as_deref(), Writer::text);
+    w.text(&request.http_version);
+    w.headers(&request.headers);
+    w.0
+}
+
+/// Reads a delivery from its head and its body.
+pub(super) fn delivery(head: &[u8], body: Bytes) -> Option<Delivery> {
+    let mut r = Reader(head);
+    let delivery = Delivery {
+        seq: r.u64()?,
+        id: Id::from_bits(r.u128()?),
+        received_at: Timestamp(r.i64()?),
+        remote_addr: r.text()?,
+        endpoint: r.option(Reader::text)?,
+        answer: r.answer()?,
+        refused: r.option(Reader::text)?,
+        request: Request {
+            method: r.text()?,
+            path: r.text()?,
+            query: r.option(Reader::text)?,
+            http_version: r.text()?,
+            headers: r.headers()?,
+            body,
+        },
+    };
+    r.0.is_empty().then_some(delivery)
+}
+
+/// Writes an attempt.
+pub(super) fn attempt_bytes(attempt: &Attempt) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.u64(attempt.delivery_seq);
+    w.u32(attempt.number);
+    w.u128(attempt.id.bits());
+    w.text(&attempt.target);
+    w.i64(attempt.started_at.0);
+    w.u8(match attempt.kind {
+        AttemptKind::Forward => 0,
+        AttemptKind::Resend => 1,
+        AttemptKind::Retry => 2,
+    });
+    w.u8(match attempt.signing {
+        Signing::Kept => 0,
+        Signing::Fresh => 1,
+    });
+    w.u8(u8::from(attempt.edited));
+    w.headers(&attempt.sent_headers);
+    w.u8(outcome_byte(attempt.outcome));
+    w.option(attempt.response.as_ref(), |w, response| {
+        w.u16(response.status);
+        w.headers(&response.headers);
+        w.bytes(&response.body);
+        w.u64(response.body_size);
+    });
+    w.u64(attempt.duration_us);
+    w.option(attempt.within_ack_timeout, |w, within| w.u8(u8::from(within)));
+    w.option(attempt.error.as_deref(), Writer::text);
+    w.0
+}
+
+/// Reads an attempt.
+pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
+    let mut r = Reader(bytes);
+    let attempt = Attempt {
+        delivery_seq: r.u64()?,
+        number: r.u32()?,
+        id: Id::from_bits(r.u128()?),
+        target: r.text()?,
+        started_at: Timestamp(r.i64()?),
+        kind: match r.u8()? {
+            0 => AttemptKind::Forward,
+            1 => AttemptKind::Resend,
+            2 => AttemptKind::Retry,
+            _ => return None,
+        },
+        signing: match r.u8()? {
+            0 => Signing::Kept,
+            1 => Signing::Fresh,
+            _ => return None,
+        },
+        edited: r.bool()?,
+        sent_headers: r.headers()?,
+        outcome: outcome(r.u8()?)?,
+        response: r.option(|r| {
+            Some(Response {
+                status: r.u16()?,
+                headers: r.headers()?,
+                body: Bytes::copy_from_slice(r.bytes()?),
+                body_size: r.u64()?,
+            })
+        })?,
+        duration_us: r.u64()?,
+        within_ack_timeout: r.option(Reader::bool)?,
+        error: r.option(Reader::text)?,
+    };
+    r.0.is_empty().then_some(attempt)
+}
+
+/// Writes a summary.
+pub(super) fn summary_bytes(s: &Summary) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.u64(s.seq);
+    w.u128(s.id.bits());
+    w.i64(s.received_at.0);
+    for text in [&s.endpoint, &s.provider, &s.event, &s.delivery_id] {
+        w.option(text.as_deref(), Writer::text);
+    }
+    w.u32(s.arrival);
+    w.u8(u8::from(s.group_guessed));
+    w.text(&s.method);
+    w.text(&s.path);
+    w.option(s.query.as_deref(), Writer::text);
+    w.text(&s.remote_addr);
+    w.u64(s.body_size);
+    w.option(s.content_type.as_deref(), Writer::text);
+    w.u8(Status::ALL.iter().position(|status| *status == s.status).unwrap_or_default() as u8);
+    w.option(s.cause.as_deref(), Writer::text);
+    w.answer(s.answer);
+    w.option(s.refused.as_deref(), Writer::text);
+    w.u32(s.attempts);
+    w.option(s.last_attempt, |w, last| {
+        w.option(last.status, Writer::u16);
+        w.u8(outcome_byte(last.outcome));
+        w.u64(last.duration_us);
+    });
+    w.u8(u8::from(s.marked));
+    w.0
+}
+
+/// Reads a summary.
+pub(super) fn summary(bytes: &[u8]) -> Option<Summary> {
+    let mut r = Reader(bytes);
+    let summary = Summary {
+        seq: r.u64()?,
+        id: Id::from_bits(r.u128()?),
+        received_at: Timestamp(r.i64()?),
+        endpoint: r.option(Reader::text)?,
+        provider: r.option(Reader::text)?,
+        event: r.option(Reader::text)?,
+        delivery_id: r.option(Reader::text)?,
+        arrival: r.u32()?,
+        group_guessed: r.bool()?,
+        method: r.text()?,
+        path: r.text()?,
+        query: r.option(Reader::text)?,
+        remote_addr: r.text()?,
+        body_size: r.u64()?,
+        content_type: r.option(Reader::text)?,
+        status: *Status::ALL.get(usize::from(r.u8()?))?,
+        cause: r.option(Reader::text)?,
+        answer: r.answer()?,
+        refused: r.option(Reader::text)?,
+        attempts: r.u32()?,
+        last_attempt: r.option(|r| {
+            Some(LastAttempt {
+                status: r.option(Reader::u16)?,
+                outcome: outcome(r.u8()?)?,
+                duration_us: r.u64()?,
+            })
+        })?,
+        marked: r.bool()?,
+    };
+    r.0.is_empty().then_some(summary)
+}
+
+const fn outcome_byte(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Pending => 0,
+        Outcome::Delivered => 1,
+        Outcome::Failed => 2,
+        Outcome::Expired => 3,
+    }
+}
+
+const fn outcome(byte: u8) -> Option<Outcome> {
+    match byte {
+        0 => Some(Outcome::Pending),
+        1 => Some(Outcome::Delivered),
+        2 => Some(Outcome::Failed),
+        3 => Some(Outcome::Expired),
+        _ => None,
+    }
+}

@@ -1,0 +1,56 @@
+//! What the store asks of the disk, so that tests can let it fail.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+/// The disk under the journal.
+pub trait Disk: Send + Sync + 'static {
+    /// Writes bytes at an offset.
+    ///
+    /// # Errors
+    /// What the system says, for example that the disk is full.
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Waits until what was written is on the disk (`fdatasync`).
+    ///
+    /// # Errors
+    /// What the system says; what was written may then be lost.
+    fn sync(&self, file: &File) -> io::Result<()>;
+
+    /// Returns how much room there is.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn space(&self, folder: &Path) -> io::Result<Space>;
+}
+
+/// The room on a disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What is free for creel.
+    pub free: u64,
+    /// What there is in all.
+    pub total: u64,
+}
+
+/// The machine's disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn space(&self, folder: &Path) -> io::Result<Space> {
+        let stat = rustix::fs::statvfs(folder)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
+    }
+}

@@ -1,0 +1,252 @@
+//! The journal: segments of records, appended and synced; what is true.
+//!
+//! Knows nothing of what the records mean.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::disk::Disk;
+use super::record::{self, FRAME, Frame, Kind};
+
+/// How many segments are held open for reading.
+const OPEN_FILES: usize = 32;
+
+/// How much is looked through at once for the next good record.
+const WINDOW: usize = 1 << 20;
+
+/// Where a record lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The segment, by the number of its first record.
+    pub(super) segment: u64,
+    /// Where its frame begins, in bytes.
+    pub(super) offset: u64,
+    /// How long frame and payload are together.
+    pub(super) length: u32,
+}
+
+/// A record, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) kind: Kind,
+    pub(super) number: u64,
+    pub(super) place: Place,
+    pub(super) payload: Vec<u8>,
+}
+
+/// Records that are gone: from a number to one before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) from: u64,
+    pub(super) until: u64,
+}
+
+/// The segment files, for reading.
+#[derive(Debug)]
+pub(super) struct Segments {
+    folder: PathBuf,
+    open: Mutex<BTreeMap<u64, Arc<File>>>,
+}
+
+impl Segments {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Lists the segments, oldest first, with their sizes.
+    pub(super) fn list(&self) -> io::Result<Vec<(u64, u64)>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let number = entry.file_name().to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
+            if let Some(number) = number {
+                found.push((number, entry.metadata()?.len()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn path(&self, segment: u64) -> PathBuf {
+        self.folder.join(format!("{segment:020}.log"))
+    }
+
+    fn file(&self, segment: u64) -> io::Result<Arc<File>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.get(&segment) {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(File::open(self.path(segment))?);
+        if open.len() >= OPEN_FILES {
+            open.pop_first();
+        }
+        open.insert(segment, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Reads the record at a place; `None` where it does not check.
+    pub(super) fn read(&self, place: Place) -> io::Result<Option<Record>> {
+        let file = self.file(place.segment)?;
+        let size = file.metadata()?.len();
+        read_at(&file, place.segment, place.offset, size)
+    }
+
+    /// Reads the records of a segment from `offset` on, telling `each` of
+    /// every one and of every stretch of damage. Returns where the last good
+    /// record ends.
+    pub(super) fn scan(&self, segment: u64, offset: u64, each: &mut dyn FnMut(Record)) -> io::Result<Scanned> {
+        let file = self.file(segment)?;
+        let size = file.metadata()?.len();
+        let mut at = offset.min(size);
+        let mut scanned = Scanned { end: at, size, damaged: false };
+        while at < size {
+            if let Some(record) = read_at(&file, segment, at, size)? {
+                // What lay between two good records is damage, not a torn end.
+                scanned.damaged |= scanned.end != at;
+                at += u64::from(record.place.length);
+                scanned.end = at;
+                each(record);
+            } else {
+                at = next_magic(&file, at + 1, size)?;
+            }
+        }
+        Ok(scanned)
+    }
+
+    /// Cuts a segment off behind its last good record.
+    pub(super) fn cut(&self, segment: u64, end: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path(segment))?;
+        file.set_len(end)?;
+        file.sync_all()
+    }
+}
+
+/// What a scan of a segment found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scanned {
+    /// Where the last good record ends.
+    pub(super) end: u64,
+    /// The file's size.
+    pub(super) size: u64,
+    /// Whether something between good records does not check.
+    pub(super) damaged: bool,
+}
+
+fn read_at(file: &File, segment: u64, offset: u64, size: u64) -> io::Result<Option<Record>> {
+    let mut head = [0; FRAME];
+    if offset + FRAME as u64 > size {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut head, offset)?;
+    let Some(frame @ Frame { kind, number, length, .. }) = record::frame(&head) else { return Ok(None) };
+    if offset + (FRAME + length) as u64 > size {
+        return Ok(None);
+    }
+    let mut payload = vec![0; length];
+    file.read_exact_at(&mut payload, offset + FRAME as u64)?;
+    if !record::checks(&head, &frame, &payload) {
+        return Ok(None);
+    }
+    let place = Place { segment, offset, length: (FRAME + length) as u32 };
+    Ok(Some(Record { kind, number, place, payload }))
+}
+
+fn next_magic(file: &File, mut at: u64, size: u64) -> io::Result<u64> {
+    let mut window = vec![0; WINDOW];
+    while at < size {
+        let count = usize::try_from(size - at).map_or(WINDOW, |left| left.min(WINDOW));
+        file.read_exact_at(&mut window[..count], at)?;
+        if let Some(found) = record::next_magic(&window[..count]) {
+            return Ok(at + found as u64);
+        }
+        // A mark may lie across the window's end.
+        at += (count.saturating_sub(3)).max(1) as u64;
+    }
+    Ok(size)
+}
+
+/// The end of the journal, for appending. One thread owns it.
+pub(super) struct Tail {
+    folder: PathBuf,
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+    current: Option<Current>,
+}
+
+struct Current {
+    file: File,
+    segment: u64,
+    /// Where the last synced record ends.
+    end: u64,
+}
+
+impl Tail {
+    /// Begins behind what is there; a new segment is made with the first record.
+    pub(super) fn new(folder: &Path, disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
+        Self { folder: folder.to_owned(), disk, segment_bytes, current: None }
+    }
+
+    /// Returns the disk below.
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// Goes on in a segment that ends well at `end`.
+    pub(super) fn resume(&mut self, segment: u64, end: u64) -> io::Result<()> {
+        if end < self.segment_bytes {
+            let file = OpenOptions::new().write(true).open(path_of(&self.folder, segment))?;
+            self.current = Some(Current { file, segment, end });
+        }
+        Ok(())
+    }
+
+    /// Writes records that lie one behind the other in `bytes`, the first of
+    /// number `first`, and syncs them. Returns where they begin.
+    ///
+    /// # Errors
+    /// Where writing or syncing failed. The segment is then closed, what was
+    /// written of the records is cut off where that can be done, and the next
+    /// append begins a new one: a failed sync is never tried again, for the
+    /// system may have dropped what it could not write.
+    pub(super) fn append(&mut self, first: u64, bytes: &[u8]) -> io::Result<(u64, u64)> {
+        if self.current.as_ref().is_some_and(|current| current.end >= self.segment_bytes) {
+            self.current = None;
+        }
+        let mut current = match self.current.take() {
+            Some(current) => current,
+            None => self.begin(first)?,
+        };
+        let written = self
+            .disk
+            .write(&current.file, bytes, current.end)
+            .and_then(|()| self.disk.sync(&current.file));
+        if let Err(error) = written {
+            let _ = current.file.set_len(current.end);
+            if current.end == 0 {
+                let _ = std::fs::remove_file(path_of(&self.folder, current.segment));
+            }
+            return Err(error);
+        }
+        let start = current.end;
+        let segment = current.segment;
+        current.end += bytes.len() as u64;
+        self.current = Some(current);
+        Ok((segment, start))
+    }
+
+    fn begin(&self, segment: u64) -> io::Result<Current> {
+        let path = path_of(&self.folder, segment);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        // The file's name must survive a power cut as well as its content.
+        File::open(&self.folder)?.sync_all()?;
+        Ok(Current { file, segment, end: 0 })
+    }
+}
+
+fn path_of(folder: &Path, segment: u64) -> PathBuf {
+    folder.join(format!("{segment:020}.log"))
+}

@@ -1,0 +1,290 @@
+//! The thread that owns the journal's end: takes what waits, writes it in one
+//! go, syncs once, and tells everybody who waited.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::disk::Space;
+use super::indexer::{Indexer, Work};
+use super::journal::{Place, Tail};
+use super::record::{self, Kind};
+use super::{AppendError, Appended, Incoming, NewAttempt, codec};
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::Delivery;
+use crate::domain::id::Id;
+use crate::domain::timestamp::Timestamp;
+
+/// Something to be kept, and who waits for it.
+pub(super) enum Job {
+    Delivery(Box<Incoming>, oneshot::Sender<Result<Appended, AppendError>>),
+    /// An attempt and its number among the delivery's attempts.
+    Attempt(Box<NewAttempt>, oneshot::Sender<Result<Attempt, AppendError>>),
+    Mark { seqs: Vec<u64>, marked: bool, done: oneshot::Sender<Result<(), AppendError>> },
+}
+
+/// What waits to be kept.
+pub(super) struct Queue {
+    inner: Mutex<Waiting>,
+    arrived: Condvar,
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { inner: Mutex::default(), arrived: Condvar::new(), limit }
+    }
+
+    /// Puts a job in; refuses it where too many bytes wait already.
+    pub(super) fn push(&self, job: Job) -> Result<(), AppendError> {
+        let size = job.size();
+        let mut waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.closed {
+            return Err(AppendError::Closed);
+        }
+        if waiting.bytes > 0 && waiting.bytes + size > self.limit {
+            return Err(AppendError::Busy);
+        }
+        waiting.bytes += size;
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Lets no more in; the writer ends when it has done what waits.
+    pub(super) fn close(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// Waits for jobs and takes up to `limit` bytes of them; `None` at the end.
+    fn take(&self, limit: usize) -> Option<Vec<Job>> {
+        let waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self
+            .arrived
+            .wait_while(waiting, |w| w.jobs.is_empty() && !w.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(job) = waiting.jobs.pop_front() {
+            let size = job.size();
+            bytes += size;
+            waiting.bytes = waiting.bytes.saturating_sub(size);
+            taken.push(job);
+            if bytes >= limit {
+                break;
+            }
+        }
+        (!taken.is_empty()).then_some(taken)
+    }
+}
+
+impl Job {
+    /// Returns about how many bytes it takes in memory and in the journal.
+    fn size(&self) -> usize {
+        const OVERHEAD: usize = 512;
+        OVERHEAD
+            + match self {
+                Self::Delivery(incoming, _) => {
+                    let request = &incoming.request;
+                    let headers: usize = request.headers.iter().map(|h| h.name.len() + h.value.len()).sum();
+                    request.body.len() + request.path.len() + headers
+                }
+                Self::Attempt(attempt, _) => attempt.response.as_ref().map_or(0, |r| r.body.len()),
+                Self::Mark { seqs, .. } => seqs.len() * 8,
+            }
+    }
+
+    fn fail(self, error: &AppendError) {
+        // Who no longer waits needs no answer.
+        match self {
+            Self::Delivery(_, done) => drop(done.send(Err(error.clone()))),
+            Self::Attempt(_, done) => drop(done.send(Err(error.clone()))),
+            Self::Mark { done, .. } => drop(done.send(Err(error.clone()))),
+        }
+    }
+}
+
+/// How many bytes are written and synced together at the most.
+const BATCH: usize = 8 << 20;
+
+/// The writer's own state.
+pub(super) struct Writer {
+    pub(super) queue: Arc<Queue>,
+    pub(super) tail: Tail,
+    pub(super) indexer: Indexer,
+    pub(super) folder: PathBuf,
+    pub(super) reserve: u64,
+    pub(super) random: fn() -> u128,
+    pub(super) next_number: u64,
+    pub(super) next_seq: u64,
+    pub(super) last_id: Id,
+}
+
+/// A job with the answer it gets once its record is on disk.
+enum Done {
+    Delivery(Box<Delivery>, Instant, oneshot::Sender<Result<Appended, AppendError>>),
+    Attempt(Box<Attempt>, oneshot::Sender<Result<Attempt, AppendError>>),
+    Mark(Vec<u64>, bool, oneshot::Sender<Result<(), AppendError>>),
+}
+
+impl Writer {
+    /// Keeps what arrives until the queue is closed.
+    pub(super) fn run(mut self) {
+        while let Some(jobs) = self.queue.take(BATCH) {
+            self.keep(jobs);
+        }
+        self.indexer.finish();
+    }
+
+    fn keep(&mut self, jobs: Vec<Job>) {
+        let needed: usize = jobs.iter().map(Job::size).sum();
+        if let Err(error) = self.room_for(needed as u64) {
+            self.indexer.trouble(Some(error.to_string()));
+            for job in jobs {
+                job.fail(&error);
+            }
+            return;
+        }
+        let before = (self.next_number, self.next_seq, self.last_id);
+        let mut bytes = Vec::with_capacity(needed);
+        let mut done = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let start = bytes.len();
+            let number = self.next_number;
+            let job = self.frame(job, number, &mut bytes);
+            done.push((job, start, bytes.len() - start, number));
+            self.next_number += 1;
+        }
+        match self.tail.append(before.0, &bytes) {
+            Ok((segment, offset)) => {
+                self.indexer.trouble(None);
+                for (job, start, length, number) in done {
+                    let place = Place { segment, offset: offset + start as u64, length: length as u32 };
+                    self.tell(job, number, place);
+                }
+            }
+            Err(error) => {
+                // The numbers were given to nobody.
+                (self.next_number, self.next_seq, self.last_id) = before;
+                let error = AppendError::Disk(error.to_string());
+                self.indexer.trouble(Some(error.to_string()));
+                for (job, ..) in done {
+                    job.fail(&error);
+                }
+            }
+        }
+    }
+
+    /// Says whether the disk has room for a batch besides the reserve.
+    fn room_for(&self, needed: u64) -> Result<(), AppendError> {
+        match self.tail.disk().space(&self.folder) {
+            Ok(Space { free, total }) if free < needed.saturating_add(self.reserve.min(total / 16)) => {
+                Err(AppendError::Full { free })
+            }
+            // Where the system does not tell, writing will.
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends a job's record to `bytes`.
+    fn frame(&mut self, job: Job, number: u64, bytes: &mut Vec<u8>) -> Done {
+        match job {
+            Job::Delivery(incoming, done) => {
+                let Incoming { received_at, remote_addr, endpoint, request, answer, refused, started } = *incoming;
+                let id = self.id(received_at);
+                let delivery =
+                    Delivery { seq: self.next_seq, id, received_at, remote_addr, endpoint, request, answer, refused };
+                self.next_seq += 1;
+                let head = codec::delivery_head(&delivery);
+                let length = (head.len() as u32).to_le_bytes();
+                record::write(bytes, Kind::Delivery, number, &[&length, &head, &delivery.request.body]);
+                Done::Delivery(Box::new(delivery), started, done)
+            }
+            Job::Attempt(new, done) => {
+                let (id, number_of) = (self.id(new.started_at), self.indexer.next_attempt(new.delivery_seq));
+                let attempt = new.with(id, number_of);
+                record::write(bytes, Kind::Attempt, number, &[&codec::attempt_bytes(&attempt)]);
+                Done::Attempt(Box::new(attempt), done)
+            }
+            Job::Mark { seqs, marked, done } => {
+                record::write(bytes, Kind::Mark, number, &[&mark_bytes(&seqs, marked)]);
+                Done::Mark(seqs, marked, done)
+            }
+        }
+    }
+
+    fn tell(&mut self, job: Done, number: u64, place: Place) {
+        let work = match job {
+            Done::Delivery(mut delivery, started, done) => {
+                let elapsed = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                delivery.answer.duration_us = Some(elapsed);
+                let _ = done.send(Ok(Appended { seq: delivery.seq, id: delivery.id }));
+                Work::Delivery(delivery)
+            }
+            Done::Attempt(attempt, done) => {
+                let _ = done.send(Ok((*attempt).clone()));
+                Work::Attempt(attempt)
+            }
+            Done::Mark(seqs, marked, done) => {
+                let _ = done.send(Ok(()));
+                Work::Mark(seqs, marked)
+            }
+        };
+        self.indexer.push(work, number, place);
+    }
+
+    fn id(&mut self, at: Timestamp) -> Id {
+        self.last_id = self.last_id.next(at, (self.random)());
+        self.last_id
+    }
+}
+
+impl Done {
+    fn fail(self, error: &AppendError) {
+        match self {
+            Self::Delivery(_, _, done) => drop(done.send(Err(error.clone()))),
+            Self::Attempt(_, done) => drop(done.send(Err(error.clone()))),
+            Self::Mark(_, _, done) => drop(done.send(Err(error.clone()))),
+        }
+    }
+}
+
+/// Writes a mark's payload.
+fn mark_bytes(seqs: &[u64], marked: bool) -> Vec<u8> {
+    let mut w = codec::Writer::default();
+    w.u8(u8::from(marked));
+    for seq in seqs {
+        w.u64(*seq);
+    }
+    w.0
+}
+
+/// Reads a mark's payload.
+pub(super) fn mark(bytes: &[u8]) -> Option<(Vec<u64>, bool)> {
+    let mut r = codec::Reader(bytes);
+    let marked = r.u8()? == 1;
+    let mut seqs = Vec::with_capacity(r.0.len() / 8);
+    while !r.0.is_empty() {
+        seqs.push(r.u64()?);
+    }
+    Some((seqs, marked))
+}
+
+/// Splits a delivery's payload into head and body.
+pub(super) fn delivery_parts(payload: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = payload.split_at_checked(4)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    rest.split_at_checked(length)
+}
