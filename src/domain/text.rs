@@ -9,12 +9,14 @@
 //! and figures are written for people ([`bytes`], [`duration_us`], [`age`]).
 //! Those expect text that has passed the door.
 
+mod fold;
 mod marks;
 mod number;
 mod width;
 
 use std::borrow::Cow;
 
+pub use fold::{find_folded, fold};
 pub use marks::{Marks, Piece, Pieces, is_hidden, pieces};
 pub use number::{age, bytes, duration_us, span, thousands};
 pub use width::{cut, cut_middle, cut_middle_with, cut_with, pad, pad_left, width};

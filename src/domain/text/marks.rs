@@ -81,7 +81,7 @@ impl<'a> Iterator for Pieces<'a> {
     fn next(&mut self) -> Option<Piece<'a>> {
         loop {
             if let Some(first) = self.valid.chars().next() {
-                return Some(self.from_text(first));
+                return Some(self.take(first));
             }
             if let Some((&byte, rest)) = self.invalid.split_first() {
                 self.invalid = rest;
@@ -97,7 +97,7 @@ impl<'a> Iterator for Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     /// Takes the longest part that may be shown, or else a mark for `first`.
-    fn from_text(&mut self, first: char) -> Piece<'a> {
+    fn take(&mut self, first: char) -> Piece<'a> {
         let end = self
             .valid
             .char_indices()
