@@ -6,7 +6,7 @@
 //! text; [`pieces`] tells marks from text for those who colour them.
 //!
 //! Text is measured and cut by display width ([`width`], [`cut`], [`pad`]),
-//! and figures are written for people ([`bytes`], [`duration_us`], [`age`]).
+//! and figures are written for people ([`bytes()`], [`duration_us`], [`age`]).
 //! Those expect text that has passed the door.
 
 mod fold;
