@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod header;
+mod rewrite;
 pub mod secret;
 pub mod time;
 

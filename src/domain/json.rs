@@ -1,235 +1,529 @@
-//! A delivery as JSON: the form that scripts rely on.
+//! The JSON a script gets: deliveries, verdicts and attempts as the public
+//! contract writes them, keys in its order.
+//!
+//! [`line()`] writes any of it so that a terminal can print it: what hides or
+//! commands stands as `\u001b`, which means the same to a JSON reader.
+
+use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
 use sha2::{Digest as _, Sha256};
 
-use super::attempt::Attempt;
-use super::delivery::Delivery;
-use super::headers::Headers;
+use super::attempt::{Attempt, Outcome, Response};
+use super::delivery::{Answer, Delivery};
+use super::headers::{Header, Headers};
+use super::id::Id;
 use super::summary::Summary;
+use super::text;
+use super::timestamp::Timestamp;
 use super::verification::Verification;
 
-/// Whether bodies' contents are part of the JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether bodies are written or only described.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bodies {
-    /// As `text` or `base64`.
+    /// Each body has its `text` or `base64`.
+    #[default]
     Whole,
-    /// Neither `text` nor `base64`.
+    /// Neither key is there, as in lists.
     LeftOut,
 }
 
-#[derive(Serialize)]
-struct DeliveryJson<'a> {
-    id: String,
-    received_at: String,
-    endpoint: &'a Option<String>,
-    provider: &'a Option<String>,
-    event: &'a Option<String>,
-    delivery_id: &'a Option<String>,
+/// A delivery in the contract's JSON; it serialises, in the contract's order.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeliveryJson<'a> {
+    id: Id,
+    received_at: Moment,
+    endpoint: Option<&'a str>,
+    provider: Option<&'a str>,
+    event: Option<&'a str>,
+    delivery_id: Option<&'a str>,
     arrival: u32,
     method: &'a str,
     path: &'a str,
-    query: &'a Option<String>,
+    query: Option<&'a str>,
     http_version: &'a str,
     remote_addr: &'a str,
-    headers: Value,
-    body: Value,
+    headers: Fields<'a>,
+    body: BodyJson<'a>,
     signature: &'a Verification,
-    answer: Value,
-    attempts: Vec<Value>,
-    refused: &'a Option<String>,
-    marked: bool,
+    answer: AnswerJson,
+    attempts: Vec<AttemptJson<'a>>,
     seq: u64,
+    marked: bool,
+    refused: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// An attempt in the contract's JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptJson<'a> {
+    id: Id,
+    target: &'a str,
+    started_at: Moment,
+    number: u32,
+    kind: &'static str,
+    signing: &'static str,
+    edited: bool,
+    outcome: &'static str,
+    status: Option<u16>,
+    headers: Fields<'a>,
+    body: Option<BodyJson<'a>>,
+    duration_ms: Option<u64>,
+    within_ack_timeout: Option<bool>,
+    error: Option<&'a str>,
+}
+
+/// A verdict in the contract's JSON, as `verify` prints it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SignatureJson<'a> {
+    /// The verdict and its evidence.
+    pub signature: &'a Verification,
+}
+
+#[derive(Clone, Debug, Serialize)]
 struct BodyJson<'a> {
     size: u64,
-    sha256: String,
+    /// Absent (null) where the bytes it would be of were not kept.
+    sha256: Option<String>,
     content_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<Option<&'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    base64: Option<Option<String>>,
+    #[serde(flatten)]
+    bytes: Option<BytesJson<'a>>,
 }
 
-#[derive(Serialize)]
-struct AttemptJson<'a> {
-    id: String,
-    target: &'a str,
-    started_at: String,
-    number: u32,
-    kind: &'a str,
-    signing: &'a str,
-    edited: bool,
-    outcome: &'a str,
-    status: Option<u16>,
-    headers: Option<Value>,
-    body: Option<Value>,
-    duration_ms: u64,
-    within_ack_timeout: Option<bool>,
-    error: &'a Option<String>,
-    sent_headers: Value,
+/// Exactly one of the two is not null.
+#[derive(Clone, Debug, Serialize)]
+struct BytesJson<'a> {
+    text: Option<&'a str>,
+    base64: Option<String>,
 }
 
-/// Returns a delivery as JSON.
-pub fn delivery(
-    delivery: &Delivery,
-    summary: &Summary,
-    verification: &Verification,
-    attempts: &[Attempt],
+/// A moment as RFC 3339 with microseconds.
+#[derive(Clone, Copy, Debug)]
+struct Moment(Timestamp);
+
+/// Header fields as `["name", "value"]`, or `["name", {"base64": "…"}]` where
+/// the value is not UTF-8; empty where there are none to write.
+#[derive(Clone, Copy, Debug)]
+struct Fields<'a>(Option<&'a Headers>);
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct AnswerJson {
+    status: u16,
+    by: &'static str,
+    duration_ms: Option<u64>,
+}
+
+/// Writes a delivery as the contract does. Besides the contract's keys it has
+/// `seq`, `marked` and `refused` at its end.
+pub fn delivery<'a>(
+    delivery: &'a Delivery,
+    summary: &'a Summary,
+    verification: &'a Verification,
+    attempts: &'a [Attempt],
     bodies: Bodies,
-) -> Value {
+) -> DeliveryJson<'a> {
     let request = &delivery.request;
-    value(&DeliveryJson {
-        id: delivery.id.to_string(),
-        received_at: delivery.received_at.to_rfc3339(),
-        endpoint: &delivery.endpoint,
-        provider: &summary.provider,
-        event: &summary.event,
-        delivery_id: &summary.delivery_id,
+    let size = if delivery.refused.is_some() {
+        summary.body_size
+    } else {
+        request.body.len() as u64
+    };
+    let mut body = body(&request.body, size, request.content_type(), bodies);
+    if size != request.body.len() as u64 {
+        body.sha256 = None;
+    }
+    DeliveryJson {
+        id: delivery.id,
+        received_at: Moment(delivery.received_at),
+        endpoint: summary.endpoint.as_deref(),
+        provider: summary.provider.as_deref(),
+        event: summary.event.as_deref(),
+        delivery_id: summary.delivery_id.as_deref(),
         arrival: summary.arrival,
         method: &request.method,
         path: &request.path,
-        query: &request.query,
+        query: request.query.as_deref(),
         http_version: &request.http_version,
         remote_addr: &delivery.remote_addr,
-        headers: headers(&request.headers),
-        body: body(&request.body, request.body.len() as u64, request.content_type(), bodies),
+        headers: Fields(Some(&request.headers)),
+        body,
         signature: verification,
-        answer: json!({
-            "status": delivery.answer.status,
-            "by": delivery.answer.by.word(),
-            "duration_ms": summary.answer.duration_us.map(|us| us / 1000),
-        }),
-        attempts: attempts.iter().map(attempt).collect(),
-        refused: &delivery.refused,
-        marked: summary.marked,
+        answer: answer(delivery.answer),
+        attempts: attempts.iter().map(|a| attempt(a, bodies)).collect(),
         seq: delivery.seq,
-    })
+        marked: summary.marked,
+        refused: delivery.refused.as_deref(),
+    }
 }
 
-/// Returns an attempt as JSON; of the answer's body, what was kept.
-pub fn attempt(attempt: &Attempt) -> Value {
+/// Writes an attempt as the contract does. Where no answer came, `status` and
+/// `body` are null and `headers` is empty; `body.size` is the true size,
+/// `body.sha256` that of the part that was kept.
+pub fn attempt(attempt: &Attempt, bodies: Bodies) -> AttemptJson<'_> {
     let response = attempt.response.as_ref();
-    value(&AttemptJson {
-        id: attempt.id.to_string(),
+    AttemptJson {
+        id: attempt.id,
         target: &attempt.target,
-        started_at: attempt.started_at.to_rfc3339(),
+        started_at: Moment(attempt.started_at),
         number: attempt.number,
         kind: attempt.kind.word(),
         signing: attempt.signing.word(),
         edited: attempt.edited,
         outcome: attempt.outcome.word(),
         status: attempt.status(),
-        headers: response.map(|r| headers(&r.headers)),
-        body: response.map(|r| body(&r.body, r.body_size, r.headers.text("content-type"), Bodies::Whole)),
-        duration_ms: attempt.duration_us / 1000,
+        headers: Fields(response.map(|r| &r.headers)),
+        body: response.map(|r| answered_body(r, bodies)),
+        duration_ms: (attempt.outcome != Outcome::Pending).then(|| millis(attempt.duration_us)),
         within_ack_timeout: attempt.within_ack_timeout,
-        error: &attempt.error,
-        sent_headers: headers(&attempt.sent_headers),
-    })
+        error: attempt.error.as_deref(),
+    }
 }
 
-/// Returns headers as pairs; a value that is no UTF-8 as base64.
-pub fn headers(headers: &Headers) -> Value {
-    let pair = |name: &str, value: &[u8]| match std::str::from_utf8(value) {
-        Ok(text) => json!([name, text]),
-        Err(_) => json!([name, { "base64": STANDARD.encode(value) }]),
+/// Writes a value as one line of JSON, without the newline.
+///
+/// Characters that hide or command a terminal are escaped beyond what JSON
+/// asks for; a reader gets the same value.
+pub fn line(value: &impl Serialize) -> String {
+    let mut out = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Escaping);
+    value
+        .serialize(&mut serializer)
+        .expect("values of the domain have string keys, and memory takes all that is written");
+    String::from_utf8(out).expect("JSON is UTF-8")
+}
+
+fn answered_body(response: &Response, bodies: Bodies) -> BodyJson<'_> {
+    let content_type = response.headers.text("content-type");
+    body(&response.body, response.body_size, content_type, bodies)
+}
+
+fn body<'a>(
+    bytes: &'a [u8],
+    size: u64,
+    content_type: Option<&'a str>,
+    bodies: Bodies,
+) -> BodyJson<'a> {
+    let bytes_json = || match std::str::from_utf8(bytes) {
+        Ok(text) => BytesJson {
+            text: Some(text),
+            base64: None,
+        },
+        Err(_) => BytesJson {
+            text: None,
+            base64: Some(STANDARD.encode(bytes)),
+        },
     };
-    headers.iter().map(|h| pair(&h.name, &h.value)).collect()
-}
-
-fn body(bytes: &[u8], size: u64, content_type: Option<&str>, bodies: Bodies) -> Value {
-    let text = std::str::from_utf8(bytes).ok();
-    let whole = bodies == Bodies::Whole;
-    value(&BodyJson {
+    BodyJson {
         size,
-        sha256: hex::encode(Sha256::digest(bytes)),
+        sha256: Some(hex::encode(Sha256::digest(bytes))),
         content_type,
-        text: whole.then_some(text),
-        base64: whole.then(|| text.is_none().then(|| STANDARD.encode(bytes))),
-    })
+        bytes: (bodies == Bodies::Whole).then(bytes_json),
+    }
 }
 
-fn value(of: &impl Serialize) -> Value {
-    serde_json::to_value(of).expect("plain values with text keys serialise")
+fn answer(answer: Answer) -> AnswerJson {
+    AnswerJson {
+        status: answer.status,
+        by: answer.by.word(),
+        duration_ms: answer.duration_us.map(millis),
+    }
+}
+
+/// Returns whole milliseconds, rounded.
+const fn millis(us: u64) -> u64 {
+    us / 1_000 + (us % 1_000 >= 500) as u64
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339())
+    }
+}
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Value<'a> {
+            Text(&'a str),
+            Bytes { base64: String },
+        }
+        let fields = self.0.into_iter().flatten();
+        serializer.collect_seq(fields.map(|Header { name, value }| {
+            let value = match std::str::from_utf8(value) {
+                Ok(text) => Value::Text(text),
+                Err(_) => Value::Bytes {
+                    base64: STANDARD.encode(value),
+                },
+            };
+            (name, value)
+        }))
+    }
+}
+
+/// Writes JSON compactly, with every hidden character escaped.
+struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + io::Write,
+    {
+        let mut plain = 0;
+        for (at, c) in fragment.char_indices().filter(|&(_, c)| text::is_hidden(c)) {
+            writer.write_all(&fragment.as_bytes()[plain..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            plain = at + c.len_utf8();
+        }
+        writer.write_all(&fragment.as_bytes()[plain..])
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::domain::attempt::{AttemptKind, Outcome, Response, Signing};
-    use crate::domain::delivery::{Answer, AnsweredBy};
-    use crate::domain::id::Id;
+    use crate::domain::attempt::{AttemptKind, Signing};
+    use crate::domain::delivery::AnsweredBy;
     use crate::domain::request::Request;
-    use crate::domain::timestamp::Timestamp;
-    use crate::domain::verification::Status;
+    use crate::domain::verification::{Finding, Status};
 
-    fn kept(body: &'static [u8]) -> (Delivery, Summary) {
+    fn id() -> Id {
+        "01JD2M7Q9V3K8ZP5T6WXYB4C0E".parse().unwrap()
+    }
+
+    fn sample() -> (Delivery, Summary, Verification) {
         let at = Timestamp(1_795_269_751_204_512);
-        let id = Id::new(at, 7);
-        let answer = Answer { status: 200, by: AnsweredBy::Creel, duration_us: Some(3_400) };
+        let answer = Answer {
+            status: 200,
+            by: AnsweredBy::CreelTargetDown,
+            duration_us: Some(2_600),
+        };
         let request = Request {
-            method: "POST".into(),
-            path: "/hooks".into(),
+            method: "POST".to_owned(),
+            path: "/hooks/billing".to_owned(),
             query: None,
-            http_version: "1.1".into(),
-            headers: [("X-A", &b"1"[..]), ("x-b", b"\xff"), ("x-a", b"2")].into_iter().collect(),
-            body: body.into(),
+            http_version: "1.1".to_owned(),
+            headers: [
+                ("X-Porkbun-Event", &b"dns.record.updated"[..]),
+                ("content-type", b"application/json"),
+                ("x-odd", b"\xff"),
+                ("x-porkbun-event", b"again"),
+            ]
+            .into_iter()
+            .collect(),
+            body: Bytes::from_static(b"{\"n\": 1.0}"),
         };
-        let delivery = Delivery { seq: 1, id, received_at: at, remote_addr: "127.0.0.1:5".into(), endpoint: None, request, answer, refused: None };
+        let delivery = Delivery {
+            seq: 7,
+            id: id(),
+            received_at: at,
+            remote_addr: "127.0.0.1:51514".to_owned(),
+            endpoint: Some("billing".to_owned()),
+            request,
+            answer,
+            refused: None,
+        };
         let summary = Summary {
-            seq: 1, id, received_at: at, endpoint: None, provider: Some("zyra".into()), event: None, delivery_id: None,
-            arrival: 1, group_guessed: true, method: "POST".into(), path: "/hooks".into(), query: None,
-            remote_addr: "127.0.0.1:5".into(), body_size: body.len() as u64, content_type: None, status: Status::NoSecret,
-            cause: None, answer, refused: None, attempts: 0, last_attempt: None, marked: false,
+            seq: 7,
+            id: id(),
+            received_at: at,
+            endpoint: Some("billing".to_owned()),
+            provider: Some("porkbun".to_owned()),
+            event: Some("dns.record.updated".to_owned()),
+            delivery_id: Some("7c91d8".to_owned()),
+            arrival: 3,
+            group_guessed: false,
+            method: "POST".to_owned(),
+            path: "/hooks/billing".to_owned(),
+            query: None,
+            remote_addr: "127.0.0.1:51514".to_owned(),
+            body_size: 10,
+            content_type: Some("application/json".to_owned()),
+            status: Status::Invalid,
+            cause: Some("other_secret".to_owned()),
+            answer,
+            refused: None,
+            attempts: 2,
+            last_attempt: None,
+            marked: true,
         };
-        (delivery, summary)
+        let verification = Verification {
+            provider: Some("porkbun".to_owned()),
+            scheme: Some("hmac-sha256 over {timestamp}.{body}, hex".to_owned()),
+            timestamp: Some(1_795_269_749),
+            age_seconds: Some(2),
+            tolerance_seconds: Some(300),
+            received: vec!["35c5".to_owned()],
+            expected: vec!["764a".to_owned()],
+            findings: vec![Finding {
+                code: "other_secret".to_owned(),
+                proved: true,
+                message: "m".to_owned(),
+                advice: "a".to_owned(),
+            }],
+            ..Verification::bare(Status::Invalid)
+        };
+        (delivery, summary, verification)
+    }
+
+    fn tries() -> [Attempt; 2] {
+        let failed = Attempt {
+            id: id(),
+            delivery_seq: 7,
+            number: 1,
+            target: "http://127.0.0.1:3000/".to_owned(),
+            started_at: Timestamp(0),
+            kind: AttemptKind::Forward,
+            signing: Signing::Kept,
+            edited: false,
+            sent_headers: Headers::new(),
+            outcome: Outcome::Failed,
+            response: None,
+            duration_us: 1_499,
+            within_ack_timeout: None,
+            error: Some("connection refused".to_owned()),
+        };
+        let delivered = Attempt {
+            number: 2,
+            kind: AttemptKind::Resend,
+            signing: Signing::Fresh,
+            edited: true,
+            outcome: Outcome::Delivered,
+            response: Some(Response {
+                status: 204,
+                headers: [("content-type", "text/plain")].into_iter().collect(),
+                body: Bytes::from_static(b"\xfe\xff"),
+                body_size: 70_000,
+            }),
+            within_ack_timeout: Some(true),
+            error: None,
+            ..failed.clone()
+        };
+        [failed, delivered]
+    }
+
+    const SIGNATURE: &str = r#""signature":{"status":"invalid","provider":"porkbun","scheme":"hmac-sha256 over {timestamp}.{body}, hex","secret":null,"timestamp":1795269749,"age_seconds":2,"tolerance_seconds":300,"received":["35c5"],"expected":["764a"],"findings":[{"code":"other_secret","proved":true,"message":"m","advice":"a"}]}"#;
+
+    #[test]
+    fn writes_a_delivery_as_the_contract_does() {
+        let (kept, summary, verification) = sample();
+        let expected = [
+            r#"{"id":"01JD2M7Q9V3K8ZP5T6WXYB4C0E","received_at":"2026-11-21T14:02:31.204512Z","#,
+            r#""endpoint":"billing","provider":"porkbun","event":"dns.record.updated","#,
+            r#""delivery_id":"7c91d8","arrival":3,"method":"POST","path":"/hooks/billing","#,
+            r#""query":null,"http_version":"1.1","remote_addr":"127.0.0.1:51514","#,
+            r#""headers":[["x-porkbun-event","dns.record.updated"],"#,
+            r#"["content-type","application/json"],["x-odd",{"base64":"/w=="}],"#,
+            r#"["x-porkbun-event","again"]],"body":{"size":10,"#,
+            r#""sha256":"98f25079e96d74247de4854223c8c4175e719fac20753f81cfcaca00d59e9d23","#,
+            r#""content_type":"application/json","text":"{\"n\": 1.0}","base64":null},"#,
+            SIGNATURE,
+            r#","answer":{"status":200,"by":"creel-target-down","duration_ms":3},"#,
+            r#""attempts":[],"seq":7,"marked":true,"refused":null}"#,
+        ]
+        .concat();
+        let written = line(&delivery(
+            &kept,
+            &summary,
+            &verification,
+            &[],
+            Bodies::Whole,
+        ));
+        assert_eq!(written, expected);
     }
 
     #[test]
-    fn a_delivery_has_every_field_of_the_contract_in_its_order() {
-        let (kept, summary) = kept(b"{}");
-        let shown = delivery(&kept, &summary, &Verification::bare(Status::NoSecret), &[], Bodies::Whole);
-        let expected = json!({
-            "id": kept.id.to_string(), "received_at": "2026-11-21T14:02:31.204512Z",
-            "endpoint": null, "provider": "zyra", "event": null, "delivery_id": null, "arrival": 1,
-            "method": "POST", "path": "/hooks", "query": null, "http_version": "1.1", "remote_addr": "127.0.0.1:5",
-            "headers": [["x-a", "1"], ["x-b", {"base64": "/w=="}], ["x-a", "2"]],
-            "body": {"size": 2, "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
-                     "content_type": null, "text": "{}", "base64": null},
-            "signature": {"status": "no_secret", "provider": null, "scheme": null, "secret": null, "timestamp": null,
-                          "age_seconds": null, "tolerance_seconds": null, "received": [], "expected": [], "findings": []},
-            "answer": {"status": 200, "by": "creel", "duration_ms": 3}, "attempts": [],
-            "refused": null, "marked": false, "seq": 1,
-        });
-        assert_eq!(shown, expected);
+    fn leaves_bodies_out_of_lists() {
+        let (kept, summary, verification) = sample();
+        let tries = tries();
+        let written = delivery(&kept, &summary, &verification, &tries, Bodies::LeftOut);
+        let value = serde_json::to_value(written).unwrap();
+        for body in [&value["body"], &value["attempts"][1]["body"]] {
+            let keys: Vec<_> = body.as_object().unwrap().keys().collect();
+            assert_eq!(keys, ["content_type", "sha256", "size"]);
+        }
     }
 
     #[test]
-    fn a_body_that_is_no_text_is_base64_and_a_list_leaves_both_out() {
-        let (kept, summary) = kept(b"\xff\x00");
-        let none = Verification::bare(Status::NoSecret);
-        let whole = delivery(&kept, &summary, &none, &[], Bodies::Whole);
-        assert_eq!((&whole["body"]["text"], &whole["body"]["base64"]), (&Value::Null, &json!("/wA=")));
-        let listed = delivery(&kept, &summary, &none, &[], Bodies::LeftOut);
-        assert_eq!(listed["body"].as_object().unwrap().len(), 3);
+    fn writes_attempts_as_the_contract_does() {
+        let [failed, delivered] = tries();
+        assert_eq!(
+            line(&attempt(&failed, Bodies::Whole)),
+            [
+                r#"{"id":"01JD2M7Q9V3K8ZP5T6WXYB4C0E","target":"http://127.0.0.1:3000/","#,
+                r#""started_at":"1970-01-01T00:00:00.000000Z","number":1,"kind":"forward","#,
+                r#""signing":"kept","edited":false,"outcome":"failed","status":null,"#,
+                r#""headers":[],"body":null,"duration_ms":1,"within_ack_timeout":null,"#,
+                r#""error":"connection refused"}"#,
+            ]
+            .concat()
+        );
+        assert_eq!(
+            line(&attempt(&delivered, Bodies::Whole)),
+            [
+                r#"{"id":"01JD2M7Q9V3K8ZP5T6WXYB4C0E","target":"http://127.0.0.1:3000/","#,
+                r#""started_at":"1970-01-01T00:00:00.000000Z","number":2,"kind":"resend","#,
+                r#""signing":"fresh","edited":true,"outcome":"delivered","status":204,"#,
+                r#""headers":[["content-type","text/plain"]],"body":{"size":70000,"#,
+                r#""sha256":"f197692810d457e297fce9c5653b02581ff99a50852370f29d7e5fe47d9d37e6","#,
+                r#""content_type":"text/plain","text":null,"base64":"/v8="},"duration_ms":1,"#,
+                r#""within_ack_timeout":true,"error":null}"#,
+            ]
+            .concat()
+        );
+        let pending = Attempt {
+            outcome: Outcome::Pending,
+            ..failed
+        };
+        let value = serde_json::to_value(attempt(&pending, Bodies::Whole)).unwrap();
+        assert!(value["duration_ms"].is_null());
     }
 
     #[test]
-    fn an_attempt_tells_the_true_size_of_the_answer() {
-        let shown = attempt(&Attempt {
-            id: Id::new(Timestamp(0), 1), delivery_seq: 1, number: 2, target: "http://127.0.0.1:3000/".into(),
-            started_at: Timestamp(0), kind: AttemptKind::Resend, signing: Signing::Fresh, edited: false,
-            sent_headers: Headers::new(), outcome: Outcome::Failed,
-            response: Some(Response { status: 500, headers: Headers::new(), body: "no".into(), body_size: 70_000 }),
-            duration_us: 12_900, within_ack_timeout: Some(true), error: None,
-        });
-        assert_eq!((&shown["body"]["size"], &shown["duration_ms"], &shown["status"]), (&json!(70_000), &json!(12), &json!(500)));
-        assert_eq!((&shown["kind"], &shown["signing"], &shown["outcome"]), (&json!("resend"), &json!("fresh"), &json!("failed")));
+    fn claims_no_digest_of_a_body_that_was_not_kept() {
+        let (mut kept, mut summary, verification) = sample();
+        kept.refused = Some("body too large".to_owned());
+        kept.request.body = Bytes::new();
+        summary.body_size = 20_000_000;
+        let written = delivery(&kept, &summary, &verification, &[], Bodies::Whole);
+        let value = serde_json::to_value(written).unwrap();
+        assert_eq!(value["body"]["size"], 20_000_000);
+        assert!(value["body"]["sha256"].is_null());
+        assert_eq!(value["body"]["text"], "");
+        assert_eq!(value["refused"], "body too large");
+    }
+
+    #[test]
+    fn a_verdict_alone_has_one_key() {
+        let (_, _, verification) = sample();
+        let signature = &verification;
+        assert_eq!(
+            line(&SignatureJson { signature }),
+            format!("{{{SIGNATURE}}}")
+        );
+    }
+
+    #[test]
+    fn escapes_what_a_terminal_would_obey() {
+        assert_eq!(
+            line(&"a\u{1b}\u{9b}\u{7f}é\u{202e}\u{e0041}\"\n"),
+            r#""a\u001b\u009b\u007fé\u202e\udb40\udc41\"\n""#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_back_as_it_was(text in any::<String>()) {
+            let written = line(&text);
+            prop_assert!(!written.chars().any(text::is_hidden));
+            prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+        }
     }
 }

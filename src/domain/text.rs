@@ -1,209 +1,62 @@
-//! The one door for foreign text on its way to a screen or a terminal.
+//! The one door for text from outside on its way to a screen, a terminal or a log.
 //!
-//! Control characters, escape sequences, bidirectional and invisible marks
-//! become visible marks: never silence, never a command. Also measures and
-//! cuts text by the columns it takes, and writes numbers for people.
+//! What could command a terminal or hide from the reader becomes a visible
+//! mark: neither silence nor a command. [`visible`] is for one line,
+//! [`visible_lines`] for many, [`visible_bytes`] for bytes that may not be
+//! text; [`pieces`] tells marks from text for those who colour them.
+//!
+//! Text is measured and cut by display width ([`width`], [`cut`], [`pad`]),
+//! and figures are written for people ([`bytes()`], [`duration_us`], [`age`]).
+//! Those expect text that has passed the door.
+
+mod fold;
+mod marks;
+mod number;
+mod width;
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+pub use fold::{find_folded, fold};
+pub use marks::{Marks, Piece, Pieces, is_hidden, pieces};
+pub use number::{age, bytes, duration_us, span, thousands};
+pub use width::{cut, cut_middle, cut_middle_with, cut_with, pad, pad_left, width};
 
-/// How many combining marks in a row are shown as they are.
-const COMBINING_SHOWN: usize = 4;
-
-/// Returns `text` with everything that a terminal might act on, or that an
-/// eye cannot see, as a visible mark. Newlines and tabs count too: the result
-/// is one line.
+/// Makes text from outside safe to show on one line: `␛[31m`, `a␊b`, `\u{202e}`.
 ///
-/// ESC becomes `␛`, NUL `␀`, DEL `␡`; C1 controls, bidirectional and
-/// zero-width characters become `\u{202e}`.
+/// Doing it twice changes nothing more.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    let mut combining = 0;
-    let plain = text.chars().all(|c| {
-        combining = if is_combining(c) { combining + 1 } else { 0 };
-        !is_hidden(c) && combining <= COMBINING_SHOWN
-    });
-    if plain {
+    visible_as(text, Marks::Pictures)
+}
+
+/// Makes text from outside safe to show on one line, with the marks chosen.
+pub fn visible_as(text: &str, marks: Marks) -> Cow<'_, str> {
+    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len() + 16);
-    let mut combining = 0;
-    for c in text.chars() {
-        combining = if is_combining(c) { combining + 1 } else { 0 };
-        if is_hidden(c) || combining > COMBINING_SHOWN {
-            mark(c, &mut shown);
-        } else {
-            shown.push(c);
-        }
+    let mut pieces = pieces(text.as_bytes(), marks);
+    match pieces.next() {
+        Some(first) if first.text.len() == text.len() && !first.mark => Cow::Borrowed(text),
+        first => Cow::Owned(first.into_iter().chain(pieces).map(|p| p.text).collect()),
     }
-    Cow::Owned(shown)
 }
 
-/// Returns bytes as one visible line: UTF-8 where it is, `\xff` where not.
+/// Makes bytes from outside safe to show on one line; what is not UTF-8
+/// becomes `\xNN`.
 pub fn visible_bytes(bytes: &[u8]) -> String {
-    let mut shown = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        shown.push_str(&visible(chunk.valid()));
-        for byte in chunk.invalid() {
-            shown.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    shown
+    visible_bytes_as(bytes, Marks::Pictures)
 }
 
-/// Splits text at its newlines into visible lines. The newline itself is not
-/// shown; a carriage return before it is, as `␍`.
+/// Makes bytes from outside safe to show on one line, with the marks chosen.
+pub fn visible_bytes_as(bytes: &[u8], marks: Marks) -> String {
+    pieces(bytes, marks).map(|p| p.text).collect()
+}
+
+/// Makes text of several lines safe to show, line by line.
+///
+/// Only `\n` parts lines: the `\r` of `\r\n` shows as `␍`, and text that ends
+/// in `\n` has an empty last line.
 pub fn visible_lines(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     text.split('\n').map(visible)
-}
-
-/// Returns how many columns `text` takes on a terminal.
-pub fn width(text: &str) -> usize {
-    text.width()
-}
-
-/// Cuts `text` at its end to `columns`, with `…` where something was cut.
-pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
-        return Cow::Borrowed(text);
-    }
-    if columns == 0 {
-        return Cow::Borrowed("");
-    }
-    Cow::Owned(format!("{}…", head(text, columns - 1)))
-}
-
-/// Cuts `text` in its middle to `columns`: both ends of an id or a URL tell
-/// more than its middle.
-pub fn cut_middle(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
-        return Cow::Borrowed(text);
-    }
-    if columns == 0 {
-        return Cow::Borrowed("");
-    }
-    let left = (columns - 1).div_ceil(2);
-    Cow::Owned(format!("{}…{}", head(text, left), tail(text, columns - 1 - left)))
-}
-
-/// Cuts or fills `text` to exactly `columns`.
-pub fn pad(text: &str, columns: usize) -> String {
-    let cut = cut(text, columns);
-    let fill = columns.saturating_sub(width(&cut));
-    format!("{cut}{:fill$}", "")
-}
-
-/// Returns the longest start of `text` that fits `columns`.
-fn head(text: &str, columns: usize) -> &str {
-    let mut end = 0;
-    for (at, c) in text.char_indices() {
-        let next = at + c.len_utf8();
-        // Measured whole: a cluster is not always as wide as its characters.
-        if width(&text[..next]) > columns {
-            break;
-        }
-        end = next;
-    }
-    &text[..end]
-}
-
-/// Returns the longest end of `text` that fits `columns`.
-fn tail(text: &str, columns: usize) -> &str {
-    let mut start = text.len();
-    for (at, _) in text.char_indices().rev() {
-        if width(&text[at..]) > columns {
-            break;
-        }
-        start = at;
-    }
-    &text[start..]
-}
-
-/// Says whether a character does something other than show itself.
-fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-        | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}'
-        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}' | '\u{e000}'..='\u{f8ff}')
-        || (c as u32) & 0xfffe == 0xfffe
-}
-
-/// Says whether a character joins the one before it.
-fn is_combining(c: char) -> bool {
-    c.width() == Some(0) && !is_hidden(c)
-}
-
-/// Writes the visible mark of a hidden character.
-fn mark(c: char, shown: &mut String) {
-    match c {
-        '\0'..='\u{1f}' => shown.push(char::from_u32(0x2400 + c as u32).unwrap_or('?')),
-        '\u{7f}' => shown.push('␡'),
-        _ => shown.extend(c.escape_unicode()),
-    }
-}
-
-/// Writes a count with separators: `1,284`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
-}
-
-/// Writes a size: exact up to a million bytes (`1,482 B`), then `18 MB`, `1.2 GB`.
-pub fn bytes(size: u64) -> String {
-    match size {
-        0..1_000_000 => format!("{} B", thousands(size)),
-        1_000_000..1_000_000_000 => format!("{} MB", scaled(size, 1_000_000)),
-        _ => format!("{} GB", scaled(size, 1_000_000_000)),
-    }
-}
-
-/// Writes a span of microseconds: `0.4 ms`, `12 ms`, `1.8 s`, `2 min`, `5 h`.
-pub fn duration_us(micros: u64) -> String {
-    const MINUTE: u64 = 60_000_000;
-    match micros {
-        0..10_000 => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
-        10_000..1_000_000 => format!("{} ms", micros / 1000),
-        1_000_000..MINUTE => format!("{} s", scaled(micros, 1_000_000)),
-        MINUTE..7_200_000_000 => format!("{} min", micros / MINUTE),
-        _ => format!("{} h", micros / (60 * MINUTE)),
-    }
-}
-
-/// Writes how long ago something was: `3 s ago`, `5 min ago`; `in 3 s` where
-/// it lies ahead.
-pub fn age(seconds: i64) -> String {
-    let far = seconds.unsigned_abs();
-    let shown = match far {
-        0..120 => format!("{far} s"),
-        120..7_200 => format!("{} min", far / 60),
-        7_200..172_800 => format!("{} h", far / 3_600),
-        _ => format!("{} days", thousands(far / 86_400)),
-    };
-    if seconds < 0 { format!("in {shown}") } else { format!("{shown} ago") }
-}
-
-/// Writes `size / unit` with one decimal where it is below ten.
-fn scaled(size: u64, unit: u64) -> String {
-    if size < 10 * unit {
-        let tenths = size * 10 / unit;
-        return match tenths % 10 {
-            0 => (tenths / 10).to_string(),
-            rest => format!("{}.{rest}", tenths / 10),
-        };
-    }
-    thousands(size / unit)
 }
 
 #[cfg(test)]
@@ -213,70 +66,139 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_become_marks() {
-        assert_eq!(visible("a\u{1b}[31mb\0\t\r\n\u{7f}"), "a␛[31mb␀␉␍␊␡");
-        assert_eq!(visible("\u{9b}31m\u{202e}x\u{200b}\u{feff}"), "\\u{9b}31m\\u{202e}x\\u{200b}\\u{feff}");
-        assert_eq!(visible("plain äöü 東京 🎣"), "plain äöü 東京 🎣");
+    fn shows_what_hides_or_commands() {
+        let cases: &[(&str, &str, &str)] = &[
+            ("plain text", "plain text", "plain text"),
+            ("\u{1b}[31mred", "␛[31mred", r"\x1b[31mred"),
+            (
+                "\0\u{1}\t\n\r\u{1f}\u{7f}",
+                "␀␁␉␊␍␟␡",
+                r"\x00\x01\x09\x0a\x0d\x1f\x7f",
+            ),
+            ("\u{9b}2J\u{85}", r"\u{9b}2J\u{85}", r"\u{9b}2J\u{85}"),
+            (
+                "a\u{202e}b\u{2066}\u{61c}",
+                r"a\u{202e}b\u{2066}\u{61c}",
+                r"a\u{202e}b\u{2066}\u{61c}",
+            ),
+            (
+                "\u{200b}\u{200d}\u{feff}\u{ad}\u{180e}\u{2064}",
+                r"\u{200b}\u{200d}\u{feff}\u{ad}\u{180e}\u{2064}",
+                r"\u{200b}\u{200d}\u{feff}\u{ad}\u{180e}\u{2064}",
+            ),
+            ("\u{2028}\u{2029}", r"\u{2028}\u{2029}", r"\u{2028}\u{2029}"),
+            ("\u{e0041}", r"\u{e0041}", r"\u{e0041}"),
+            (
+                "\u{fe0f}\u{e0100}",
+                r"\u{fe0f}\u{e0100}",
+                r"\u{fe0f}\u{e0100}",
+            ),
+            (
+                "\u{fdd0}\u{fffe}\u{10ffff}",
+                r"\u{fdd0}\u{fffe}\u{10ffff}",
+                r"\u{fdd0}\u{fffe}\u{10ffff}",
+            ),
+            ("日本 é 🎣", "日本 é 🎣", "日本 é 🎣"),
+        ];
+        for (text, pictures, escapes) in cases {
+            assert_eq!(visible(text), *pictures, "{text:?}");
+            assert_eq!(visible_as(text, Marks::Escapes), *escapes, "{text:?}");
+        }
     }
 
     #[test]
-    fn bytes_that_are_no_utf8_are_shown_as_numbers() {
-        assert_eq!(visible_bytes(b"a\xff\x9bb\xc3\xa4"), "a\\xff\\x9bbä");
+    fn writes_ascii_only_when_asked() {
+        assert_eq!(visible_as("é\u{1b}日", Marks::Ascii), r"\u{e9}\x1b\u{65e5}");
+        assert_eq!(
+            visible_bytes_as(b"\xc3\xa9\xff", Marks::Ascii),
+            r"\u{e9}\xff"
+        );
     }
 
     #[test]
-    fn a_heap_of_combining_marks_is_capped() {
-        let heap = format!("e{}", "\u{301}".repeat(50));
-        let shown = visible(&heap);
-        assert!(shown.starts_with("e\u{301}\u{301}\u{301}\u{301}\\u{301}"), "{shown}");
+    fn shows_bytes_that_are_not_text() {
+        assert_eq!(visible_bytes(b"a\xffb\x9b2J\xc3"), r"a\xffb\x9b2J\xc3");
+        assert_eq!(visible_bytes("ü\u{1b}".as_bytes()), "ü␛");
+        assert_eq!(visible_bytes(b"\xed\xa0\x80"), r"\xed\xa0\x80");
+        assert_eq!(visible_bytes(b""), "");
     }
 
     #[test]
-    fn cuts_by_columns() {
-        assert_eq!(cut("payment_intent", 8), "payment…");
-        assert_eq!(cut("東京東京", 5), "東京…");
-        assert_eq!(cut_middle("evt_1QK2f9LkdIwHu7ix", 11), "evt_1…Hu7ix");
-        assert_eq!(pad("東京", 6), "東京  ");
-        assert_eq!(pad("東京東", 4), "東… ");
-        assert_eq!(cut("abc", 0), "");
+    fn caps_combining_marks_and_gives_them_no_mark_to_sit_on() {
+        let pile = format!("a{}", "\u{301}".repeat(6));
+        let shown = format!("a{}{}", "\u{301}".repeat(4), r"\u{301}\u{301}");
+        assert_eq!(visible(&pile), shown);
+        assert_eq!(visible("\u{301}a"), r"\u{301}a");
+        assert_eq!(visible("\u{1b}\u{301}"), r"␛\u{301}");
+        assert_eq!(visible_bytes(b"\xff\xcc\x81"), r"\xff\u{301}");
     }
 
     #[test]
-    fn writes_numbers_for_people() {
-        assert_eq!(thousands(1_284), "1,284");
-        assert_eq!(thousands(7), "7");
-        assert_eq!(bytes(1_482), "1,482 B");
-        assert_eq!(bytes(18_400_000), "18 MB");
-        assert_eq!(bytes(1_200_000_000), "1.2 GB");
-        assert_eq!(duration_us(400), "0.4 ms");
-        assert_eq!(duration_us(12_345), "12 ms");
-        assert_eq!(duration_us(1_840_000), "1.8 s");
-        assert_eq!(duration_us(6_200_000), "6.2 s");
-        assert_eq!(duration_us(120_000_000), "2 min");
-        assert_eq!(age(3), "3 s ago");
-        assert_eq!(age(300), "5 min ago");
-        assert_eq!(age(-4), "in 4 s");
+    fn borrows_what_needs_no_marks() {
+        assert!(matches!(visible("plain"), Cow::Borrowed(_)));
+        assert!(matches!(visible("日本語"), Cow::Borrowed(_)));
+        assert!(matches!(visible(""), Cow::Borrowed(_)));
+        assert!(matches!(visible("\t"), Cow::Owned(_)));
+    }
+
+    #[test]
+    fn parts_lines_at_newlines_only() {
+        let lines: Vec<_> = visible_lines("a\r\nb\u{2028}c\rd\n").collect();
+        assert_eq!(lines, ["a␍", r"b\u{2028}c␍d", ""]);
+    }
+
+    fn allowed(text: &str) -> bool {
+        let mut run = 4;
+        text.chars().all(|c| {
+            let zero = unicode_width::UnicodeWidthChar::width(c) == Some(0);
+            run = if zero { run + 1 } else { 0 };
+            run <= 4 && !is_hidden(c) && !c.is_control()
+        })
+    }
+
+    /// Text rich in what must not pass.
+    fn nasty() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            Just("\u{301}".to_owned()),
+            Just("\u{202e}".to_owned()),
+            Just("\u{1b}".to_owned()),
+            Just("日".to_owned()),
+            Just("👨\u{200d}👩".to_owned()),
+            any::<char>().prop_map(String::from),
+        ];
+        proptest::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
     }
 
     proptest! {
         #[test]
-        fn nothing_hidden_gets_through(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let shown = visible_bytes(&bytes);
-            prop_assert!(!shown.chars().any(is_hidden));
-            prop_assert_eq!(visible(&shown), shown.as_str());
+        fn nothing_forbidden_passes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(allowed(&visible_bytes(&bytes)));
+            for marks in [Marks::Escapes, Marks::Ascii] {
+                let shown = visible_bytes_as(&bytes, marks);
+                prop_assert!(allowed(&shown));
+                prop_assert!(marks != Marks::Ascii || shown.is_ascii());
+            }
         }
 
         #[test]
-        fn any_text_is_shown_without_hidden_characters(text in "\\PC*|.*") {
-            prop_assert!(!visible(&text).chars().any(is_hidden));
+        fn nothing_forbidden_passes_from_text(text in nasty()) {
+            let shown = visible(&text);
+            prop_assert!(allowed(&shown), "{shown:?}");
+            prop_assert_eq!(&visible(&shown), &shown);
+            prop_assert_eq!(visible_bytes(text.as_bytes()), shown);
         }
 
         #[test]
-        fn cuts_are_never_wider_than_asked(text in ".*", columns in 0usize..40) {
-            let text = visible(&text).into_owned();
-            prop_assert!(width(&cut(&text, columns)) <= columns);
-            prop_assert!(width(&cut_middle(&text, columns)) <= columns);
-            prop_assert_eq!(width(&pad(&text, columns)), columns);
+        fn cutting_and_padding_keep_to_the_width(text in nasty(), max in 0_usize..30) {
+            let shown = visible(&text);
+            prop_assert!(width(&cut(&shown, max)) <= max);
+            prop_assert!(width(&cut_middle(&shown, max)) <= max);
+            prop_assert_eq!(width(&pad(&shown, max)), max);
+            prop_assert_eq!(width(&pad_left(&shown, max)), max);
+            if width(&shown) <= max {
+                prop_assert_eq!(&cut(&shown, max), &*shown);
+                prop_assert_eq!(&cut_middle(&shown, max), &*shown);
+            }
         }
     }
 }

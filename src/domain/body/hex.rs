@@ -1,35 +1,65 @@
-//! Bytes as rows of sixteen, made as they are asked for.
+//! Bytes sixteen a line: place, hex and ASCII.
 
 use std::fmt::Write as _;
 
-use super::{Line, Piece, Role};
+use super::line::{Line, Role};
 
-const ROW: usize = 16;
+/// How many bytes a line holds.
+pub(super) const WIDTH: usize = 16;
 
-/// Returns how many rows `size` bytes take.
-pub(super) const fn rows(size: usize) -> usize {
-    size.div_ceil(ROW)
+/// The column where the ASCII part's first byte stands.
+pub(super) const ASCII_COLUMN: usize = 8 + 2 + 3 * WIDTH + 2 + 1;
+
+/// Returns how many lines a body takes.
+pub(super) const fn total(size: usize) -> usize {
+    size.div_ceil(WIDTH)
 }
 
-/// Returns one row: offset, bytes, and the characters where they are ASCII.
-pub(super) fn row(bytes: &[u8], index: usize) -> Line {
-    let start = index.saturating_mul(ROW);
-    if start >= bytes.len() {
-        return Line::default();
-    }
-    let slice = &bytes[start..bytes.len().min(start + ROW)];
-    let mut digits = String::with_capacity(ROW * 3 + 2);
-    for (at, byte) in slice.iter().enumerate() {
-        let _ = write!(digits, "{byte:02x} ");
-        if at == ROW / 2 - 1 {
-            digits.push(' ');
+/// Writes line `number`: `00000010  31 37 …  |1795266149.{.  |`.
+pub(super) fn line(body: &[u8], number: usize) -> Line {
+    let start = number * WIDTH;
+    let bytes = &body[start..body.len().min(start + WIDTH)];
+    let mut hex = String::with_capacity(3 * WIDTH + 4);
+    for at in 0..WIDTH {
+        hex.push_str(if at == WIDTH / 2 { "  " } else { " " });
+        match bytes.get(at) {
+            Some(byte) => write!(hex, "{byte:02x}").expect("writing to a string does not fail"),
+            None => hex.push_str("  "),
         }
     }
-    let characters: String =
-        slice.iter().map(|b| if (0x20..0x7f).contains(b) { char::from(*b) } else { '.' }).collect();
-    Line(vec![
-        Piece { text: format!("{start:08x}  "), role: Role::Aside },
-        Piece { text: format!("{digits:<width$}", width = ROW * 3 + 2), role: Role::Number },
-        Piece { text: characters, role: Role::Plain },
-    ])
+    let shown = |b: &u8| {
+        if matches!(b, b' '..=b'~') {
+            char::from(*b)
+        } else {
+            '.'
+        }
+    };
+    let mut line = Line::default();
+    line.own(format!("{start:08x}"), Role::Offset);
+    line.own(format!(" {hex}  "), Role::Plain);
+    line.own("|", Role::Punctuation);
+    line.own(bytes.iter().map(shown).collect::<String>(), Role::String);
+    line.own("|", Role::Punctuation);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_place_hex_and_ascii() {
+        let body = b"1795266149.{.  \"\x1bend";
+        assert_eq!(total(body.len()), 2);
+        assert_eq!(
+            line(body, 0).text(),
+            "00000000  31 37 39 35 32 36 36 31  34 39 2e 7b 2e 20 20 22  |1795266149.{.  \"|"
+        );
+        assert_eq!(
+            line(body, 1).text(),
+            "00000010  1b 65 6e 64                                       |.end|"
+        );
+        assert_eq!(line(body, 0).text().as_bytes()[ASCII_COLUMN], b'1');
+        assert_eq!(line(body, 1).text().as_bytes()[ASCII_COLUMN], b'.');
+    }
 }

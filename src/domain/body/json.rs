@@ -1,321 +1,431 @@
-//! JSON as tokens: taken apart and laid out without changing a digit.
-//!
-//! No number is ever parsed and no text unescaped, so what is shown is what
-//! came (RFC 8259 for the grammar). Nothing here recurses: depth is a counter.
+//! JSON (RFC 8259) as tokens: checking it and laying it out without reading
+//! a single number. Nothing here calls itself, so depth costs no stack.
 
-use std::fmt::Write as _;
+use crate::domain::text::Marks;
 
-/// One token of a JSON text, as it stands in the source.
+use super::line::{Line, Role};
+use super::rows::{LONG, floor_boundary};
+
+/// Containers deeper than this stay on one line.
+const INDENTED_DEPTH: u32 = 128;
+
+/// A token's place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token<'a> {
-    /// What it is.
-    pub kind: Kind,
-    /// Its text in the source.
-    pub text: &'a str,
+struct Token {
+    kind: Kind,
+    start: usize,
+    end: usize,
 }
 
-/// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `{` or `[`.
-    Open,
-    /// `}` or `]`.
-    Close,
-    /// `,`.
-    Comma,
-    /// `:`.
-    Colon,
-    /// A text in quotes.
-    Text,
-    /// A number.
+enum Kind {
+    String,
     Number,
-    /// `true`, `false` or `null`.
-    Word,
-}
-
-/// Where a text stops being JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
-}
-
-/// Takes a JSON text apart.
-///
-/// # Errors
-/// The place where it stops being JSON.
-pub fn tokens(source: &str) -> Result<Vec<Token<'_>>, Broken> {
-    let mut reader = Reader { source, at: 0, tokens: Vec::new(), open: Vec::new() };
-    reader.read().map_err(|at| {
-        let before = &source[..at.min(source.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Broken { line, column }
-    })?;
-    Ok(reader.tokens)
-}
-
-struct Reader<'a> {
-    source: &'a str,
-    at: usize,
-    tokens: Vec<Token<'a>>,
-    open: Vec<u8>,
-}
-
-/// What may come next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Value,
-    ValueOrClose,
-    NameOrClose,
-    Name,
+    Literal,
+    Open,
+    Close,
     Colon,
-    CommaOrClose,
-    End,
+    Comma,
 }
 
-impl<'a> Reader<'a> {
-    fn read(&mut self) -> Result<(), usize> {
-        let mut next = Next::Value;
-        loop {
-            let bytes = self.source.as_bytes();
-            while matches!(bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-                self.at += 1;
-            }
-            let Some(&byte) = bytes.get(self.at) else {
-                return if next == Next::End { Ok(()) } else { Err(self.at) };
-            };
-            next = match (next, byte) {
-                (Next::Value | Next::ValueOrClose, b'{') => self.enter(byte, Next::NameOrClose),
-                (Next::Value | Next::ValueOrClose, b'[') => self.enter(byte, Next::ValueOrClose),
-                (Next::Value | Next::ValueOrClose, _) if byte != b']' => {
-                    self.scalar()?;
-                    self.after_value()
-                }
-                (Next::ValueOrClose | Next::CommaOrClose, b']') | (Next::NameOrClose | Next::CommaOrClose, b'}') => {
-                    self.leave(byte)?;
-                    self.after_value()
-                }
-                (Next::NameOrClose | Next::Name, b'"') => {
-                    self.scalar()?;
-                    Next::Colon
-                }
-                (Next::Colon, b':') => {
-                    self.push(Kind::Colon, 1);
-                    Next::Value
-                }
-                (Next::CommaOrClose, b',') => {
-                    self.push(Kind::Comma, 1);
-                    if self.open.last() == Some(&b'{') { Next::Name } else { Next::Value }
-                }
-                _ => return Err(self.at),
-            };
-        }
-    }
+/// Where and why text is not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The byte where it breaks.
+    pub(super) offset: usize,
+    /// What is wrong there.
+    pub(super) what: &'static str,
+    /// Whether more text could have mended it.
+    unfinished: bool,
+}
 
-    fn enter(&mut self, byte: u8, next: Next) -> Next {
-        self.open.push(byte);
-        self.push(Kind::Open, 1);
-        next
-    }
+/// One line of the layout: a part of the text at a depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    start: u32,
+    end: u32,
+    depth: u32,
+    /// Where the line begins inside a long token: what the token is.
+    inside: Option<Role>,
+    /// The end of that token.
+    inside_end: u32,
+    continued: bool,
+}
 
-    fn leave(&mut self, byte: u8) -> Result<(), usize> {
-        let matching = if byte == b'}' { b'{' } else { b'[' };
-        if self.open.pop() != Some(matching) {
-            return Err(self.at);
-        }
-        self.push(Kind::Close, 1);
-        Ok(())
+/// Says whether the text is JSON as far as its first `limit` bytes tell.
+pub(super) fn plausible(text: &[u8], limit: usize) -> bool {
+    match text.get(..limit) {
+        Some(beginning) if limit < text.len() => match check(beginning) {
+            Ok(()) => false,
+            Err(fault) => fault.unfinished,
+        },
+        _ => check(text).is_ok(),
     }
+}
 
-    fn after_value(&self) -> Next {
-        if self.open.is_empty() { Next::End } else { Next::CommaOrClose }
+/// Checks that the text is one JSON value.
+pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
+    /// What may come next.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Next {
+        Value,
+        ValueOrEnd,
+        Key,
+        KeyOrEnd,
+        Colon,
+        CommaOrEnd,
+        Nothing,
     }
-
-    fn push(&mut self, kind: Kind, length: usize) {
-        self.tokens.push(Token { kind, text: &self.source[self.at..self.at + length] });
-        self.at += length;
+    if text.starts_with(b"\xef\xbb\xbf") {
+        return Err(fault(0, "it begins with a byte order mark"));
     }
-
-    fn scalar(&mut self) -> Result<(), usize> {
-        let rest = &self.source.as_bytes()[self.at..];
-        let (kind, length) = match rest[0] {
-            b'"' => (Kind::Text, text_length(rest)),
-            b'-' | b'0'..=b'9' => (Kind::Number, number_length(rest)),
-            _ => {
-                let word = ["true", "false", "null"].iter().find(|word| rest.starts_with(word.as_bytes()));
-                (Kind::Word, word.map(|word| word.len()))
+    let mut open: Vec<u8> = Vec::new();
+    let mut next = Next::Value;
+    let mut at = 0;
+    while let Some(token) = lex(text, at)? {
+        at = token.end;
+        let closes = |bracket: u8| text[token.start] == bracket;
+        let done = |open: &[u8]| {
+            if open.is_empty() {
+                Next::Nothing
+            } else {
+                Next::CommaOrEnd
             }
         };
-        self.push(kind, length.ok_or(self.at)?);
-        Ok(())
+        next = match (next, token.kind) {
+            (Next::Value | Next::ValueOrEnd, Kind::Open) => {
+                open.push(text[token.start]);
+                if text[token.start] == b'{' {
+                    Next::KeyOrEnd
+                } else {
+                    Next::ValueOrEnd
+                }
+            }
+            (Next::Value | Next::ValueOrEnd, Kind::String | Kind::Number | Kind::Literal) => {
+                done(&open)
+            }
+            (Next::Key | Next::KeyOrEnd, Kind::String) => Next::Colon,
+            (Next::CommaOrEnd, Kind::Comma) if open.last() == Some(&b'{') => Next::Key,
+            (Next::CommaOrEnd, Kind::Comma) | (Next::Colon, Kind::Colon) => Next::Value,
+            (Next::KeyOrEnd | Next::CommaOrEnd, Kind::Close)
+                if closes(b'}') && open.last() == Some(&b'{') =>
+            {
+                open.pop();
+                done(&open)
+            }
+            (Next::ValueOrEnd | Next::CommaOrEnd, Kind::Close)
+                if closes(b']') && open.last() == Some(&b'[') =>
+            {
+                open.pop();
+                done(&open)
+            }
+            (wanted, _) => {
+                let what = match wanted {
+                    Next::Value => "a value is expected",
+                    Next::ValueOrEnd => "a value or ] is expected",
+                    Next::Key => "a name in quotes is expected",
+                    Next::KeyOrEnd => "a name in quotes or } is expected",
+                    Next::Colon => "a colon is expected",
+                    Next::CommaOrEnd if open.last() == Some(&b'{') => "a comma or } is expected",
+                    Next::CommaOrEnd => "a comma or ] is expected",
+                    Next::Nothing => "the value had ended before",
+                };
+                return Err(fault(token.start, what));
+            }
+        };
+    }
+    if next == Next::Nothing {
+        return Ok(());
+    }
+    Err(Fault {
+        offset: text.len(),
+        what: "it ends too early",
+        unfinished: true,
+    })
+}
+
+/// Lays out JSON that passed [`check`].
+pub(super) fn rows(text: &[u8]) -> Vec<Row> {
+    let mut layout = Layout {
+        text,
+        rows: Vec::new(),
+        start: None,
+        depth: 0,
+    };
+    // Depth inside a container that stays on one line.
+    let mut flat = 0_u32;
+    let mut at = 0;
+    while let Ok(Some(token)) = lex(text, at) {
+        at = token.end;
+        match token.kind {
+            Kind::Open if flat > 0 || layout.depth >= INDENTED_DEPTH => {
+                flat += 1;
+                layout.add(token);
+            }
+            Kind::Close if flat > 0 => {
+                flat -= 1;
+                layout.add(token);
+            }
+            Kind::Open => {
+                layout.add(token);
+                match lex(text, at) {
+                    Ok(Some(close)) if close.kind == Kind::Close => {
+                        at = close.end;
+                        layout.add(close);
+                    }
+                    _ => {
+                        layout.end(token.end);
+                        layout.depth += 1;
+                    }
+                }
+            }
+            Kind::Close => {
+                layout.end(token.start);
+                layout.depth = layout.depth.saturating_sub(1);
+                layout.add(token);
+            }
+            Kind::Comma if flat == 0 => {
+                layout.add(token);
+                layout.end(token.end);
+            }
+            Kind::Comma | Kind::Colon | Kind::String | Kind::Number | Kind::Literal => {
+                layout.add(token);
+            }
+        }
+    }
+    layout.end(text.trim_ascii_end().len());
+    layout.rows
+}
+
+/// Writes one row.
+pub(super) fn line(text: &[u8], row: &Row, marks: Marks) -> Line {
+    let mut line = Line {
+        continued: row.continued,
+        ..Line::default()
+    };
+    if !row.continued {
+        line.own("  ".repeat(row.depth as usize), Role::Plain);
+    }
+    let end = row.end as usize;
+    let mut at = row.start as usize;
+    if let Some(role) = row.inside {
+        let stop = end.min(row.inside_end as usize);
+        line.foreign(&text[at..stop], role, marks);
+        at = stop;
+    }
+    while at < end {
+        let Ok(Some(token)) = lex(text, at) else {
+            break;
+        };
+        if token.start >= end {
+            break;
+        }
+        let stop = token.end.min(end);
+        line.foreign(&text[token.start..stop], role(text, token), marks);
+        at = stop;
+        if matches!(token.kind, Kind::Colon | Kind::Comma) && !text[at..end].trim_ascii().is_empty()
+        {
+            line.own(" ", Role::Plain);
+        }
+    }
+    line
+}
+
+/// Rows being made.
+struct Layout<'a> {
+    text: &'a [u8],
+    rows: Vec<Row>,
+    /// Where the row being made begins.
+    start: Option<Row>,
+    depth: u32,
+}
+
+impl Layout<'_> {
+    /// Adds a token to the row, and begins a new row where it grows too long.
+    fn add(&mut self, token: Token) {
+        let depth = self.depth;
+        let row = self.start.get_or_insert(Row {
+            start: place(token.start),
+            end: 0,
+            depth,
+            inside: None,
+            inside_end: 0,
+            continued: false,
+        });
+        let mut start = row.start as usize;
+        if token.end - start <= LONG {
+            return;
+        }
+        if token.start > start && token.end - token.start <= LONG {
+            self.part(token.start, None, 0);
+            return;
+        }
+        let role = role(self.text, token);
+        while token.end - start > LONG {
+            let cut = floor_boundary(self.text, start + LONG);
+            let inside = (cut > token.start).then_some(role);
+            self.part(cut, inside, token.end);
+            start = cut;
+        }
+    }
+
+    /// Ends the row at `cut` and goes on with another from there.
+    fn part(&mut self, cut: usize, inside: Option<Role>, inside_end: usize) {
+        self.end(cut);
+        self.start = Some(Row {
+            start: place(cut),
+            end: 0,
+            depth: self.depth,
+            inside,
+            inside_end: place(inside_end),
+            continued: true,
+        });
+    }
+
+    /// Ends the row at `end`.
+    fn end(&mut self, end: usize) {
+        if let Some(mut row) = self.start.take() {
+            row.end = place(end);
+            self.rows.push(row);
+        }
     }
 }
 
-/// Returns the length of a text in quotes.
-fn text_length(bytes: &[u8]) -> Option<usize> {
-    let mut at = 1;
+/// Returns a place in a text that is at most [`super::FORMAT_MAX`] long.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("only texts far below 4 GiB are laid out")
+}
+
+fn role(text: &[u8], token: Token) -> Role {
+    match token.kind {
+        Kind::String if is_key(text, token.end) => Role::Key,
+        Kind::String => Role::String,
+        Kind::Number => Role::Number,
+        Kind::Literal => Role::Literal,
+        Kind::Open | Kind::Close | Kind::Colon | Kind::Comma => Role::Punctuation,
+    }
+}
+
+/// Says whether the string that ends here is a name: in JSON only names are
+/// followed by a colon.
+fn is_key(text: &[u8], end: usize) -> bool {
+    text[end..].iter().find(|b| !is_blank(**b)) == Some(&b':')
+}
+
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+const fn fault(offset: usize, what: &'static str) -> Fault {
+    Fault {
+        offset,
+        what,
+        unfinished: false,
+    }
+}
+
+/// Reads the token at or after `at`; `None` at the end.
+fn lex(text: &[u8], mut at: usize) -> Result<Option<Token>, Fault> {
+    while text.get(at).is_some_and(|&b| is_blank(b)) {
+        at += 1;
+    }
+    let Some(&first) = text.get(at) else {
+        return Ok(None);
+    };
+    let (kind, end) = match first {
+        b'{' | b'[' => (Kind::Open, at + 1),
+        b'}' | b']' => (Kind::Close, at + 1),
+        b':' => (Kind::Colon, at + 1),
+        b',' => (Kind::Comma, at + 1),
+        b'"' => (Kind::String, string_end(text, at)?),
+        b'-' | b'0'..=b'9' => (Kind::Number, number_end(text, at)?),
+        b't' => (Kind::Literal, literal_end(text, at, b"true")?),
+        b'f' => (Kind::Literal, literal_end(text, at, b"false")?),
+        b'n' => (Kind::Literal, literal_end(text, at, b"null")?),
+        _ => return Err(fault(at, "this begins no value")),
+    };
+    Ok(Some(Token {
+        kind,
+        start: at,
+        end,
+    }))
+}
+
+fn string_end(text: &[u8], start: usize) -> Result<usize, Fault> {
+    let unfinished = Fault {
+        offset: start,
+        what: "a string is not closed",
+        unfinished: true,
+    };
+    let mut at = start + 1;
     loop {
-        match *bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => match *bytes.get(at + 1)? {
-                b'u' => {
-                    if !bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) {
-                        return None;
-                    }
-                    at += 6;
-                }
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
-                _ => return None,
-            },
-            0..0x20 => return None,
+        match *text.get(at).ok_or(unfinished)? {
+            b'"' => return Ok(at + 1),
+            b'\\' => at = escape_end(text, at, unfinished)?,
+            0..0x20 => return Err(fault(at, "a control character stands in a string")),
             _ => at += 1,
         }
     }
 }
 
-/// Returns the length of a number.
-fn number_length(bytes: &[u8]) -> Option<usize> {
-    let digits = |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
-    let mut at = usize::from(bytes[0] == b'-');
-    let whole = digits(at);
-    if whole == 0 || (whole > 1 && bytes[at] == b'0') {
-        return None;
-    }
-    at += whole;
-    if bytes.get(at) == Some(&b'.') {
-        let fraction = digits(at + 1);
-        if fraction == 0 {
-            return None;
+fn escape_end(text: &[u8], start: usize, unfinished: Fault) -> Result<usize, Fault> {
+    match *text.get(start + 1).ok_or(unfinished)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(start + 2),
+        b'u' => {
+            for at in start + 2..start + 6 {
+                if !text.get(at).ok_or(unfinished)?.is_ascii_hexdigit() {
+                    return Err(fault(start, "\\u is not followed by four hex digits"));
+                }
+            }
+            Ok(start + 6)
         }
-        at += 1 + fraction;
+        _ => Err(fault(start, "a backslash begins no escape known to JSON")),
     }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let exponent = digits(at);
-        if exponent == 0 {
-            return None;
+}
+
+fn number_end(text: &[u8], start: usize) -> Result<usize, Fault> {
+    let digits = |mut at: usize| {
+        let from = at;
+        while text.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
         }
-        at += exponent;
-    }
-    Some(at)
-}
-
-/// How a JSON text is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Blanks for each step of indentation; `None`: all on one line.
-    pub indent: Option<usize>,
-    /// What stands between values on one line.
-    pub comma: &'static str,
-    /// What stands between a name and its value.
-    pub colon: &'static str,
-    /// Whether the members of objects are sorted by name.
-    pub sorted: bool,
-}
-
-impl Layout {
-    /// Without any blanks, as most libraries write.
-    pub const COMPACT: Self = Self { indent: None, comma: ",", colon: ":", sorted: false };
-    /// With a blank behind comma and colon, as Python's `json.dumps` writes.
-    pub const SPACED: Self = Self { indent: None, comma: ", ", colon: ": ", sorted: false };
-
-    /// With each value on a line of its own.
-    pub const fn indented(blanks: usize) -> Self {
-        Self { indent: Some(blanks), comma: ",", colon: ": ", sorted: false }
-    }
-
-    /// The same with sorted members.
-    pub const fn sorted(self) -> Self {
-        Self { sorted: true, ..self }
-    }
-}
-
-/// Writes tokens anew in another layout; every token's text stays as it was.
-pub fn write(tokens: &[Token<'_>], layout: Layout) -> String {
-    let order = if layout.sorted { sorted(tokens) } else { tokens.to_vec() };
-    let mut text = String::with_capacity(order.iter().map(|t| t.text.len() + 1).sum());
-    let mut depth = 0usize;
-    for (at, token) in order.iter().enumerate() {
-        let empty = |next: usize| order.get(next).is_some_and(|t| t.kind == Kind::Close);
-        match token.kind {
-            Kind::Open => {
-                text.push_str(token.text);
-                depth += 1;
-                if !empty(at + 1) {
-                    break_line(&mut text, layout, depth);
-                }
-            }
-            Kind::Close => {
-                depth = depth.saturating_sub(1);
-                if at > 0 && order[at - 1].kind != Kind::Open {
-                    break_line(&mut text, layout, depth);
-                }
-                text.push_str(token.text);
-            }
-            Kind::Comma => {
-                text.push_str(layout.comma);
-                break_line(&mut text, layout, depth);
-            }
-            Kind::Colon => text.push_str(layout.colon),
-            Kind::Text | Kind::Number | Kind::Word => text.push_str(token.text),
+        if at > from {
+            Ok(at)
+        } else {
+            Err(Fault {
+                offset: start,
+                what: "a number lacks a digit",
+                unfinished: at == text.len(),
+            })
         }
+    };
+    let mut at = start + usize::from(text[start] == b'-');
+    at = if text.get(at) == Some(&b'0') {
+        at + 1
+    } else {
+        digits(at)?
+    };
+    if text.get(at) == Some(&b'.') {
+        at = digits(at + 1)?;
     }
-    text
+    if matches!(text.get(at), Some(b'e' | b'E')) {
+        at += 1;
+        at += usize::from(matches!(text.get(at), Some(b'+' | b'-')));
+        at = digits(at)?;
+    }
+    Ok(at)
 }
 
-fn break_line(text: &mut String, layout: Layout, depth: usize) {
-    if let Some(blanks) = layout.indent {
-        let _ = write!(text, "\n{:1$}", "", blanks * depth);
+fn literal_end(text: &[u8], start: usize, word: &[u8]) -> Result<usize, Fault> {
+    let rest = &text[start..];
+    if rest.starts_with(word) {
+        return Ok(start + word.len());
     }
-}
-
-/// Returns the tokens with every object's members sorted by name, the inner
-/// ones first. Works on a stack of its own, for depth is the sender's choice.
-fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
-    struct Level<'a> {
-        object: bool,
-        members: Vec<Vec<Token<'a>>>,
-        open: Token<'a>,
-    }
-    let mut levels: Vec<Level<'a>> = Vec::new();
-    let mut done: Vec<Token<'a>> = Vec::new();
-    let comma = Token { kind: Kind::Comma, text: "," };
-    for &token in tokens {
-        match token.kind {
-            Kind::Open => levels.push(Level { object: token.text == "{", members: vec![Vec::new()], open: token }),
-            Kind::Comma => {
-                if let Some(level) = levels.last_mut() {
-                    level.members.push(Vec::new());
-                }
-            }
-            Kind::Close => {
-                let Some(mut level) = levels.pop() else { continue };
-                if level.object {
-                    level.members.sort_by(|a, b| a.first().map(|t| t.text).cmp(&b.first().map(|t| t.text)));
-                }
-                let mut whole = vec![level.open];
-                for (at, member) in level.members.into_iter().enumerate() {
-                    if at > 0 {
-                        whole.push(comma);
-                    }
-                    whole.extend(member);
-                }
-                whole.push(token);
-                into(levels.last_mut().and_then(|l| l.members.last_mut()), &mut done).extend(whole);
-            }
-            Kind::Colon | Kind::Text | Kind::Number | Kind::Word => {
-                into(levels.last_mut().and_then(|l| l.members.last_mut()), &mut done).push(token);
-            }
-        }
-    }
-    done
-}
-
-fn into<'m, T>(inner: Option<&'m mut Vec<T>>, outer: &'m mut Vec<T>) -> &'m mut Vec<T> {
-    inner.unwrap_or(outer)
+    Err(Fault {
+        offset: start,
+        what: "this is neither true, false nor null",
+        unfinished: word.starts_with(rest),
+    })
 }
 
 #[cfg(test)]
@@ -324,67 +434,202 @@ mod tests {
 
     use super::*;
 
+    fn laid_out(text: &str) -> Vec<String> {
+        rows(text.as_bytes())
+            .iter()
+            .map(|row| line(text.as_bytes(), row, Marks::Pictures).text())
+            .collect()
+    }
+
+    /// The text of all tokens, blanks of the layout left out.
+    fn tokens(text: &str) -> String {
+        rows(text.as_bytes())
+            .iter()
+            .flat_map(|row| line(text.as_bytes(), row, Marks::Pictures).spans)
+            .filter(|span| span.role != Role::Plain)
+            .map(|span| span.text)
+            .collect()
+    }
+
     #[test]
-    fn numbers_and_escapes_stay_as_they_were() {
-        let source = r#" {"b" : 1.0e+10, "a":[12345678901234567890, -0.0 ,"\u00e9\/"],"a":{}} "#;
-        let tokens = tokens(source).unwrap();
-        assert_eq!(
-            write(&tokens, Layout::COMPACT),
-            r#"{"b":1.0e+10,"a":[12345678901234567890,-0.0,"\u00e9\/"],"a":{}}"#
-        );
-        assert_eq!(
-            write(&tokens, Layout::SPACED.sorted()),
-            r#"{"a": [12345678901234567890, -0.0, "\u00e9\/"], "a": {}, "b": 1.0e+10}"#
-        );
-        assert_eq!(write(&super::tokens("[1,{\"a\":[]}]").unwrap(), Layout::indented(2)), "[\n  1,\n  {\n    \"a\": []\n  }\n]");
+    fn lays_out_as_people_do_and_changes_nothing() {
+        let text = r#" {"a":1.0e+05,"a":-0 ,"b":{ },"c":[ ],"\u0064":["x\/",true,{"e":null}]} "#;
+        let expected = r#"{
+  "a": 1.0e+05,
+  "a": -0,
+  "b": {},
+  "c": [],
+  "\u0064": [
+    "x\/",
+    true,
+    {
+      "e": null
+    }
+  ]
+}"#;
+        assert_eq!(check(text.as_bytes()), Ok(()));
+        assert_eq!(laid_out(text).join("\n"), expected);
+    }
+
+    #[test]
+    fn gives_every_word_its_role() {
+        let text = r#"{"k":["s",-1,null]}"#;
+        let words: Vec<_> = rows(text.as_bytes())
+            .iter()
+            .flat_map(|row| line(text.as_bytes(), row, Marks::Pictures).spans)
+            .filter(|span| span.role != Role::Plain)
+            .map(|span| (span.text, span.role))
+            .collect();
+        let expected = [
+            ("{", Role::Punctuation),
+            ("\"k\"", Role::Key),
+            (":", Role::Punctuation),
+            ("[", Role::Punctuation),
+            ("\"s\"", Role::String),
+            (",", Role::Punctuation),
+            ("-1", Role::Number),
+            (",", Role::Punctuation),
+            ("null", Role::Literal),
+            ("]", Role::Punctuation),
+            ("}", Role::Punctuation),
+        ];
+        assert_eq!(words, expected.map(|(t, r)| (t.to_owned(), r)));
     }
 
     #[test]
     fn says_where_it_breaks() {
-        assert_eq!(tokens("{\"a\": 1,\n  oops}"), Err(Broken { line: 2, column: 3 }));
-        for broken in ["", "{", "[1,]", "{\"a\"}", "01", "1.", "\"\\x\"", "[1}", "1 2", "\"a\nb\"", "nul", "]", "{1:2}"] {
-            assert!(tokens(broken).is_err(), "{broken}");
+        let cases = [
+            ("", 0, "it ends too early"),
+            ("{\"a\":1", 6, "it ends too early"),
+            ("{a:1}", 1, "this begins no value"),
+            ("{1:1}", 1, "a name in quotes or } is expected"),
+            ("{\"a\":1,}", 7, "a name in quotes is expected"),
+            ("{\"a\" 1}", 5, "a colon is expected"),
+            ("{\"a\":1 \"b\":2}", 7, "a comma or } is expected"),
+            ("[1,]", 3, "a value is expected"),
+            ("[1}", 2, "a comma or ] is expected"),
+            ("[:", 1, "a value or ] is expected"),
+            ("1 2", 2, "the value had ended before"),
+            ("[\"a", 1, "a string is not closed"),
+            ("[\"a\n\"]", 3, "a control character stands in a string"),
+            ("[\"\\x\"]", 2, "a backslash begins no escape known to JSON"),
+            ("[\"\\u12g4\"]", 2, "\\u is not followed by four hex digits"),
+            ("[1.]", 1, "a number lacks a digit"),
+            ("[-]", 1, "a number lacks a digit"),
+            ("[01]", 2, "a comma or ] is expected"),
+            ("[nul]", 1, "this is neither true, false nor null"),
+            ("\u{feff}{}", 0, "it begins with a byte order mark"),
+        ];
+        for (text, offset, what) in cases {
+            let fault = check(text.as_bytes()).unwrap_err();
+            assert_eq!((fault.offset, fault.what), (offset, what), "{text}");
         }
     }
 
     #[test]
-    fn depth_is_no_danger() {
-        let deep = "[".repeat(200_000) + &"]".repeat(200_000);
-        let tokens = tokens(&deep).unwrap();
-        assert_eq!(write(&tokens, Layout::COMPACT.sorted()).len(), deep.len());
+    fn agrees_with_a_parser_on_any_beginning() {
+        let text = r#"{"a":[1.5e-3,true,"\u00e9\n"],"b":{"c":null}}"#;
+        for end in 0..text.len() {
+            assert!(!plausible(&text.as_bytes()[..end], usize::MAX));
+            assert!(plausible(text.as_bytes(), end), "{}", &text[..end]);
+        }
+        assert!(plausible(text.as_bytes(), text.len()));
+        assert!(!plausible(b"{\"a\" 1, \"b\": 2}", 8));
     }
 
-    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    #[test]
+    fn survives_depth() {
+        let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(check(deep.as_bytes()), Ok(()));
+        let rows = rows(deep.as_bytes());
+        assert!(rows.len() < 1_000);
+        assert_eq!(rows.iter().map(|r| r.depth).max(), Some(INDENTED_DEPTH));
+        assert!(check("[".repeat(1_000_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn parts_long_strings_and_keeps_their_text() {
+        let text = format!(
+            "{{\"k{0}\":\"{0}\",\"n\":1{1}}}",
+            "é".repeat(9_000),
+            "0".repeat(9_000)
+        );
+        let lines: Vec<_> = rows(text.as_bytes())
+            .iter()
+            .map(|row| line(text.as_bytes(), row, Marks::Pictures))
+            .collect();
+        assert!(lines.iter().all(|l| l.text().len() <= LONG + 8));
+        assert!(lines.iter().any(|l| l.continued));
+        assert_eq!(tokens(&text), text);
+        let odd = lines
+            .iter()
+            .flat_map(|l| &l.spans)
+            .find(|s| s.role == Role::Mark);
+        assert_eq!(odd, None);
+    }
+
+    /// JSON text with its blanks and its number spellings strewn about.
+    fn json_text() -> impl Strategy<Value = String> {
+        let blank = "[ \n\r\t]{0,2}";
         let leaf = prop_oneof![
-            Just(serde_json::Value::Null),
-            any::<bool>().prop_map(Into::into),
-            any::<i64>().prop_map(Into::into),
-            ".*".prop_map(Into::into),
+            "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,4})?",
+            "\"([a-z0-9 é日]|\\\\[\"/bfnrt]|\\\\\\\\|\\\\u[0-9a-fA-F]{4}){0,12}\"",
+            Just("true".to_owned()),
+            Just("false".to_owned()),
+            Just("null".to_owned()),
         ];
-        leaf.prop_recursive(4, 32, 6, |inner| {
+        leaf.prop_recursive(5, 60, 6, move |inner| {
+            let padded = (blank, inner, blank).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
+            let member = ("\"[a-c]{0,2}\"", blank, padded.clone())
+                .prop_map(|(key, gap, value)| format!("{key}{gap}:{value}"));
             prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
-                proptest::collection::btree_map(".{0,8}", inner, 0..6)
-                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+                proptest::collection::vec(padded, 0..6).prop_map(|v| format!("[{}]", v.join(","))),
+                proptest::collection::vec(member, 0..6)
+                    .prop_map(|v| format!("{{{}}}", v.join(","))),
             ]
         })
     }
 
+    /// Removes the blanks outside strings.
+    fn compact(text: &str) -> String {
+        let mut inside = false;
+        let mut escaped = false;
+        text.chars()
+            .filter(|&c| {
+                let was_inside = inside;
+                if inside {
+                    inside = escaped || c != '"';
+                    escaped = !escaped && c == '\\';
+                } else {
+                    inside = c == '"';
+                }
+                was_inside || inside || !c.is_ascii_whitespace()
+            })
+            .collect()
+    }
+
     proptest! {
         #[test]
-        fn agrees_with_another_parser(value in any_json()) {
-            let compact = serde_json::to_string(&value).unwrap();
-            let pretty = serde_json::to_string_pretty(&value).unwrap();
-            let read = tokens(&pretty).unwrap();
-            prop_assert_eq!(write(&read, Layout::COMPACT), compact);
-            prop_assert_eq!(write(&read, Layout::indented(2)), pretty);
+        fn tokens_are_the_source_without_blanks(text in json_text()) {
+            prop_assert_eq!(check(text.as_bytes()), Ok(()));
+            prop_assert_eq!(tokens(&text), compact(&text));
         }
 
         #[test]
-        fn any_text_is_read_as_the_other_parser_does(text in "[\\[\\]{}:,\"0-9a-z\\\\ .eE+-]{0,24}") {
-            // The other parser refuses lone surrogates and huge exponents, which are well formed.
-            if serde_json::from_str::<serde_json::Value>(&text).is_ok() {
-                prop_assert!(tokens(&text).is_ok());
+        fn checks_as_a_parser_does(text in json_text(), cut in any::<prop::sample::Index>(), put in "[\\[\\]{},:\"0-9a ]") {
+            let mut broken: Vec<char> = text.chars().collect();
+            let at = cut.index(broken.len());
+            broken.splice(at..=at, put.chars());
+            let broken: String = broken.into_iter().collect();
+            let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&broken);
+            prop_assert_eq!(check(broken.as_bytes()).is_ok(), parsed.is_ok(), "{}", broken);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = check(&bytes);
+            for row in rows(&bytes) {
+                line(&bytes, &row, Marks::Pictures);
             }
         }
     }

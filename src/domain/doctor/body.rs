@@ -1,7 +1,7 @@
 //! What may have happened to the body on its way.
 
+use super::rewrite::{self, Layout};
 use super::{Case, finding};
-use crate::domain::body::json::{self, Layout};
 use crate::domain::verification::Finding;
 
 /// Bodies larger than this are not rewritten; 4 MiB.
@@ -39,7 +39,7 @@ pub(super) fn rewritten(case: &Case<'_>) -> Vec<Finding> {
     if body.len() > REWRITTEN {
         return Vec::new();
     }
-    let Some(tokens) = std::str::from_utf8(body).ok().and_then(|text| json::tokens(text).ok()) else {
+    let Some(tokens) = std::str::from_utf8(body).ok().and_then(|text| rewrite::tokens(text).ok()) else {
         return Vec::new();
     };
     let layouts = [
@@ -51,7 +51,7 @@ pub(super) fn rewritten(case: &Case<'_>) -> Vec<Finding> {
         ("with blanks and sorted keys", Layout::SPACED.sorted()),
     ];
     for (how, layout) in layouts {
-        if case.explains(json::write(&tokens, layout).as_bytes()) {
+        if case.explains(rewrite::write(&tokens, layout).as_bytes()) {
             return vec![changed("body_rewritten", &format!("The JSON was written anew on the way; it was signed {how}"))];
         }
     }

@@ -1,7 +1,7 @@
 //! Cases of the doctor: what was done to a delivery, and what must be found.
 
 use super::*;
-use crate::domain::body::json::{self, Layout};
+use super::rewrite::{self as json, Layout};
 use crate::domain::provider::Catalog;
 use crate::domain::signature::{Keys, Signed, sign, verify};
 

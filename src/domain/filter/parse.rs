@@ -1,254 +1,211 @@
-//! Reads the filter language.
-//!
-//! ```text
-//! any   = all ("or" all)*
-//! all   = one+
-//! one   = ("not" | "-") one | "(" any ")" | term
-//! ```
+//! Reading a filter: words, then groups. Nothing here calls itself; nesting
+//! has a limit, so that any text is safe to read.
 
-use chrono::{DateTime, NaiveDate};
+use super::Node;
+use super::test::{self, Term};
 
-use super::{App, Field, Pattern, Since, Term};
-use crate::domain::summary::Summary;
-use crate::domain::timestamp::Timestamp;
-use crate::domain::verification::Status;
+/// Deeper parentheses are ignored.
+const DEPTH_MAX: usize = 32;
 
-/// The keys that there are.
-const KEYS: &str = "sig: provider: event: endpoint: method: path: app: since: id: and marked";
-
-/// How deep brackets may be nested.
-const DEEPEST: usize = 64;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Node {
-    All(Vec<Node>),
-    Any(Vec<Node>),
-    Not(Box<Node>),
-    Term(Term),
-}
-
-impl Node {
-    pub(super) fn matches(&self, summary: &Summary, now: Timestamp) -> bool {
-        match self {
-            Self::All(nodes) => nodes.iter().all(|node| node.matches(summary, now)),
-            Self::Any(nodes) => nodes.iter().any(|node| node.matches(summary, now)),
-            Self::Not(node) => !node.matches(summary, now),
-            Self::Term(term) => term.matches(summary, now),
-        }
-    }
-}
-
+/// A word of the language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
     Open,
     Close,
-    Not,
     Or,
-    /// A word, and whether it stood in quotes.
-    Word(String, bool),
+    And,
+    Not,
+    Term(Term),
 }
 
-/// Reads a filter; `None` where it is empty.
-pub(super) fn parse(text: &str, notes: &mut Vec<String>) -> Option<Node> {
-    let tokens = tokens(text);
-    let mut at = 0;
-    let mut nodes = Vec::new();
-    while at < tokens.len() {
-        nodes.extend(any(&tokens, &mut at, 0, notes));
-        if tokens.get(at) == Some(&Token::Close) {
-            notes.push("A ) closes nothing.".to_owned());
-            at += 1;
-        }
-    }
-    several(nodes, Node::All)
+/// A pair of parentheses, or the whole, while it is read.
+#[derive(Default)]
+struct Group {
+    alternatives: Vec<Node>,
+    all: Vec<Node>,
+    /// Whether `not` stands before it.
+    turned: bool,
+    /// Whether `not` stands before what comes next.
+    not: Option<bool>,
 }
 
-fn any(tokens: &[Token], at: &mut usize, depth: usize, notes: &mut Vec<String>) -> Option<Node> {
-    let mut options = Vec::new();
-    loop {
-        options.extend(all(tokens, at, depth, notes));
-        if tokens.get(*at) != Some(&Token::Or) {
-            return several(options, Node::Any);
-        }
-        *at += 1;
-    }
-}
-
-fn all(tokens: &[Token], at: &mut usize, depth: usize, notes: &mut Vec<String>) -> Option<Node> {
-    let mut nodes = Vec::new();
-    while !matches!(tokens.get(*at), None | Some(Token::Or | Token::Close)) {
-        nodes.extend(one(tokens, at, depth, notes));
-    }
-    several(nodes, Node::All)
-}
-
-fn one(tokens: &[Token], at: &mut usize, depth: usize, notes: &mut Vec<String>) -> Option<Node> {
-    let mut negated = false;
-    while tokens.get(*at) == Some(&Token::Not) {
-        negated = !negated;
-        *at += 1;
-    }
-    let node = match tokens.get(*at)? {
-        Token::Open if depth >= DEEPEST => {
-            notes.push("Brackets are nested too deep.".to_owned());
-            *at += 1;
-            None
-        }
-        Token::Open => {
-            *at += 1;
-            let inner = any(tokens, at, depth + 1, notes);
-            if tokens.get(*at) == Some(&Token::Close) {
-                *at += 1;
-            } else {
-                notes.push("A ( is not closed.".to_owned());
+/// Reads a filter into its tree and notes.
+pub(super) fn parse(text: &str) -> (Option<Node>, Vec<String>) {
+    let mut notes = Vec::new();
+    let tokens = tokens(text, &mut notes);
+    let mut groups = vec![Group::default()];
+    // Parentheses beyond the limit that are still open.
+    let mut ignored = 0_usize;
+    for token in tokens {
+        let deep = groups.len() > DEPTH_MAX;
+        let group = groups.last_mut().expect("the whole is never closed");
+        match token {
+            Token::Open if deep => {
+                ignored += 1;
+                note(&mut notes, "Parentheses so deep are ignored.");
             }
-            inner
-        }
-        Token::Word(word, quoted) => {
-            *at += 1;
-            Some(Node::Term(term(word, *quoted, notes)))
-        }
-        Token::Close | Token::Or | Token::Not => None,
-    }?;
-    Some(if negated { Node::Not(Box::new(node)) } else { node })
-}
-
-fn several(mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Option<Node> {
-    if nodes.len() > 1 { Some(join(nodes)) } else { nodes.pop() }
-}
-
-fn tokens(text: &str) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut chars = text.chars().peekable();
-    while let Some(&c) = chars.peek() {
-        match c {
-            '(' | ')' => {
-                chars.next();
-                tokens.push(if c == '(' { Token::Open } else { Token::Close });
+            Token::Close if ignored > 0 => ignored -= 1,
+            Token::Open => {
+                let turned = group.not.take().unwrap_or(false);
+                groups.push(Group {
+                    turned,
+                    ..Group::default()
+                });
             }
-            c if c.is_whitespace() => {
-                chars.next();
+            Token::Close => {
+                if groups.len() == 1 {
+                    note(&mut notes, ") closes nothing and is left out.");
+                } else {
+                    close(&mut groups, &mut notes);
+                }
             }
-            _ => tokens.push(word(&mut chars)),
+            Token::Or => {
+                group.settle_not(&mut notes);
+                if group.all.is_empty() {
+                    note(&mut notes, "or has nothing on its left and is left out.");
+                } else {
+                    let all = std::mem::take(&mut group.all);
+                    group.alternatives.push(joined(all, Node::All));
+                }
+            }
+            Token::And => group.settle_not(&mut notes),
+            Token::Not => group.not = Some(!group.not.unwrap_or(false)),
+            Token::Term(term) => {
+                let turned = group.not.take().unwrap_or(false);
+                if let Some(test) = test::test(&term, &mut notes) {
+                    group.all.push(turn(Node::Test(test), turned));
+                }
+            }
         }
     }
-    // A dash before a term negates it; alone or inside a word it is text.
-    tokens
-        .into_iter()
-        .flat_map(|token| match token {
-            Token::Word(word, false) if word.len() > 1 && word.starts_with('-') => {
-                vec![Token::Not, Token::Word(word[1..].to_owned(), false)]
-            }
-            other => vec![other],
-        })
-        .collect()
+    if groups.len() > 1 || ignored > 0 {
+        note(&mut notes, "A ( is not closed; it reaches to the end.");
+    }
+    while groups.len() > 1 {
+        close(&mut groups, &mut notes);
+    }
+    let whole = groups.pop().unwrap_or_default();
+    (whole.finish(&mut notes), notes)
 }
 
-fn word(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Token {
-    let mut word = String::new();
-    let mut quoted = false;
-    let mut inside = false;
-    while let Some(&c) = chars.peek() {
-        if c == '"' {
-            quoted |= word.is_empty();
-            inside = !inside;
-        } else if !inside && (c.is_whitespace() || c == '(' || c == ')') {
-            break;
+/// Ends the innermost group and adds it to the one around it.
+fn close(groups: &mut Vec<Group>, notes: &mut Vec<String>) {
+    let inner = groups.pop().and_then(|group| group.finish(notes));
+    if let (Some(node), Some(outer)) = (inner, groups.last_mut()) {
+        outer.all.push(node);
+    }
+}
+
+impl Group {
+    fn finish(mut self, notes: &mut Vec<String>) -> Option<Node> {
+        self.settle_not(notes);
+        if self.all.is_empty() {
+            if !self.alternatives.is_empty() {
+                note(notes, "or has nothing on its right and is left out.");
+            }
         } else {
-            word.push(c);
+            self.alternatives.push(joined(self.all, Node::All));
         }
-        chars.next();
+        (!self.alternatives.is_empty())
+            .then(|| turn(joined(self.alternatives, Node::Any), self.turned))
     }
-    match word.to_ascii_lowercase().as_str() {
-        "or" if !quoted => Token::Or,
-        "not" if !quoted => Token::Not,
-        _ => Token::Word(word, quoted),
+
+    /// Drops a `not` that nothing follows.
+    fn settle_not(&mut self, notes: &mut Vec<String>) {
+        if self.not.take().is_some() {
+            note(notes, "not has nothing on its right and is left out.");
+        }
     }
 }
 
-fn term(word: &str, quoted: bool, notes: &mut Vec<String>) -> Term {
-    let anywhere = || Term::Anywhere(word.to_lowercase());
-    if quoted {
-        return anywhere();
+fn turn(node: Node, turned: bool) -> Node {
+    if turned {
+        Node::Not(Box::new(node))
+    } else {
+        node
     }
-    if word.eq_ignore_ascii_case("marked") {
-        return Term::Marked;
-    }
-    let Some((key, value)) = word.split_once(':') else { return anywhere() };
-    // A key without its value is one that is still being typed.
-    if value.is_empty() {
-        return Term::Anywhere(String::new());
-    }
-    let field = |field| Some(Term::Field(field, Pattern::of(value)));
-    let found = match key.to_ascii_lowercase().as_str() {
-        "sig" => signature(value),
-        "provider" => field(Field::Provider),
-        "event" => field(Field::Event),
-        "endpoint" => field(Field::Endpoint),
-        "method" => field(Field::Method),
-        "path" => field(Field::Path),
-        "app" => app(value),
-        "since" => since(value),
-        "id" => Some(Term::Id(value.to_lowercase())),
-        _ => {
-            notes.push(format!("There is no key {key}: and so it is looked for as text. The keys are {KEYS}."));
-            return anywhere();
+}
+
+/// Joins nodes, one alone staying itself.
+fn joined(mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Node {
+    match nodes.pop() {
+        Some(only) if nodes.is_empty() => only,
+        last => {
+            nodes.extend(last);
+            join(nodes)
         }
-    };
-    found.unwrap_or_else(|| {
-        let help = match key.to_ascii_lowercase().as_str() {
-            "sig" => "ok, old, BAD, none, problem, or a status such as missing_signature",
-            "app" => "a status such as 503, a class such as 5xx, ok, failed or none",
-            _ => "a span such as 10m, 2h, 3d, or a date such as 2026-11-21",
+    }
+}
+
+/// Adds a note once.
+fn note(notes: &mut Vec<String>, text: &str) {
+    if !notes.iter().any(|n| n == text) {
+        notes.push(text.to_owned());
+    }
+}
+
+fn tokens(text: &str, notes: &mut Vec<String>) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let after = &rest[first.len_utf8()..];
+        let dash = first == '-' && after.starts_with(|c: char| !c.is_whitespace() && c != ')');
+        let (token, used) = match first {
+            '(' => (Token::Open, 1),
+            ')' => (Token::Close, 1),
+            _ if dash => (Token::Not, 1),
+            _ => word(rest, notes),
         };
-        notes.push(format!("{word} makes no sense: write {help}."));
-        anywhere()
-    })
+        tokens.push(token);
+        rest = rest[used..].trim_start();
+    }
+    tokens
 }
 
-fn signature(value: &str) -> Option<Term> {
-    let mut statuses = Vec::new();
-    for word in value.split(',') {
-        let word = word.to_ascii_lowercase().replace('-', "_");
-        let spaced = word.replace('_', " ");
-        let known = |s: &&Status| s.code() == word || s.word().eq_ignore_ascii_case(&spaced) || s.word().replace(' ', "") == word;
-        match word.as_str() {
-            "problem" => statuses.extend(Status::ALL.into_iter().filter(|s| *s != Status::Valid)),
-            _ => statuses.push(*Status::ALL.iter().find(known)?),
+/// Reads a word up to a blank or a parenthesis that is not its own; returns
+/// how many bytes it took.
+fn word(text: &str, notes: &mut Vec<String>) -> (Token, usize) {
+    let mut quoted = false;
+    let mut in_quotes = false;
+    let mut own_parentheses = 0_usize;
+    let mut key = None;
+    let mut value = String::new();
+    let mut end = text.len();
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => {
+                in_quotes = !in_quotes;
+                quoted = true;
+                continue;
+            }
+            _ if in_quotes => {}
+            ':' if key.is_none() && !quoted && is_key(&value) => {
+                key = Some(std::mem::take(&mut value));
+                continue;
+            }
+            '(' => own_parentheses += 1,
+            ')' if own_parentheses > 0 => own_parentheses -= 1,
+            _ if c == ')' || c.is_whitespace() => {
+                end = at;
+                break;
+            }
+            _ => {}
         }
+        value.push(c);
     }
-    Some(Term::Signature(statuses))
+    if in_quotes {
+        note(notes, "A quote is not closed; it reaches to the end.");
+    }
+    let joins = key.is_none() && !quoted;
+    let token = match value.to_ascii_lowercase().as_str() {
+        "or" if joins => Token::Or,
+        "and" if joins => Token::And,
+        "not" if joins => Token::Not,
+        _ => Token::Term(Term { key, value, quoted }),
+    };
+    (token, end)
 }
 
-fn app(value: &str) -> Option<Term> {
-    let app = match value.to_ascii_lowercase().as_str() {
-        "none" => App::None,
-        "failed" | "bad" => App::Failed,
-        "ok" => App::Ok,
-        text => match text.strip_suffix("xx") {
-            Some(class) => App::Class(class.parse().ok().filter(|class| (1..=5).contains(class))?),
-            None => App::Status(text.parse().ok().filter(|status| (100..=999).contains(status))?),
-        },
-    };
-    Some(Term::App(app))
-}
-
-fn since(value: &str) -> Option<Term> {
-    if let Ok(at) = DateTime::parse_from_rfc3339(value) {
-        return Some(Term::Since(Since::At(Timestamp(at.timestamp_micros()))));
-    }
-    if let Ok(day) = NaiveDate::parse_from_str(value, "%Y-%m-%d") {
-        let at = day.and_hms_opt(0, 0, 0)?.and_utc();
-        return Some(Term::Since(Since::At(Timestamp(at.timestamp_micros()))));
-    }
-    let digits = value.find(|c: char| !c.is_ascii_digit())?;
-    let number: i64 = value[..digits].parse().ok()?;
-    let unit = match &value[digits..] {
-        "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    Some(Term::Since(Since::Ago(number.checked_mul(unit)?)))
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic())
 }

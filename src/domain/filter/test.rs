@@ -1,0 +1,316 @@
+//! What one term asks of a row.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+use crate::domain::attempt::Outcome;
+use crate::domain::summary::{LastAttempt, Summary};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::Status;
+
+use super::pattern::{Pattern, begins, ends, same};
+
+/// A term as it was read: `key:value` or a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Term {
+    pub(super) key: Option<String>,
+    pub(super) value: String,
+    /// Whether quotes stood in the value.
+    pub(super) quoted: bool,
+}
+
+/// One thing a row must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Test {
+    Word(Pattern),
+    Verdict(Vec<Status>),
+    Field(Field, Pattern),
+    /// The field is not known.
+    Without(Field),
+    App(Vec<App>),
+    Within(i64),
+    From(Timestamp),
+    IdEdge(String),
+    Id(Pattern),
+    Marked,
+    Refused,
+}
+
+/// A field that holds text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Provider,
+    Event,
+    Endpoint,
+    Method,
+    Path,
+}
+
+/// What the newest attempt must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum App {
+    /// There is none.
+    None,
+    /// It ended, and no answer came.
+    NoAnswer,
+    Outcome(Outcome),
+    /// Its status begins with these digits, `x` being any.
+    Digits(String),
+    /// Its status as text.
+    Status(Pattern),
+}
+
+/// The words `app:` knows besides statuses.
+const APP_WORDS: [(&str, &[App]); 7] = [
+    ("none", &[App::None]),
+    (
+        "failed",
+        &[
+            App::Outcome(Outcome::Failed),
+            App::Outcome(Outcome::Expired),
+        ],
+    ),
+    ("delivered", &[App::Outcome(Outcome::Delivered)]),
+    ("ok", &[App::Outcome(Outcome::Delivered)]),
+    ("pending", &[App::Outcome(Outcome::Pending)]),
+    ("expired", &[App::Outcome(Outcome::Expired)]),
+    ("error", &[App::NoAnswer]),
+];
+
+/// Makes the test of a term; `None` where it asks nothing.
+pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Test> {
+    let Some(key) = &term.key else {
+        return word(term);
+    };
+    let (value, quoted) = (term.value.as_str(), term.quoted);
+    let key = key.to_ascii_lowercase();
+    let field = match key.as_str() {
+        "provider" => Some(Field::Provider),
+        "event" => Some(Field::Event),
+        "endpoint" => Some(Field::Endpoint),
+        "method" => Some(Field::Method),
+        "path" => Some(Field::Path),
+        "sig" | "app" | "since" | "id" => None,
+        _ => {
+            // An address is no key with a value.
+            if !value.starts_with("//") {
+                notes.push(format!("{key}: is no key; it is looked for as text."));
+            }
+            return Some(as_text(&key, term));
+        }
+    };
+    if value.is_empty() {
+        notes.push(format!("{key}: wants a value; it is left out."));
+        return None;
+    }
+    if let Some(field) = field {
+        if value.eq_ignore_ascii_case("none") && !quoted {
+            return Some(Test::Without(field));
+        }
+        return Some(Test::Field(field, Pattern::field(value, quoted)));
+    }
+    let known = match key.as_str() {
+        "sig" => verdicts(value).map(Test::Verdict),
+        "app" => app(value).map(Test::App),
+        "since" => since(value),
+        _ if quoted || value.contains('*') => Some(Test::Id(Pattern::field(value, quoted))),
+        _ => Some(Test::IdEdge(value.to_owned())),
+    };
+    if known.is_none() {
+        let words = match key.as_str() {
+            "sig" => "ok, old, bad, \"bad hdr\", none, \"no key\", ?, problem",
+            "app" => "200, 5xx, none, failed, delivered, pending, expired, error",
+            _ => "10m, 2h, 3d, 2026-11-21",
+        };
+        notes.push(format!(
+            "{key}:{value} is looked for as text; {key}: knows {words}."
+        ));
+    }
+    Some(known.unwrap_or_else(|| as_text(&key, term)))
+}
+
+impl Test {
+    pub(super) fn holds(&self, row: &Summary, now: Timestamp) -> bool {
+        match self {
+            Self::Word(pattern) => word_holds(pattern, row),
+            Self::Verdict(statuses) => statuses.contains(&row.status),
+            Self::Field(field, pattern) => field_holds(*field, row, |text| pattern.matches(text)),
+            Self::Without(field) => !field_holds(*field, row, |_| true),
+            Self::App(any) => any.iter().any(|app| app.holds(row.last_attempt)),
+            Self::Within(us) => row.received_at.0 >= now.0.saturating_sub(*us),
+            Self::From(moment) => row.received_at >= *moment,
+            Self::IdEdge(edge) => {
+                let at_edge = |id: &str| begins(id, edge) || ends(id, edge);
+                at_edge(&row.id.to_string()) || row.delivery_id.as_deref().is_some_and(at_edge)
+            }
+            Self::Id(pattern) => {
+                let delivery_id = row.delivery_id.as_deref();
+                pattern.matches(&row.id.to_string())
+                    || delivery_id.is_some_and(|id| pattern.matches(id))
+            }
+            Self::Marked => row.marked,
+            Self::Refused => row.refused.is_some(),
+        }
+    }
+}
+
+impl App {
+    fn holds(&self, attempt: Option<LastAttempt>) -> bool {
+        let Some(attempt) = attempt else {
+            return *self == Self::None;
+        };
+        let status = attempt.status.map(|s| s.to_string());
+        match self {
+            Self::None => false,
+            Self::NoAnswer => status.is_none() && attempt.outcome != Outcome::Pending,
+            Self::Outcome(outcome) => attempt.outcome == *outcome,
+            Self::Digits(digits) => status.is_some_and(|status| {
+                let mut wanted = digits.chars().zip(status.chars());
+                digits.len() <= status.len() && wanted.all(|(w, s)| w == 'x' || w == s)
+            }),
+            Self::Status(pattern) => status.is_some_and(|status| pattern.matches(&status)),
+        }
+    }
+}
+
+fn word(term: &Term) -> Option<Test> {
+    match term.value.to_ascii_lowercase().as_str() {
+        "" => None,
+        "marked" if !term.quoted => Some(Test::Marked),
+        "refused" if !term.quoted => Some(Test::Refused),
+        _ => Some(Test::Word(Pattern::word(&term.value, term.quoted))),
+    }
+}
+
+/// Looks for `key:value` as it was typed.
+fn as_text(key: &str, term: &Term) -> Test {
+    let text = format!("{key}:{}", term.value);
+    Test::Word(Pattern::word(&text, term.quoted))
+}
+
+fn word_holds(pattern: &Pattern, row: &Summary) -> bool {
+    let texts = [
+        row.provider.as_deref(),
+        row.event.as_deref(),
+        row.endpoint.as_deref(),
+        row.delivery_id.as_deref(),
+        Some(&row.method),
+        row.cause.as_deref(),
+        row.refused.as_deref(),
+    ];
+    texts
+        .into_iter()
+        .flatten()
+        .any(|text| pattern.matches(text))
+        || field_holds(Field::Path, row, |path| pattern.matches(path))
+        || verdict_begins(pattern, row.status)
+        || pattern.matches(&row.id.to_string())
+}
+
+/// Says whether a word names a verdict. Only beginnings count: `valid` is not
+/// looked for inside `invalid`.
+fn verdict_begins(pattern: &Pattern, status: Status) -> bool {
+    match pattern {
+        Pattern::Within(word) => begins(status.word(), word) || begins(status.code(), word),
+        Pattern::Whole(_) | Pattern::Stars(_) => false,
+    }
+}
+
+fn field_holds(field: Field, row: &Summary, holds: impl Fn(&str) -> bool) -> bool {
+    match field {
+        Field::Provider => row.provider.as_deref().is_some_and(holds),
+        Field::Event => row.event.as_deref().is_some_and(holds),
+        Field::Endpoint => row.endpoint.as_deref().is_some_and(holds),
+        Field::Method => holds(&row.method),
+        Field::Path => match &row.query {
+            Some(query) => holds(&row.path) || holds(&format!("{}?{query}", row.path)),
+            None => holds(&row.path),
+        },
+    }
+}
+
+/// Returns the verdicts a value names: by list word, code or the beginning of
+/// one; `problem` is all but valid.
+fn verdicts(value: &str) -> Option<Vec<Status>> {
+    let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
+    let value = plain(value);
+    let all = || Status::ALL.into_iter();
+    if value == "problem" {
+        return Some(all().filter(|s| *s != Status::Valid).collect());
+    }
+    let named = |test: &dyn Fn(&str) -> bool| -> Vec<Status> {
+        all()
+            .filter(|s| test(&plain(s.word())) || test(&plain(s.code())))
+            .collect()
+    };
+    if value.contains('*') {
+        let pattern = Pattern::field(&value, false);
+        return Some(named(&|name| pattern.matches(name)));
+    }
+    let exact = named(&|name| name == value);
+    if !exact.is_empty() {
+        return Some(exact);
+    }
+    let mut beginning = named(&|name| name.starts_with(&value));
+    if "problem".starts_with(&value) {
+        beginning = all().filter(|s| *s != Status::Valid).collect();
+    }
+    (!beginning.is_empty()).then_some(beginning)
+}
+
+fn app(value: &str) -> Option<Vec<App>> {
+    let value = value.to_ascii_lowercase();
+    if value.len() <= 3 && value.bytes().all(|b| b.is_ascii_digit() || b == b'x') {
+        return Some(vec![App::Digits(value)]);
+    }
+    if value.bytes().all(|b| b.is_ascii_digit() || b == b'*') {
+        return Some(vec![App::Status(Pattern::field(&value, false))]);
+    }
+    let word = |test: &dyn Fn(&str) -> bool| -> Vec<App> {
+        let named = APP_WORDS.iter().filter(|(word, _)| test(word));
+        named.flat_map(|(_, any)| any.iter().cloned()).collect()
+    };
+    let exact = word(&|word| same(word, &value));
+    if !exact.is_empty() {
+        return Some(exact);
+    }
+    let beginning = word(&|word| word.starts_with(&value));
+    (!beginning.is_empty()).then_some(beginning)
+}
+
+/// Reads `10m` as a span before now and dates as moments in UTC.
+fn since(value: &str) -> Option<Test> {
+    let unit = value.chars().next_back()?;
+    let seconds: Option<i64> = match unit.to_ascii_lowercase() {
+        's' => Some(1),
+        'm' => Some(60),
+        'h' => Some(3_600),
+        'd' => Some(86_400),
+        'w' => Some(604_800),
+        _ => None,
+    };
+    let count = &value[..value.len() - unit.len_utf8()];
+    if let Some(seconds) = seconds
+        && count.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(count) = count.parse::<i64>()
+    {
+        let us = count.saturating_mul(seconds).saturating_mul(1_000_000);
+        return Some(Test::Within(us));
+    }
+    moment(value).map(Test::From)
+}
+
+fn moment(value: &str) -> Option<Timestamp> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(value) {
+        return Some(Timestamp(moment.timestamp_micros()));
+    }
+    let value = value.strip_suffix(['Z', 'z']).unwrap_or(value);
+    let at_midnight = NaiveDate::parse_from_str(value, "%Y-%m-%d")
+        .ok()
+        .and_then(|date| date.and_hms_opt(0, 0, 0));
+    let moment = at_midnight.or_else(|| {
+        ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(value, format).ok())
+    })?;
+    Some(Timestamp(moment.and_utc().timestamp_micros()))
+}

@@ -1,0 +1,203 @@
+//! Which characters hide or command, and the marks that stand for them.
+
+use std::borrow::Cow;
+use std::str::Utf8Chunks;
+
+use unicode_width::UnicodeWidthChar;
+
+/// How many combining marks one character may carry; more would spill over
+/// its neighbours on the screen.
+const COMBINING_MAX: u8 = 4;
+
+/// How what cannot be shown is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Marks {
+    /// Pictures for control characters (`␛`), escapes for the rest (`\u{202e}`, `\xff`).
+    #[default]
+    Pictures,
+    /// Escapes for all of them (`\x1b`, `\u{202e}`); other text is kept.
+    Escapes,
+    /// Escapes for all of them and for all that is not ASCII.
+    Ascii,
+}
+
+/// A part of a text: shown as it is, or a mark in the place of something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// What to show.
+    pub text: Cow<'a, str>,
+    /// Whether it is a mark.
+    pub mark: bool,
+}
+
+/// The parts of a text, from [`pieces`].
+#[derive(Clone, Debug)]
+pub struct Pieces<'a> {
+    chunks: Utf8Chunks<'a>,
+    valid: &'a str,
+    invalid: &'a [u8],
+    marks: Marks,
+    /// Combining marks on the current character; `None` where there is no
+    /// character for one to sit on.
+    run: Option<u8>,
+}
+
+/// Parts bytes from outside into text that may be shown and marks.
+pub fn pieces(bytes: &[u8], marks: Marks) -> Pieces<'_> {
+    Pieces {
+        chunks: bytes.utf8_chunks(),
+        valid: "",
+        invalid: &[],
+        marks,
+        run: None,
+    }
+}
+
+/// Says whether a character commands a terminal, reorders or parts text, or
+/// takes no place on a screen without being a combining mark.
+pub fn is_hidden(c: char) -> bool {
+    match c {
+        ' '..='~' => false,
+        // C0, DEL and C1, among them U+0085; then the line separators.
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}'
+        // Default_Ignorable_Code_Point of Unicode: zero widths, bidi marks,
+        // fillers, variation selectors, tags.
+        | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}'
+        // The same block goes on with interlinear annotations.
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{fdd0}'..='\u{fdef}' => true,
+        // The last two of every plane are noncharacters.
+        _ => u32::from(c) & 0xfffe == 0xfffe,
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        loop {
+            if let Some(first) = self.valid.chars().next() {
+                return Some(self.take(first));
+            }
+            if let Some((&byte, rest)) = self.invalid.split_first() {
+                self.invalid = rest;
+                self.run = None;
+                return Some(mark(format!("\\x{byte:02x}")));
+            }
+            let chunk = self.chunks.next()?;
+            self.valid = chunk.valid();
+            self.invalid = chunk.invalid();
+        }
+    }
+}
+
+impl<'a> Pieces<'a> {
+    /// Takes the longest part that may be shown, or else a mark for `first`.
+    fn take(&mut self, first: char) -> Piece<'a> {
+        let end = self
+            .valid
+            .char_indices()
+            .find(|&(_, c)| !self.passes(c))
+            .map_or(self.valid.len(), |(at, _)| at);
+        if end > 0 {
+            let (text, rest) = self.valid.split_at(end);
+            self.valid = rest;
+            return Piece {
+                text: Cow::Borrowed(text),
+                mark: false,
+            };
+        }
+        self.valid = &self.valid[first.len_utf8()..];
+        self.run = None;
+        mark(self.written(first))
+    }
+
+    /// Says whether `c` may be shown here, and remembers it.
+    fn passes(&mut self, c: char) -> bool {
+        let run = match c {
+            ' '..='~' => 0,
+            _ if self.marks == Marks::Ascii || is_hidden(c) => return false,
+            _ if c.width() != Some(0) => 0,
+            _ => match self.run {
+                Some(run) if run < COMBINING_MAX => run + 1,
+                _ => return false,
+            },
+        };
+        self.run = Some(run);
+        true
+    }
+
+    fn written(&self, c: char) -> String {
+        let code = u32::from(c);
+        match (self.marks, c) {
+            (Marks::Pictures, '\0'..='\u{1f}') => picture(code),
+            (Marks::Pictures, '\u{7f}') => picture(0x21),
+            (_, '\0'..='\u{7f}') => format!("\\x{code:02x}"),
+            _ => format!("\\u{{{code:x}}}"),
+        }
+    }
+}
+
+/// Returns the picture of a control character: U+2400 to U+2421.
+fn picture(code: u32) -> String {
+    char::from_u32(0x2400 + code)
+        .expect("the block of control pictures holds no surrogate")
+        .to_string()
+}
+
+const fn mark(text: String) -> Piece<'static> {
+    Piece {
+        text: Cow::Owned(text),
+        mark: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_marks_from_text() {
+        let seen: Vec<_> = pieces(b"ab\x1b[\xff", Marks::Pictures)
+            .map(|p| (p.text.into_owned(), p.mark))
+            .collect();
+        let expected = [("ab", false), ("␛", true), ("[", false), (r"\xff", true)];
+        assert_eq!(seen, expected.map(|(t, m)| (t.to_owned(), m)));
+    }
+
+    #[test]
+    fn hides_every_range_named_by_the_threat_list() {
+        let ranges: &[(u32, u32)] = &[
+            (0, 0x1f),
+            (0x7f, 0x9f),
+            (0xad, 0xad),
+            (0x61c, 0x61c),
+            (0x180e, 0x180e),
+            (0x200b, 0x200f),
+            (0x2028, 0x202e),
+            (0x2060, 0x2064),
+            (0x2066, 0x2069),
+            (0xfe00, 0xfe0f),
+            (0xfeff, 0xfeff),
+            (0xfdd0, 0xfdef),
+            (0xfffe, 0xffff),
+            (0xe0000, 0xe007f),
+            (0xe0100, 0xe01ef),
+            (0x1_fffe, 0x1_ffff),
+            (0x10_fffe, 0x10_ffff),
+        ];
+        for &(from, to) in ranges {
+            for code in from..=to {
+                let c = char::from_u32(code).unwrap();
+                assert!(is_hidden(c), "U+{code:04X}");
+            }
+        }
+        for c in "a~é日🎣…␛\u{301}\u{a0}\u{fffd}".chars() {
+            assert!(!is_hidden(c), "{c:?}");
+        }
+    }
+}
