@@ -1,7 +1,7 @@
 //! The command line: one file a command, and the only printer.
 
 pub mod args;
-mod inspect;
+
 mod list;
 mod output;
 mod providers;
@@ -34,6 +34,8 @@ pub enum Ended {
 
 /// Runs creel as the command line says and returns its exit code.
 pub fn main() -> ExitCode {
+    // Whatever creel or its database writes is for its owner alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -80,7 +82,7 @@ async fn run(args: Args, output: &Output) -> Result<Ended, Failure> {
         ));
     }
     match command {
-        None => inspect::run(&global, &receiving).await,
+        None => Err(Failure::cannot("No screen yet.", "", "")),
         Some(Subcommand::Serve(more)) => serve::run(&global, &receiving.or(more), output).await,
         Some(Subcommand::List(args)) => list::run(&global, &args, output).await,
         Some(Subcommand::Show(args)) => show::run(&global, &args, output).await,

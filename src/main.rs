@@ -1,1 +1,5 @@
-fn main(){}
+//! creel: a terminal inspector for webhook deliveries.
+
+fn main() -> std::process::ExitCode {
+    creel::cli::main()
+}

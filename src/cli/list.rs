@@ -40,8 +40,8 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
         let Some(last) = page.rows.last() else { break };
         let before = Some(last.seq);
         if output.json {
-            for value in listing(engine, &query).await? {
-                output.json(&value)?;
+            for line in listing(engine, &query).await? {
+                output.raw(format!("{line}\n").as_bytes())?;
             }
         } else {
             for summary in &page.rows {
@@ -65,9 +65,9 @@ pub(super) async fn page(engine: &Engine, query: &ListQuery) -> Result<Page, Fai
     }
 }
 
-async fn listing(engine: &Engine, query: &ListQuery) -> Result<Vec<serde_json::Value>, Failure> {
+async fn listing(engine: &Engine, query: &ListQuery) -> Result<Vec<String>, Failure> {
     match engine.call(Command::Listing(query.clone())).await? {
-        Reply::Listing(values) => Ok(values),
+        Reply::Listing(lines) => Ok(lines),
         other => Err(super::session::unexpected(&other)),
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Ended;
 use super::args::{Color, Global};
 use crate::domain::failure::Failure;
-use crate::domain::text;
+use crate::domain::{json, text};
 
 /// Prints what a command found.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +34,7 @@ impl Output {
 
     /// Prints a value as one line of JSON.
     pub(super) fn json(&self, value: &impl Serialize) -> Result<Ended, Failure> {
-        let mut line = serde_json::to_vec(value)
-            .map_err(|error| Failure::cannot("The answer could not be written.", format!("{error}."), ""))?;
-        line.push(b'\n');
-        self.raw(&line)
+        self.raw(format!("{}\n", json::line(value)).as_bytes())
     }
 
     /// Writes bytes to standard output as they are.

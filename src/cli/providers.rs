@@ -38,16 +38,31 @@ fn lines(provider: &Provider) -> Vec<String> {
     let mut lines = vec![format!("{}  ({})", provider.title, provider.name)];
     let mut fact = |name: &str, value: String| lines.push(format!("{name:<14} {value}"));
     fact("scheme", provider.scheme());
-    let stated = |value: Option<String>| value.unwrap_or_else(|| "not stated".to_owned());
-    fact("answer within", stated(provider.answer_within_ms().map(|ms| text::duration_us(ms * 1000))));
-    let waits = provider.retry_seconds();
-    let waits = waits.iter().map(|s| text::duration_us(s * 1_000_000)).collect::<Vec<_>>().join(", ");
-    fact("retries after", stated(Some(waits).filter(|waits| !waits.is_empty())));
-    fact("attempts", stated(provider.attempts().map(|n| n.to_string())));
-    for event in provider.events() {
+    let sender = &provider.sender;
+    let stated = |value: Option<String>, note: &Option<String>| match (value, note) {
+        (Some(value), Some(note)) => format!("{value}; {note}"),
+        (Some(value), None) => value,
+        (None, Some(note)) => note.clone(),
+        (None, None) => "not stated".to_owned(),
+    };
+    let limit = provider.answer_within_ms().map(|ms| text::duration_us(ms * 1000));
+    fact("answer within", stated(limit, &sender.answer_note));
+    let waits: Vec<String> = provider.retry_seconds().iter().map(|s| text::span(*s)).collect();
+    fact("retries after", stated((!waits.is_empty()).then(|| waits.join(", ")), &sender.retry_note));
+    fact("attempts", stated(sender.attempts.map(|n| n.to_string()), &None));
+    if let Some(failures) = sender.disabled_after_failures {
+        fact("disabled", format!("after {failures} failures in a row"));
+    }
+    if let Some(handshake) = &sender.handshake {
+        fact("handshake", handshake.clone());
+    }
+    if let Some(event) = &sender.test_event {
+        fact("test event", event.clone());
+    }
+    for event in &provider.events {
         fact("event", event.clone());
     }
-    for note in provider.notes() {
+    for note in &provider.notes {
         fact("note", note.clone());
     }
     if let Some(docs) = &provider.docs {

@@ -6,7 +6,7 @@ use super::output::Output;
 use super::{list, session};
 use crate::domain::attempt::{Attempt, Outcome, Signing};
 use crate::domain::failure::Failure;
-use crate::domain::json;
+use crate::domain::json::{self, Bodies};
 use crate::domain::text;
 use crate::engine::Engine;
 use crate::engine::command::{Command, ListQuery, Reply, ResendOrder};
@@ -46,7 +46,7 @@ async fn resend(engine: &Engine, args: &Resend, output: &Output) -> Result<Ended
             delivered &= attempt.outcome == Outcome::Delivered;
             answered |= attempt.response.is_some();
             if output.json {
-                output.json(&json::attempt(attempt))?;
+                output.json(&json::attempt(attempt, Bodies::Whole))?;
             } else {
                 output.line(&line(id, attempt))?;
             }

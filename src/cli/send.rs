@@ -18,17 +18,17 @@ pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result
     let provider = config.catalog.get(&args.provider).expect("loading the configuration checked the name");
     let secret = config::secret(&args.provider, &args.secret, "--secret")?;
     let request = sample::request(provider, &secret, args.event.as_deref(), "/", System.now(), random_bits())?;
-    let client = outbound::Client::new(outbound::Options::default());
+    let client = outbound::Client::default();
     let outgoing = outbound::prepare(&request, &args.to, request.headers.clone())?;
     let exchange = client.send(&outgoing).await;
     let status = exchange.response.as_ref().map(|r| r.status);
     if output.json {
         output.json(&serde_json::json!({
-            "target": outgoing.url.to_string(), "status": status,
+            "target": outgoing.address(), "status": status,
             "duration_ms": exchange.duration_us / 1000, "error": exchange.error,
         }))?;
     } else if let Some(status) = status {
-        output.line(&format!("{status} in {}  {}", text::duration_us(exchange.duration_us), outgoing.url))?;
+        output.line(&format!("{status} in {}  {}", text::duration_us(exchange.duration_us), outgoing.address()))?;
     }
     match (status, exchange.error) {
         (Some(200..=299), None) => Ok(Ended::Well),

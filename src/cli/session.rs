@@ -78,7 +78,7 @@ pub(super) async fn receive(mut config: Config, with_demo: bool, notes: &mut dyn
         Err(_) if with_demo && !config.listen_chosen => server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?,
         bound => bound?,
     };
-    let address = listener.address();
+    let address = listener.local_addr();
     local.received_at(address);
     let api = Api::bind(&config.data_dir).map_err(|error| {
         Failure::cannot(

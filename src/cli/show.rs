@@ -3,7 +3,7 @@
 use super::args::{Global, Show};
 use super::output::Output;
 use super::{Ended, resend, session, verify};
-use crate::domain::body::{self, ViewMode};
+use crate::domain::body::{self, Line, ViewMode};
 use crate::domain::failure::Failure;
 use crate::domain::json::{self, Bodies};
 use crate::domain::text;
@@ -58,9 +58,10 @@ fn lines(detail: &Detail) -> Vec<String> {
     }
     lines.push(String::new());
     let view = body::view(&request.body, request.content_type(), ViewMode::Pretty);
-    for index in 0..view.lines_total() {
-        lines.push(view.line(index).text());
+    if let Some(note) = view.note() {
+        lines.push(format!("({note})"));
     }
+    lines.extend(view.window(0, view.lines_total()).iter().map(Line::text));
     if !detail.attempts.is_empty() {
         lines.push(String::new());
         for attempt in &detail.attempts {

@@ -3,8 +3,6 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use serde_json::json;
-
 use super::Ended;
 use super::args::{Global, Verify};
 use super::output::Output;
@@ -14,6 +12,7 @@ use crate::config::{self, Overrides};
 use crate::domain::assess::Assessor;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
+use crate::domain::json::SignatureJson;
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Status, Verification};
@@ -26,8 +25,7 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
     let overrides = Overrides { provider: args.provider.clone(), ..session::overrides(global, &super::args::Receiving::default()) };
     let config = config::load(&overrides)?;
     let mut secrets = Vec::new();
-    for (index, text) in args.secrets.iter().enumerate() {
-        let _ = index;
+    for text in &args.secrets {
         secrets.push(config::secret(ENDPOINT, text, "--secret")?);
     }
     let mut endpoint = Endpoint {
@@ -45,10 +43,10 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
     }
     let request = Request::parse_raw(&read(&args.file)?)?;
     let now = args.now.map_or_else(|| System.now(), Timestamp::from_unix_seconds);
-    let assessor = Assessor { catalog: config.catalog, endpoints: vec![endpoint], secrets, default_provider: None };
+    let assessor = Assessor::new(config.catalog, vec![endpoint], secrets, None);
     let verification = assessor.assess(Some(ENDPOINT), &request, now).verification;
     if output.json {
-        output.json(&json!({ "signature": verification }))?;
+        output.json(&SignatureJson { signature: &verification })?;
     } else {
         for line in lines(&verification) {
             output.line(&line)?;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::doctor::{self, Patient};
 use super::endpoint::Endpoint;
 use super::event::EventKey;
@@ -46,7 +48,7 @@ pub struct Assessor {
 }
 
 /// The first bytes of the text a signature covers, and its size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedText {
     /// The scheme's template.
     pub template: String,
@@ -142,7 +144,12 @@ impl Assessor {
     /// Returns the secret a delivery is signed afresh with: the first that is
     /// configured for it.
     pub fn secret_for(&self, endpoint: Option<&str>, request: &Request) -> Option<&Secret> {
-        let provider = self.provider_of(endpoint, request)?;
+        self.secret_of(endpoint, self.provider_of(endpoint, request)?)
+    }
+
+    /// Returns the first secret that is configured for a provider's
+    /// deliveries to an endpoint, else the one of creel's own samples.
+    pub fn secret_of(&self, endpoint: Option<&str>, provider: &Provider) -> Option<&Secret> {
         let (secrets, _) = self.secrets_for(endpoint, provider);
         secrets.first().copied().or(self.sample_secret.as_ref())
     }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::assess::SignedText;
 use crate::domain::attempt::{Attempt, Signing};
 use crate::domain::delivery::Delivery;
 use crate::domain::endpoint::Endpoint;
@@ -18,7 +19,7 @@ pub enum Command {
     Info,
     /// A window of the list, newest first: [`Reply::Page`].
     List(ListQuery),
-    /// A window of the list as the contract's JSON, bodies left out:
+    /// A window of the list as lines of the contract's JSON, bodies left out:
     /// [`Reply::Listing`].
     Listing(ListQuery),
     /// One delivery, whole: [`Reply::Detail`]. An id, a unique prefix or
@@ -77,7 +78,7 @@ pub enum Reply {
     /// To [`Command::List`].
     Page(Page),
     /// To [`Command::Listing`].
-    Listing(Vec<serde_json::Value>),
+    Listing(Vec<String>),
     /// To [`Command::Show`].
     Detail(Box<Detail>),
     /// To [`Command::Resend`].
@@ -135,8 +136,7 @@ pub struct Detail {
     pub summary: Summary,
     /// The verdict, made now with the secrets configured now.
     pub verification: Verification,
-    /// The bytes that were signed but for the body, and where the body stands
-    /// among them; `None` where the scheme cannot be applied.
+    /// The start of the text that was signed; `None` where no scheme applies.
     pub signed: Option<SignedText>,
     /// What the provider states of its sending side, for verdicts.
     pub provider: Option<ProviderFacts>,
@@ -146,17 +146,6 @@ pub struct Detail {
     pub attempts: Vec<Attempt>,
     /// Where a plain resend would go.
     pub target: Option<String>,
-}
-
-/// The bytes a signature covers, the body left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedText {
-    /// The scheme's template: `{timestamp}.{body}`.
-    pub template: String,
-    /// The first bytes of the signed text, 256 at the most.
-    pub start: Vec<u8>,
-    /// How many bytes are signed in all.
-    pub size: u64,
 }
 
 /// What a provider states of its sending side.

@@ -151,7 +151,7 @@ pub async fn start(
     shutdown: &CancellationToken,
 ) -> Result<(), Failure> {
     let listener = server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    local.default_target(format!("http://{}", listener.address()));
+    local.default_target(format!("http://{}", listener.local_addr()));
     let limits = server::Limits::default();
     tasks.spawn(server::serve(listener, limits, app(local), Arc::clone(&local.clock), shutdown.clone()));
     let (local, shutdown) = (Arc::clone(local), shutdown.clone());

@@ -67,8 +67,8 @@ fn facts(provider: &Provider) -> ProviderFacts {
         title: provider.title.clone(),
         answer_within_ms: provider.answer_within_ms(),
         retry_seconds: provider.retry_seconds(),
-        attempts: provider.attempts(),
-        notes: provider.notes().to_vec(),
+        attempts: provider.sender.attempts,
+        notes: provider.notes.clone(),
         docs: provider.docs.clone(),
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::command::{Command, Event, Info, ListQuery, Page, Reply};
-use super::{Backend, EVENTS_HELD, Engine};
+use super::{Backend, EVENTS_HELD, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::assess::{Assessment, Assessor};
@@ -53,12 +53,14 @@ impl Local {
     /// # Errors
     /// A [`Failure`] where it is locked, damaged beyond use or of a newer version.
     pub fn open(config: &Config, clock: Arc<dyn Clock>, demo: bool) -> Result<(Arc<Self>, store::Opened), Failure> {
-        let assessor = Arc::new(Assessor {
-            catalog: config.catalog.clone(),
-            endpoints: config.endpoints.clone(),
-            secrets: config.secrets.clone(),
-            default_provider: config.provider.clone(),
-        });
+        let mut assessor = Assessor::new(
+            config.catalog.clone(),
+            config.endpoints.clone(),
+            config.secrets.clone(),
+            config.provider.clone(),
+        );
+        assessor.sample_secret = sample::secret(&config.data_dir);
+        let assessor = Arc::new(assessor);
         let judge = Arc::new(Judge(Arc::clone(&assessor)));
         let (store, opened) = Store::open(&config.data_dir, store::Options::default(), judge)
             .map_err(|error| error.failure(&config.data_dir))?;
@@ -70,7 +72,7 @@ impl Local {
         let local = Arc::new(Self {
             store,
             assessor,
-            client: outbound::Client::new(outbound::Options::default()),
+            client: outbound::Client::default(),
             clock,
             answer: config.answer.clone(),
             target,
@@ -181,8 +183,8 @@ impl Local {
         Ok(Page { offset: query.offset, rows, matching, total, notes: filter.notes().to_vec() })
     }
 
-    /// Returns a window of the list as the contract's JSON, without bodies.
-    fn listing(&self, query: &ListQuery) -> Result<Vec<serde_json::Value>, Failure> {
+    /// Returns a window of the list as lines of JSON, without bodies.
+    fn listing(&self, query: &ListQuery) -> Result<Vec<String>, Failure> {
         let page = self.page(query)?;
         let mut values = Vec::with_capacity(page.rows.len());
         for summary in page.rows {
@@ -192,7 +194,7 @@ impl Local {
             };
             let verification = self.assessment(&delivery).verification;
             let attempts = self.store.attempts(summary.seq).map_err(unreadable)?;
-            values.push(json::delivery(&delivery, &summary, &verification, &attempts, Bodies::LeftOut));
+            values.push(json::line(&json::delivery(&delivery, &summary, &verification, &attempts, Bodies::LeftOut)));
         }
         Ok(values)
     }

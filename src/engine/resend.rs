@@ -45,7 +45,7 @@ impl Local {
         self.store
             .append_attempt(NewAttempt {
                 delivery_seq: seq,
-                target: outgoing.url.to_string(),
+                target: outgoing.address(),
                 started_at,
                 kind: AttemptKind::Resend,
                 signing: order.signing,
@@ -111,7 +111,7 @@ impl Local {
             .assessor
             .secret_for(endpoint, &delivery.request)
             .ok_or_else(|| unsignable(&format!("No secret is configured for {}.", provider.title)))?;
-        let overrides = self.endpoint(endpoint).map(|e| &e.headers);
-        signature::resign(&delivery.request, provider, secret, overrides, self.clock.now())
+        let url = self.endpoint(endpoint).and_then(|e| e.public_url.as_deref());
+        signature::resign(&delivery.request, provider, secret, url, self.clock.now())
     }
 }

@@ -1,5 +1,11 @@
 //! Signed sample deliveries, as the provider itself would send them.
 
+use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::local::Local;
@@ -64,11 +70,14 @@ pub(super) fn signed(
 ) -> Result<Request, Failure> {
     let body = Bytes::from(sample.body.clone());
     let mut headers: Headers = [("user-agent", format!("{}-sample/1.0", provider.name))].into_iter().collect();
-    let made = signature::sign(
+    let mut made = signature::sign(
         provider,
         secret,
         &Signed { body: &body, now, id, event: Some(&sample.event), method: "POST", url: None },
     )?;
+    if let (false, Some(scheme)) = (sample.signed, &provider.signature) {
+        made.retain(|header| header.name != scheme.header);
+    }
     for header in &made {
         headers.push(&header.name, &header.value);
     }
@@ -89,6 +98,26 @@ pub(super) fn event_id(provider: &Provider, random: u128) -> String {
     }
     let hex = format!("{random:032x}");
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}
+
+/// Reads the secret that creel's own samples are signed with, and makes it
+/// where there is none yet. It is random and never leaves the data directory,
+/// so that only creel itself can sign with it.
+pub(super) fn secret(data_dir: &Path) -> Option<Secret> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = data_dir.join("sample.key");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(_) => {
+            // Base64 behind the prefix, so that it is a key of every scheme.
+            let text = format!("whsec_{}", STANDARD.encode(random_bits().to_le_bytes()));
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).ok()?;
+            let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).ok()?;
+            file.write_all(text.as_bytes()).ok()?;
+            text
+        }
+    };
+    Some(Secret::new("creel's own samples", "sample.key", text.trim()))
 }
 
 impl Local {
@@ -113,7 +142,14 @@ impl Local {
                 format!("There are samples of: {}", IN_TURN.join(", ")),
             ));
         };
-        let secret = self.assessor.signing_secret(endpoint.map(|e| e.name.as_str()), provider);
+        let own = self.assessor.secret_of(endpoint.map(|e| e.name.as_str()), provider);
+        let Some(secret) = own else {
+            return Err(Failure::cannot(
+                "No sample can be signed.",
+                format!("No secret is configured for {}, and the data directory keeps none.", provider.title),
+                format!("Add one:  creel --secret {name}=SECRET"),
+            ));
+        };
         let id = event_id(provider, random);
         let request = signed(provider, secret, sample, &path, self.clock.now(), &id)?;
         let outgoing = outbound::prepare(&request, &format!("http://{address}"), request.headers.clone())?;
