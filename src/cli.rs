@@ -45,10 +45,17 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Output::new(&args.global);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            output.failure(&Failure::cannot("creel could not start.", format!("{error}."), ""));
+            output.failure(&Failure::cannot(
+                "creel could not start.",
+                format!("{error}."),
+                "",
+            ));
             return ExitCode::from(3);
         }
     };
@@ -71,8 +78,14 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(args: Args, output: &Output) -> Result<Ended, Failure> {
-    let Args { global, receiving, command } = args;
-    if command.as_ref().is_some_and(|command| !matches!(command, Subcommand::Serve(_)))
+    let Args {
+        global,
+        receiving,
+        command,
+    } = args;
+    if command
+        .as_ref()
+        .is_some_and(|command| !matches!(command, Subcommand::Serve(_)))
         && let Some(flag) = receiving.given()
     {
         return Err(Failure::usage(
@@ -100,7 +113,13 @@ async fn run(args: Args, output: &Output) -> Result<Ended, Failure> {
             let mut page = Vec::new();
             clap_mangen::Man::new(Args::command())
                 .render(&mut page)
-                .map_err(|error| Failure::cannot("The manual page could not be made.", format!("{error}."), ""))?;
+                .map_err(|error| {
+                    Failure::cannot(
+                        "The manual page could not be made.",
+                        format!("{error}."),
+                        "",
+                    )
+                })?;
             output.raw(&page)
         }
     }

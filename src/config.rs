@@ -95,7 +95,11 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     }
     let max_body = match &overrides.max_body {
         Some(text) => Some(size::bytes(text).map_err(|why| {
-            Failure::usage(format!("--max-body {text} cannot be read."), why, "Write, for example, --max-body 25MiB")
+            Failure::usage(
+                format!("--max-body {text} cannot be read."),
+                why,
+                "Write, for example, --max-body 25MiB",
+            )
         })?),
         None => file.max_body,
     };
@@ -141,7 +145,11 @@ pub fn secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> {
                 format!("Set it first:  export {variable}=…"),
             )
         })?;
-        return Ok(Secret::new(name, format!("env:{variable}"), value.into_encoded_bytes()));
+        return Ok(Secret::new(
+            name,
+            format!("env:{variable}"),
+            value.into_encoded_bytes(),
+        ));
     }
     if let Some(path) = text.strip_prefix("file:") {
         let mut value = std::fs::read(expand_home(path)).map_err(|error| {
@@ -180,7 +188,11 @@ fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
     for path in paths {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::usage(format!("The provider file {shown} cannot be read."), format!("{error}."), "Check its permissions, or move it away.")
+            Failure::usage(
+                format!("The provider file {shown} cannot be read."),
+                format!("{error}."),
+                "Check its permissions, or move it away.",
+            )
         })?;
         catalog.add(&text, &shown)?;
     }
@@ -213,7 +225,9 @@ fn default_data_dir() -> Result<PathBuf, Failure> {
 
 /// Reads an address to listen on.
 fn address(text: &str) -> Result<SocketAddr, Failure> {
-    let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let local = text
+        .strip_prefix("localhost:")
+        .map(|port| format!("127.0.0.1:{port}"));
     local.as_deref().unwrap_or(text).parse().map_err(|_| {
         Failure::usage(
             format!("{text} is no address to listen on."),
@@ -239,7 +253,9 @@ fn flag_secret(text: &str, endpoints: &[Endpoint], catalog: &Catalog) -> Result<
     if endpoints.iter().any(|e| e.name == name) || catalog.get(name).is_some() {
         return secret(name, value, origin);
     }
-    let named = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let named = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if named && !value.trim_matches('=').is_empty() {
         return Err(Failure::usage(
             format!("--secret {name}=… names neither an endpoint nor a provider."),
@@ -260,7 +276,11 @@ fn known(name: &str, catalog: &Catalog) -> Result<(), Failure> {
         Some(near) => format!("Did you mean {near}? All of them:  creel providers"),
         None => "All of them:  creel providers".to_owned(),
     };
-    Err(Failure::usage(format!("No provider is named {name}."), "", next))
+    Err(Failure::usage(
+        format!("No provider is named {name}."),
+        "",
+        next,
+    ))
 }
 
 fn expand_home(path: &str) -> PathBuf {
@@ -275,16 +295,28 @@ mod tests {
     use super::*;
 
     fn named(text: &str) -> Result<(String, Vec<u8>), Failure> {
-        let endpoints = [Endpoint { name: "billing".into(), ..Endpoint::default() }];
+        let endpoints = [Endpoint {
+            name: "billing".into(),
+            ..Endpoint::default()
+        }];
         let secret = flag_secret(text, &endpoints, &Catalog::builtin())?;
         Ok((secret.name().to_owned(), secret.reveal().to_vec()))
     }
 
     #[test]
     fn a_secret_may_hold_an_equals_sign() {
-        assert_eq!(named("billing=abc").unwrap(), ("billing".into(), b"abc".to_vec()));
-        assert_eq!(named("porkbun=a=b").unwrap(), ("porkbun".into(), b"a=b".to_vec()));
-        assert_eq!(named("whsec_abc=").unwrap(), (String::new(), b"whsec_abc=".to_vec()));
+        assert_eq!(
+            named("billing=abc").unwrap(),
+            ("billing".into(), b"abc".to_vec())
+        );
+        assert_eq!(
+            named("porkbun=a=b").unwrap(),
+            ("porkbun".into(), b"a=b".to_vec())
+        );
+        assert_eq!(
+            named("whsec_abc=").unwrap(),
+            (String::new(), b"whsec_abc=".to_vec())
+        );
         assert_eq!(named("abc==").unwrap(), (String::new(), b"abc==".to_vec()));
         assert_eq!(named("=a=b").unwrap(), (String::new(), b"a=b".to_vec()));
         assert!(named("porkbnu=abc").unwrap_err().what.contains("porkbnu"));
@@ -301,7 +333,10 @@ mod tests {
 
     #[test]
     fn listens_on_localhost_by_name() {
-        assert_eq!(address("localhost:0").unwrap(), "127.0.0.1:0".parse().unwrap());
+        assert_eq!(
+            address("localhost:0").unwrap(),
+            "127.0.0.1:0".parse().unwrap()
+        );
         assert!(address("nonsense").is_err());
     }
 }

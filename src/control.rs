@@ -31,11 +31,17 @@ impl SocketPath {
     fn of(data_dir: &Path) -> io::Result<Self> {
         let path = data_dir.join(SOCKET);
         if path.as_os_str().len() <= LONGEST_PATH {
-            return Ok(Self { path, _folder: None });
+            return Ok(Self {
+                path,
+                _folder: None,
+            });
         }
         let folder = std::fs::File::open(data_dir)?;
         let number = std::os::fd::AsRawFd::as_raw_fd(&folder);
         let path = PathBuf::from(format!("/proc/self/fd/{number}")).join(SOCKET);
-        Ok(Self { path, _folder: Some(folder) })
+        Ok(Self {
+            path,
+            _folder: Some(folder),
+        })
     }
 }

@@ -224,7 +224,11 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(folder: &Path, options: Options, assess: Arc<dyn Assess>) -> Result<(Self, Opened), OpenError> {
+    pub fn open(
+        folder: &Path,
+        options: Options,
+        assess: Arc<dyn Assess>,
+    ) -> Result<(Self, Opened), OpenError> {
         open::open(folder, options, assess)
     }
 
@@ -259,7 +263,11 @@ impl Store {
     /// [`AppendError`].
     pub async fn set_marked(&self, seqs: &[u64], marked: bool) -> Result<(), AppendError> {
         let (done, kept) = oneshot::channel();
-        self.0.queue.push(Job::Mark { seqs: seqs.to_vec(), marked, done })?;
+        self.0.queue.push(Job::Mark {
+            seqs: seqs.to_vec(),
+            marked,
+            done,
+        })?;
         kept.await.unwrap_or(Err(AppendError::Closed))
     }
 
@@ -270,7 +278,12 @@ impl Store {
     pub fn page(&self, offset: usize, limit: usize) -> Result<Vec<Summary>, ReadError> {
         let seqs: Vec<u64> = {
             let ids = self.ids();
-            ids.iter().rev().skip(offset).take(limit).map(|(seq, _)| *seq).collect()
+            ids.iter()
+                .rev()
+                .skip(offset)
+                .take(limit)
+                .map(|(seq, _)| *seq)
+                .collect()
         };
         let mut rows = Vec::with_capacity(seqs.len());
         for seq in seqs {
@@ -284,7 +297,11 @@ impl Store {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn scan(&self, before: Option<u64>, each: &mut dyn FnMut(&Summary) -> bool) -> Result<(), ReadError> {
+    pub fn scan(
+        &self,
+        before: Option<u64>,
+        each: &mut dyn FnMut(&Summary) -> bool,
+    ) -> Result<(), ReadError> {
         self.0.shared.index.rows(before.unwrap_or(u64::MAX), each)
     }
 
@@ -295,8 +312,12 @@ impl Store {
 
     /// Returns how many bytes the store takes on disk.
     pub fn bytes_on_disk(&self) -> u64 {
-        let journal: u64 =
-            self.0.shared.segments.list().map_or(0, |segments| segments.iter().map(|(_, size)| size).sum());
+        let journal: u64 = self
+            .0
+            .shared
+            .segments
+            .list()
+            .map_or(0, |segments| segments.iter().map(|(_, size)| size).sum());
         journal + self.0.shared.index.size()
     }
 
@@ -305,7 +326,12 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn summary(&self, seq: u64) -> Result<Option<Summary>, ReadError> {
-        Ok(self.0.shared.index.summary(seq)?.map(|(summary, _)| summary))
+        Ok(self
+            .0
+            .shared
+            .index
+            .summary(seq)?
+            .map(|(summary, _)| summary))
     }
 
     /// Returns one delivery with its body.
@@ -313,9 +339,13 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn delivery(&self, seq: u64) -> Result<Option<Delivery>, ReadError> {
-        let Some((summary, place)) = self.0.shared.index.summary(seq)? else { return Ok(None) };
+        let Some((summary, place)) = self.0.shared.index.summary(seq)? else {
+            return Ok(None);
+        };
         let found = indexer::read_delivery(&self.0.shared.segments, place)?;
-        let mut delivery = found.filter(|d| d.seq == seq).ok_or(ReadError::Damaged(place.segment))?;
+        let mut delivery = found
+            .filter(|d| d.seq == seq)
+            .ok_or(ReadError::Damaged(place.segment))?;
         delivery.answer = summary.answer;
         Ok(Some(delivery))
     }
@@ -377,7 +407,12 @@ impl Store {
 
     /// Says why nothing can be kept, where that is so.
     pub fn trouble(&self) -> Option<String> {
-        self.0.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .shared
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until all that is durable now can be read.
@@ -396,14 +431,22 @@ impl Store {
     }
 
     fn ids(&self) -> std::sync::RwLockReadGuard<'_, Vec<(u64, Id)>> {
-        self.0.shared.ids.read().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .shared
+            .ids
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
     fn end(&self) {
         self.queue.close();
-        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             let _ = thread.join();
         }

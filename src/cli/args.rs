@@ -107,7 +107,10 @@ impl Receiving {
             (self.demo, "--demo"),
             (self.ascii, "--ascii"),
         ];
-        flags.iter().find(|(given, _)| *given).map(|(_, flag)| *flag)
+        flags
+            .iter()
+            .find(|(given, _)| *given)
+            .map(|(_, flag)| *flag)
     }
 
     /// Lays the flags behind the command over those before it.

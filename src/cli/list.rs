@@ -23,7 +23,11 @@ pub(super) async fn run(global: &Global, args: &List, output: &Output) -> Result
 
 async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Failure> {
     let mut left = args.limit.unwrap_or(usize::MAX);
-    let mut query = ListQuery { filter: args.filter.join(" "), before: Some(u64::MAX), ..ListQuery::default() };
+    let mut query = ListQuery {
+        filter: args.filter.join(" "),
+        before: Some(u64::MAX),
+        ..ListQuery::default()
+    };
     let mut first = true;
     while left > 0 {
         query.limit = left.min(PAGE);
@@ -80,14 +84,26 @@ fn row(summary: &Summary) -> String {
         None => format!("{} {}", summary.method, summary.path),
     };
     let app = match summary.last_attempt {
-        Some(last) => last.status.map_or_else(|| "---".to_owned(), |status| status.to_string()),
+        Some(last) => last
+            .status
+            .map_or_else(|| "---".to_owned(), |status| status.to_string()),
         None => summary.answer.status.to_string(),
     };
     let columns = [
         summary.id.to_string(),
-        summary.received_at.utc().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        summary
+            .received_at
+            .utc()
+            .format("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
         text::pad(summary.status.word(), 7),
-        text::pad(&text::cut(&text::visible(summary.provider.as_deref().unwrap_or("?")), 16), 16),
+        text::pad(
+            &text::cut(
+                &text::visible(summary.provider.as_deref().unwrap_or("?")),
+                16,
+            ),
+            16,
+        ),
         text::pad(&text::cut(&text::visible(&event), 32), 32),
         format!("{app:>4}"),
         format!("{:>4}", summary.arrival),

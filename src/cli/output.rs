@@ -24,7 +24,11 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(global: &Global) -> Self {
-        Self { json: global.json, color: colored(global.color, io::stdout().is_terminal()), quiet: global.quiet }
+        Self {
+            json: global.json,
+            color: colored(global.color, io::stdout().is_terminal()),
+            quiet: global.quiet,
+        }
     }
 
     /// Prints one line of text; whatever a stranger put into it is made visible.
@@ -43,7 +47,11 @@ impl Output {
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Ok(()) => Ok(Ended::Well),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),
-            Err(error) => Err(Failure::cannot("Standard output cannot be written.", format!("{error}."), "")),
+            Err(error) => Err(Failure::cannot(
+                "Standard output cannot be written.",
+                format!("{error}."),
+                "",
+            )),
         }
     }
 
@@ -71,7 +79,9 @@ pub(super) fn colored(choice: Color, terminal: bool) -> bool {
         Color::Never => false,
         Color::Auto => {
             let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            terminal
+                && !set("NO_COLOR")
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         }
     }
 }

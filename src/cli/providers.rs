@@ -11,15 +11,25 @@ use crate::domain::text;
 
 /// Runs `creel providers`.
 pub(super) fn run(global: &Global, args: &Providers, output: &Output) -> Result<Ended, Failure> {
-    let overrides = Overrides { provider: args.name.clone(), ..session::overrides(global, &Receiving::default()) };
+    let overrides = Overrides {
+        provider: args.name.clone(),
+        ..session::overrides(global, &Receiving::default())
+    };
     let config = config::load(&overrides)?;
-    let one = args.name.as_deref().and_then(|name| config.catalog.get(name));
+    let one = args
+        .name
+        .as_deref()
+        .and_then(|name| config.catalog.get(name));
     let Some(provider) = one else {
         for provider in config.catalog.iter() {
             if output.json {
                 output.json(provider)?;
             } else {
-                output.line(&format!("{}  {}", text::pad(&provider.name, 20), text::pad(&provider.title, 22)))?;
+                output.line(&format!(
+                    "{}  {}",
+                    text::pad(&provider.name, 20),
+                    text::pad(&provider.title, 22)
+                ))?;
             }
         }
         return Ok(Ended::Well);
@@ -45,11 +55,27 @@ fn lines(provider: &Provider) -> Vec<String> {
         (None, Some(note)) => note.clone(),
         (None, None) => "not stated".to_owned(),
     };
-    let limit = provider.answer_within_ms().map(|ms| text::duration_us(ms * 1000));
+    let limit = provider.answer_within_ms().map(|ms| match ms % 1000 {
+        0 => text::span(ms / 1000),
+        _ => format!("{ms} ms"),
+    });
     fact("answer within", stated(limit, &sender.answer_note));
-    let waits: Vec<String> = provider.retry_seconds().iter().map(|s| text::span(*s)).collect();
-    fact("retries after", stated((!waits.is_empty()).then(|| waits.join(", ")), &sender.retry_note));
-    fact("attempts", stated(sender.attempts.map(|n| n.to_string()), &None));
+    let waits: Vec<String> = provider
+        .retry_seconds()
+        .iter()
+        .map(|s| text::span(*s))
+        .collect();
+    fact(
+        "retries after",
+        stated(
+            (!waits.is_empty()).then(|| waits.join(", ")),
+            &sender.retry_note,
+        ),
+    );
+    fact(
+        "attempts",
+        stated(sender.attempts.map(|n| n.to_string()), &None),
+    );
     if let Some(failures) = sender.disabled_after_failures {
         fact("disabled", format!("after {failures} failures in a row"));
     }

@@ -28,7 +28,11 @@ async fn resend(engine: &Engine, args: &Resend, output: &Output) -> Result<Ended
         None => args.ids.clone(),
     };
     if ids.is_empty() {
-        return Err(Failure::no("No delivery matches.", "", "See what a filter matches:  creel list FILTER"));
+        return Err(Failure::no(
+            "No delivery matches.",
+            "",
+            "See what a filter matches:  creel list FILTER",
+        ));
     }
     let signing = match args.sign {
         SignHow::Kept => Signing::Kept,
@@ -37,7 +41,11 @@ async fn resend(engine: &Engine, args: &Resend, output: &Output) -> Result<Ended
     let mut delivered = true;
     let mut answered = false;
     for (index, id) in ids.iter().enumerate() {
-        let order = ResendOrder { ids: vec![id.clone()], target: args.to.clone(), signing };
+        let order = ResendOrder {
+            ids: vec![id.clone()],
+            target: args.to.clone(),
+            signing,
+        };
         let attempts = match engine.call(Command::Resend(order)).await? {
             Reply::Attempts(attempts) => attempts,
             other => return Err(session::unexpected(&other)),
@@ -72,12 +80,21 @@ fn unreachable(attempt: &Attempt) -> Failure {
 
 /// Returns the ids of all that match, oldest first.
 async fn matching(engine: &Engine, filter: &str) -> Result<Vec<String>, Failure> {
-    let mut query = ListQuery { filter: filter.to_owned(), before: Some(u64::MAX), offset: 0, limit: PAGE };
+    let mut query = ListQuery {
+        filter: filter.to_owned(),
+        before: Some(u64::MAX),
+        offset: 0,
+        limit: PAGE,
+    };
     let mut ids = Vec::new();
     loop {
         let page = list::page(engine, &query).await?;
         if let Some(note) = page.notes.first() {
-            return Err(Failure::usage(format!("The filter {filter} is not clear."), note.clone(), "See what it matches:  creel list FILTER"));
+            return Err(Failure::usage(
+                format!("The filter {filter} is not clear."),
+                note.clone(),
+                "See what it matches:  creel list FILTER",
+            ));
         }
         let Some(last) = page.rows.last() else { break };
         query.before = Some(last.seq);
@@ -93,10 +110,22 @@ async fn matching(engine: &Engine, filter: &str) -> Result<Vec<String>, Failure>
 /// Says in a line how one attempt went.
 pub(super) fn line(id: &str, attempt: &Attempt) -> String {
     let answer = match (&attempt.response, &attempt.error) {
-        (Some(response), None) => format!("{} in {}", response.status, text::duration_us(attempt.duration_us)),
+        (Some(response), None) => format!(
+            "{} in {}",
+            response.status,
+            text::duration_us(attempt.duration_us)
+        ),
         (Some(response), Some(error)) => format!("{}, then {error}", response.status),
         (None, error) => error.clone().unwrap_or_else(|| "no answer".to_owned()),
     };
-    let late = if attempt.within_ack_timeout == Some(false) { ", too late for its provider" } else { "" };
-    format!("{id}  {}  {}  {answer}{late}", attempt.outcome.word(), attempt.target)
+    let late = if attempt.within_ack_timeout == Some(false) {
+        ", too late for its provider"
+    } else {
+        ""
+    };
+    format!(
+        "{id}  {}  {}  {answer}{late}",
+        attempt.outcome.word(),
+        attempt.target
+    )
 }

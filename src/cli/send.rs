@@ -13,11 +13,24 @@ use crate::outbound;
 
 /// Runs `creel send`.
 pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result<Ended, Failure> {
-    let overrides = Overrides { provider: Some(args.provider.clone()), ..session::overrides(global, &Receiving::default()) };
+    let overrides = Overrides {
+        provider: Some(args.provider.clone()),
+        ..session::overrides(global, &Receiving::default())
+    };
     let config = config::load(&overrides)?;
-    let provider = config.catalog.get(&args.provider).expect("loading the configuration checked the name");
+    let provider = config
+        .catalog
+        .get(&args.provider)
+        .expect("loading the configuration checked the name");
     let secret = config::secret(&args.provider, &args.secret, "--secret")?;
-    let request = sample::request(provider, &secret, args.event.as_deref(), "/", System.now(), random_bits())?;
+    let request = sample::request(
+        provider,
+        &secret,
+        args.event.as_deref(),
+        "/",
+        System.now(),
+        random_bits(),
+    )?;
     let client = outbound::Client::default();
     let outgoing = outbound::prepare(&request, &args.to, request.headers.clone())?;
     let exchange = client.send(&outgoing).await;
@@ -28,7 +41,11 @@ pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result
             "duration_ms": exchange.duration_us / 1000, "error": exchange.error,
         }))?;
     } else if let Some(status) = status {
-        output.line(&format!("{status} in {}  {}", text::duration_us(exchange.duration_us), outgoing.address()))?;
+        output.line(&format!(
+            "{status} in {}  {}",
+            text::duration_us(exchange.duration_us),
+            outgoing.address()
+        ))?;
     }
     match (status, exchange.error) {
         (Some(200..=299), None) => Ok(Ended::Well),

@@ -11,7 +11,11 @@ use crate::config;
 use crate::domain::failure::Failure;
 
 /// Runs `creel serve`.
-pub(super) async fn run(global: &Global, receiving: &Receiving, output: &Output) -> Result<Ended, Failure> {
+pub(super) async fn run(
+    global: &Global,
+    receiving: &Receiving,
+    output: &Output,
+) -> Result<Ended, Failure> {
     session::log(global, None);
     let config = config::load(&session::overrides(global, receiving))?;
     // Asked for before the port is taken, so that no signal falls between.
@@ -42,7 +46,9 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Failure::cannot("creel cannot listen for signals.", format!("{error}."), ""))
+            signal(kind).map_err(|error| {
+                Failure::cannot("creel cannot listen for signals.", format!("{error}."), "")
+            })
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,

@@ -14,8 +14,8 @@ use crate::clock::{Clock, System};
 use crate::config::{self, Config, Overrides};
 use crate::control::{api::Api, client};
 use crate::domain::failure::Failure;
-use crate::engine::local::Local;
 use crate::engine::command::Reply;
+use crate::engine::local::Local;
 use crate::engine::{Engine, demo};
 use crate::server;
 
@@ -37,9 +37,16 @@ pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
             return Ok(Session { engine, own: None });
         }
         match Local::open(&config, Arc::new(System), false) {
-            Ok((local, _)) => return Ok(Session { engine: local.engine(), own: Some(local) }),
+            Ok((local, _)) => {
+                return Ok(Session {
+                    engine: local.engine(),
+                    own: Some(local),
+                });
+            }
             // Somebody holds the data and does not answer yet: just starting or ending.
-            Err(failure) if begun.elapsed() > PATIENCE || !Local::locked(&config.data_dir) => return Err(failure),
+            Err(failure) if begun.elapsed() > PATIENCE || !Local::locked(&config.data_dir) => {
+                return Err(failure);
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
@@ -66,7 +73,11 @@ pub(super) struct Receiver {
 /// Opens the data, takes the port and starts receiving.
 ///
 /// `notes` is told what was found on opening.
-pub(super) async fn receive(mut config: Config, with_demo: bool, notes: &mut dyn FnMut(String)) -> Result<Receiver, Failure> {
+pub(super) async fn receive(
+    mut config: Config,
+    with_demo: bool,
+    notes: &mut dyn FnMut(String),
+) -> Result<Receiver, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(System);
     let folder = with_demo.then(|| demo::prepare(&mut config)).transpose()?;
     let (local, opened) = Local::open(&config, Arc::clone(&clock), with_demo)?;
@@ -75,7 +86,9 @@ pub(super) async fn receive(mut config: Config, with_demo: bool, notes: &mut dyn
     }
     let listener = match server::bind(config.listen).await {
         // The demonstration needs no certain port.
-        Err(_) if with_demo && !config.listen_chosen => server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?,
+        Err(_) if with_demo && !config.listen_chosen => {
+            server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?
+        }
         bound => bound?,
     };
     let address = listener.local_addr();
@@ -89,13 +102,28 @@ pub(super) async fn receive(mut config: Config, with_demo: bool, notes: &mut dyn
     })?;
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(api.serve(local.engine(), shutdown.clone()));
-    let limits = server::Limits { max_body: config.max_body, ..server::Limits::default() };
-    tasks.spawn(server::serve(listener, limits, local.intake(), Arc::clone(&clock), shutdown.clone()));
+    let limits = server::Limits {
+        max_body: config.max_body,
+        ..server::Limits::default()
+    };
+    tasks.spawn(server::serve(
+        listener,
+        limits,
+        local.intake(),
+        Arc::clone(&clock),
+        shutdown.clone(),
+    ));
     if with_demo {
         demo::start(&local, address, &tasks, &shutdown).await?;
     }
     tasks.close();
-    Ok(Receiver { local, address, shutdown, tasks, _demo_folder: folder })
+    Ok(Receiver {
+        local,
+        address,
+        shutdown,
+        tasks,
+        _demo_folder: folder,
+    })
 }
 
 impl Receiver {
@@ -136,8 +164,18 @@ pub(super) fn log(global: &Global, file: Option<&Path>) {
         (_, 1) => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(false);
-    let file = file.and_then(|path| std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok());
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(false);
+    let file = file.and_then(|path| {
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .ok()
+    });
     // A second subscriber in one process (tests) is no trouble.
     let _ = match file {
         Some(file) => builder.with_writer(std::sync::Mutex::new(file)).try_init(),

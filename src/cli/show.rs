@@ -19,8 +19,20 @@ pub(super) async fn run(global: &Global, args: &Show, output: &Output) -> Result
         other => return Err(session::unexpected(&other)),
     };
     if output.json {
-        let Detail { delivery, summary, verification, attempts, .. } = *detail;
-        return output.json(&json::delivery(&delivery, &summary, &verification, &attempts, Bodies::Whole));
+        let Detail {
+            delivery,
+            summary,
+            verification,
+            attempts,
+            ..
+        } = *detail;
+        return output.json(&json::delivery(
+            &delivery,
+            &summary,
+            &verification,
+            &attempts,
+            Bodies::Whole,
+        ));
     }
     for line in lines(&detail) {
         output.line(&line)?;
@@ -30,10 +42,16 @@ pub(super) async fn run(global: &Global, args: &Show, output: &Output) -> Result
 
 /// Writes a delivery as lines for a person.
 fn lines(detail: &Detail) -> Vec<String> {
-    let Detail { delivery, summary, .. } = detail;
+    let Detail {
+        delivery, summary, ..
+    } = detail;
     let mut lines = vec![
         format!("delivery   {}", delivery.id),
-        format!("received   {}  from {}", delivery.received_at.to_rfc3339(), delivery.remote_addr),
+        format!(
+            "received   {}  from {}",
+            delivery.received_at.to_rfc3339(),
+            delivery.remote_addr
+        ),
     ];
     let mut fact = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -45,16 +63,33 @@ fn lines(detail: &Detail) -> Vec<String> {
     fact("event id", summary.delivery_id.as_deref());
     fact("refused", delivery.refused.as_deref());
     if detail.arrivals.len() > 1 {
-        lines.push(format!("arrival    {} of {} of this event", summary.arrival, detail.arrivals.len()));
+        lines.push(format!(
+            "arrival    {} of {} of this event",
+            summary.arrival,
+            detail.arrivals.len()
+        ));
     }
-    lines.push(format!("answered   {} by {}", delivery.answer.status, delivery.answer.by.word()));
+    lines.push(format!(
+        "answered   {} by {}",
+        delivery.answer.status,
+        delivery.answer.by.word()
+    ));
     lines.push(String::new());
     lines.extend(verify::lines(&detail.verification));
     lines.push(String::new());
     let request = &delivery.request;
-    lines.push(format!("{} {} HTTP/{}", request.method, request.target(), request.http_version));
+    lines.push(format!(
+        "{} {} HTTP/{}",
+        request.method,
+        request.target(),
+        request.http_version
+    ));
     for header in &request.headers {
-        lines.push(format!("{}: {}", header.name, text::visible_bytes(&header.value)));
+        lines.push(format!(
+            "{}: {}",
+            header.name,
+            text::visible_bytes(&header.value)
+        ));
     }
     lines.push(String::new());
     let view = body::view(&request.body, request.content_type(), ViewMode::Pretty);
@@ -65,7 +100,10 @@ fn lines(detail: &Detail) -> Vec<String> {
     if !detail.attempts.is_empty() {
         lines.push(String::new());
         for attempt in &detail.attempts {
-            lines.push(resend::line(&format!("attempt {}", attempt.number), attempt));
+            lines.push(resend::line(
+                &format!("attempt {}", attempt.number),
+                attempt,
+            ));
         }
     }
     lines

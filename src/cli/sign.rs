@@ -15,21 +15,42 @@ use crate::domain::timestamp::Timestamp;
 
 /// Runs `creel sign`.
 pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended, Failure> {
-    let overrides = Overrides { provider: Some(args.provider.clone()), ..session::overrides(global, &super::args::Receiving::default()) };
+    let overrides = Overrides {
+        provider: Some(args.provider.clone()),
+        ..session::overrides(global, &super::args::Receiving::default())
+    };
     let config = config::load(&overrides)?;
-    let provider = config.catalog.get(&args.provider).expect("loading the configuration checked the name");
+    let provider = config
+        .catalog
+        .get(&args.provider)
+        .expect("loading the configuration checked the name");
     let secret = config::secret(&args.provider, &args.secret, "--secret")?;
     let body = verify::read(&args.file)?;
-    let now = args.now.map_or_else(|| System.now(), Timestamp::from_unix_seconds);
-    let id = args.id.clone().unwrap_or_else(|| Id::new(now, random_bits()).to_string());
+    let now = args
+        .now
+        .map_or_else(|| System.now(), Timestamp::from_unix_seconds);
+    let id = args
+        .id
+        .clone()
+        .unwrap_or_else(|| Id::new(now, random_bits()).to_string());
     let headers = signature::sign(
         provider,
         &secret,
-        &Signed { body: &body, now, id: &id, event: args.event.as_deref(), method: &args.method, url: args.url.as_deref() },
+        &Signed {
+            body: &body,
+            now,
+            id: &id,
+            event: args.event.as_deref(),
+            method: &args.method,
+            url: args.url.as_deref(),
+        },
     )?;
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     if output.json {
-        let headers: Vec<_> = headers.iter().map(|h| [h.name.clone(), text(&h.value)]).collect();
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|h| [h.name.clone(), text(&h.value)])
+            .collect();
         return output.json(&json!({ "headers": headers }));
     }
     for header in &headers {

@@ -22,7 +22,10 @@ const ENDPOINT: &str = "secret";
 
 /// Runs `creel verify`.
 pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<Ended, Failure> {
-    let overrides = Overrides { provider: args.provider.clone(), ..session::overrides(global, &super::args::Receiving::default()) };
+    let overrides = Overrides {
+        provider: args.provider.clone(),
+        ..session::overrides(global, &super::args::Receiving::default())
+    };
     let config = config::load(&overrides)?;
     let mut secrets = Vec::new();
     for text in &args.secrets {
@@ -37,22 +40,34 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
     };
     for param in &args.params {
         let (name, value) = param.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("--param {param} has no value."), "", "Write it as NAME=VALUE, for example --param key=abc")
+            Failure::usage(
+                format!("--param {param} has no value."),
+                "",
+                "Write it as NAME=VALUE, for example --param key=abc",
+            )
         })?;
         endpoint.params.insert(name.to_owned(), value.to_owned());
     }
     let request = Request::parse_raw(&read(&args.file)?)?;
-    let now = args.now.map_or_else(|| System.now(), Timestamp::from_unix_seconds);
+    let now = args
+        .now
+        .map_or_else(|| System.now(), Timestamp::from_unix_seconds);
     let assessor = Assessor::new(config.catalog, vec![endpoint], secrets, None);
     let verification = assessor.assess(Some(ENDPOINT), &request, now).verification;
     if output.json {
-        output.json(&SignatureJson { signature: &verification })?;
+        output.json(&SignatureJson {
+            signature: &verification,
+        })?;
     } else {
         for line in lines(&verification) {
             output.line(&line)?;
         }
     }
-    Ok(if verification.status == Status::Valid { Ended::Well } else { Ended::No })
+    Ok(if verification.status == Status::Valid {
+        Ended::Well
+    } else {
+        Ended::No
+    })
 }
 
 /// Reads a file whole; `-` is standard input.
@@ -64,7 +79,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
     };
     result.map_err(|error| {
-        Failure::usage(format!("{} cannot be read.", path.display()), format!("{error}."), "Name a file, or - for standard input.")
+        Failure::usage(
+            format!("{} cannot be read.", path.display()),
+            format!("{error}."),
+            "Name a file, or - for standard input.",
+        )
     })?;
     Ok(bytes)
 }
@@ -80,10 +99,13 @@ pub(super) fn lines(v: &Verification) -> Vec<String> {
     fact("provider", v.provider.clone());
     fact("scheme", v.scheme.clone());
     fact("secret", v.secret.clone());
-    fact("age", v.age_seconds.map(|age| match v.tolerance_seconds {
-        Some(tolerance) => format!("{age} s; the limit is {tolerance} s"),
-        None => format!("{age} s; no limit is stated"),
-    }));
+    fact(
+        "age",
+        v.age_seconds.map(|age| match v.tolerance_seconds {
+            Some(tolerance) => format!("{age} s; the limit is {tolerance} s"),
+            None => format!("{age} s; no limit is stated"),
+        }),
+    );
     for received in &v.received {
         fact("received", Some(received.clone()));
     }
@@ -93,7 +115,11 @@ pub(super) fn lines(v: &Verification) -> Vec<String> {
         }
     }
     for finding in &v.findings {
-        lines.push(format!("{} {}", if finding.proved { "✗" } else { "·" }, finding.message));
+        lines.push(format!(
+            "{} {}",
+            if finding.proved { "✗" } else { "·" },
+            finding.message
+        ));
         if !finding.advice.is_empty() {
             lines.push(format!("  Do this: {}", finding.advice));
         }

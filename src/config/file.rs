@@ -41,7 +41,11 @@ pub struct Keep {
 impl Default for Keep {
     /// 30 days, any count, any size.
     fn default() -> Self {
-        Self { count: None, age_seconds: Some(30 * 86_400), bytes: None }
+        Self {
+            count: None,
+            age_seconds: Some(30 * 86_400),
+            bytes: None,
+        }
     }
 }
 
@@ -128,9 +132,16 @@ pub(super) fn read(path: &Path, catalog: &Catalog) -> Result<Settings, Failure> 
 }
 
 fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure> {
-    let source = Source { shown: shown.to_owned(), text };
+    let source = Source {
+        shown: shown.to_owned(),
+        text,
+    };
     let file: File = toml::from_str(text).map_err(|error| mend::explain(shown, text, &error))?;
-    let mut settings = Settings { listen: file.listen, target: file.target, ..Settings::default() };
+    let mut settings = Settings {
+        listen: file.listen,
+        target: file.target,
+        ..Settings::default()
+    };
     if let Some(provider) = file.provider {
         settings.provider = Some(source.provider(provider, catalog)?);
     }
@@ -153,7 +164,9 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
             Many::Several(values) => values,
         };
         for value in values {
-            settings.secrets.push(source.secret(name.get_ref(), &value, &span)?);
+            settings
+                .secrets
+                .push(source.secret(name.get_ref(), &value, &span)?);
         }
     }
     let mut seen: BTreeMap<String, (String, usize)> = BTreeMap::new();
@@ -179,8 +192,18 @@ impl Source<'_> {
         mend::line(self.text, span)
     }
 
-    fn at(&self, span: &Range<usize>, what: &str, why: impl Into<String>, next: impl Into<String>) -> Failure {
-        Failure::usage(format!("{} line {}: {what}", self.shown, self.line(span)), why, next)
+    fn at(
+        &self,
+        span: &Range<usize>,
+        what: &str,
+        why: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Failure {
+        Failure::usage(
+            format!("{} line {}: {what}", self.shown, self.line(span)),
+            why,
+            next,
+        )
     }
 
     fn provider(&self, name: Spanned<String>, catalog: &Catalog) -> Result<String, Failure> {
@@ -193,8 +216,14 @@ impl Source<'_> {
         let span = number.span();
         match number.into_inner() {
             Number::Plain(number) => Ok(number),
-            Number::Written(text) => size::bytes(&text)
-                .map_err(|why| self.at(&span, "this is no size.", why, "Write, for example, \"25MiB\".")),
+            Number::Written(text) => size::bytes(&text).map_err(|why| {
+                self.at(
+                    &span,
+                    "this is no size.",
+                    why,
+                    "Write, for example, \"25MiB\".",
+                )
+            }),
         }
     }
 
@@ -202,15 +231,32 @@ impl Source<'_> {
         let span = keep.span();
         let keep = keep.into_inner();
         let age = keep.age.map(|age| size::seconds(&age)).transpose();
-        let age = age.map_err(|why| self.at(&span, "this is no span of time.", why, "Write, for example, \"30d\"."))?;
-        let bytes = keep.bytes.map(|bytes| self.number(Spanned::new(span, bytes))).transpose()?;
-        Ok(Keep { count: keep.count, age_seconds: age.or(Keep::default().age_seconds), bytes })
+        let age = age.map_err(|why| {
+            self.at(
+                &span,
+                "this is no span of time.",
+                why,
+                "Write, for example, \"30d\".",
+            )
+        })?;
+        let bytes = keep
+            .bytes
+            .map(|bytes| self.number(Spanned::new(span, bytes)))
+            .transpose()?;
+        Ok(Keep {
+            count: keep.count,
+            age_seconds: age.or(Keep::default().age_seconds),
+            bytes,
+        })
     }
 
     fn answer(&self, answer: Spanned<AnswerTable>) -> Result<AnswerPlan, Failure> {
         let span = answer.span();
         let answer = answer.into_inner();
-        let delayed = answer.delay.as_deref().is_some_and(|delay| size::seconds(delay) != Ok(0));
+        let delayed = answer
+            .delay
+            .as_deref()
+            .is_some_and(|delay| size::seconds(delay) != Ok(0));
         if delayed || answer.sequence.is_some() {
             return Err(self.at(
                 &span,
@@ -221,9 +267,17 @@ impl Source<'_> {
         }
         let status = answer.status.unwrap_or(200);
         if !(200..=599).contains(&status) {
-            return Err(self.at(&span, &format!("{status} is no status to answer with."), "", "Take one from 200 to 599."));
+            return Err(self.at(
+                &span,
+                &format!("{status} is no status to answer with."),
+                "",
+                "Take one from 200 to 599.",
+            ));
         }
-        Ok(AnswerPlan { status, body: answer.body.unwrap_or_default() })
+        Ok(AnswerPlan {
+            status,
+            body: answer.body.unwrap_or_default(),
+        })
     }
 
     fn secret(&self, name: &str, value: &str, span: &Range<usize>) -> Result<Secret, Failure> {
@@ -254,14 +308,22 @@ impl Source<'_> {
         }
         let path = match table.path {
             Some(path) if !path.get_ref().starts_with('/') => {
-                return Err(self.at(&path.span(), "a path begins with a slash.", "", format!("Write path = \"/{}\"", path.get_ref())));
+                return Err(self.at(
+                    &path.span(),
+                    "a path begins with a slash.",
+                    "",
+                    format!("Write path = \"/{}\"", path.get_ref()),
+                ));
             }
             Some(path) => path.into_inner(),
             None => "/".to_owned(),
         };
         Ok(Endpoint {
             path,
-            provider: table.provider.map(|p| self.provider(p, catalog)).transpose()?,
+            provider: table
+                .provider
+                .map(|p| self.provider(p, catalog))
+                .transpose()?,
             target: table.target,
             answer: table.answer.map(|a| self.answer(a)).transpose()?,
             public_url: table.public_url,
@@ -277,7 +339,9 @@ mod tests {
     use super::*;
 
     fn failure(text: &str) -> String {
-        parse("creel.toml", text, &Catalog::builtin()).unwrap_err().to_string()
+        parse("creel.toml", text, &Catalog::builtin())
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -307,43 +371,73 @@ headers = { delivery_id = "X-Id" }
         )
         .unwrap();
         assert_eq!(settings.max_body, Some(25 << 20));
-        assert_eq!(settings.keep, Keep { count: Some(1_000_000), age_seconds: Some(7 * 86_400), bytes: Some(10_000_000_000) });
+        assert_eq!(
+            settings.keep,
+            Keep {
+                count: Some(1_000_000),
+                age_seconds: Some(7 * 86_400),
+                bytes: Some(10_000_000_000)
+            }
+        );
         let names: Vec<_> = settings.secrets.iter().map(Secret::name).collect();
         assert_eq!(names, ["zyra", "billing", "billing"]);
         assert_eq!(settings.secrets[1].origin(), "creel.toml line 13");
         let endpoint = &settings.endpoints[0];
-        assert_eq!(endpoint.answer, Some(AnswerPlan { status: 202, body: "thanks".into() }));
+        assert_eq!(
+            endpoint.answer,
+            Some(AnswerPlan {
+                status: 202,
+                body: "thanks".into()
+            })
+        );
         assert_eq!(endpoint.headers["delivery_id"], "X-Id");
     }
 
     #[test]
     fn an_unknown_key_names_the_line_and_the_mend() {
         let text = failure("listen = \"127.0.0.1:1\"\n\n[endpoints.a]\npaht = \"/x\"\n");
-        assert_eq!(text, "creel.toml line 4: there is no setting paht.\nDid you mean path?");
+        assert_eq!(
+            text,
+            "creel.toml line 4: there is no setting paht.\nDid you mean path?"
+        );
     }
 
     #[test]
     fn a_wrong_type_names_the_line() {
         let text = failure("\nlisten = 4000\n");
-        assert!(text.starts_with("creel.toml line 2: this cannot be read."), "{text}");
+        assert!(
+            text.starts_with("creel.toml line 2: this cannot be read."),
+            "{text}"
+        );
         assert!(text.contains("invalid type: integer"), "{text}");
     }
 
     #[test]
     fn endpoints_that_clash_name_both_lines() {
         let text = failure("[endpoints.a]\npath = \"/x\"\n[endpoints.b]\npath = \"/x/\"\n");
-        assert!(text.starts_with("creel.toml lines 1 and 3: the endpoints a and b clash."), "{text}");
+        assert!(
+            text.starts_with("creel.toml lines 1 and 3: the endpoints a and b clash."),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_provider_nobody_knows_is_refused_with_the_nearest() {
         let text = failure("[endpoints.a]\nprovider = \"porkbum\"\n");
-        assert!(text.contains("line 2: No provider is named porkbum.") && text.contains("Did you mean porkbun"), "{text}");
+        assert!(
+            text.contains("line 2: No provider is named porkbum.")
+                && text.contains("Did you mean porkbun"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_variable_that_is_not_set_is_named() {
         let text = failure("[endpoints.a]\nsecrets = [\"env:CREEL_NO_SUCH_VARIABLE\"]\n");
-        assert!(text.contains("CREEL_NO_SUCH_VARIABLE is not set") && text.contains("creel.toml line 2"), "{text}");
+        assert!(
+            text.contains("CREEL_NO_SUCH_VARIABLE is not set")
+                && text.contains("creel.toml line 2"),
+            "{text}"
+        );
     }
 }

@@ -12,9 +12,15 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         "kib" => 1 << 10,
         "mib" => 1 << 20,
         "gib" => 1 << 30,
-        _ => return Err(format!("{unit} is no unit of size; the units are kB, MB, GB, KiB, MiB, GiB.")),
+        _ => {
+            return Err(format!(
+                "{unit} is no unit of size; the units are kB, MB, GB, KiB, MiB, GiB."
+            ));
+        }
     };
-    number.checked_mul(factor).ok_or_else(|| format!("{text} is too large."))
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| format!("{text} is too large."))
 }
 
 /// Reads a span of time: a whole number with a unit (`s`, `m`, `h`, `d`).
@@ -26,16 +32,26 @@ pub(crate) fn seconds(text: &str) -> Result<u64, String> {
         "m" | "min" => 60,
         "h" => 3_600,
         "d" => 86_400,
-        _ => return Err(format!("{unit} is no unit of time; the units are s, m, h, d.")),
+        _ => {
+            return Err(format!(
+                "{unit} is no unit of time; the units are s, m, h, d."
+            ));
+        }
     };
-    number.checked_mul(factor).ok_or_else(|| format!("{text} is too long."))
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| format!("{text} is too long."))
 }
 
 fn split(text: &str) -> Result<(u64, &str), String> {
     let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '_')
+        .unwrap_or(text.len());
     let number = text[..end].replace('_', "");
-    let number = number.parse().map_err(|_| format!("{text:?} does not begin with a whole number."))?;
+    let number = number
+        .parse()
+        .map_err(|_| format!("{text:?} does not begin with a whole number."))?;
     Ok((number, text[end..].trim()))
 }
 

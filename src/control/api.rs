@@ -76,7 +76,10 @@ async fn converse(stream: UnixStream, engine: Engine) -> io::Result<()> {
     let (read, write) = stream.into_split();
     let mut read = BufReader::new(read);
     let write = Arc::new(Mutex::new(write));
-    let hello = wire::Hello { creel: env!("CARGO_PKG_VERSION").to_owned(), protocol: wire::PROTOCOL };
+    let hello = wire::Hello {
+        creel: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: wire::PROTOCOL,
+    };
     wire::write(&mut *write.lock().await, &hello).await?;
     let teller = Arc::clone(&write);
     let tell = async move {
@@ -94,7 +97,11 @@ async fn converse(stream: UnixStream, engine: Engine) -> io::Result<()> {
             let (engine, write) = (engine.clone(), Arc::clone(&write));
             tokio::spawn(async move {
                 let reply = engine.call(ask.command).await;
-                let _ = wire::write(&mut *write.lock().await, &wire::Tell::Reply(ask.number, reply)).await;
+                let _ = wire::write(
+                    &mut *write.lock().await,
+                    &wire::Tell::Reply(ask.number, reply),
+                )
+                .await;
             });
         }
         Ok(())

@@ -47,37 +47,63 @@ pub async fn connect(data_dir: &Path) -> Result<Option<Engine>, Failure> {
     let stream = match stream {
         Ok(stream) => stream,
         // No socket, or one whose creel was killed: nobody owns the data.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(unreachable(error)),
     };
     let (read, write) = stream.into_split();
     let mut read = BufReader::new(read);
-    let Some(hello) = wire::read::<wire::Hello>(&mut read).await.map_err(unreachable)? else {
+    let Some(hello) = wire::read::<wire::Hello>(&mut read)
+        .await
+        .map_err(unreachable)?
+    else {
         return Ok(None);
     };
     if hello.protocol != wire::PROTOCOL {
         return Err(Failure::cannot(
-            format!("The creel that runs on this data directory is version {}.", hello.creel),
-            format!("This one is {} and cannot speak with it.", env!("CARGO_PKG_VERSION")),
+            format!(
+                "The creel that runs on this data directory is version {}.",
+                hello.creel
+            ),
+            format!(
+                "This one is {} and cannot speak with it.",
+                env!("CARGO_PKG_VERSION")
+            ),
             "Use the same version for both.",
         ));
     }
     let (events, _) = broadcast::channel(EVENTS_HELD);
     let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
-    let remote = Remote { write: write.into(), waiting: Arc::clone(&waiting), number: AtomicU64::new(0) };
+    let remote = Remote {
+        write: write.into(),
+        waiting: Arc::clone(&waiting),
+        number: AtomicU64::new(0),
+    };
     tokio::spawn(listen(read, waiting, events.clone()));
     Ok(Some(Engine::new(Arc::new(remote), events)))
 }
 
 /// Takes answers and events until the other end is gone.
-async fn listen(mut read: BufReader<OwnedReadHalf>, waiting: Waiting, events: broadcast::Sender<Event>) {
+async fn listen(
+    mut read: BufReader<OwnedReadHalf>,
+    waiting: Waiting,
+    events: broadcast::Sender<Event>,
+) {
     while let Ok(Some(tell)) = wire::read::<wire::Tell>(&mut read).await {
         match tell {
             wire::Tell::Event(event) => {
                 let _ = events.send(event);
             }
             wire::Tell::Reply(number, reply) => {
-                let asker = lock(&waiting).as_mut().and_then(|waiting| waiting.remove(&number));
+                let asker = lock(&waiting)
+                    .as_mut()
+                    .and_then(|waiting| waiting.remove(&number));
                 if let Some(asker) = asker {
                     let _ = asker.send(reply);
                 }
@@ -89,7 +115,9 @@ async fn listen(mut read: BufReader<OwnedReadHalf>, waiting: Waiting, events: br
     let _ = events.send(Event::Gone);
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>> {
+fn lock(
+    waiting: &Waiting,
+) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -104,9 +132,15 @@ impl Remote {
         };
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = oneshot::channel();
-        lock(&self.waiting).as_mut().ok_or_else(gone)?.insert(number, answered);
+        lock(&self.waiting)
+            .as_mut()
+            .ok_or_else(gone)?
+            .insert(number, answered);
         let ask = wire::Ask { number, command };
-        if wire::write(&mut *self.write.lock().await, &ask).await.is_err() {
+        if wire::write(&mut *self.write.lock().await, &ask)
+            .await
+            .is_err()
+        {
             return Err(gone());
         }
         answer.await.unwrap_or_else(|_| Err(gone()))

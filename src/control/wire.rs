@@ -34,7 +34,10 @@ pub(super) enum Tell {
 }
 
 /// Writes one line.
-pub(super) async fn write(to: &mut (impl AsyncWriteExt + Unpin), line: &impl Serialize) -> std::io::Result<()> {
+pub(super) async fn write(
+    to: &mut (impl AsyncWriteExt + Unpin),
+    line: &impl Serialize,
+) -> std::io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
     to.write_all(&text).await?;

@@ -70,11 +70,24 @@ impl Assessor {
         default_provider: Option<String>,
     ) -> Self {
         let adapt = |endpoint: &Endpoint| {
-            let provider = catalog.get(endpoint.provider.as_deref().or(default_provider.as_deref())?)?;
-            (!endpoint.headers.is_empty()).then(|| (endpoint.name.clone(), adapted(provider, &endpoint.headers)))
+            let provider = catalog.get(
+                endpoint
+                    .provider
+                    .as_deref()
+                    .or(default_provider.as_deref())?,
+            )?;
+            (!endpoint.headers.is_empty())
+                .then(|| (endpoint.name.clone(), adapted(provider, &endpoint.headers)))
         };
         let adapted = endpoints.iter().filter_map(adapt).collect();
-        Self { catalog, endpoints, secrets, sample_secret: None, default_provider, adapted }
+        Self {
+            catalog,
+            endpoints,
+            secrets,
+            sample_secret: None,
+            default_provider,
+            adapted,
+        }
     }
 
     /// Says all that the configuration makes of a request that came at `at`.
@@ -95,9 +108,11 @@ impl Assessor {
         let delivery_id = provider.delivery_id(request);
         let group = match &delivery_id {
             Some(id) => Some(EventKey::of_id(&provider.name, id)),
-            None if provider.fields.delivery_id.is_none() => {
-                Some(EventKey::of_body(&provider.name, event.as_deref(), &request.body))
-            }
+            None if provider.fields.delivery_id.is_none() => Some(EventKey::of_body(
+                &provider.name,
+                event.as_deref(),
+                &request.body,
+            )),
             None => None,
         };
         Assessment {
@@ -109,20 +124,46 @@ impl Assessor {
         }
     }
 
-    fn verify(&self, endpoint: Option<&str>, provider: &Provider, request: &Request, at: Timestamp) -> Verification {
-        let url = self.endpoint(endpoint).and_then(|e| e.public_url.as_deref());
+    fn verify(
+        &self,
+        endpoint: Option<&str>,
+        provider: &Provider,
+        request: &Request,
+        at: Timestamp,
+    ) -> Verification {
+        let url = self
+            .endpoint(endpoint)
+            .and_then(|e| e.public_url.as_deref());
         let (secrets, others) = self.secrets_for(endpoint, provider);
-        let keys = Keys { secrets: &secrets, url };
+        let keys = Keys {
+            secrets: &secrets,
+            url,
+        };
         let mut verification = signature::verify(request, provider, keys, at);
         if verification.status == Status::NoSecret
             && let Some(sample) = &self.sample_secret
         {
-            let own = signature::verify(request, provider, Keys { secrets: &[sample], url }, at);
+            let own = signature::verify(
+                request,
+                provider,
+                Keys {
+                    secrets: &[sample],
+                    url,
+                },
+                at,
+            );
             if matches!(own.status, Status::Valid | Status::Stale) {
                 verification = own;
             }
         }
-        let patient = Patient { request, provider, secrets: &secrets, others: &others, url, now: at };
+        let patient = Patient {
+            request,
+            provider,
+            secrets: &secrets,
+            others: &others,
+            url,
+            now: at,
+        };
         let found = doctor::diagnose(&patient, &verification);
         verification.findings.extend(found);
         verification
@@ -134,7 +175,10 @@ impl Assessor {
         if let Some(adapted) = endpoint.and_then(|name| self.adapted.get(name)) {
             return Some(adapted);
         }
-        let named = self.endpoint(endpoint).and_then(|e| e.provider.as_deref()).or(self.default_provider.as_deref());
+        let named = self
+            .endpoint(endpoint)
+            .and_then(|e| e.provider.as_deref())
+            .or(self.default_provider.as_deref());
         match named {
             Some(name) => self.catalog.get(name),
             None => self.catalog.detect(request),
@@ -158,19 +202,28 @@ impl Assessor {
     pub fn signed_text(&self, endpoint: Option<&str>, request: &Request) -> Option<SignedText> {
         let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
         let reading = Reading::of(request, scheme);
-        let url = self.endpoint(endpoint).and_then(|e| e.public_url.as_deref());
+        let url = self
+            .endpoint(endpoint)
+            .and_then(|e| e.public_url.as_deref());
         let filling = reading.filling(request, url);
-        let mut text = SignedText { template: scheme.signed.text().to_owned(), start: Vec::new(), size: 0 };
+        let mut text = SignedText {
+            template: scheme.signed.text().to_owned(),
+            start: Vec::new(),
+            size: 0,
+        };
         for piece in scheme.signed.pieces(&filling) {
             let room = SIGNED_BYTES_SHOWN - text.start.len();
-            text.start.extend_from_slice(&piece[..piece.len().min(room)]);
+            text.start
+                .extend_from_slice(&piece[..piece.len().min(room)]);
             text.size += piece.len() as u64;
         }
         Some(text)
     }
 
     fn endpoint(&self, name: Option<&str>) -> Option<&Endpoint> {
-        self.endpoints.iter().find(|e| Some(e.name.as_str()) == name)
+        self.endpoints
+            .iter()
+            .find(|e| Some(e.name.as_str()) == name)
     }
 
     /// Parts the secrets into those configured for a delivery and all others.
@@ -178,9 +231,17 @@ impl Assessor {
     /// An endpoint's own secrets come first; where it has none, those named
     /// like its provider or one that signs alike; where there are none, those
     /// without a name.
-    fn secrets_for(&self, endpoint: Option<&str>, provider: &Provider) -> (Vec<&Secret>, Vec<&Secret>) {
+    fn secrets_for(
+        &self,
+        endpoint: Option<&str>,
+        provider: &Provider,
+    ) -> (Vec<&Secret>, Vec<&Secret>) {
         let alike = |name: &str| {
-            name == provider.name || self.catalog.get(name).is_some_and(|other| other.shares_scheme(provider))
+            name == provider.name
+                || self
+                    .catalog
+                    .get(name)
+                    .is_some_and(|other| other.shares_scheme(provider))
         };
         let tests: [&dyn Fn(&Secret) -> bool; 3] = [
             &|secret| endpoint.is_some_and(|name| secret.name() == name),
@@ -188,7 +249,8 @@ impl Assessor {
             &|secret| secret.name().is_empty(),
         ];
         for test in tests {
-            let (own, others): (Vec<_>, Vec<_>) = self.secrets.iter().partition(|secret| test(secret));
+            let (own, others): (Vec<_>, Vec<_>) =
+                self.secrets.iter().partition(|secret| test(secret));
             if !own.is_empty() {
                 return (own, others);
             }
@@ -201,7 +263,10 @@ impl Assessor {
 fn adapted(provider: &Provider, headers: &BTreeMap<String, String>) -> Provider {
     let mut provider = provider.clone();
     for (role, name) in headers {
-        let source = Some(Source { header: Some(name.to_ascii_lowercase()), pointer: None });
+        let source = Some(Source {
+            header: Some(name.to_ascii_lowercase()),
+            pointer: None,
+        });
         match (role.as_str(), &mut provider.signature) {
             ("signature", Some(scheme)) => scheme.header = name.to_ascii_lowercase(),
             ("timestamp", Some(scheme)) => scheme.timestamp = source,
@@ -224,16 +289,32 @@ mod tests {
     use crate::domain::signature::digest;
 
     fn endpoint(name: &str, provider: Option<&str>) -> Endpoint {
-        Endpoint { name: name.into(), path: format!("/{name}"), provider: provider.map(Into::into), ..Endpoint::default() }
+        Endpoint {
+            name: name.into(),
+            path: format!("/{name}"),
+            provider: provider.map(Into::into),
+            ..Endpoint::default()
+        }
     }
 
     fn signed_with(secret: &str, header: &str) -> Request {
-        let mac = hex::encode(digest(Algorithm::HmacSha256, secret.as_bytes(), [&b"{}"[..]].into_iter()));
-        Request { method: "POST".into(), headers: [(header, mac)].into_iter().collect(), body: "{}".into(), ..Request::default() }
+        let mac = hex::encode(digest(
+            Algorithm::HmacSha256,
+            secret.as_bytes(),
+            [&b"{}"[..]].into_iter(),
+        ));
+        Request {
+            method: "POST".into(),
+            headers: [(header, mac)].into_iter().collect(),
+            body: "{}".into(),
+            ..Request::default()
+        }
     }
 
     fn assess(assessor: &Assessor, endpoint: Option<&str>, request: &Request) -> Verification {
-        assessor.assess(endpoint, request, Timestamp(0)).verification
+        assessor
+            .assess(endpoint, request, Timestamp(0))
+            .verification
     }
 
     #[test]
@@ -241,13 +322,26 @@ mod tests {
         let assessor = Assessor::new(
             Catalog::builtin(),
             vec![endpoint("a", Some("zyra")), endpoint("b", None)],
-            vec![Secret::new("a", "f", "secret-of-a"), Secret::new("zyra", "f", "secret-of-zyra"), Secret::new("", "f", "nobody-s")],
+            vec![
+                Secret::new("a", "f", "secret-of-a"),
+                Secret::new("zyra", "f", "secret-of-zyra"),
+                Secret::new("", "f", "nobody-s"),
+            ],
             None,
         );
-        let of = |endpoint, secret| assess(&assessor, endpoint, &signed_with(secret, "x-zyra-signature"));
+        let of = |endpoint, secret| {
+            assess(
+                &assessor,
+                endpoint,
+                &signed_with(secret, "x-zyra-signature"),
+            )
+        };
         assert_eq!(of(Some("a"), "secret-of-a").status, Status::Valid);
         let other = of(Some("a"), "secret-of-zyra");
-        assert_eq!((other.status, other.findings[0].code.as_str()), (Status::Invalid, "other_secret"));
+        assert_eq!(
+            (other.status, other.findings[0].code.as_str()),
+            (Status::Invalid, "other_secret")
+        );
         assert_eq!(of(Some("b"), "secret-of-zyra").status, Status::Valid);
         assert_eq!(of(None, "secret-of-zyra").status, Status::Valid);
     }
@@ -255,11 +349,18 @@ mod tests {
     #[test]
     fn header_names_are_settings_of_the_endpoint() {
         let mut own = endpoint("tenants", Some("tenant-platform"));
-        own.headers = [("signature", "X-Acme-Signature"), ("delivery_id", "X-Acme-Id")]
-            .map(|(role, name)| (role.to_owned(), name.to_owned()))
-            .into();
-        let assessor =
-            Assessor::new(Catalog::builtin(), vec![own], vec![Secret::new("tenants", "f", "key")], None);
+        own.headers = [
+            ("signature", "X-Acme-Signature"),
+            ("delivery_id", "X-Acme-Id"),
+        ]
+        .map(|(role, name)| (role.to_owned(), name.to_owned()))
+        .into();
+        let assessor = Assessor::new(
+            Catalog::builtin(),
+            vec![own],
+            vec![Secret::new("tenants", "f", "key")],
+            None,
+        );
         let mut request = signed_with("key", "x-acme-signature");
         request.headers.push("x-acme-id", "d-1");
         let found = assessor.assess(Some("tenants"), &request, Timestamp(0));
@@ -275,7 +376,9 @@ mod tests {
         assert_eq!(assess(&assessor, None, &request).status, Status::Valid);
         let foreign = signed_with("somebody-else-s", "x-zyra-signature");
         assert_eq!(assess(&assessor, None, &foreign).status, Status::NoSecret);
-        assessor.secrets.push(Secret::new("zyra", "f", "configured"));
+        assessor
+            .secrets
+            .push(Secret::new("zyra", "f", "configured"));
         assert_eq!(assess(&assessor, None, &request).status, Status::Invalid);
     }
 
@@ -285,6 +388,11 @@ mod tests {
         let request = signed_with("x", "x-zyra-signature");
         let group = assessor.assess(None, &request, Timestamp(0)).group.unwrap();
         assert!(group.guessed);
-        assert_eq!(assessor.assess(None, &Request::default(), Timestamp(0)).group, None);
+        assert_eq!(
+            assessor
+                .assess(None, &Request::default(), Timestamp(0))
+                .group,
+            None
+        );
     }
 }

@@ -57,17 +57,32 @@ const MISMATCH: &[Check] = &[
 ];
 
 /// What is worth saying whatever the verdict.
-const ALWAYS: &[Check] = &[header::content_length, header::content_encoding, time::outside, time::unguarded];
+const ALWAYS: &[Check] = &[
+    header::content_length,
+    header::content_encoding,
+    time::outside,
+    time::unguarded,
+];
 
 /// Finds what explains a verdict.
 pub fn diagnose(patient: &Patient<'_>, verification: &Verification) -> Vec<Finding> {
-    let Some(scheme) = &patient.provider.signature else { return Vec::new() };
+    let Some(scheme) = &patient.provider.signature else {
+        return Vec::new();
+    };
     let reading = Reading::of(patient.request, scheme);
-    let case = Case { patient: *patient, scheme, reading, verification };
+    let case = Case {
+        patient: *patient,
+        scheme,
+        reading,
+        verification,
+    };
     let mut findings = Vec::new();
     match verification.status {
         Status::Invalid => {
-            let cause = MISMATCH.iter().map(|check| check(&case)).find(|found| !found.is_empty());
+            let cause = MISMATCH
+                .iter()
+                .map(|check| check(&case))
+                .find(|found| !found.is_empty());
             findings.extend(cause.unwrap_or_else(|| vec![unexplained(&case)]));
         }
         Status::NoSecret => findings.push(secret::none(&case)),
@@ -83,27 +98,54 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification) -> Vec<Findi
 
 /// Says what to do about a request that nobody known sent.
 pub fn unknown_provider(request: &Request) -> Vec<Finding> {
-    let signed = request.headers.iter().find(|h| h.name.contains("signature") || h.name.contains("hmac"));
+    let signed = request
+        .headers
+        .iter()
+        .find(|h| h.name.contains("signature") || h.name.contains("hmac"));
     let message = match signed {
-        Some(header) => format!("The header {} is no known provider's.", super::text::visible(&header.name)),
+        Some(header) => format!(
+            "The header {} is no known provider's.",
+            super::text::visible(&header.name)
+        ),
         None => "No header speaks for a known provider.".to_owned(),
     };
-    vec![finding("unknown_provider", false, message, "Say who sends here:  creel --provider NAME   (creel providers lists them)")]
+    vec![finding(
+        "unknown_provider",
+        false,
+        message,
+        "Say who sends here:  creel --provider NAME   (creel providers lists them)",
+    )]
 }
 
 fn unexplained(case: &Case<'_>) -> Finding {
-    let many = if case.patient.secrets.len() == 1 { "the secret" } else { "any of the secrets" };
+    let many = if case.patient.secrets.len() == 1 {
+        "the secret"
+    } else {
+        "any of the secrets"
+    };
     finding(
         "unexplained",
         false,
-        format!("The signature does not come from {many} over these bytes, nor over any of the usual changes to them."),
+        format!(
+            "The signature does not come from {many} over these bytes, nor over any of the usual changes to them."
+        ),
         "Compare the secret's fingerprint with the provider's page; then look for a proxy that changes the body.",
     )
 }
 
 /// Makes a finding.
-pub(crate) fn finding(code: &str, proved: bool, message: impl Into<String>, advice: impl Into<String>) -> Finding {
-    Finding { code: code.to_owned(), proved, message: message.into(), advice: advice.into() }
+pub(crate) fn finding(
+    code: &str,
+    proved: bool,
+    message: impl Into<String>,
+    advice: impl Into<String>,
+) -> Finding {
+    Finding {
+        code: code.to_owned(),
+        proved,
+        message: message.into(),
+        advice: advice.into(),
+    }
 }
 
 impl Case<'_> {
@@ -111,9 +153,16 @@ impl Case<'_> {
     pub(crate) fn matches(&self, key: &[u8], body: &[u8]) -> bool {
         let mut filling = self.reading.filling(self.patient.request, self.patient.url);
         filling.body = body;
-        let digest = signature::digest(self.scheme.algorithm, key, self.scheme.signed.pieces(&filling));
+        let digest = signature::digest(
+            self.scheme.algorithm,
+            key,
+            self.scheme.signed.pieces(&filling),
+        );
         let expected = signature::encode(self.scheme.encoding, &digest);
-        self.reading.signatures.iter().any(|received| same(received, expected.as_bytes()))
+        self.reading
+            .signatures
+            .iter()
+            .any(|received| same(received, expected.as_bytes()))
     }
 
     /// Says whether a configured secret over a body gives a signature that came.

@@ -26,12 +26,19 @@ pub fn explain(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
         Some(near) => format!("Did you mean {near}?"),
         None => format!("The keys known here are: {}.", known.join(", ")),
     };
-    Failure::usage(format!("{shown} line {at}: there is no setting {name}."), "", next)
+    Failure::usage(
+        format!("{shown} line {at}: there is no setting {name}."),
+        "",
+        next,
+    )
 }
 
 /// Returns the number, from 1, of the line in which a span begins.
 pub fn line(text: &str, span: &Range<usize>) -> usize {
-    1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count()
+    1 + text.as_bytes()[..span.start.min(text.len())]
+        .iter()
+        .filter(|b| **b == b'\n')
+        .count()
 }
 
 /// Finds the candidate that takes the fewest edits, three at the most.
@@ -67,7 +74,10 @@ mod tests {
 
     #[test]
     fn suggests_the_nearest_word() {
-        assert_eq!(nearest("endpont", &["listen", "endpoints"]), Some("endpoints"));
+        assert_eq!(
+            nearest("endpont", &["listen", "endpoints"]),
+            Some("endpoints")
+        );
         assert_eq!(nearest("xyz", &["listen", "endpoints"]), None);
     }
 }

@@ -14,13 +14,34 @@ use super::request::Request;
 
 /// The providers that are compiled in, each with its file's text.
 const BUILTIN: &[(&str, &str)] = &[
-    ("stackryze.toml", include_str!("../../assets/providers/stackryze.toml")),
-    ("porkbun.toml", include_str!("../../assets/providers/porkbun.toml")),
-    ("tenant-platform.toml", include_str!("../../assets/providers/tenant-platform.toml")),
-    ("zyra.toml", include_str!("../../assets/providers/zyra.toml")),
-    ("stack-auth.toml", include_str!("../../assets/providers/stack-auth.toml")),
-    ("svix.toml", include_str!("../../assets/providers/svix.toml")),
-    ("standard-webhooks.toml", include_str!("../../assets/providers/standard-webhooks.toml")),
+    (
+        "stackryze.toml",
+        include_str!("../../assets/providers/stackryze.toml"),
+    ),
+    (
+        "porkbun.toml",
+        include_str!("../../assets/providers/porkbun.toml"),
+    ),
+    (
+        "tenant-platform.toml",
+        include_str!("../../assets/providers/tenant-platform.toml"),
+    ),
+    (
+        "zyra.toml",
+        include_str!("../../assets/providers/zyra.toml"),
+    ),
+    (
+        "stack-auth.toml",
+        include_str!("../../assets/providers/stack-auth.toml"),
+    ),
+    (
+        "svix.toml",
+        include_str!("../../assets/providers/svix.toml"),
+    ),
+    (
+        "standard-webhooks.toml",
+        include_str!("../../assets/providers/standard-webhooks.toml"),
+    ),
 ];
 
 /// Every known provider.
@@ -60,25 +81,42 @@ impl Catalog {
     /// Finds who sent a request, by its headers. Where one header is shared
     /// by several (Svix's), the one whose events the body names comes first.
     pub fn detect(&self, request: &Request) -> Option<&Provider> {
-        let by_header = |p: &&Provider| p.detect.headers.iter().any(|name| request.headers.contains(name));
+        let by_header = |p: &&Provider| {
+            p.detect
+                .headers
+                .iter()
+                .any(|name| request.headers.contains(name))
+        };
         let mut candidates = self.0.iter().filter(by_header);
         let fits = |p: &&Provider| {
-            !p.detect.known_event || p.event(request).is_some_and(|event| p.events.contains(&event))
+            !p.detect.known_event
+                || p.event(request)
+                    .is_some_and(|event| p.events.contains(&event))
         };
-        let (narrow, wide): (Vec<_>, Vec<_>) = candidates.by_ref().partition(|p| p.detect.known_event);
-        narrow.into_iter().find(fits).or_else(|| wide.into_iter().next())
+        let (narrow, wide): (Vec<_>, Vec<_>) =
+            candidates.by_ref().partition(|p| p.detect.known_event);
+        narrow
+            .into_iter()
+            .find(fits)
+            .or_else(|| wide.into_iter().next())
     }
 }
 
 impl Provider {
     /// Returns what the provider says happened, by the delivery's headers or body.
     pub fn event(&self, request: &Request) -> Option<String> {
-        self.fields.event.as_ref().and_then(|source| source.read(request))
+        self.fields
+            .event
+            .as_ref()
+            .and_then(|source| source.read(request))
     }
 
     /// Returns the provider's own id of the event.
     pub fn delivery_id(&self, request: &Request) -> Option<String> {
-        self.fields.delivery_id.as_ref().and_then(|source| source.read(request))
+        self.fields
+            .delivery_id
+            .as_ref()
+            .and_then(|source| source.read(request))
     }
 
     /// Says whether `other` signs in the same way, so that one's secrets serve the other.
@@ -91,7 +129,11 @@ impl Source {
     /// Reads the value out of a request.
     pub fn read(&self, request: &Request) -> Option<String> {
         if let Some(header) = &self.header {
-            return request.headers.text(header).filter(|v| !v.is_empty()).map(str::to_owned);
+            return request
+                .headers
+                .text(header)
+                .filter(|v| !v.is_empty())
+                .map(str::to_owned);
         }
         let body: Value = serde_json::from_slice(&request.body).ok()?;
         match body.pointer(self.pointer.as_deref()?)? {
@@ -118,7 +160,8 @@ mod tests {
         compiled.sort_unstable();
         assert_eq!(files, compiled);
         for (file, text) in BUILTIN {
-            let provider = Provider::parse(file, text).unwrap_or_else(|failure| panic!("{failure}"));
+            let provider =
+                Provider::parse(file, text).unwrap_or_else(|failure| panic!("{failure}"));
             assert_eq!(format!("{}.toml", provider.name), *file);
         }
     }
@@ -134,10 +177,23 @@ mod tests {
     #[test]
     fn one_header_of_several_providers_is_told_apart_by_the_event() {
         let catalog = Catalog::builtin();
-        let name = |header, body| catalog.detect(&request(header, body)).map(|p| p.name.as_str());
-        assert_eq!(name("Svix-Signature", r#"{"type":"team.created"}"#), Some("stack-auth"));
-        assert_eq!(name("svix-signature", r#"{"type":"invoice.paid"}"#), Some("svix"));
-        assert_eq!(name("webhook-signature", "not json"), Some("standard-webhooks"));
+        let name = |header, body| {
+            catalog
+                .detect(&request(header, body))
+                .map(|p| p.name.as_str())
+        };
+        assert_eq!(
+            name("Svix-Signature", r#"{"type":"team.created"}"#),
+            Some("stack-auth")
+        );
+        assert_eq!(
+            name("svix-signature", r#"{"type":"invoice.paid"}"#),
+            Some("svix")
+        );
+        assert_eq!(
+            name("webhook-signature", "not json"),
+            Some("standard-webhooks")
+        );
         assert_eq!(name("x-porkbun-signature", ""), Some("porkbun"));
         assert_eq!(name("x-unknown", ""), None);
     }
@@ -147,14 +203,19 @@ mod tests {
         let mut catalog = Catalog::builtin();
         let text = "name = \"acme\"\ntitle = \"Acme\"\n[signature]\nalgoritm = \"hmac-sha256\"\n";
         let failure = catalog.add(text, "acme.toml").unwrap_err().to_string();
-        assert!(failure.starts_with("acme.toml line 4: there is no setting algoritm."), "{failure}");
+        assert!(
+            failure.starts_with("acme.toml line 4: there is no setting algoritm."),
+            "{failure}"
+        );
         assert!(failure.contains("Did you mean algorithm?"), "{failure}");
     }
 
     #[test]
     fn a_user_s_file_takes_the_place_of_one_of_the_same_name() {
         let mut catalog = Catalog::builtin();
-        catalog.add("name = \"porkbun\"\ntitle = \"Ours\"\n", "porkbun.toml").unwrap();
+        catalog
+            .add("name = \"porkbun\"\ntitle = \"Ours\"\n", "porkbun.toml")
+            .unwrap();
         assert_eq!(catalog.get("porkbun").unwrap().title, "Ours");
         assert_eq!(catalog.iter().filter(|p| p.name == "porkbun").count(), 1);
     }

@@ -59,31 +59,49 @@ impl Request {
             )
         };
         let mut rest = raw;
-        let first = next_line(&mut rest).ok_or_else(|| unreadable(1, "The file ends before the headers do."))?;
-        let first = std::str::from_utf8(first).map_err(|_| unreadable(1, "The request line is no text."))?;
+        let first = next_line(&mut rest)
+            .ok_or_else(|| unreadable(1, "The file ends before the headers do."))?;
+        let first = std::str::from_utf8(first)
+            .map_err(|_| unreadable(1, "The request line is no text."))?;
         let mut words = first.split_ascii_whitespace();
-        let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
         else {
-            return Err(unreadable(1, "A request line is a method, a target and a version."));
+            return Err(unreadable(
+                1,
+                "A request line is a method, a target and a version.",
+            ));
         };
-        let http_version = version.strip_prefix("HTTP/").ok_or_else(|| unreadable(1, "The version does not begin with HTTP/."))?;
+        let http_version = version
+            .strip_prefix("HTTP/")
+            .ok_or_else(|| unreadable(1, "The version does not begin with HTTP/."))?;
         let mut headers = Headers::new();
         let mut number = 1;
         loop {
             number += 1;
-            let line = next_line(&mut rest)
-                .ok_or_else(|| unreadable(number, "The file ends before the empty line behind the headers."))?;
+            let line = next_line(&mut rest).ok_or_else(|| {
+                unreadable(
+                    number,
+                    "The file ends before the empty line behind the headers.",
+                )
+            })?;
             if line.is_empty() {
                 break;
             }
-            let colon = line.iter().position(|b| *b == b':').ok_or_else(|| unreadable(number, "A header is a name, a colon and a value."))?;
-            let name = std::str::from_utf8(&line[..colon]).map_err(|_| unreadable(number, "The header's name is no text."))?;
+            let colon = line
+                .iter()
+                .position(|b| *b == b':')
+                .ok_or_else(|| unreadable(number, "A header is a name, a colon and a value."))?;
+            let name = std::str::from_utf8(&line[..colon])
+                .map_err(|_| unreadable(number, "The header's name is no text."))?;
             if name.is_empty() || name.bytes().any(|b| b.is_ascii_whitespace()) {
                 return Err(unreadable(number, "A header's name has no blanks."));
             }
             headers.push(name, &line[colon + 1..]);
         }
-        let chunked = headers.text("transfer-encoding").is_some_and(|t| t.eq_ignore_ascii_case("chunked"));
+        let chunked = headers
+            .text("transfer-encoding")
+            .is_some_and(|t| t.eq_ignore_ascii_case("chunked"));
         let body = if chunked { unchunk(rest) } else { None };
         let (path, query) = split_target(target);
         Ok(Self {
@@ -98,7 +116,13 @@ impl Request {
 
     /// Writes the request in the form that [`Request::parse_raw`] reads.
     pub fn to_raw(&self) -> Vec<u8> {
-        let mut raw = format!("{} {} HTTP/{}\r\n", self.method, self.target(), self.http_version).into_bytes();
+        let mut raw = format!(
+            "{} {} HTTP/{}\r\n",
+            self.method,
+            self.target(),
+            self.http_version
+        )
+        .into_bytes();
         for header in &self.headers {
             raw.extend_from_slice(header.name.as_bytes());
             raw.extend_from_slice(b": ");
@@ -115,7 +139,9 @@ impl Request {
 /// part behind the host counts (RFC 9112 section 3.2.2).
 fn split_target(target: &str) -> (String, Option<String>) {
     let local = match target.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") => {
+        Some((scheme, rest))
+            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
+        {
             rest.find(['/', '?']).map_or("/", |at| &rest[at..])
         }
         _ => target,
@@ -165,8 +191,16 @@ mod tests {
             &b"POST /a%20b?x=1 HTTP/1.1\nX-A: 1\nX-B: \xff\nx-a: 2\n\n{}\n"[..],
         ] {
             let request = Request::parse_raw(raw).unwrap();
-            assert_eq!((request.path.as_str(), request.query.as_deref()), ("/a%20b", Some("x=1")));
-            assert_eq!(request.headers, [("x-a", &b"1"[..]), ("x-b", b"\xff"), ("x-a", b"2")].into_iter().collect());
+            assert_eq!(
+                (request.path.as_str(), request.query.as_deref()),
+                ("/a%20b", Some("x=1"))
+            );
+            assert_eq!(
+                request.headers,
+                [("x-a", &b"1"[..]), ("x-b", b"\xff"), ("x-a", b"2")]
+                    .into_iter()
+                    .collect()
+            );
             assert_eq!(&request.body[..], b"{}\n");
         }
     }
@@ -174,7 +208,8 @@ mod tests {
     #[test]
     fn an_absolute_target_gives_its_path() {
         let read = |target: &str| {
-            let request = Request::parse_raw(format!("GET {target} HTTP/1.1\n\n").as_bytes()).unwrap();
+            let request =
+                Request::parse_raw(format!("GET {target} HTTP/1.1\n\n").as_bytes()).unwrap();
             (request.path, request.query)
         };
         assert_eq!(read("https://a.test/x?y"), ("/x".into(), Some("y".into())));
@@ -185,17 +220,29 @@ mod tests {
 
     #[test]
     fn chunks_are_put_together() {
-        let request = Request::parse_raw(b"POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").unwrap();
+        let request = Request::parse_raw(
+            b"POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        )
+        .unwrap();
         assert_eq!(&request.body[..], b"abcde");
-        let request = Request::parse_raw(b"POST / HTTP/1.1\nTransfer-Encoding: chunked\n\nabc").unwrap();
+        let request =
+            Request::parse_raw(b"POST / HTTP/1.1\nTransfer-Encoding: chunked\n\nabc").unwrap();
         assert_eq!(&request.body[..], b"abc");
     }
 
     #[test]
     fn says_which_line_cannot_be_read() {
-        for (raw, line) in [("", 1), ("hello\n", 1), ("GET / HTTP/1.1\nno colon\n\n", 2), ("GET / HTTP/1.1\nA: b\n", 3)] {
+        for (raw, line) in [
+            ("", 1),
+            ("hello\n", 1),
+            ("GET / HTTP/1.1\nno colon\n\n", 2),
+            ("GET / HTTP/1.1\nA: b\n", 3),
+        ] {
             let failure = Request::parse_raw(raw.as_bytes()).unwrap_err();
-            assert_eq!(failure.what, format!("Line {line} of the request cannot be read."));
+            assert_eq!(
+                failure.what,
+                format!("Line {line} of the request cannot be read.")
+            );
         }
     }
 

@@ -16,11 +16,20 @@ pub struct Sample {
 
 /// The texts, by provider.
 const TEXTS: &[(&str, &str)] = &[
-    ("stackryze", include_str!("../../assets/samples/stackryze.txt")),
+    (
+        "stackryze",
+        include_str!("../../assets/samples/stackryze.txt"),
+    ),
     ("porkbun", include_str!("../../assets/samples/porkbun.txt")),
-    ("tenant-platform", include_str!("../../assets/samples/tenant-platform.txt")),
+    (
+        "tenant-platform",
+        include_str!("../../assets/samples/tenant-platform.txt"),
+    ),
     ("zyra", include_str!("../../assets/samples/zyra.txt")),
-    ("stack-auth", include_str!("../../assets/samples/stack-auth.txt")),
+    (
+        "stack-auth",
+        include_str!("../../assets/samples/stack-auth.txt"),
+    ),
 ];
 
 /// Returns the names of the providers that have samples.
@@ -30,7 +39,10 @@ pub fn providers() -> impl Iterator<Item = &'static str> {
 
 /// Returns a provider's samples; none where it has none.
 pub fn samples(provider: &str) -> Vec<Sample> {
-    let text = TEXTS.iter().find(|(name, _)| *name == provider).map_or("", |(_, text)| text);
+    let text = TEXTS
+        .iter()
+        .find(|(name, _)| *name == provider)
+        .map_or("", |(_, text)| text);
     let mut samples = Vec::new();
     for part in text.split("### ").skip(1) {
         let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
@@ -38,7 +50,11 @@ pub fn samples(provider: &str) -> Vec<Sample> {
             Some(event) => (event, false),
             None => (heading.trim(), true),
         };
-        samples.push(Sample { event: event.to_owned(), body: body.trim_end().as_bytes().to_vec(), signed });
+        samples.push(Sample {
+            event: event.to_owned(),
+            body: body.trim_end().as_bytes().to_vec(),
+            signed,
+        });
     }
     samples
 }
@@ -55,12 +71,14 @@ mod tests {
             let samples = samples(name);
             assert!(!samples.is_empty(), "{name}");
             for event in &catalog.get(name).unwrap().events {
-                assert!(samples.iter().any(|s| s.event == *event), "{name} has no sample of {event}");
+                assert!(
+                    samples.iter().any(|s| s.event == *event),
+                    "{name} has no sample of {event}"
+                );
             }
             for sample in samples {
-                serde_json::from_slice::<serde_json::Value>(&sample.body).unwrap_or_else(|error| {
-                    panic!("{name} {}: {error}", sample.event)
-                });
+                serde_json::from_slice::<serde_json::Value>(&sample.body)
+                    .unwrap_or_else(|error| panic!("{name} {}: {error}", sample.event));
             }
         }
     }

@@ -32,9 +32,17 @@ pub struct Keys<'a> {
 ///
 /// Every secret is tried and every comparison takes the same time, whether or
 /// not it matches.
-pub fn verify(request: &Request, provider: &Provider, keys: Keys<'_>, now: Timestamp) -> Verification {
+pub fn verify(
+    request: &Request,
+    provider: &Provider,
+    keys: Keys<'_>,
+    now: Timestamp,
+) -> Verification {
     let Some(scheme) = &provider.signature else {
-        return Verification { provider: Some(provider.name.clone()), ..Verification::bare(Status::UnknownProvider) };
+        return Verification {
+            provider: Some(provider.name.clone()),
+            ..Verification::bare(Status::UnknownProvider)
+        };
     };
     let mut verification = Verification {
         provider: Some(provider.name.clone()),
@@ -43,10 +51,16 @@ pub fn verify(request: &Request, provider: &Provider, keys: Keys<'_>, now: Times
         ..Verification::bare(Status::Malformed)
     };
     let reading = Reading::of(request, scheme);
-    verification.received = reading.signatures.iter().map(|s| super::text::visible_bytes(s)).collect();
+    verification.received = reading
+        .signatures
+        .iter()
+        .map(|s| super::text::visible_bytes(s))
+        .collect();
     let signed_at = reading.signed_at(scheme);
     verification.timestamp = signed_at.map(Timestamp::unix_seconds);
-    verification.age_seconds = verification.timestamp.map(|at| now.unix_seconds().saturating_sub(at));
+    verification.age_seconds = verification
+        .timestamp
+        .map(|at| now.unix_seconds().saturating_sub(at));
     match &reading.problem {
         Some(Problem::NoSignature) => {
             verification.status = Status::MissingSignature;
@@ -70,9 +84,15 @@ pub fn verify(request: &Request, provider: &Provider, keys: Keys<'_>, now: Times
     let filling = reading.filling(request, keys.url);
     let mut matched = None;
     for secret in keys.secrets {
-        let Some(expected) = expected(scheme, secret, &filling) else { continue };
+        let Some(expected) = expected(scheme, secret, &filling) else {
+            continue;
+        };
         // All signatures are compared, also after one matched.
-        let hits = reading.signatures.iter().filter(|received| same(received, expected.as_bytes())).count();
+        let hits = reading
+            .signatures
+            .iter()
+            .filter(|received| same(received, expected.as_bytes()))
+            .count();
         if hits > 0 && matched.is_none() {
             matched = Some(secret);
         }
@@ -117,12 +137,22 @@ mod tests {
     fn status(provider: &str, request: &Request, secrets: &[&Secret], now: i64) -> Status {
         let catalog = Catalog::builtin();
         let keys = Keys { secrets, url: None };
-        verify(request, catalog.get(provider).unwrap(), keys, Timestamp::from_unix_seconds(now)).status
+        verify(
+            request,
+            catalog.get(provider).unwrap(),
+            keys,
+            Timestamp::from_unix_seconds(now),
+        )
+        .status
     }
 
     /// Signs by hand, apart from the code under test's own templates.
     fn hex_mac(secret: &str, text: &str) -> String {
-        hex::encode(digest(crate::domain::provider::Algorithm::HmacSha256, secret.as_bytes(), [text.as_bytes()].into_iter()))
+        hex::encode(digest(
+            crate::domain::provider::Algorithm::HmacSha256,
+            secret.as_bytes(),
+            [text.as_bytes()].into_iter(),
+        ))
     }
 
     #[test]
@@ -137,7 +167,11 @@ mod tests {
             format!("t=100, v1={right}"),
         ] {
             let request = request(&[("x-stackryze-signature", &value)], "{}");
-            assert_eq!(status("stackryze", &request, &[&secret], 99_999_999), Status::Valid, "{value}");
+            assert_eq!(
+                status("stackryze", &request, &[&secret], 99_999_999),
+                Status::Valid,
+                "{value}"
+            );
         }
         for (value, expected) in [
             (format!("t=100,v2={right}"), Status::Malformed),
@@ -146,7 +180,11 @@ mod tests {
             (String::new(), Status::MissingSignature),
         ] {
             let request = request(&[("x-stackryze-signature", &value)], "{}");
-            assert_eq!(status("stackryze", &request, &[&secret], 100), expected, "{value}");
+            assert_eq!(
+                status("stackryze", &request, &[&secret], 100),
+                expected,
+                "{value}"
+            );
         }
     }
 
@@ -154,34 +192,80 @@ mod tests {
     fn a_doubled_header_is_a_list_only_where_the_scheme_has_one() {
         let secret = Secret::new("", "test", "s");
         let right = hex_mac("s", "{}");
-        let zyra = request(&[("x-zyra-signature", &right), ("x-zyra-signature", &right)], "{}");
+        let zyra = request(
+            &[("x-zyra-signature", &right), ("x-zyra-signature", &right)],
+            "{}",
+        );
         assert_eq!(status("zyra", &zyra, &[&secret], 0), Status::Malformed);
         let right = hex_mac("s", "100.{}");
-        let (one, two) = (format!("t=100,v1={}", hex_mac("x", "y")), format!("t=100,v1={right}"));
-        let stackryze = request(&[("x-stackryze-signature", &one), ("x-stackryze-signature", &two)], "{}");
-        assert_eq!(status("stackryze", &stackryze, &[&secret], 100), Status::Valid);
+        let (one, two) = (
+            format!("t=100,v1={}", hex_mac("x", "y")),
+            format!("t=100,v1={right}"),
+        );
+        let stackryze = request(
+            &[
+                ("x-stackryze-signature", &one),
+                ("x-stackryze-signature", &two),
+            ],
+            "{}",
+        );
+        assert_eq!(
+            status("stackryze", &stackryze, &[&secret], 100),
+            Status::Valid
+        );
     }
 
     #[test]
     fn porkbun_s_tolerance_is_inclusive_both_ways() {
         let secret = Secret::new("", "test", "s");
         let value = format!("sha256={}", hex_mac("s", "1000.{}"));
-        let request = request(&[("x-porkbun-signature", &value), ("x-porkbun-webhook-timestamp", "1000")], "{}");
-        for (now, expected) in [(1300, Status::Valid), (700, Status::Valid), (1301, Status::Stale), (699, Status::Stale)] {
-            assert_eq!(status("porkbun", &request, &[&secret], now), expected, "at {now}");
+        let request = request(
+            &[
+                ("x-porkbun-signature", &value),
+                ("x-porkbun-webhook-timestamp", "1000"),
+            ],
+            "{}",
+        );
+        for (now, expected) in [
+            (1300, Status::Valid),
+            (700, Status::Valid),
+            (1301, Status::Stale),
+            (699, Status::Stale),
+        ] {
+            assert_eq!(
+                status("porkbun", &request, &[&secret], now),
+                expected,
+                "at {now}"
+            );
         }
         let other = Secret::new("", "test", "other");
-        assert_eq!(status("porkbun", &request, &[&other], 9000), Status::Invalid, "a wrong secret is told even when it is late");
-        assert_eq!(status("porkbun", &request, &[&other, &secret], 1000), Status::Valid);
+        assert_eq!(
+            status("porkbun", &request, &[&other], 9000),
+            Status::Invalid,
+            "a wrong secret is told even when it is late"
+        );
+        assert_eq!(
+            status("porkbun", &request, &[&other, &secret], 1000),
+            Status::Valid
+        );
         assert_eq!(status("porkbun", &request, &[], 1000), Status::NoSecret);
     }
 
     #[test]
     fn names_the_secret_that_matched() {
-        let (old, new) = (Secret::new("billing", "a", "old-secret-value"), Secret::new("billing", "b", "new-secret-value"));
-        let request = request(&[("x-zyra-signature", &hex_mac("new-secret-value", "{}"))], "{}");
+        let (old, new) = (
+            Secret::new("billing", "a", "old-secret-value"),
+            Secret::new("billing", "b", "new-secret-value"),
+        );
+        let request = request(
+            &[("x-zyra-signature", &hex_mac("new-secret-value", "{}"))],
+            "{}",
+        );
         let catalog = Catalog::builtin();
-        let keys = Keys { secrets: &[&old, &new], url: None };
+        let keys = Keys {
+            secrets: &[&old, &new],
+            url: None,
+        };
         let found = verify(&request, catalog.get("zyra").unwrap(), keys, Timestamp(0));
         assert_eq!(found.secret.as_deref(), Some("billing (ne…ue)"));
         assert_eq!(found.expected.len(), 2);

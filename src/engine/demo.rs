@@ -35,13 +35,24 @@ const SYSTEMS: [(&str, &str, &str); 5] = [
     ("stackryze", "dns", "demo_stackryze_4b7c1f0a9d"),
     ("porkbun", "domains", "demo_porkbun_sk1_e83a5d2c71"),
     ("tenant-platform", "tenants", "demo_tenant_signing_key_19f6"),
-    ("zyra", "devices", "5f1d0c9ab2e84c7796d3a0f4be126c88d7a95b03e2614f7fa8c0937be5d214aa"),
-    ("stack-auth", "users", "whsec_Y3JlZWwtZGVtby1zdGFjay1hdXRoLXNlY3JldA=="),
+    (
+        "zyra",
+        "devices",
+        "5f1d0c9ab2e84c7796d3a0f4be126c88d7a95b03e2614f7fa8c0937be5d214aa",
+    ),
+    (
+        "stack-auth",
+        "users",
+        "whsec_Y3JlZWwtZGVtby1zdGFjay1hdXRoLXNlY3JldA==",
+    ),
 ];
 
 /// The secret of a second Stack Auth project, by mistake used for the first.
-const STAGING: (&str, &str, &str) =
-    ("users-staging", "/hooks/users-staging", "whsec_Y3JlZWwtZGVtby1zdGFnaW5nLXNlY3JldC1rZXk=");
+const STAGING: (&str, &str, &str) = (
+    "users-staging",
+    "/hooks/users-staging",
+    "whsec_Y3JlZWwtZGVtby1zdGFnaW5nLXNlY3JldC1rZXk=",
+);
 
 /// The pause between two deliveries once the first screen is full.
 const PAUSE: Duration = Duration::from_millis(2_500);
@@ -137,7 +148,9 @@ fn add_endpoint(config: &mut Config, name: &str, path: &str, provider: &str, sec
         provider: Some(provider.to_owned()),
         ..Endpoint::default()
     });
-    config.secrets.push(Secret::new(name, "the demonstration", secret));
+    config
+        .secrets
+        .push(Secret::new(name, "the demonstration", secret));
 }
 
 /// Starts the app and lets deliveries arrive at `address` until `shutdown`.
@@ -153,7 +166,13 @@ pub async fn start(
     let listener = server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     local.default_target(format!("http://{}", listener.local_addr()));
     let limits = server::Limits::default();
-    tasks.spawn(server::serve(listener, limits, app(local), Arc::clone(&local.clock), shutdown.clone()));
+    tasks.spawn(server::serve(
+        listener,
+        limits,
+        app(local),
+        Arc::clone(&local.clock),
+        shutdown.clone(),
+    ));
     let (local, shutdown) = (Arc::clone(local), shutdown.clone());
     tasks.spawn(async move {
         tokio::select! {
@@ -171,16 +190,29 @@ fn app(local: &Arc<Local>) -> server::Intake {
     Arc::new(move |arrival| {
         let local = Arc::clone(&local);
         Box::pin(async move {
-            let name = arrival.request.path.strip_prefix("/hooks/").unwrap_or_default();
-            let verdict = local.assessor.assess(Some(name), &arrival.request, arrival.received_at).verification;
+            let name = arrival
+                .request
+                .path
+                .strip_prefix("/hooks/")
+                .unwrap_or_default();
+            let verdict = local
+                .assessor
+                .assess(Some(name), &arrival.request, arrival.received_at)
+                .verification;
             let (status, text) = match verdict.status {
-                Status::Valid if arrival.request.body.len() % 7 == 3 => (500, "{\"error\":\"database is locked\"}"),
+                Status::Valid if arrival.request.body.len() % 7 == 3 => {
+                    (500, "{\"error\":\"database is locked\"}")
+                }
                 Status::Valid => (200, "{\"ok\":true}"),
                 Status::Stale => (400, "{\"error\":\"timestamp outside the tolerance\"}"),
                 _ => (401, "{\"error\":\"signature mismatch\"}"),
             };
             let headers = [("content-type", "application/json")].into_iter().collect();
-            server::Reply { status, headers, body: Bytes::from_static(text.as_bytes()) }
+            server::Reply {
+                status,
+                headers,
+                body: Bytes::from_static(text.as_bytes()),
+            }
         })
     })
 }
@@ -219,7 +251,9 @@ fn delivery(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<R
             path: "/.env".to_owned(),
             query: None,
             http_version: "1.1".to_owned(),
-            headers: [("user-agent", "curious/0.1 \u{1b}[31mred\u{1b}[0m")].into_iter().collect::<Headers>(),
+            headers: [("user-agent", "curious/0.1 \u{1b}[31mred\u{1b}[0m")]
+                .into_iter()
+                .collect::<Headers>(),
             body: Bytes::new(),
         });
     }
@@ -227,14 +261,38 @@ fn delivery(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<R
     let all = samples(name);
     let mut sample: Sample = all.get((turn * 7 + system) % all.len().max(1))?.clone();
     if scene == Scene::Binary {
-        sample.body = (0u16..640).map(|n| (n.wrapping_mul(37) >> 2) as u8).collect();
+        sample.body = (0u16..640)
+            .map(|n| (n.wrapping_mul(37) >> 2) as u8)
+            .collect();
     }
-    let secret = Secret::new(endpoint, "the demonstration", if scene == Scene::OtherSecret { STAGING.2 } else { secret });
+    let secret = Secret::new(
+        endpoint,
+        "the demonstration",
+        if scene == Scene::OtherSecret {
+            STAGING.2
+        } else {
+            secret
+        },
+    );
     let now = local.clock.now();
-    let at = if scene == Scene::Stale { Timestamp(now.0 - 1_200_000_000) } else { now };
-    let mut request = signed(provider, &secret, &sample, &path, at, &event_id(provider, random_bits())).ok()?;
+    let at = if scene == Scene::Stale {
+        Timestamp(now.0 - 1_200_000_000)
+    } else {
+        now
+    };
+    let mut request = signed(
+        provider,
+        &secret,
+        &sample,
+        &path,
+        at,
+        &event_id(provider, random_bits()),
+    )
+    .ok()?;
     if scene == Scene::Binary {
-        request.headers.set("content-type", "application/octet-stream");
+        request
+            .headers
+            .set("content-type", "application/octet-stream");
     }
     if scene == Scene::Forged {
         let mut body = request.body.to_vec();
@@ -247,7 +305,11 @@ fn delivery(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<R
 }
 
 async fn send(local: &Local, address: SocketAddr, request: &Request) {
-    let Ok(outgoing) = outbound::prepare(request, &format!("http://{address}"), request.headers.clone()) else {
+    let Ok(outgoing) = outbound::prepare(
+        request,
+        &format!("http://{address}"),
+        request.headers.clone(),
+    ) else {
         return;
     };
     let exchange = local.client.send(&outgoing).await;
@@ -259,10 +321,18 @@ async fn send(local: &Local, address: SocketAddr, request: &Request) {
 async fn resend_newest(local: &Arc<Local>) {
     local.store.settle().await;
     let engine = local.engine();
-    let query = ListQuery { limit: 1, ..ListQuery::default() };
-    let Ok(Reply::Page(page)) = engine.call(Command::List(query)).await else { return };
+    let query = ListQuery {
+        limit: 1,
+        ..ListQuery::default()
+    };
+    let Ok(Reply::Page(page)) = engine.call(Command::List(query)).await else {
+        return;
+    };
     for row in page.rows {
-        let order = ResendOrder { ids: vec![row.id.to_string()], ..ResendOrder::default() };
+        let order = ResendOrder {
+            ids: vec![row.id.to_string()],
+            ..ResendOrder::default()
+        };
         if let Err(failure) = engine.call(Command::Resend(order)).await {
             tracing::debug!(%failure, "a delivery of the demonstration was not sent on");
         }

@@ -13,13 +13,32 @@ const ARRIVALS_SHOWN: usize = 50;
 impl Local {
     /// Returns one delivery, whole.
     pub(super) fn detail(&self, seq: u64) -> Result<Detail, Failure> {
-        let gone = || Failure::no("That delivery is no longer kept.", "", "List what there is:  creel list");
-        let delivery = self.store.delivery(seq).map_err(unreadable)?.ok_or_else(gone)?;
-        let summary = self.store.summary(seq).map_err(unreadable)?.ok_or_else(gone)?;
+        let gone = || {
+            Failure::no(
+                "That delivery is no longer kept.",
+                "",
+                "List what there is:  creel list",
+            )
+        };
+        let delivery = self
+            .store
+            .delivery(seq)
+            .map_err(unreadable)?
+            .ok_or_else(gone)?;
+        let summary = self
+            .store
+            .summary(seq)
+            .map_err(unreadable)?
+            .ok_or_else(gone)?;
         let assessment = self.assessment(&delivery);
-        let provider = assessment.provider.as_deref().and_then(|name| self.assessor.catalog.get(name));
+        let provider = assessment
+            .provider
+            .as_deref()
+            .and_then(|name| self.assessor.catalog.get(name));
         Ok(Detail {
-            signed: self.assessor.signed_text(delivery.endpoint.as_deref(), &delivery.request),
+            signed: self
+                .assessor
+                .signed_text(delivery.endpoint.as_deref(), &delivery.request),
             provider: provider.map(facts),
             arrivals: self.arrivals(&delivery)?,
             attempts: self.store.attempts(seq).map_err(unreadable)?,
@@ -32,7 +51,11 @@ impl Local {
 
     /// Says what the configuration makes of a delivery, at the time it came.
     pub(super) fn assessment(&self, delivery: &Delivery) -> Assessment {
-        self.assessor.assess(delivery.endpoint.as_deref(), &delivery.request, delivery.received_at)
+        self.assessor.assess(
+            delivery.endpoint.as_deref(),
+            &delivery.request,
+            delivery.received_at,
+        )
     }
 
     /// Returns where a delivery is resent to unless told otherwise.
@@ -47,7 +70,9 @@ impl Local {
         let newest = &seqs[seqs.len().saturating_sub(ARRIVALS_SHOWN)..];
         let mut arrivals = Vec::with_capacity(newest.len());
         for &seq in newest {
-            let Some(summary) = self.store.summary(seq).map_err(unreadable)? else { continue };
+            let Some(summary) = self.store.summary(seq).map_err(unreadable)? else {
+                continue;
+            };
             let same_body = seq == delivery.seq
                 || summary.body_size == delivery.request.body.len() as u64
                     && self

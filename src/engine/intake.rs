@@ -30,7 +30,9 @@ impl Local {
         let reply = match &arrival.refused {
             Some(refused) => plain(refused.status(), &format!("{refused}\n")),
             None => {
-                let plan = endpoint.and_then(|e| e.answer.as_ref()).unwrap_or(&self.answer);
+                let plan = endpoint
+                    .and_then(|e| e.answer.as_ref())
+                    .unwrap_or(&self.answer);
                 plain(plan.status, &plan.body)
             }
         };
@@ -41,7 +43,11 @@ impl Local {
                 remote_addr: arrival.remote_addr.to_string(),
                 endpoint: endpoint.map(|e| e.name.clone()),
                 request: arrival.request,
-                answer: Answer { status: reply.status, by: AnsweredBy::Creel, duration_us: None },
+                answer: Answer {
+                    status: reply.status,
+                    by: AnsweredBy::Creel,
+                    duration_us: None,
+                },
                 refused: arrival.refused.map(|refused| refused.to_string()),
                 started: arrival.started,
             })
@@ -50,7 +56,10 @@ impl Local {
             Ok(_) => reply,
             Err(error) => {
                 tracing::warn!(%error, "a delivery could not be kept; its sender was told to try again");
-                let mut reply = plain(503, "This delivery could not be kept. Please send it again.\n");
+                let mut reply = plain(
+                    503,
+                    "This delivery could not be kept. Please send it again.\n",
+                );
                 reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
                 reply
             }
@@ -64,5 +73,9 @@ fn plain(status: u16, body: &str) -> Reply {
     if !body.is_empty() {
         headers.push("content-type", "text/plain; charset=utf-8");
     }
-    Reply { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) }
+    Reply {
+        status,
+        headers,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
 }

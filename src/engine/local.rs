@@ -52,7 +52,11 @@ impl Local {
     ///
     /// # Errors
     /// A [`Failure`] where it is locked, damaged beyond use or of a newer version.
-    pub fn open(config: &Config, clock: Arc<dyn Clock>, demo: bool) -> Result<(Arc<Self>, store::Opened), Failure> {
+    pub fn open(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        demo: bool,
+    ) -> Result<(Arc<Self>, store::Opened), Failure> {
         let mut assessor = Assessor::new(
             config.catalog.clone(),
             config.endpoints.clone(),
@@ -118,7 +122,10 @@ impl Local {
 
     /// Returns the endpoint of that name.
     pub(super) fn endpoint(&self, name: Option<&str>) -> Option<&Endpoint> {
-        self.assessor.endpoints.iter().find(|e| Some(e.name.as_str()) == name)
+        self.assessor
+            .endpoints
+            .iter()
+            .find(|e| Some(e.name.as_str()) == name)
     }
 
     /// Finds a delivery by what a person typed.
@@ -129,7 +136,11 @@ impl Local {
                 "Nothing has been received yet.",
                 "Start receiving:  creel",
             ),
-            FindError::None => Failure::no(format!("There is no delivery {text}."), "", "List what there is:  creel list"),
+            FindError::None => Failure::no(
+                format!("There is no delivery {text}."),
+                "",
+                "List what there is:  creel list",
+            ),
             FindError::Ambiguous(count) => Failure::usage(
                 format!("{text} could be any of {count} deliveries."),
                 "",
@@ -146,11 +157,19 @@ impl Local {
     fn info(&self) -> Info {
         Info {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            listening: self.listening.get().map(|address| format!("http://{address}")),
+            listening: self
+                .listening
+                .get()
+                .map(|address| format!("http://{address}")),
             data_dir: self.data_dir.display().to_string(),
             target: self.target.get().cloned(),
             endpoints: self.assessor.endpoints.clone(),
-            secrets: self.assessor.secrets.iter().map(ToString::to_string).collect(),
+            secrets: self
+                .assessor
+                .secrets
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             demo: self.demo,
             kept: self.store.count() as u64,
             bytes: self.store.bytes_on_disk(),
@@ -163,14 +182,25 @@ impl Local {
         let filter = Filter::parse(&query.filter);
         let total = self.store.count();
         if filter.is_empty() && query.before.is_none() {
-            let rows = self.store.page(query.offset, query.limit).map_err(unreadable)?;
-            return Ok(Page { offset: query.offset, rows, matching: total, total, notes: Vec::new() });
+            let rows = self
+                .store
+                .page(query.offset, query.limit)
+                .map_err(unreadable)?;
+            return Ok(Page {
+                offset: query.offset,
+                rows,
+                matching: total,
+                total,
+                notes: Vec::new(),
+            });
         }
         let now = self.clock.now();
         let mut rows: Vec<Summary> = Vec::new();
         let mut matching = 0;
         let mut look = |summary: &Summary| {
-            if query.before.is_none_or(|before| summary.seq < before) && filter.matches(summary, now) {
+            if query.before.is_none_or(|before| summary.seq < before)
+                && filter.matches(summary, now)
+            {
                 if matching >= query.offset && rows.len() < query.limit {
                     rows.push(summary.clone());
                 }
@@ -179,8 +209,16 @@ impl Local {
             // A reader that pages by sequence number wants the rows, not their count.
             query.before.is_none() || rows.len() < query.limit
         };
-        self.store.scan(query.before, &mut look).map_err(unreadable)?;
-        Ok(Page { offset: query.offset, rows, matching, total, notes: filter.notes().to_vec() })
+        self.store
+            .scan(query.before, &mut look)
+            .map_err(unreadable)?;
+        Ok(Page {
+            offset: query.offset,
+            rows,
+            matching,
+            total,
+            notes: filter.notes().to_vec(),
+        })
     }
 
     /// Returns a window of the list as lines of JSON, without bodies.
@@ -194,12 +232,20 @@ impl Local {
             };
             let verification = self.assessment(&delivery).verification;
             let attempts = self.store.attempts(summary.seq).map_err(unreadable)?;
-            values.push(json::line(&json::delivery(&delivery, &summary, &verification, &attempts, Bodies::LeftOut)));
+            values.push(json::line(&json::delivery(
+                &delivery,
+                &summary,
+                &verification,
+                &attempts,
+                Bodies::LeftOut,
+            )));
         }
         Ok(values)
     }
 
     async fn carry_out(&self, command: Command) -> Result<Reply, Failure> {
+        // Whoever was answered "ok" before asking finds the delivery.
+        self.store.settle().await;
         match command {
             Command::Info => Ok(Reply::Info(self.info())),
             Command::List(query) => Ok(Reply::Page(self.page(&query)?)),
@@ -213,7 +259,9 @@ impl Local {
                 self.store
                     .set_marked(&order.seqs, order.marked)
                     .await
-                    .map_err(|error| Failure::cannot("The mark could not be kept.", format!("{error}."), ""))?;
+                    .map_err(|error| {
+                        Failure::cannot("The mark could not be kept.", format!("{error}."), "")
+                    })?;
                 Ok(Reply::Done)
             }
             Command::Sample(provider) => {

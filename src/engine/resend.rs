@@ -41,7 +41,11 @@ impl Local {
             .and_then(|provider| provider.answer_within_ms())
             .filter(|_| exchange.response.is_some())
             .map(|limit| exchange.duration_us <= limit.saturating_mul(1000));
-        let status = exchange.response.as_ref().map(|r| r.status).filter(|_| exchange.error.is_none());
+        let status = exchange
+            .response
+            .as_ref()
+            .map(|r| r.status)
+            .filter(|_| exchange.error.is_none());
         self.store
             .append_attempt(NewAttempt {
                 delivery_seq: seq,
@@ -68,10 +72,22 @@ impl Local {
     }
 
     /// Reads a delivery and makes the request that will be sent.
-    fn prepared(&self, seq: u64, order: &ResendOrder) -> Result<(Delivery, outbound::Outgoing), Failure> {
-        let delivery = self.store.delivery(seq).map_err(unreadable)?.ok_or_else(|| {
-            Failure::no("That delivery is no longer kept.", "", "List what there is:  creel list")
-        })?;
+    fn prepared(
+        &self,
+        seq: u64,
+        order: &ResendOrder,
+    ) -> Result<(Delivery, outbound::Outgoing), Failure> {
+        let delivery = self
+            .store
+            .delivery(seq)
+            .map_err(unreadable)?
+            .ok_or_else(|| {
+                Failure::no(
+                    "That delivery is no longer kept.",
+                    "",
+                    "List what there is:  creel list",
+                )
+            })?;
         if let Some(why) = &delivery.refused {
             return Err(Failure::no(
                 format!("Delivery {} cannot be sent again.", delivery.id),
@@ -79,13 +95,20 @@ impl Local {
                 "Raise --max-body and let its sender try again.",
             ));
         }
-        let target = order.target.clone().or_else(|| self.target_of(&delivery)).ok_or_else(|| {
-            Failure::usage(
-                "There is no target to send to.",
-                format!("Neither the command nor the configuration names one for {}.", delivery.request.path),
-                "Name one:  --to http://127.0.0.1:3000   (in the inspector: R)",
-            )
-        })?;
+        let target = order
+            .target
+            .clone()
+            .or_else(|| self.target_of(&delivery))
+            .ok_or_else(|| {
+                Failure::usage(
+                    "There is no target to send to.",
+                    format!(
+                        "Neither the command nor the configuration names one for {}.",
+                        delivery.request.path
+                    ),
+                    "Name one:  --to http://127.0.0.1:3000   (in the inspector: R)",
+                )
+            })?;
         let headers = self.headers(&delivery, order.signing)?;
         let outgoing = outbound::prepare(&delivery.request, &target, headers)?;
         Ok((delivery, outgoing))
@@ -110,8 +133,12 @@ impl Local {
         let secret = self
             .assessor
             .secret_for(endpoint, &delivery.request)
-            .ok_or_else(|| unsignable(&format!("No secret is configured for {}.", provider.title)))?;
-        let url = self.endpoint(endpoint).and_then(|e| e.public_url.as_deref());
+            .ok_or_else(|| {
+                unsignable(&format!("No secret is configured for {}.", provider.title))
+            })?;
+        let url = self
+            .endpoint(endpoint)
+            .and_then(|e| e.public_url.as_deref());
         signature::resign(&delivery.request, provider, secret, url, self.clock.now())
     }
 }

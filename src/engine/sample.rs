@@ -22,7 +22,13 @@ use crate::domain::timestamp::Timestamp;
 use crate::outbound;
 
 /// The systems whose samples are sent in turn where none is named.
-const IN_TURN: [&str; 5] = ["stackryze", "porkbun", "tenant-platform", "zyra", "stack-auth"];
+const IN_TURN: [&str; 5] = [
+    "stackryze",
+    "porkbun",
+    "tenant-platform",
+    "zyra",
+    "stack-auth",
+];
 
 /// Makes the request that a provider would send for one of its events.
 ///
@@ -56,7 +62,14 @@ pub fn request(
             ),
         }
     })?;
-    signed(provider, secret, sample, path, now, &event_id(provider, random))
+    signed(
+        provider,
+        secret,
+        sample,
+        path,
+        now,
+        &event_id(provider, random),
+    )
 }
 
 /// Makes the signed request of one sample.
@@ -69,11 +82,20 @@ pub(super) fn signed(
     id: &str,
 ) -> Result<Request, Failure> {
     let body = Bytes::from(sample.body.clone());
-    let mut headers: Headers = [("user-agent", format!("{}-sample/1.0", provider.name))].into_iter().collect();
+    let mut headers: Headers = [("user-agent", format!("{}-sample/1.0", provider.name))]
+        .into_iter()
+        .collect();
     let mut made = signature::sign(
         provider,
         secret,
-        &Signed { body: &body, now, id, event: Some(&sample.event), method: "POST", url: None },
+        &Signed {
+            body: &body,
+            now,
+            id,
+            event: Some(&sample.event),
+            method: "POST",
+            url: None,
+        },
     )?;
     if let (false, Some(scheme)) = (sample.signed, &provider.signature) {
         made.retain(|header| header.name != scheme.header);
@@ -93,11 +115,21 @@ pub(super) fn signed(
 
 /// Makes an event id of the form the provider uses.
 pub(super) fn event_id(provider: &Provider, random: u128) -> String {
-    if matches!(provider.name.as_str(), "stack-auth" | "svix" | "standard-webhooks") {
+    if matches!(
+        provider.name.as_str(),
+        "stack-auth" | "svix" | "standard-webhooks"
+    ) {
         return format!("msg_{}", Id::from_bits(random));
     }
     let hex = format!("{random:032x}");
-    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+    format!(
+        "{}-{}-4{}-a{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..]
+    )
 }
 
 /// Reads the secret that creel's own samples are signed with, and makes it
@@ -111,13 +143,26 @@ pub(super) fn secret(data_dir: &Path) -> Option<Secret> {
         Err(_) => {
             // Base64 behind the prefix, so that it is a key of every scheme.
             let text = format!("whsec_{}", STANDARD.encode(random_bits().to_le_bytes()));
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).ok()?;
-            let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).ok()?;
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(data_dir)
+                .ok()?;
+            let mut file = std::fs::OpenOptions::new()
+                .create_new(true)
+                .write(true)
+                .mode(0o600)
+                .open(&path)
+                .ok()?;
             file.write_all(text.as_bytes()).ok()?;
             text
         }
     };
-    Some(Secret::new("creel's own samples", "sample.key", text.trim()))
+    Some(Secret::new(
+        "creel's own samples",
+        "sample.key",
+        text.trim(),
+    ))
 }
 
 impl Local {
@@ -127,12 +172,24 @@ impl Local {
         let random = random_bits();
         let name = name.unwrap_or(IN_TURN[(random % 5) as usize]);
         let provider = self.assessor.catalog.get(name).ok_or_else(|| {
-            Failure::usage(format!("No provider is named {name}."), "", "All of them:  creel providers")
+            Failure::usage(
+                format!("No provider is named {name}."),
+                "",
+                "All of them:  creel providers",
+            )
         })?;
         let Some(address) = self.listening.get() else {
-            return Err(Failure::cannot("No sample can be sent.", "This creel is not receiving.", "Start one that does:  creel"));
+            return Err(Failure::cannot(
+                "No sample can be sent.",
+                "This creel is not receiving.",
+                "Start one that does:  creel",
+            ));
         };
-        let endpoint = self.assessor.endpoints.iter().find(|e| e.provider.as_deref() == Some(name));
+        let endpoint = self
+            .assessor
+            .endpoints
+            .iter()
+            .find(|e| e.provider.as_deref() == Some(name));
         let path = endpoint.map_or_else(|| format!("/hooks/{name}"), |e| e.path.clone());
         let samples = sample::samples(name);
         let Some(sample) = samples.get((random / 5) as usize % samples.len().max(1)) else {
@@ -142,21 +199,34 @@ impl Local {
                 format!("There are samples of: {}", IN_TURN.join(", ")),
             ));
         };
-        let own = self.assessor.secret_of(endpoint.map(|e| e.name.as_str()), provider);
+        let own = self
+            .assessor
+            .secret_of(endpoint.map(|e| e.name.as_str()), provider);
         let Some(secret) = own else {
             return Err(Failure::cannot(
                 "No sample can be signed.",
-                format!("No secret is configured for {}, and the data directory keeps none.", provider.title),
+                format!(
+                    "No secret is configured for {}, and the data directory keeps none.",
+                    provider.title
+                ),
                 format!("Add one:  creel --secret {name}=SECRET"),
             ));
         };
         let id = event_id(provider, random);
         let request = signed(provider, secret, sample, &path, self.clock.now(), &id)?;
-        let outgoing = outbound::prepare(&request, &format!("http://{address}"), request.headers.clone())?;
+        let outgoing = outbound::prepare(
+            &request,
+            &format!("http://{address}"),
+            request.headers.clone(),
+        )?;
         let exchange = self.client.send(&outgoing).await;
         match exchange.error {
             None => Ok(()),
-            Some(error) => Err(Failure::cannot("The sample did not arrive.", error, "Look whether creel still receives.")),
+            Some(error) => Err(Failure::cannot(
+                "The sample did not arrive.",
+                error,
+                "Look whether creel still receives.",
+            )),
         }
     }
 }

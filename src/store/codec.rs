@@ -114,7 +114,11 @@ impl<'a> Reader<'a> {
         String::from_utf8(self.bytes()?.to_vec()).ok()
     }
     fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        if self.bool()? { read(self).map(Some) } else { Some(None) }
+        if self.bool()? {
+            read(self).map(Some)
+        } else {
+            Some(None)
+        }
     }
     fn headers(&mut self) -> Option<Headers> {
         let count = self.u32()?;
@@ -132,7 +136,11 @@ impl<'a> Reader<'a> {
             2 => AnsweredBy::CreelTargetDown,
             _ => return None,
         };
-        Some(Answer { status, by, duration_us: self.option(Self::u64)? })
+        Some(Answer {
+            status,
+            by,
+            duration_us: self.option(Self::u64)?,
+        })
     }
 }
 
@@ -205,7 +213,9 @@ pub(super) fn attempt_bytes(attempt: &Attempt) -> Vec<u8> {
         w.u64(response.body_size);
     });
     w.u64(attempt.duration_us);
-    w.option(attempt.within_ack_timeout, |w, within| w.u8(u8::from(within)));
+    w.option(attempt.within_ack_timeout, |w, within| {
+        w.u8(u8::from(within))
+    });
     w.option(attempt.error.as_deref(), Writer::text);
     w.0
 }
@@ -265,7 +275,10 @@ pub(super) fn summary_bytes(s: &Summary) -> Vec<u8> {
     w.text(&s.remote_addr);
     w.u64(s.body_size);
     w.option(s.content_type.as_deref(), Writer::text);
-    w.u8(Status::ALL.iter().position(|status| *status == s.status).unwrap_or_default() as u8);
+    w.u8(Status::ALL
+        .iter()
+        .position(|status| *status == s.status)
+        .unwrap_or_default() as u8);
     w.option(s.cause.as_deref(), Writer::text);
     w.answer(s.answer);
     w.option(s.refused.as_deref(), Writer::text);

@@ -51,6 +51,9 @@ impl Disk for RealDisk {
     fn space(&self, folder: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(folder)?;
         let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-        Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
+        Ok(Space {
+            free: bytes(stat.f_bavail),
+            total: bytes(stat.f_blocks),
+        })
     }
 }

@@ -90,7 +90,13 @@ impl Index {
         if r.u32()? != VERSION {
             return None;
         }
-        Some(Position { number: r.u64()?, segment: r.u64()?, offset: r.u64()?, seq: r.u64()?, id: r.u128()? })
+        Some(Position {
+            number: r.u64()?,
+            segment: r.u64()?,
+            offset: r.u64()?,
+            seq: r.u64()?,
+            id: r.u128()?,
+        })
     }
 
     /// Makes changes, then notes the position they reach.
@@ -130,7 +136,11 @@ impl Index {
 
     /// Gives every row to `each`, the newest first and only those before
     /// `before`, until it has had enough.
-    pub(super) fn rows(&self, before: u64, each: &mut dyn FnMut(&Summary) -> bool) -> Result<(), ReadError> {
+    pub(super) fn rows(
+        &self,
+        before: u64,
+        each: &mut dyn FnMut(&Summary) -> bool,
+    ) -> Result<(), ReadError> {
         for entry in self.summaries.range(..before.to_be_bytes()).rev() {
             let (summary, _) = row(&entry?.1).ok_or(ReadError::Index)?;
             if !each(&summary) {
@@ -152,14 +162,23 @@ impl Index {
 
     /// Returns the deliveries of one event, oldest first.
     pub(super) fn arrivals(&self, key: &EventKey) -> Result<Vec<u64>, ReadError> {
-        self.events.scan_prefix(key.hash).keys().map(|key| number(&key?[16..])).collect()
+        self.events
+            .scan_prefix(key.hash)
+            .keys()
+            .map(|key| number(&key?[16..]))
+            .collect()
     }
 
     /// Returns the key of the event that a delivery belongs to.
     pub(super) fn event_of(&self, seq: u64) -> Result<Option<EventKey>, ReadError> {
-        let Some(value) = self.meta.get(group_key(seq))? else { return Ok(None) };
+        let Some(value) = self.meta.get(group_key(seq))? else {
+            return Ok(None);
+        };
         let hash = value.as_ref().try_into().map_err(|_| ReadError::Index)?;
-        Ok(Some(EventKey { hash, guessed: false }))
+        Ok(Some(EventKey {
+            hash,
+            guessed: false,
+        }))
     }
 
     /// Returns the places of a delivery's attempts, oldest first.
@@ -226,17 +245,26 @@ fn write_place(w: &mut Writer, place: Place) {
 }
 
 fn read_place(r: &mut Reader<'_>) -> Option<Place> {
-    Some(Place { segment: r.u64()?, offset: r.u64()?, length: r.u32()? })
+    Some(Place {
+        segment: r.u64()?,
+        offset: r.u64()?,
+        length: r.u32()?,
+    })
 }
 
 fn number(bytes: &[u8]) -> Result<u64, ReadError> {
-    bytes.try_into().map(u64::from_be_bytes).map_err(|_| ReadError::Index)
+    bytes
+        .try_into()
+        .map(u64::from_be_bytes)
+        .map_err(|_| ReadError::Index)
 }
 
 /// Removes snapshots that a kill during opening left half written: sled takes
 /// them for whole ones (spacejam/sled issues 1527, 1533).
 fn remove_half_written_snapshots(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();

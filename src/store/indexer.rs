@@ -83,32 +83,58 @@ struct Waiting {
 
 impl Indexer {
     /// Starts the thread.
-    pub(super) fn start(shared: Arc<Shared>, position: Position, disk: Arc<dyn Disk>, folder: PathBuf) -> std::io::Result<Self> {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        position: Position,
+        disk: Arc<dyn Disk>,
+        folder: PathBuf,
+    ) -> std::io::Result<Self> {
         let line = Arc::new(Line::default());
         let (theirs, ours) = (Arc::clone(&shared), Arc::clone(&line));
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
             .spawn(move || run(&theirs, &ours, position, &*disk, &folder))?;
-        Ok(Self { shared, line, thread: Some(thread), attempts: HashMap::new() })
+        Ok(Self {
+            shared,
+            line,
+            thread: Some(thread),
+            attempts: HashMap::new(),
+        })
+    }
+
+    /// Notes up to which number records are durable; said before their
+    /// senders are answered, so that whoever was answered finds them.
+    pub(super) fn durable(&self, number: u64) {
+        self.shared.durable.send_replace(number);
     }
 
     /// Gives it a record that is durable.
     pub(super) fn push(&self, work: Work, number: u64, place: Place) {
-        let mut waiting = self.line.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self
+            .line
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let work = match work {
-            Work::Delivery(delivery) if waiting.bytes > HELD => Work::Reread(delivery.answer.duration_us),
+            Work::Delivery(delivery) if waiting.bytes > HELD => {
+                Work::Reread(delivery.answer.duration_us)
+            }
             work => work,
         };
         waiting.bytes += work.size();
         waiting.items.push_back((work, number, place));
         drop(waiting);
-        self.shared.durable.send_replace(number);
         self.line.arrived.notify_one();
     }
 
     /// Returns the number that a delivery's next attempt gets.
     pub(super) fn next_attempt(&mut self, seq: u64) -> u32 {
-        let indexed = || self.shared.index.attempts(seq).map_or(0, |places| places.len() as u32);
+        let indexed = || {
+            self.shared
+                .index
+                .attempts(seq)
+                .map_or(0, |places| places.len() as u32)
+        };
         let number = self.attempts.get(&seq).copied().unwrap_or_else(indexed) + 1;
         self.attempts.insert(seq, number);
         number
@@ -116,7 +142,11 @@ impl Indexer {
 
     /// Notes that nothing can be kept, or that it can again.
     pub(super) fn trouble(&self, trouble: Option<String>) {
-        let mut known = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .shared
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if *known != trouble {
             known.clone_from(&trouble);
             drop(known);
@@ -126,7 +156,11 @@ impl Indexer {
 
     /// Lets the thread do what waits, and waits for its end.
     pub(super) fn finish(mut self) {
-        self.line.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.line
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
         self.line.arrived.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -144,7 +178,13 @@ impl Work {
     }
 }
 
-fn run(shared: &Shared, line: &Line, mut position: Position, disk: &dyn Disk, folder: &std::path::Path) {
+fn run(
+    shared: &Shared,
+    line: &Line,
+    mut position: Position,
+    disk: &dyn Disk,
+    folder: &std::path::Path,
+) {
     let mut dirty = 0;
     loop {
         let items = {
@@ -155,7 +195,9 @@ fn run(shared: &Shared, line: &Line, mut position: Position, disk: &dyn Disk, fo
                 .unwrap_or_else(PoisonError::into_inner);
             let count = waiting.items.len().min(TOGETHER);
             let items: Vec<_> = waiting.items.drain(..count).collect();
-            waiting.bytes = waiting.bytes.saturating_sub(items.iter().map(|(work, ..)| work.size()).sum());
+            waiting.bytes = waiting
+                .bytes
+                .saturating_sub(items.iter().map(|(work, ..)| work.size()).sum());
             items
         };
         if items.is_empty() {
@@ -182,8 +224,19 @@ fn run(shared: &Shared, line: &Line, mut position: Position, disk: &dyn Disk, fo
 }
 
 /// Indexes records and tells what changed.
-pub(super) fn put(shared: &Shared, items: Vec<(Work, u64, Place)>, position: &mut Position) -> Result<(), ReadError> {
-    let mut draft = Draft { shared, rows: HashMap::new(), changes: Changes::default(), told: Vec::new(), new: Vec::new(), arrivals: HashMap::new() };
+pub(super) fn put(
+    shared: &Shared,
+    items: Vec<(Work, u64, Place)>,
+    position: &mut Position,
+) -> Result<(), ReadError> {
+    let mut draft = Draft {
+        shared,
+        rows: HashMap::new(),
+        changes: Changes::default(),
+        told: Vec::new(),
+        new: Vec::new(),
+        arrivals: HashMap::new(),
+    };
     for (work, number, place) in items {
         draft.add(work, place, position)?;
         position.number = number;
@@ -194,7 +247,11 @@ pub(super) fn put(shared: &Shared, items: Vec<(Work, u64, Place)>, position: &mu
         draft.changes.summary(summary, *place);
     }
     shared.index.apply(draft.changes, *position)?;
-    shared.ids.write().unwrap_or_else(PoisonError::into_inner).extend(draft.new);
+    shared
+        .ids
+        .write()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend(draft.new);
     for change in draft.told {
         // Nobody watching is no error.
         let _ = shared.changes.send(change);
@@ -218,7 +275,8 @@ impl Draft<'_> {
         match work {
             Work::Delivery(delivery) => self.delivery(&delivery, place, position),
             Work::Reread(duration_us) => {
-                let mut delivery = read_delivery(&self.shared.segments, place)?.ok_or(ReadError::Damaged(place.segment))?;
+                let mut delivery = read_delivery(&self.shared.segments, place)?
+                    .ok_or(ReadError::Damaged(place.segment))?;
                 delivery.answer.duration_us = duration_us;
                 self.delivery(&delivery, place, position)
             }
@@ -236,14 +294,24 @@ impl Draft<'_> {
         }
     }
 
-    fn delivery(&mut self, delivery: &Delivery, place: Place, position: &mut Position) -> Result<(), ReadError> {
+    fn delivery(
+        &mut self,
+        delivery: &Delivery,
+        place: Place,
+        position: &mut Position,
+    ) -> Result<(), ReadError> {
         let assessment = assessed(self.shared, delivery);
-        let known = self.shared.index.summary(delivery.seq)?.map(|(summary, _)| summary);
+        let known = self
+            .shared
+            .index
+            .summary(delivery.seq)?
+            .map(|(summary, _)| summary);
         let mut arrival = 1;
         if let Some(key) = &assessment.group {
             let drafted = self.arrivals.entry(key.hash).or_default();
             let earlier = self.shared.index.arrivals(key)?;
-            arrival += (earlier.iter().filter(|seq| **seq < delivery.seq).count() + drafted.len()) as u32;
+            arrival +=
+                (earlier.iter().filter(|seq| **seq < delivery.seq).count() + drafted.len()) as u32;
             if !earlier.contains(&delivery.seq) {
                 drafted.push(delivery.seq);
             }
@@ -254,8 +322,10 @@ impl Draft<'_> {
         match known {
             // Indexed before and read from the journal once more.
             Some(known) => {
-                summary.answer.duration_us = summary.answer.duration_us.or(known.answer.duration_us);
-                (summary.attempts, summary.last_attempt, summary.marked) = (known.attempts, known.last_attempt, known.marked);
+                summary.answer.duration_us =
+                    summary.answer.duration_us.or(known.answer.duration_us);
+                (summary.attempts, summary.last_attempt, summary.marked) =
+                    (known.attempts, known.last_attempt, known.marked);
             }
             None => self.new.push((delivery.seq, delivery.id)),
         }
@@ -266,8 +336,14 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn attempt(&mut self, attempt: &Attempt, place: Place, position: &mut Position) -> Result<(), ReadError> {
-        self.changes.attempt(attempt.delivery_seq, attempt.number, place);
+    fn attempt(
+        &mut self,
+        attempt: &Attempt,
+        place: Place,
+        position: &mut Position,
+    ) -> Result<(), ReadError> {
+        self.changes
+            .attempt(attempt.delivery_seq, attempt.number, place);
         position.id = position.id.max(attempt.id.bits());
         self.told.push(Change::Attempted(attempt.clone()));
         if let Some((row, _)) = self.row(attempt.delivery_seq)? {
@@ -286,7 +362,9 @@ impl Draft<'_> {
     /// Returns a row to change, from the draft or the index.
     fn row(&mut self, seq: u64) -> Result<Option<&mut (Summary, Place)>, ReadError> {
         if !self.rows.contains_key(&seq) {
-            let Some(row) = self.shared.index.summary(seq)? else { return Ok(None) };
+            let Some(row) = self.shared.index.summary(seq)? else {
+                return Ok(None);
+            };
             self.rows.insert(seq, row);
         }
         Ok(self.rows.get_mut(&seq))
@@ -296,7 +374,13 @@ impl Draft<'_> {
 /// Asks what the configuration says of a delivery. A mistake there must not
 /// cost the delivery its place in the list.
 fn assessed(shared: &Shared, delivery: &Delivery) -> Assessment {
-    let ask = || shared.assess.assess(delivery.endpoint.as_deref(), &delivery.request, delivery.received_at);
+    let ask = || {
+        shared.assess.assess(
+            delivery.endpoint.as_deref(),
+            &delivery.request,
+            delivery.received_at,
+        )
+    };
     catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Assessment {
         provider: None,
         event: None,
@@ -325,7 +409,11 @@ fn summary(delivery: &Delivery, assessment: &Assessment, arrival: u32) -> Summar
         body_size: request.body.len() as u64,
         content_type: request.content_type().map(short),
         status: assessment.verification.status,
-        cause: assessment.verification.findings.first().map(|finding| finding.code.clone()),
+        cause: assessment
+            .verification
+            .findings
+            .first()
+            .map(|finding| finding.code.clone()),
         answer: delivery.answer,
         refused: delivery.refused.clone(),
         attempts: 0,
@@ -341,9 +429,14 @@ fn short(text: &str) -> String {
 }
 
 /// Reads a delivery from the journal; `None` where the record does not check.
-pub(super) fn read_delivery(segments: &Segments, place: Place) -> Result<Option<Delivery>, ReadError> {
+pub(super) fn read_delivery(
+    segments: &Segments,
+    place: Place,
+) -> Result<Option<Delivery>, ReadError> {
     let record = segments.read(place).map_err(ReadError::io)?;
-    Ok(record.filter(|record| record.kind == Kind::Delivery).and_then(|record| delivery_of(&record)))
+    Ok(record
+        .filter(|record| record.kind == Kind::Delivery)
+        .and_then(|record| delivery_of(&record)))
 }
 
 /// Reads the delivery in a record.
@@ -356,7 +449,9 @@ pub(super) fn delivery_of(record: &Record) -> Option<Delivery> {
 pub(super) fn work_of(record: &Record) -> Option<Work> {
     match record.kind {
         Kind::Delivery => delivery_of(record).map(|delivery| Work::Delivery(Box::new(delivery))),
-        Kind::Attempt => codec::attempt(&record.payload).map(|attempt| Work::Attempt(Box::new(attempt))),
+        Kind::Attempt => {
+            codec::attempt(&record.payload).map(|attempt| Work::Attempt(Box::new(attempt)))
+        }
         Kind::Mark => mark(&record.payload).map(|(seqs, marked)| Work::Mark(seqs, marked)),
     }
 }

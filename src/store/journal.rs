@@ -54,7 +54,10 @@ pub(super) struct Segments {
 
 impl Segments {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, open: Mutex::new(BTreeMap::new()) }
+        Self {
+            folder,
+            open: Mutex::new(BTreeMap::new()),
+        }
     }
 
     /// Lists the segments, oldest first, with their sizes.
@@ -62,7 +65,10 @@ impl Segments {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let number = entry.file_name().to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
+            let number = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.strip_suffix(".log")?.parse().ok());
             if let Some(number) = number {
                 found.push((number, entry.metadata()?.len()));
             }
@@ -98,11 +104,20 @@ impl Segments {
     /// Reads the records of a segment from `offset` on, telling `each` of
     /// every one and of every stretch of damage. Returns where the last good
     /// record ends.
-    pub(super) fn scan(&self, segment: u64, offset: u64, each: &mut dyn FnMut(Record)) -> io::Result<Scanned> {
+    pub(super) fn scan(
+        &self,
+        segment: u64,
+        offset: u64,
+        each: &mut dyn FnMut(Record),
+    ) -> io::Result<Scanned> {
         let file = self.file(segment)?;
         let size = file.metadata()?.len();
         let mut at = offset.min(size);
-        let mut scanned = Scanned { end: at, size, damaged: false };
+        let mut scanned = Scanned {
+            end: at,
+            size,
+            damaged: false,
+        };
         while at < size {
             if let Some(record) = read_at(&file, segment, at, size)? {
                 // What lay between two good records is damage, not a torn end.
@@ -142,7 +157,17 @@ fn read_at(file: &File, segment: u64, offset: u64, size: u64) -> io::Result<Opti
         return Ok(None);
     }
     file.read_exact_at(&mut head, offset)?;
-    let Some(frame @ Frame { kind, number, length, .. }) = record::frame(&head) else { return Ok(None) };
+    let Some(
+        frame @ Frame {
+            kind,
+            number,
+            length,
+            ..
+        },
+    ) = record::frame(&head)
+    else {
+        return Ok(None);
+    };
     if offset + (FRAME + length) as u64 > size {
         return Ok(None);
     }
@@ -151,8 +176,17 @@ fn read_at(file: &File, segment: u64, offset: u64, size: u64) -> io::Result<Opti
     if !record::checks(&head, &frame, &payload) {
         return Ok(None);
     }
-    let place = Place { segment, offset, length: (FRAME + length) as u32 };
-    Ok(Some(Record { kind, number, place, payload }))
+    let place = Place {
+        segment,
+        offset,
+        length: (FRAME + length) as u32,
+    };
+    Ok(Some(Record {
+        kind,
+        number,
+        place,
+        payload,
+    }))
 }
 
 fn next_magic(file: &File, mut at: u64, size: u64) -> io::Result<u64> {
@@ -187,7 +221,12 @@ struct Current {
 impl Tail {
     /// Begins behind what is there; a new segment is made with the first record.
     pub(super) fn new(folder: &Path, disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
-        Self { folder: folder.to_owned(), disk, segment_bytes, current: None }
+        Self {
+            folder: folder.to_owned(),
+            disk,
+            segment_bytes,
+            current: None,
+        }
     }
 
     /// Returns the disk below.
@@ -198,7 +237,9 @@ impl Tail {
     /// Goes on in a segment that ends well at `end`.
     pub(super) fn resume(&mut self, segment: u64, end: u64) -> io::Result<()> {
         if end < self.segment_bytes {
-            let file = OpenOptions::new().write(true).open(path_of(&self.folder, segment))?;
+            let file = OpenOptions::new()
+                .write(true)
+                .open(path_of(&self.folder, segment))?;
             self.current = Some(Current { file, segment, end });
         }
         Ok(())
@@ -213,7 +254,11 @@ impl Tail {
     /// append begins a new one: a failed sync is never tried again, for the
     /// system may have dropped what it could not write.
     pub(super) fn append(&mut self, first: u64, bytes: &[u8]) -> io::Result<(u64, u64)> {
-        if self.current.as_ref().is_some_and(|current| current.end >= self.segment_bytes) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.end >= self.segment_bytes)
+        {
             self.current = None;
         }
         let mut current = match self.current.take() {
@@ -240,10 +285,19 @@ impl Tail {
 
     fn begin(&self, segment: u64) -> io::Result<Current> {
         let path = path_of(&self.folder, segment);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
         // The file's name must survive a power cut as well as its content.
         File::open(&self.folder)?.sync_all()?;
-        Ok(Current { file, segment, end: 0 })
+        Ok(Current {
+            file,
+            segment,
+            end: 0,
+        })
     }
 }
 

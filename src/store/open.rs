@@ -81,7 +81,13 @@ impl From<ReadError> for OpenError {
 }
 
 fn describe(gaps: &[(u64, u64)]) -> String {
-    let one = |(from, to): &(u64, u64)| if from == to { from.to_string() } else { format!("{from} to {to}") };
+    let one = |(from, to): &(u64, u64)| {
+        if from == to {
+            from.to_string()
+        } else {
+            format!("{from} to {to}")
+        }
+    };
     gaps.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
@@ -90,31 +96,51 @@ impl OpenError {
     pub fn failure(&self, folder: &Path) -> Failure {
         let shown = folder.display();
         let next = match self {
-            Self::Locked => "Open the inspector on the creel that runs:  creel   (or take another place:  --data-dir DIR)",
+            Self::Locked => {
+                "Open the inspector on the creel that runs:  creel   (or take another place:  --data-dir DIR)"
+            }
             Self::Newer(_) => "Use the newer creel, or take another place:  --data-dir DIR",
             Self::Format | Self::Damaged(_) => {
                 "Nothing was changed. Keep a copy of the folder, and start on a fresh one:  --data-dir DIR"
             }
-            Self::Index(_) | Self::Io(_) => "Check the folder's permissions and the disk, or take another place:  --data-dir DIR",
+            Self::Index(_) | Self::Io(_) => {
+                "Check the folder's permissions and the disk, or take another place:  --data-dir DIR"
+            }
         };
-        Failure::cannot(format!("The data directory {shown} cannot be opened."), format!("{}.", sentence(&self.to_string())), next)
+        Failure::cannot(
+            format!("The data directory {shown} cannot be opened."),
+            format!("{}.", sentence(&self.to_string())),
+            next,
+        )
     }
 }
 
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
 }
 
 /// Says whether some process holds the folder.
 pub(super) fn locked(folder: &Path) -> bool {
-    File::open(folder.join("lock")).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    File::open(folder.join("lock"))
+        .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Opens the store in a folder.
-pub(super) fn open(folder: &Path, options: Options, assess: Arc<dyn Assess>) -> Result<(Store, Opened), OpenError> {
+pub(super) fn open(
+    folder: &Path,
+    options: Options,
+    assess: Arc<dyn Assess>,
+) -> Result<(Store, Opened), OpenError> {
     make_folder(folder)?;
-    let lock = private().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+    let lock = private()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(OpenError::Locked),
@@ -138,7 +164,13 @@ pub(super) fn open(folder: &Path, options: Options, assess: Arc<dyn Assess>) -> 
         Ok(opened) => opened,
     };
     if !opening.gaps.is_empty() {
-        return Err(OpenError::Damaged(opening.gaps.iter().map(|gap| (gap.from, gap.until - 1)).collect()));
+        return Err(OpenError::Damaged(
+            opening
+                .gaps
+                .iter()
+                .map(|gap| (gap.from, gap.until - 1))
+                .collect(),
+        ));
     }
     let mut tail = Tail::new(&journal, Arc::clone(&options.disk), options.segment_bytes);
     if let Some((segment, end)) = opening.end {
@@ -146,7 +178,12 @@ pub(super) fn open(folder: &Path, options: Options, assess: Arc<dyn Assess>) -> 
     }
     let queue = Arc::new(Queue::new(options.queue_bytes));
     let position = opening.position;
-    let indexer = Indexer::start(Arc::clone(&shared), position, Arc::clone(&options.disk), folder.to_owned())?;
+    let indexer = Indexer::start(
+        Arc::clone(&shared),
+        position,
+        Arc::clone(&options.disk),
+        folder.to_owned(),
+    )?;
     let writer = Writer {
         queue: Arc::clone(&queue),
         tail,
@@ -158,8 +195,15 @@ pub(super) fn open(folder: &Path, options: Options, assess: Arc<dyn Assess>) -> 
         next_seq: position.seq + 1,
         last_id: Id::from_bits(position.id),
     };
-    let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run())?;
-    let inner = Inner { shared, queue, writer: Mutex::new(Some(thread)), _lock: lock };
+    let thread = std::thread::Builder::new()
+        .name("journal".to_owned())
+        .spawn(move || writer.run())?;
+    let inner = Inner {
+        shared,
+        queue,
+        writer: Mutex::new(Some(thread)),
+        _lock: lock,
+    };
     Ok((Store(Arc::new(inner)), opening.report))
 }
 
@@ -186,7 +230,12 @@ struct Opening {
 
 impl Opening {
     /// Opens the index and brings it up to the journal's end.
-    fn read(journal: &Path, index: &Path, assess: &Arc<dyn Assess>, rebuilt: Option<String>) -> Result<(Self, Arc<Shared>), Again> {
+    fn read(
+        journal: &Path,
+        index: &Path,
+        assess: &Arc<dyn Assess>,
+        rebuilt: Option<String>,
+    ) -> Result<(Self, Arc<Shared>), Again> {
         let segments = Segments::new(journal.to_owned());
         let listed = segments.list()?;
         let fresh = !index.exists();
@@ -195,14 +244,24 @@ impl Opening {
         let position = match opened.position() {
             Some(position) => position,
             None if fresh || listed.is_empty() => Position::default(),
-            None => return Err(Again::Rebuild("it was empty or of another version".to_owned())),
+            None => {
+                return Err(Again::Rebuild(
+                    "it was empty or of another version".to_owned(),
+                ));
+            }
         };
         let fits = position.number == 0
-            || listed.iter().any(|(segment, size)| *segment == position.segment && position.offset <= *size);
+            || listed
+                .iter()
+                .any(|(segment, size)| *segment == position.segment && position.offset <= *size);
         if !fits {
-            return Err(Again::Rebuild("it did not belong to the journal".to_owned()));
+            return Err(Again::Rebuild(
+                "it did not belong to the journal".to_owned(),
+            ));
         }
-        let ids = opened.ids().map_err(|error| Again::Rebuild(error.to_string()))?;
+        let ids = opened
+            .ids()
+            .map_err(|error| Again::Rebuild(error.to_string()))?;
         let shared = Arc::new(Shared {
             index: opened,
             segments,
@@ -215,9 +274,17 @@ impl Opening {
         });
         // Making an index that was never there before is worth no word, where
         // there is nothing to make it of.
-        let rebuilt = rebuilt.or_else(|| (fresh && !listed.is_empty()).then(|| "it was missing".to_owned()));
-        let mut opening =
-            Self { position, end: None, gaps: Vec::new(), report: Opened { rebuilt, ..Opened::default() } };
+        let rebuilt =
+            rebuilt.or_else(|| (fresh && !listed.is_empty()).then(|| "it was missing".to_owned()));
+        let mut opening = Self {
+            position,
+            end: None,
+            gaps: Vec::new(),
+            report: Opened {
+                rebuilt,
+                ..Opened::default()
+            },
+        };
         opening.catch_up(&shared, &listed)?;
         shared.indexed.send_replace(opening.position.number);
         shared.durable.send_replace(opening.position.number);
@@ -229,37 +296,55 @@ impl Opening {
         let start = self.position;
         let mut expected = (start.number > 0).then_some(start.number + 1);
         let last = listed.last().map(|(segment, _)| *segment);
-        for (segment, _) in listed.iter().filter(|(segment, _)| *segment >= start.segment) {
-            let offset = if *segment == start.segment { start.offset } else { 0 };
+        for (segment, _) in listed
+            .iter()
+            .filter(|(segment, _)| *segment >= start.segment)
+        {
+            let offset = if *segment == start.segment {
+                start.offset
+            } else {
+                0
+            };
             let mut waiting: Vec<(Work, u64, Place)> = Vec::new();
             let mut failed = None;
             let mut each = |record: Record| {
                 let wanted = expected.unwrap_or(record.number);
                 if record.number > wanted {
-                    self.gaps.push(Gap { from: wanted, until: record.number });
+                    self.gaps.push(Gap {
+                        from: wanted,
+                        until: record.number,
+                    });
                 }
                 expected = Some(record.number + 1);
                 match indexer::work_of(&record) {
                     Some(work) => waiting.push((work, record.number, record.place)),
-                    None => self.gaps.push(Gap { from: record.number, until: record.number + 1 }),
+                    None => self.gaps.push(Gap {
+                        from: record.number,
+                        until: record.number + 1,
+                    }),
                 }
                 self.report.indexed += 1;
                 if waiting.len() >= TOGETHER && failed.is_none() {
-                    failed = indexer::put(shared, std::mem::take(&mut waiting), &mut self.position).err();
+                    failed = indexer::put(shared, std::mem::take(&mut waiting), &mut self.position)
+                        .err();
                 }
             };
             let scanned = shared.segments.scan(*segment, offset, &mut each)?;
             if let Some(error) = failed {
                 return Err(Again::Rebuild(error.to_string()));
             }
-            indexer::put(shared, waiting, &mut self.position).map_err(|error| Again::Rebuild(error.to_string()))?;
+            indexer::put(shared, waiting, &mut self.position)
+                .map_err(|error| Again::Rebuild(error.to_string()))?;
             if scanned.end < scanned.size {
                 if Some(*segment) == last {
                     // Its sender was never answered.
                     self.report.torn = scanned.size - scanned.end;
                     shared.segments.cut(*segment, scanned.end)?;
                 } else {
-                    tracing::warn!(segment, "a journal segment does not end with a whole record");
+                    tracing::warn!(
+                        segment,
+                        "a journal segment does not end with a whole record"
+                    );
                 }
             }
             if Some(*segment) == last {
@@ -296,7 +381,11 @@ fn check_format(folder: &Path) -> Result<(), OpenError> {
             }
             // An existing folder that becomes a store is for its owner alone.
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-            let mut file = private().create(true).truncate(true).write(true).open(&path)?;
+            let mut file = private()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .open(&path)?;
             file.write_all(format!("creel store {FORMAT}\n").as_bytes())?;
             file.sync_all()?;
             File::open(folder)?.sync_all()?;
@@ -304,7 +393,11 @@ fn check_format(folder: &Path) -> Result<(), OpenError> {
         }
         Err(error) => return Err(error.into()),
     };
-    match text.trim().strip_prefix("creel store ").and_then(|number| number.parse::<u32>().ok()) {
+    match text
+        .trim()
+        .strip_prefix("creel store ")
+        .and_then(|number| number.parse::<u32>().ok())
+    {
         Some(FORMAT) => Ok(()),
         Some(newer) if newer > FORMAT => Err(OpenError::Newer(newer)),
         _ => Err(OpenError::Format),

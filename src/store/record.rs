@@ -64,7 +64,8 @@ pub(super) fn write(out: &mut Vec<u8>, kind: Kind, number: u64, payload: &[&[u8]
 
 /// Reads a frame; `None` where there is none.
 pub(super) fn frame(bytes: &[u8; FRAME]) -> Option<Frame> {
-    let number = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let number =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     if bytes[..4] != MAGIC || bytes[13..16] != [0; 3] {
         return None;
     }
@@ -79,7 +80,12 @@ pub(super) fn frame(bytes: &[u8; FRAME]) -> Option<Frame> {
         return None;
     }
     let high = u64::from(number(20)) << 32;
-    Some(Frame { kind, number: high | u64::from(number(16)), length, crc: number(4) })
+    Some(Frame {
+        kind,
+        number: high | u64::from(number(16)),
+        length,
+        crc: number(4),
+    })
 }
 
 /// Says whether a payload is the one its frame was made for.
@@ -92,7 +98,9 @@ pub(super) fn checks(frame_bytes: &[u8; FRAME], frame: &Frame, payload: &[u8]) -
 
 /// Finds where the next record may begin.
 pub(super) fn next_magic(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(MAGIC.len()).position(|window| window == MAGIC)
+    bytes
+        .windows(MAGIC.len())
+        .position(|window| window == MAGIC)
 }
 
 #[cfg(test)]

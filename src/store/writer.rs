@@ -20,10 +20,20 @@ use crate::domain::timestamp::Timestamp;
 
 /// Something to be kept, and who waits for it.
 pub(super) enum Job {
-    Delivery(Box<Incoming>, oneshot::Sender<Result<Appended, AppendError>>),
+    Delivery(
+        Box<Incoming>,
+        oneshot::Sender<Result<Appended, AppendError>>,
+    ),
     /// An attempt and its number among the delivery's attempts.
-    Attempt(Box<NewAttempt>, oneshot::Sender<Result<Attempt, AppendError>>),
-    Mark { seqs: Vec<u64>, marked: bool, done: oneshot::Sender<Result<(), AppendError>> },
+    Attempt(
+        Box<NewAttempt>,
+        oneshot::Sender<Result<Attempt, AppendError>>,
+    ),
+    Mark {
+        seqs: Vec<u64>,
+        marked: bool,
+        done: oneshot::Sender<Result<(), AppendError>>,
+    },
 }
 
 /// What waits to be kept.
@@ -42,7 +52,11 @@ struct Waiting {
 
 impl Queue {
     pub(super) fn new(limit: usize) -> Self {
-        Self { inner: Mutex::default(), arrived: Condvar::new(), limit }
+        Self {
+            inner: Mutex::default(),
+            arrived: Condvar::new(),
+            limit,
+        }
     }
 
     /// Puts a job in; refuses it where too many bytes wait already.
@@ -64,7 +78,10 @@ impl Queue {
 
     /// Lets no more in; the writer ends when it has done what waits.
     pub(super) fn close(&self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
         self.arrived.notify_one();
     }
 
@@ -98,7 +115,11 @@ impl Job {
             + match self {
                 Self::Delivery(incoming, _) => {
                     let request = &incoming.request;
-                    let headers: usize = request.headers.iter().map(|h| h.name.len() + h.value.len()).sum();
+                    let headers: usize = request
+                        .headers
+                        .iter()
+                        .map(|h| h.name.len() + h.value.len())
+                        .sum();
                     request.body.len() + request.path.len() + headers
                 }
                 Self::Attempt(attempt, _) => attempt.response.as_ref().map_or(0, |r| r.body.len()),
@@ -134,7 +155,11 @@ pub(super) struct Writer {
 
 /// A job with the answer it gets once its record is on disk.
 enum Done {
-    Delivery(Box<Delivery>, Instant, oneshot::Sender<Result<Appended, AppendError>>),
+    Delivery(
+        Box<Delivery>,
+        Instant,
+        oneshot::Sender<Result<Appended, AppendError>>,
+    ),
     Attempt(Box<Attempt>, oneshot::Sender<Result<Attempt, AppendError>>),
     Mark(Vec<u64>, bool, oneshot::Sender<Result<(), AppendError>>),
 }
@@ -170,8 +195,13 @@ impl Writer {
         match self.tail.append(before.0, &bytes) {
             Ok((segment, offset)) => {
                 self.indexer.trouble(None);
+                self.indexer.durable(self.next_number - 1);
                 for (job, start, length, number) in done {
-                    let place = Place { segment, offset: offset + start as u64, length: length as u32 };
+                    let place = Place {
+                        segment,
+                        offset: offset + start as u64,
+                        length: length as u32,
+                    };
                     self.tell(job, number, place);
                 }
             }
@@ -190,7 +220,9 @@ impl Writer {
     /// Says whether the disk has room for a batch besides the reserve.
     fn room_for(&self, needed: u64) -> Result<(), AppendError> {
         match self.tail.disk().space(&self.folder) {
-            Ok(Space { free, total }) if free < needed.saturating_add(self.reserve.min(total / 16)) => {
+            Ok(Space { free, total })
+                if free < needed.saturating_add(self.reserve.min(total / 16)) =>
+            {
                 Err(AppendError::Full { free })
             }
             // Where the system does not tell, writing will.
@@ -202,20 +234,49 @@ impl Writer {
     fn frame(&mut self, job: Job, number: u64, bytes: &mut Vec<u8>) -> Done {
         match job {
             Job::Delivery(incoming, done) => {
-                let Incoming { received_at, remote_addr, endpoint, request, answer, refused, started } = *incoming;
+                let Incoming {
+                    received_at,
+                    remote_addr,
+                    endpoint,
+                    request,
+                    answer,
+                    refused,
+                    started,
+                } = *incoming;
                 let id = self.id(received_at);
-                let delivery =
-                    Delivery { seq: self.next_seq, id, received_at, remote_addr, endpoint, request, answer, refused };
+                let delivery = Delivery {
+                    seq: self.next_seq,
+                    id,
+                    received_at,
+                    remote_addr,
+                    endpoint,
+                    request,
+                    answer,
+                    refused,
+                };
                 self.next_seq += 1;
                 let head = codec::delivery_head(&delivery);
                 let length = (head.len() as u32).to_le_bytes();
-                record::write(bytes, Kind::Delivery, number, &[&length, &head, &delivery.request.body]);
+                record::write(
+                    bytes,
+                    Kind::Delivery,
+                    number,
+                    &[&length, &head, &delivery.request.body],
+                );
                 Done::Delivery(Box::new(delivery), started, done)
             }
             Job::Attempt(new, done) => {
-                let (id, number_of) = (self.id(new.started_at), self.indexer.next_attempt(new.delivery_seq));
+                let (id, number_of) = (
+                    self.id(new.started_at),
+                    self.indexer.next_attempt(new.delivery_seq),
+                );
                 let attempt = new.with(id, number_of);
-                record::write(bytes, Kind::Attempt, number, &[&codec::attempt_bytes(&attempt)]);
+                record::write(
+                    bytes,
+                    Kind::Attempt,
+                    number,
+                    &[&codec::attempt_bytes(&attempt)],
+                );
                 Done::Attempt(Box::new(attempt), done)
             }
             Job::Mark { seqs, marked, done } => {
@@ -230,7 +291,10 @@ impl Writer {
             Done::Delivery(mut delivery, started, done) => {
                 let elapsed = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
                 delivery.answer.duration_us = Some(elapsed);
-                let _ = done.send(Ok(Appended { seq: delivery.seq, id: delivery.id }));
+                let _ = done.send(Ok(Appended {
+                    seq: delivery.seq,
+                    id: delivery.id,
+                }));
                 Work::Delivery(delivery)
             }
             Done::Attempt(attempt, done) => {

@@ -28,24 +28,37 @@ fn every_vector_gives_the_recorded_verdict() {
     let catalog = Catalog::builtin();
     let mut wrong = String::new();
     for (file, provider, least) in FILES {
-        let provider = catalog.get(provider).expect("the file's provider is compiled in");
+        let provider = catalog
+            .get(provider)
+            .expect("the file's provider is compiled in");
         let mut bound = 0;
         for case in cases(file) {
             let request = request(&case);
             let secret = Secret::new("", "vector", case["secret"].as_str().unwrap());
-            let keys = Keys { secrets: &[&secret], url: case["url"].as_str() };
+            let keys = Keys {
+                secrets: &[&secret],
+                url: case["url"].as_str(),
+            };
             let now = Timestamp::from_unix_seconds(case["now_unix"].as_i64().unwrap());
             let verdict = verify(&request, provider, keys, now).status.code();
             if case["normative"] == Value::Bool(false) {
                 continue;
             }
             bound += 1;
-            let also: Vec<&str> =
-                case["also_ok"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let also: Vec<&str> = case["also_ok"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let expected = case["expect"].as_str().unwrap();
             if verdict != expected && !also.contains(&verdict) {
                 let name = case["name"].as_str().unwrap();
-                writeln!(wrong, "{file} {name}: {verdict}, expected {expected} {also:?}").unwrap();
+                writeln!(
+                    wrong,
+                    "{file} {name}: {verdict}, expected {expected} {also:?}"
+                )
+                .unwrap();
             }
         }
         assert!(bound >= *least, "{file}: only {bound} cases bind");
@@ -54,7 +67,9 @@ fn every_vector_gives_the_recorded_verdict() {
 }
 
 fn cases(file: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{file}.json"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(format!("{file}.json"));
     let text = std::fs::read_to_string(path).unwrap();
     let mut file: Value = serde_json::from_str(&text).unwrap();
     serde_json::from_value(file["cases"].take()).unwrap()
@@ -67,8 +82,12 @@ pub(crate) fn request(case: &Value) -> Request {
         Value::Null => bytes(&case["body_base64"]),
         repeat => {
             let count = usize::try_from(repeat["count"].as_u64().unwrap()).unwrap();
-            [bytes(&repeat["prefix_base64"]), bytes(&repeat["byte_base64"]).repeat(count), bytes(&repeat["suffix_base64"])]
-                .concat()
+            [
+                bytes(&repeat["prefix_base64"]),
+                bytes(&repeat["byte_base64"]).repeat(count),
+                bytes(&repeat["suffix_base64"]),
+            ]
+            .concat()
         }
     };
     let url = case["url"].as_str().unwrap();
@@ -86,7 +105,12 @@ pub(crate) fn request(case: &Value) -> Request {
             .as_array()
             .unwrap()
             .iter()
-            .map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].as_str().unwrap().to_owned()))
+            .map(|pair| {
+                (
+                    pair[0].as_str().unwrap().to_owned(),
+                    pair[1].as_str().unwrap().to_owned(),
+                )
+            })
             .collect(),
         body: body.into(),
     }

@@ -33,11 +33,20 @@ fn signed(provider: &Provider, secret: &Secret, body: &[u8], at: i64) -> Request
         url: Some("https://hooks.example.test/in"),
     };
     let headers = sign(provider, secret, &what).unwrap();
-    Request { method: "POST".into(), path: "/in".into(), headers, body: body.to_vec().into(), ..Request::default() }
+    Request {
+        method: "POST".into(),
+        path: "/in".into(),
+        headers,
+        body: body.to_vec().into(),
+        ..Request::default()
+    }
 }
 
 fn status(provider: &Provider, secret: &Secret, request: &Request) -> Status {
-    let keys = Keys { secrets: &[secret], url: Some("https://hooks.example.test/in") };
+    let keys = Keys {
+        secrets: &[secret],
+        url: Some("https://hooks.example.test/in"),
+    };
     verify(request, provider, keys, Timestamp::from_unix_seconds(NOW)).status
 }
 
@@ -49,7 +58,19 @@ fn bit_changed(headers: &Headers, name: &str, bit: usize) -> Headers {
         value[at] ^= 1 << (bit % 8);
         value
     };
-    headers.iter().map(|h| (h.name.clone(), if h.name == name { change(&h.value) } else { h.value.clone() })).collect()
+    headers
+        .iter()
+        .map(|h| {
+            (
+                h.name.clone(),
+                if h.name == name {
+                    change(&h.value)
+                } else {
+                    h.value.clone()
+                },
+            )
+        })
+        .collect()
 }
 
 proptest! {

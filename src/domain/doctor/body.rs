@@ -11,24 +11,48 @@ const REWRITTEN: usize = 4 * 1024 * 1024;
 pub(super) fn line_ends(case: &Case<'_>) -> Vec<Finding> {
     let body: &[u8] = &case.patient.request.body;
     let mut variants: Vec<(&str, Vec<u8>)> = Vec::new();
-    for (end, what) in [(&b"\n"[..], "A newline at its end was removed on the way"), (b"\r\n", "A line end (CRLF) at its end was removed on the way")] {
+    for (end, what) in [
+        (&b"\n"[..], "A newline at its end was removed on the way"),
+        (
+            b"\r\n",
+            "A line end (CRLF) at its end was removed on the way",
+        ),
+    ] {
         variants.push((what, [body, end].concat()));
     }
-    for (end, what) in [(&b"\r\n"[..], "A line end (CRLF) was added at its end on the way"), (b"\n", "A newline was added at its end on the way")] {
+    for (end, what) in [
+        (
+            &b"\r\n"[..],
+            "A line end (CRLF) was added at its end on the way",
+        ),
+        (b"\n", "A newline was added at its end on the way"),
+    ] {
         if let Some(rest) = body.strip_suffix(end) {
             variants.push((what, rest.to_vec()));
         }
     }
     if body.contains(&b'\n') {
         let lf = replaced(body, b"\r\n", b"\n");
-        variants.push(("Its line ends became LF on the way; they were signed as CRLF", replaced(&lf, b"\n", b"\r\n")));
+        variants.push((
+            "Its line ends became LF on the way; they were signed as CRLF",
+            replaced(&lf, b"\n", b"\r\n"),
+        ));
         if lf.len() != body.len() {
-            variants.push(("Its line ends became CRLF on the way; they were signed as LF", lf));
+            variants.push((
+                "Its line ends became CRLF on the way; they were signed as LF",
+                lf,
+            ));
         }
     }
     match body.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => variants.push(("A byte order mark was put before it on the way", rest.to_vec())),
-        None => variants.push(("A byte order mark before it was removed on the way", [b"\xef\xbb\xbf", body].concat())),
+        Some(rest) => variants.push((
+            "A byte order mark was put before it on the way",
+            rest.to_vec(),
+        )),
+        None => variants.push((
+            "A byte order mark before it was removed on the way",
+            [b"\xef\xbb\xbf", body].concat(),
+        )),
     }
     first_match(case, "body_line_ends", variants)
 }
@@ -39,7 +63,10 @@ pub(super) fn rewritten(case: &Case<'_>) -> Vec<Finding> {
     if body.len() > REWRITTEN {
         return Vec::new();
     }
-    let Some(tokens) = std::str::from_utf8(body).ok().and_then(|text| rewrite::tokens(text).ok()) else {
+    let Some(tokens) = std::str::from_utf8(body)
+        .ok()
+        .and_then(|text| rewrite::tokens(text).ok())
+    else {
         return Vec::new();
     };
     let layouts = [
@@ -52,7 +79,10 @@ pub(super) fn rewritten(case: &Case<'_>) -> Vec<Finding> {
     ];
     for (how, layout) in layouts {
         if case.explains(rewrite::write(&tokens, layout).as_bytes()) {
-            return vec![changed("body_rewritten", &format!("The JSON was written anew on the way; it was signed {how}"))];
+            return vec![changed(
+                "body_rewritten",
+                &format!("The JSON was written anew on the way; it was signed {how}"),
+            )];
         }
     }
     Vec::new()

@@ -48,11 +48,22 @@ pub(super) struct Broken {
 /// # Errors
 /// The place where it stops being JSON.
 pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, Broken> {
-    let mut reader = Reader { source, at: 0, tokens: Vec::new(), open: Vec::new() };
+    let mut reader = Reader {
+        source,
+        at: 0,
+        tokens: Vec::new(),
+        open: Vec::new(),
+    };
     reader.read().map_err(|at| {
         let before = &source[..at.min(source.len())];
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         Broken { line, column }
     })?;
     Ok(reader.tokens)
@@ -86,7 +97,11 @@ impl<'a> Reader<'a> {
                 self.at += 1;
             }
             let Some(&byte) = bytes.get(self.at) else {
-                return if next == Next::End { Ok(()) } else { Err(self.at) };
+                return if next == Next::End {
+                    Ok(())
+                } else {
+                    Err(self.at)
+                };
             };
             next = match (next, byte) {
                 (Next::Value | Next::ValueOrClose, b'{') => self.enter(byte, Next::NameOrClose),
@@ -95,7 +110,8 @@ impl<'a> Reader<'a> {
                     self.scalar()?;
                     self.after_value()
                 }
-                (Next::ValueOrClose | Next::CommaOrClose, b']') | (Next::NameOrClose | Next::CommaOrClose, b'}') => {
+                (Next::ValueOrClose | Next::CommaOrClose, b']')
+                | (Next::NameOrClose | Next::CommaOrClose, b'}') => {
                     self.leave(byte)?;
                     self.after_value()
                 }
@@ -109,7 +125,11 @@ impl<'a> Reader<'a> {
                 }
                 (Next::CommaOrClose, b',') => {
                     self.push(Kind::Comma, 1);
-                    if self.open.last() == Some(&b'{') { Next::Name } else { Next::Value }
+                    if self.open.last() == Some(&b'{') {
+                        Next::Name
+                    } else {
+                        Next::Value
+                    }
                 }
                 _ => return Err(self.at),
             };
@@ -132,11 +152,18 @@ impl<'a> Reader<'a> {
     }
 
     fn after_value(&self) -> Next {
-        if self.open.is_empty() { Next::End } else { Next::CommaOrClose }
+        if self.open.is_empty() {
+            Next::End
+        } else {
+            Next::CommaOrClose
+        }
     }
 
     fn push(&mut self, kind: Kind, length: usize) {
-        self.tokens.push(Token { kind, text: &self.source[self.at..self.at + length] });
+        self.tokens.push(Token {
+            kind,
+            text: &self.source[self.at..self.at + length],
+        });
         self.at += length;
     }
 
@@ -146,7 +173,9 @@ impl<'a> Reader<'a> {
             b'"' => (Kind::Text, text_length(rest)),
             b'-' | b'0'..=b'9' => (Kind::Number, number_length(rest)),
             _ => {
-                let word = ["true", "false", "null"].iter().find(|word| rest.starts_with(word.as_bytes()));
+                let word = ["true", "false", "null"]
+                    .iter()
+                    .find(|word| rest.starts_with(word.as_bytes()));
                 (Kind::Word, word.map(|word| word.len()))
             }
         };
@@ -179,7 +208,12 @@ fn text_length(bytes: &[u8]) -> Option<usize> {
 
 /// Returns the length of a number.
 fn number_length(bytes: &[u8]) -> Option<usize> {
-    let digits = |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        bytes[from.min(bytes.len())..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count()
+    };
     let mut at = usize::from(bytes[0] == b'-');
     let whole = digits(at);
     if whole == 0 || (whole > 1 && bytes[at] == b'0') {
@@ -219,24 +253,46 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Without any blanks, as most libraries write.
-    pub(super) const COMPACT: Self = Self { indent: None, comma: ",", colon: ":", sorted: false };
+    pub(super) const COMPACT: Self = Self {
+        indent: None,
+        comma: ",",
+        colon: ":",
+        sorted: false,
+    };
     /// With a blank behind comma and colon, as Python's `json.dumps` writes.
-    pub(super) const SPACED: Self = Self { indent: None, comma: ", ", colon: ": ", sorted: false };
+    pub(super) const SPACED: Self = Self {
+        indent: None,
+        comma: ", ",
+        colon: ": ",
+        sorted: false,
+    };
 
     /// With each value on a line of its own.
     pub(super) const fn indented(blanks: usize) -> Self {
-        Self { indent: Some(blanks), comma: ",", colon: ": ", sorted: false }
+        Self {
+            indent: Some(blanks),
+            comma: ",",
+            colon: ": ",
+            sorted: false,
+        }
     }
 
     /// The same with sorted members.
     pub(super) const fn sorted(self) -> Self {
-        Self { sorted: true, ..self }
+        Self {
+            sorted: true,
+            ..self
+        }
     }
 }
 
 /// Writes tokens anew in another layout; every token's text stays as it was.
 pub(super) fn write(tokens: &[Token<'_>], layout: Layout) -> String {
-    let order = if layout.sorted { sorted(tokens) } else { tokens.to_vec() };
+    let order = if layout.sorted {
+        sorted(tokens)
+    } else {
+        tokens.to_vec()
+    };
     let mut text = String::with_capacity(order.iter().map(|t| t.text.len() + 1).sum());
     let mut depth = 0usize;
     for (at, token) in order.iter().enumerate() {
@@ -283,19 +339,30 @@ fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     }
     let mut levels: Vec<Level<'a>> = Vec::new();
     let mut done: Vec<Token<'a>> = Vec::new();
-    let comma = Token { kind: Kind::Comma, text: "," };
+    let comma = Token {
+        kind: Kind::Comma,
+        text: ",",
+    };
     for &token in tokens {
         match token.kind {
-            Kind::Open => levels.push(Level { object: token.text == "{", members: vec![Vec::new()], open: token }),
+            Kind::Open => levels.push(Level {
+                object: token.text == "{",
+                members: vec![Vec::new()],
+                open: token,
+            }),
             Kind::Comma => {
                 if let Some(level) = levels.last_mut() {
                     level.members.push(Vec::new());
                 }
             }
             Kind::Close => {
-                let Some(mut level) = levels.pop() else { continue };
+                let Some(mut level) = levels.pop() else {
+                    continue;
+                };
                 if level.object {
-                    level.members.sort_by(|a, b| a.first().map(|t| t.text).cmp(&b.first().map(|t| t.text)));
+                    level
+                        .members
+                        .sort_by(|a, b| a.first().map(|t| t.text).cmp(&b.first().map(|t| t.text)));
                 }
                 let mut whole = vec![level.open];
                 for (at, member) in level.members.into_iter().enumerate() {
@@ -305,10 +372,18 @@ fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
                     whole.extend(member);
                 }
                 whole.push(token);
-                into(levels.last_mut().and_then(|l| l.members.last_mut()), &mut done).extend(whole);
+                into(
+                    levels.last_mut().and_then(|l| l.members.last_mut()),
+                    &mut done,
+                )
+                .extend(whole);
             }
             Kind::Colon | Kind::Text | Kind::Number | Kind::Word => {
-                into(levels.last_mut().and_then(|l| l.members.last_mut()), &mut done).push(token);
+                into(
+                    levels.last_mut().and_then(|l| l.members.last_mut()),
+                    &mut done,
+                )
+                .push(token);
             }
         }
     }
@@ -337,13 +412,25 @@ mod tests {
             write(&tokens, Layout::SPACED.sorted()),
             r#"{"a": [12345678901234567890, -0.0, "\u00e9\/"], "a": {}, "b": 1.0e+10}"#
         );
-        assert_eq!(write(&super::tokens("[1,{\"a\":[]}]").unwrap(), Layout::indented(2)), "[\n  1,\n  {\n    \"a\": []\n  }\n]");
+        assert_eq!(
+            write(
+                &super::tokens("[1,{\"a\":[]}]").unwrap(),
+                Layout::indented(2)
+            ),
+            "[\n  1,\n  {\n    \"a\": []\n  }\n]"
+        );
     }
 
     #[test]
     fn says_where_it_breaks() {
-        assert_eq!(tokens("{\"a\": 1,\n  oops}"), Err(Broken { line: 2, column: 3 }));
-        for broken in ["", "{", "[1,]", "{\"a\"}", "01", "1.", "\"\\x\"", "[1}", "1 2", "\"a\nb\"", "nul", "]", "{1:2}"] {
+        assert_eq!(
+            tokens("{\"a\": 1,\n  oops}"),
+            Err(Broken { line: 2, column: 3 })
+        );
+        for broken in [
+            "", "{", "[1,]", "{\"a\"}", "01", "1.", "\"\\x\"", "[1}", "1 2", "\"a\nb\"", "nul",
+            "]", "{1:2}",
+        ] {
             assert!(tokens(broken).is_err(), "{broken}");
         }
     }

@@ -1,7 +1,7 @@
 //! Cases of the doctor: what was done to a delivery, and what must be found.
 
-use super::*;
 use super::rewrite::{self as json, Layout};
+use super::*;
 use crate::domain::provider::Catalog;
 use crate::domain::signature::{Keys, Signed, sign, verify};
 
@@ -9,25 +9,64 @@ const NOW: Timestamp = Timestamp::from_unix_seconds(1_790_000_000);
 const BODY: &str = "{\"id\": 7, \"amount\": 10.50, \"tags\": [\"a\", \"b\"]}";
 
 /// Signs a body, lets `change` happen to it on its way, and diagnoses.
-fn codes(provider: &str, signed: &str, secrets: &[Secret], others: &[Secret], change: impl FnOnce(&mut Request)) -> (Status, Vec<String>) {
+fn codes(
+    provider: &str,
+    signed: &str,
+    secrets: &[Secret],
+    others: &[Secret],
+    change: impl FnOnce(&mut Request),
+) -> (Status, Vec<String>) {
     let catalog = Catalog::builtin();
     let provider = catalog.get(provider).unwrap();
     let true_secret = Secret::new("true", "test", TRUE);
-    let what = Signed { body: signed.as_bytes(), now: NOW, id: "msg_1", event: Some("x"), method: "POST", url: None };
+    let what = Signed {
+        body: signed.as_bytes(),
+        now: NOW,
+        id: "msg_1",
+        event: Some("x"),
+        method: "POST",
+        url: None,
+    };
     let headers = sign(provider, &true_secret, &what).unwrap();
-    let mut request = Request { method: "POST".into(), headers, body: signed.to_owned().into(), ..Request::default() };
+    let mut request = Request {
+        method: "POST".into(),
+        headers,
+        body: signed.to_owned().into(),
+        ..Request::default()
+    };
     change(&mut request);
     let secrets: Vec<&Secret> = secrets.iter().collect();
     let others: Vec<&Secret> = others.iter().collect();
-    let mut verification = verify(&request, provider, Keys { secrets: &secrets, url: None }, NOW);
-    let patient = Patient { request: &request, provider, secrets: &secrets, others: &others, url: None, now: NOW };
+    let mut verification = verify(
+        &request,
+        provider,
+        Keys {
+            secrets: &secrets,
+            url: None,
+        },
+        NOW,
+    );
+    let patient = Patient {
+        request: &request,
+        provider,
+        secrets: &secrets,
+        others: &others,
+        url: None,
+        now: NOW,
+    };
     let found = diagnose(&patient, &verification);
     verification.findings.extend(found);
     for finding in &verification.findings {
-        assert!(!finding.message.is_empty() && !finding.advice.is_empty(), "{finding:?}");
+        assert!(
+            !finding.message.is_empty() && !finding.advice.is_empty(),
+            "{finding:?}"
+        );
         assert!(!finding.message.contains(TRUE), "a finding shows a secret");
     }
-    (verification.status, verification.findings.into_iter().map(|f| f.code).collect())
+    (
+        verification.status,
+        verification.findings.into_iter().map(|f| f.code).collect(),
+    )
 }
 
 /// Base64 of 24 bytes, so that it serves every scheme.
@@ -43,7 +82,14 @@ fn found(provider: &str, configured: &str, change: impl FnOnce(&mut Request)) ->
 
 #[test]
 fn nothing_is_found_where_nothing_is_wrong() {
-    for provider in ["stackryze", "porkbun", "zyra", "tenant-platform", "stack-auth", "standard-webhooks"] {
+    for provider in [
+        "stackryze",
+        "porkbun",
+        "zyra",
+        "tenant-platform",
+        "stack-auth",
+        "standard-webhooks",
+    ] {
         let (status, codes) = codes(provider, BODY, &[secret(TRUE)], &[secret("other")], |_| {});
         assert_eq!((status, codes), (Status::Valid, Vec::new()), "{provider}");
     }
@@ -51,8 +97,17 @@ fn nothing_is_found_where_nothing_is_wrong() {
 
 #[test]
 fn another_configured_secret_is_named() {
-    let (status, codes) = codes("porkbun", BODY, &[secret("wrong")], &[secret("x"), secret(TRUE)], |_| {});
-    assert_eq!((status, codes), (Status::Invalid, vec!["other_secret".to_owned()]));
+    let (status, codes) = codes(
+        "porkbun",
+        BODY,
+        &[secret("wrong")],
+        &[secret("x"), secret(TRUE)],
+        |_| {},
+    );
+    assert_eq!(
+        (status, codes),
+        (Status::Invalid, vec!["other_secret".to_owned()])
+    );
 }
 
 #[test]
@@ -61,24 +116,70 @@ fn a_late_delivery_with_another_secret_shows_both_facts() {
     let provider = catalog.get("porkbun").unwrap();
     let true_secret = Secret::new("b", "test", TRUE);
     let early = Timestamp::from_unix_seconds(NOW.unix_seconds() - 4000);
-    let what = Signed { body: b"{}", now: early, id: "1", event: None, method: "POST", url: None };
+    let what = Signed {
+        body: b"{}",
+        now: early,
+        id: "1",
+        event: None,
+        method: "POST",
+        url: None,
+    };
     let headers = sign(provider, &true_secret, &what).unwrap();
-    let request = Request { method: "POST".into(), headers, body: "{}".into(), ..Request::default() };
+    let request = Request {
+        method: "POST".into(),
+        headers,
+        body: "{}".into(),
+        ..Request::default()
+    };
     let wrong = secret("wrong");
-    let verification = verify(&request, provider, Keys { secrets: &[&wrong], url: None }, NOW);
-    let patient = Patient { request: &request, provider, secrets: &[&wrong], others: &[&true_secret], url: None, now: NOW };
-    let codes: Vec<String> = diagnose(&patient, &verification).into_iter().map(|f| f.code).collect();
+    let verification = verify(
+        &request,
+        provider,
+        Keys {
+            secrets: &[&wrong],
+            url: None,
+        },
+        NOW,
+    );
+    let patient = Patient {
+        request: &request,
+        provider,
+        secrets: &[&wrong],
+        others: &[&true_secret],
+        url: None,
+        now: NOW,
+    };
+    let codes: Vec<String> = diagnose(&patient, &verification)
+        .into_iter()
+        .map(|f| f.code)
+        .collect();
     assert_eq!(verification.status, Status::Invalid);
     assert_eq!(codes, ["other_secret", "stale"]);
 }
 
 #[test]
 fn a_mistyped_secret_is_recognised() {
-    for configured in [format!(" {TRUE}"), format!("{TRUE}\n"), format!("\"{TRUE}\""), format!("'{TRUE}' "), format!("whsec_{TRUE}")] {
-        assert_eq!(found("porkbun", &configured, |_| {}), ["secret_spelling"], "{configured:?}");
+    for configured in [
+        format!(" {TRUE}"),
+        format!("{TRUE}\n"),
+        format!("\"{TRUE}\""),
+        format!("'{TRUE}' "),
+        format!("whsec_{TRUE}"),
+    ] {
+        assert_eq!(
+            found("porkbun", &configured, |_| {}),
+            ["secret_spelling"],
+            "{configured:?}"
+        );
     }
-    assert_eq!(found("stack-auth", &format!("v1,whsec_{TRUE}"), |_| {}), ["secret_spelling"]);
-    assert_eq!(found("stack-auth", &format!("{TRUE}\n"), |_| {}), ["secret_spelling"]);
+    assert_eq!(
+        found("stack-auth", &format!("v1,whsec_{TRUE}"), |_| {}),
+        ["secret_spelling"]
+    );
+    assert_eq!(
+        found("stack-auth", &format!("{TRUE}\n"), |_| {}),
+        ["secret_spelling"]
+    );
 }
 
 #[test]
@@ -88,60 +189,127 @@ fn a_secret_meant_in_another_form_is_recognised() {
     let catalog = Catalog::builtin();
     let provider = catalog.get("zyra").unwrap();
     let sender = Secret::new("s", "t", decoded);
-    let what = Signed { body: b"{}", now: NOW, id: "1", event: None, method: "POST", url: None };
+    let what = Signed {
+        body: b"{}",
+        now: NOW,
+        id: "1",
+        event: None,
+        method: "POST",
+        url: None,
+    };
     let headers = sign(provider, &sender, &what).unwrap();
-    let request = Request { method: "POST".into(), headers, body: "{}".into(), ..Request::default() };
+    let request = Request {
+        method: "POST".into(),
+        headers,
+        body: "{}".into(),
+        ..Request::default()
+    };
     let ours = secret(TRUE);
-    let verification = verify(&request, provider, Keys { secrets: &[&ours], url: None }, NOW);
-    let patient = Patient { request: &request, provider, secrets: &[&ours], others: &[], url: None, now: NOW };
+    let verification = verify(
+        &request,
+        provider,
+        Keys {
+            secrets: &[&ours],
+            url: None,
+        },
+        NOW,
+    );
+    let patient = Patient {
+        request: &request,
+        provider,
+        secrets: &[&ours],
+        others: &[],
+        url: None,
+        now: NOW,
+    };
     assert_eq!(diagnose(&patient, &verification)[0].code, "secret_spelling");
 }
 
 fn decode(text: &str) -> Vec<u8> {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap()
 }
 
 #[test]
 fn a_body_changed_on_the_way_is_recognised() {
     let changed = |signed: &str, came: Vec<u8>| {
-        codes("porkbun", signed, &[secret(TRUE)], &[], |request| request.body = came.into()).1
+        codes("porkbun", signed, &[secret(TRUE)], &[], |request| {
+            request.body = came.into()
+        })
+        .1
     };
     assert_eq!(changed("{}", b"{}\n".to_vec()), ["body_line_ends"]);
     assert_eq!(changed("{}\n", b"{}".to_vec()), ["body_line_ends"]);
-    assert_eq!(changed("a\r\nb\r\n", b"a\nb\n".to_vec()), ["body_line_ends"]);
-    assert_eq!(changed("a\nb\n", b"a\r\nb\r\n".to_vec()), ["body_line_ends"]);
-    assert_eq!(changed("{}", b"\xef\xbb\xbf{}".to_vec()), ["body_line_ends"]);
+    assert_eq!(
+        changed("a\r\nb\r\n", b"a\nb\n".to_vec()),
+        ["body_line_ends"]
+    );
+    assert_eq!(
+        changed("a\nb\n", b"a\r\nb\r\n".to_vec()),
+        ["body_line_ends"]
+    );
+    assert_eq!(
+        changed("{}", b"\xef\xbb\xbf{}".to_vec()),
+        ["body_line_ends"]
+    );
     let tokens = json::tokens(BODY).unwrap();
     for layout in [Layout::COMPACT, Layout::indented(2), Layout::indented(4)] {
         let came = json::write(&tokens, layout);
-        assert_eq!(changed(BODY, came.into_bytes()), ["body_rewritten"], "{layout:?}");
+        assert_eq!(
+            changed(BODY, came.into_bytes()),
+            ["body_rewritten"],
+            "{layout:?}"
+        );
     }
     let sorted = json::write(&tokens, Layout::SPACED.sorted());
-    assert_eq!(changed(&sorted, BODY.as_bytes().to_vec()), ["body_rewritten"]);
-    assert_eq!(changed(BODY, BODY.replace("10.50", "10.5").into_bytes()), ["unexplained"]);
+    assert_eq!(
+        changed(&sorted, BODY.as_bytes().to_vec()),
+        ["body_rewritten"]
+    );
+    assert_eq!(
+        changed(BODY, BODY.replace("10.50", "10.5").into_bytes()),
+        ["unexplained"]
+    );
 }
 
 #[test]
 fn a_digest_written_otherwise_is_recognised() {
     let rewrite = |provider: &str, change: fn(&str) -> String| {
         found(provider, TRUE, |request| {
-            let header = Catalog::builtin().get(provider).unwrap().signature.as_ref().unwrap().header.clone();
+            let header = Catalog::builtin()
+                .get(provider)
+                .unwrap()
+                .signature
+                .as_ref()
+                .unwrap()
+                .header
+                .clone();
             let value = change(request.headers.text(&header).unwrap());
             request.headers.set(&header, value);
         })
     };
     assert_eq!(rewrite("zyra", str::to_uppercase), ["signature_encoding"]);
-    assert_eq!(rewrite("porkbun", |v| v.trim_start_matches("sha256=").to_owned()), ["signature_form", "signature_prefix"]);
     assert_eq!(
-        rewrite("stack-auth", |v| format!("v1,{}", hex::encode(decode(v.trim_start_matches("v1,"))))),
+        rewrite("porkbun", |v| v.trim_start_matches("sha256=").to_owned()),
+        ["signature_form", "signature_prefix"]
+    );
+    assert_eq!(
+        rewrite("stack-auth", |v| format!(
+            "v1,{}",
+            hex::encode(decode(v.trim_start_matches("v1,")))
+        )),
         ["signature_not_a_digest", "signature_encoding"]
     );
 }
 
 #[test]
 fn headers_that_disagree_are_recognised() {
-    assert_eq!(found("zyra", TRUE, |r| r.headers.push("content-length", "3")), ["content_length"]);
+    assert_eq!(
+        found("zyra", TRUE, |r| r.headers.push("content-length", "3")),
+        ["content_length"]
+    );
     let absent = |r: &mut Request| r.headers.retain(|h| h.name != "x-zyra-signature");
     assert_eq!(found("zyra", TRUE, absent), ["signature_missing"]);
     let renamed = |r: &mut Request| {
@@ -156,5 +324,8 @@ fn headers_that_disagree_are_recognised() {
 #[test]
 fn without_a_secret_it_says_how_to_add_one() {
     let (status, codes) = codes("zyra", BODY, &[], &[], |_| {});
-    assert_eq!((status, codes), (Status::NoSecret, vec!["no_secret".to_owned()]));
+    assert_eq!(
+        (status, codes),
+        (Status::NoSecret, vec!["no_secret".to_owned()])
+    );
 }

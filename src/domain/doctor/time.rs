@@ -10,7 +10,9 @@ const OLD: i64 = 300;
 /// Says by how much a signed time is outside the tolerance.
 pub(super) fn outside(case: &Case<'_>) -> Vec<Finding> {
     let v = case.verification;
-    let (Some(age), Some(tolerance)) = (v.age_seconds, v.tolerance_seconds) else { return Vec::new() };
+    let (Some(age), Some(tolerance)) = (v.age_seconds, v.tolerance_seconds) else {
+        return Vec::new();
+    };
     if age.abs() <= tolerance {
         return Vec::new();
     }
@@ -23,14 +25,20 @@ pub(super) fn outside(case: &Case<'_>) -> Vec<Finding> {
         vec![finding(
             "stale",
             true,
-            format!("Signed {} before it arrived: {by} s more than the {limit} s that are allowed.", text::age(age).trim_end_matches(" ago")),
+            format!(
+                "Signed {} before it arrived: {by} s more than the {limit} s that are allowed.",
+                text::age(age).trim_end_matches(" ago")
+            ),
             "A late or repeated delivery: send it again signed afresh (R). A fresh one: set the clocks of both machines.",
         )]
     } else {
         vec![finding(
             "future",
             true,
-            format!("Signed {} s after it arrived: {by} s more than the {limit} s that are allowed.", text::thousands(age.unsigned_abs())),
+            format!(
+                "Signed {} s after it arrived: {by} s more than the {limit} s that are allowed.",
+                text::thousands(age.unsigned_abs())
+            ),
             "Set the clocks: the sender's is ahead, or this machine's is behind.",
         )]
     }
@@ -57,7 +65,11 @@ pub(super) fn unguarded(case: &Case<'_>) -> Vec<Finding> {
         (Status::Valid, Some(age), None) if age.abs() > OLD => vec![finding(
             "old",
             true,
-            format!("Signed {}; {} states no limit, so it is valid all the same.", text::age(age), case.patient.provider.title),
+            format!(
+                "Signed {}; {} states no limit, so it is valid all the same.",
+                text::age(age),
+                case.patient.provider.title
+            ),
             "If it should be refused, compare the signed time in your own code.",
         )],
         _ => Vec::new(),

@@ -203,9 +203,14 @@ impl Provider {
     /// # Errors
     /// A [`Failure`] that names the file, the line and the mend.
     pub fn parse(file: &str, text: &str) -> Result<Self, Failure> {
-        let provider: Self = toml::from_str(text).map_err(|error| mend::explain(file, text, &error))?;
+        let provider: Self =
+            toml::from_str(text).map_err(|error| mend::explain(file, text, &error))?;
         provider.check().map_err(|(what, next)| {
-            Failure::usage(format!("{file}: {what}"), "The definition would never match a delivery.", next)
+            Failure::usage(
+                format!("{file}: {what}"),
+                "The definition would never match a delivery.",
+                next,
+            )
         })?;
         Ok(provider)
     }
@@ -215,27 +220,47 @@ impl Provider {
         let no = |what: &str, next| Err((what.to_owned(), next));
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.name.is_empty() || !self.name.chars().all(plain) {
-            return no("the name is not made of a-z, 0-9 and -.", "Write, for example, name = \"acme\"");
+            return no(
+                "the name is not made of a-z, 0-9 and -.",
+                "Write, for example, name = \"acme\"",
+            );
         }
-        for source in [&self.fields.delivery_id, &self.fields.event].into_iter().flatten() {
+        for source in [&self.fields.delivery_id, &self.fields.event]
+            .into_iter()
+            .flatten()
+        {
             source.check()?;
         }
-        let Some(scheme) = &self.signature else { return Ok(()) };
+        let Some(scheme) = &self.signature else {
+            return Ok(());
+        };
         for source in [&scheme.timestamp, &scheme.id].into_iter().flatten() {
             source.check()?;
         }
         if !scheme.format.contains("{signature}") {
-            return no("signature.format has no {signature}.", "Write, for example, format = \"sha256={signature}\"");
+            return no(
+                "signature.format has no {signature}.",
+                "Write, for example, format = \"sha256={signature}\"",
+            );
         }
         if !scheme.signed.has(&Part::Body) {
-            return no("signature.signed has no {body}.", "Write, for example, signed = \"{timestamp}.{body}\"");
+            return no(
+                "signature.signed has no {body}.",
+                "Write, for example, signed = \"{timestamp}.{body}\"",
+            );
         }
         let in_header = scheme.format.contains("{timestamp}");
         if scheme.signed.has(&Part::Timestamp) && scheme.timestamp.is_none() && !in_header {
-            return no("nothing says where the timestamp is.", "Add timestamp = { header = \"…\" } under [signature]");
+            return no(
+                "nothing says where the timestamp is.",
+                "Add timestamp = { header = \"…\" } under [signature]",
+            );
         }
         if scheme.signed.has(&Part::Id) && scheme.id.is_none() {
-            return no("nothing says where the id is.", "Add id = { header = \"…\" } under [signature]");
+            return no(
+                "nothing says where the id is.",
+                "Add id = { header = \"…\" } under [signature]",
+            );
         }
         Ok(())
     }
@@ -255,7 +280,11 @@ impl Provider {
 
     /// Returns the waits between attempts, in seconds; empty: not stated.
     pub fn retry_seconds(&self) -> Vec<u64> {
-        self.sender.retry.iter().map(|span| span.seconds()).collect()
+        self.sender
+            .retry
+            .iter()
+            .map(|span| span.seconds())
+            .collect()
     }
 }
 
@@ -274,7 +303,12 @@ impl Source {
 impl Scheme {
     /// Describes the scheme in a few words.
     pub fn describe(&self) -> String {
-        format!("{} over {}, {}", self.algorithm.word(), self.signed.text(), self.encoding.word())
+        format!(
+            "{} over {}, {}",
+            self.algorithm.word(),
+            self.signed.text(),
+            self.encoding.word()
+        )
     }
 }
 

@@ -72,7 +72,9 @@ impl Template {
             if open > 0 {
                 parts.push(Part::Literal(rest[..open].to_owned()));
             }
-            let close = rest[open..].find('}').ok_or_else(|| format!("{text:?} has a {{ without a }}"))?;
+            let close = rest[open..]
+                .find('}')
+                .ok_or_else(|| format!("{text:?} has a {{ without a }}"))?;
             let place = &rest[open + 1..open + close];
             parts.push(match place {
                 "body" => Part::Body,
@@ -91,7 +93,10 @@ impl Template {
         if !rest.is_empty() {
             parts.push(Part::Literal(rest.to_owned()));
         }
-        Ok(Self { text: text.to_owned(), parts })
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+        })
     }
 }
 
@@ -114,8 +119,15 @@ mod tests {
     #[test]
     fn fills_its_places() {
         let template = Template::parse("v0:{timestamp}:{body}").unwrap();
-        let filling = Filling { body: b"\xff{}", timestamp: b"17", ..Filling::default() };
-        assert_eq!(template.pieces(&filling).collect::<Vec<_>>().concat(), b"v0:17:\xff{}");
+        let filling = Filling {
+            body: b"\xff{}",
+            timestamp: b"17",
+            ..Filling::default()
+        };
+        assert_eq!(
+            template.pieces(&filling).collect::<Vec<_>>().concat(),
+            b"v0:17:\xff{}"
+        );
         assert!(template.has(&Part::Body) && !template.has(&Part::Id));
     }
 

@@ -12,7 +12,9 @@ use crate::domain::provider::KeyForm;
 pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
     let key = match form {
         KeyForm::Text => secret.to_vec(),
-        KeyForm::Whsec => STANDARD.decode(secret.strip_prefix(b"whsec_").unwrap_or(secret)).ok()?,
+        KeyForm::Whsec => STANDARD
+            .decode(secret.strip_prefix(b"whsec_").unwrap_or(secret))
+            .ok()?,
         KeyForm::Base64 => STANDARD.decode(secret).ok()?,
         KeyForm::Hex => hex::decode(secret).ok()?,
     };
@@ -31,7 +33,10 @@ mod tests {
 
     #[test]
     fn the_prefix_may_be_left_out() {
-        assert_eq!(decode(b"whsec_YWJj", KeyForm::Whsec), decode(b"YWJj", KeyForm::Whsec));
+        assert_eq!(
+            decode(b"whsec_YWJj", KeyForm::Whsec),
+            decode(b"YWJj", KeyForm::Whsec)
+        );
         assert!(decode(b"whsec_not base64", KeyForm::Whsec).is_none());
     }
 }

@@ -10,10 +10,15 @@ use subtle::ConstantTimeEq as _;
 use crate::domain::provider::{Algorithm, Encoding};
 
 /// Computes a digest over `pieces` put together.
-pub fn digest<'a>(algorithm: Algorithm, key: &[u8], pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+pub fn digest<'a>(
+    algorithm: Algorithm,
+    key: &[u8],
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> Vec<u8> {
     macro_rules! hmac {
         ($hash:ty) => {{
-            let mut mac = Hmac::<$hash>::new_from_slice(key).expect("an HMAC takes a key of any length");
+            let mut mac =
+                Hmac::<$hash>::new_from_slice(key).expect("an HMAC takes a key of any length");
             for piece in pieces {
                 mac.update(piece);
             }
@@ -50,8 +55,17 @@ mod tests {
     #[test]
     fn known_answers() {
         let text = b"what do ya want for nothing?".as_slice();
-        let of = |algorithm| hex::encode(digest(algorithm, b"Jefe", [&text[..4], &text[4..]].into_iter()));
-        assert_eq!(of(Algorithm::HmacSha1), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+        let of = |algorithm| {
+            hex::encode(digest(
+                algorithm,
+                b"Jefe",
+                [&text[..4], &text[4..]].into_iter(),
+            ))
+        };
+        assert_eq!(
+            of(Algorithm::HmacSha1),
+            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
+        );
         assert_eq!(
             of(Algorithm::HmacSha256),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"

@@ -44,7 +44,11 @@ pub enum Problem {
 impl Reading {
     /// Reads a request's headers by a scheme.
     pub fn of(request: &Request, scheme: &Scheme) -> Self {
-        let values: Vec<&[u8]> = request.headers.all(&scheme.header).filter(|v| !v.is_empty()).collect();
+        let values: Vec<&[u8]> = request
+            .headers
+            .all(&scheme.header)
+            .filter(|v| !v.is_empty())
+            .collect();
         let mut reading = Self::default();
         if values.is_empty() {
             reading.problem = Some(Problem::NoSignature);
@@ -54,11 +58,18 @@ impl Reading {
         if let Some((labels, separator)) = labels(&scheme.format) {
             problem = reading.labelled(&values, &labels, separator);
         } else if let Some(separator) = &scheme.separator {
-            let entries = values.iter().flat_map(|value| split(value, separator.as_bytes()));
-            reading.signatures = entries.filter_map(|entry| unwrap(entry, &scheme.format)).collect();
+            let entries = values
+                .iter()
+                .flat_map(|value| split(value, separator.as_bytes()));
+            reading.signatures = entries
+                .filter_map(|entry| unwrap(entry, &scheme.format))
+                .collect();
         } else if values.len() > 1 {
             problem = Some(Problem::Doubled(values.len()));
-            reading.signatures = values.iter().filter_map(|value| unwrap(value, &scheme.format)).collect();
+            reading.signatures = values
+                .iter()
+                .filter_map(|value| unwrap(value, &scheme.format))
+                .collect();
         } else {
             reading.signatures = unwrap(values[0], &scheme.format).into_iter().collect();
         }
@@ -71,7 +82,11 @@ impl Reading {
         }
         if let Some(source) = &scheme.timestamp {
             reading.timestamp = value_of(request, source);
-            if source.header.as_deref().is_some_and(|name| request.headers.all(name).count() > 1) {
+            if source
+                .header
+                .as_deref()
+                .is_some_and(|name| request.headers.all(name).count() > 1)
+            {
                 problem = problem.or(Some(Problem::TimestampsDiffer));
             }
         }
@@ -83,7 +98,12 @@ impl Reading {
     }
 
     /// Reads parts such as `t=…,v1=…`, each by its label, in any order.
-    fn labelled(&mut self, values: &[&[u8]], labels: &Labels<'_>, separator: char) -> Option<Problem> {
+    fn labelled(
+        &mut self,
+        values: &[&[u8]],
+        labels: &Labels<'_>,
+        separator: char,
+    ) -> Option<Problem> {
         let mut byte = [0; 4];
         let separator = separator.encode_utf8(&mut byte).as_bytes();
         for part in values.iter().flat_map(|value| split(value, separator)) {
@@ -120,7 +140,9 @@ impl Reading {
     pub fn signed_at(&self, scheme: &Scheme) -> Option<Timestamp> {
         let text = std::str::from_utf8(self.timestamp.as_ref()?).ok()?;
         if scheme.unit == TimeUnit::Rfc3339 {
-            return DateTime::parse_from_rfc3339(text).ok().map(|at| Timestamp(at.timestamp_micros()));
+            return DateTime::parse_from_rfc3339(text)
+                .ok()
+                .map(|at| Timestamp(at.timestamp_micros()));
         }
         // Digits only: "+5", " 5" and "5.0" are no timestamps.
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -157,7 +179,10 @@ struct Labels<'a> {
 fn labels(format: &str) -> Option<(Labels<'_>, char)> {
     let close = format.find('}')?;
     let separator = format[close + 1..].chars().next()?;
-    let mut labels = Labels { timestamp: "", signature: "" };
+    let mut labels = Labels {
+        timestamp: "",
+        signature: "",
+    };
     for part in format.split(separator) {
         if let Some(label) = part.strip_suffix("{timestamp}") {
             labels.timestamp = label;
@@ -172,14 +197,18 @@ fn labels(format: &str) -> Option<(Labels<'_>, char)> {
 /// prefix and suffix.
 fn unwrap(entry: &[u8], format: &str) -> Option<Vec<u8>> {
     let (prefix, suffix) = format.split_once("{signature}")?;
-    let inner = entry.strip_prefix(prefix.as_bytes())?.strip_suffix(suffix.as_bytes())?;
+    let inner = entry
+        .strip_prefix(prefix.as_bytes())?
+        .strip_suffix(suffix.as_bytes())?;
     (!inner.is_empty()).then(|| inner.to_vec())
 }
 
 /// Splits bytes at a separator; empty entries are left out.
 fn split<'a>(value: &'a [u8], separator: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     let first = separator.first().copied().unwrap_or(b' ');
-    value.split(move |byte| *byte == first).filter(|entry| !entry.is_empty())
+    value
+        .split(move |byte| *byte == first)
+        .filter(|entry| !entry.is_empty())
 }
 
 /// Says whether a signature could be a digest in the scheme's encoding.
@@ -189,11 +218,15 @@ fn like_a_digest(signature: &[u8], scheme: &Scheme) -> bool {
         Encoding::Hex => signature.len() == size * 2 && signature.iter().all(u8::is_ascii_hexdigit),
         Encoding::Base64 => {
             signature.len() == size.div_ceil(3) * 4
-                && signature.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b))
+                && signature
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b))
         }
         Encoding::Base64Url => {
             signature.len() == (size * 4).div_ceil(3)
-                && signature.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
+                && signature
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
         }
     }
 }
@@ -224,10 +257,16 @@ impl Problem {
     /// Says what was found.
     pub fn message(&self, scheme: &Scheme) -> String {
         let header = &scheme.header;
-        let timestamp = scheme.timestamp.as_ref().and_then(|s| s.header.as_deref()).unwrap_or(header);
+        let timestamp = scheme
+            .timestamp
+            .as_ref()
+            .and_then(|s| s.header.as_deref())
+            .unwrap_or(header);
         match self {
             Self::NoSignature => format!("There is no {header} header."),
-            Self::Doubled(times) => format!("{header} came {times} times; the scheme has one signature."),
+            Self::Doubled(times) => {
+                format!("{header} came {times} times; the scheme has one signature.")
+            }
             Self::Form => format!("{header} does not have the form {}.", scheme.format),
             Self::NotADigest => format!(
                 "{header} holds no {} digest: {} characters of {} are expected.",
@@ -235,13 +274,22 @@ impl Problem {
                 super::encode(scheme.encoding, &vec![0; scheme.algorithm.size()]).len(),
                 scheme.encoding.word()
             ),
-            Self::NoTimestamp => format!("{timestamp} holds no timestamp, and the timestamp is signed."),
+            Self::NoTimestamp => {
+                format!("{timestamp} holds no timestamp, and the timestamp is signed.")
+            }
             Self::TimestampsDiffer => format!("{timestamp} came more than once."),
             Self::TimestampUnreadable(value) => {
-                format!("{timestamp} is no time: {}", crate::domain::text::visible_bytes(value))
+                format!(
+                    "{timestamp} is no time: {}",
+                    crate::domain::text::visible_bytes(value)
+                )
             }
             Self::NoId => {
-                let id = scheme.id.as_ref().and_then(|s| s.header.as_deref()).unwrap_or("the id");
+                let id = scheme
+                    .id
+                    .as_ref()
+                    .and_then(|s| s.header.as_deref())
+                    .unwrap_or("the id");
                 format!("{id} is absent or empty, and the id is signed.")
             }
         }
@@ -250,14 +298,20 @@ impl Problem {
     /// Says what to do next.
     pub fn advice(&self, scheme: &Scheme) -> String {
         match self {
-            Self::NoSignature => "Check that the sender signs, and that no proxy takes the header away.",
+            Self::NoSignature => {
+                "Check that the sender signs, and that no proxy takes the header away."
+            }
             Self::Doubled(_) => "Look for a proxy that adds the header once more.",
-            Self::Form | Self::NotADigest => "Check that another provider, or another version of the scheme, is not meant.",
+            Self::Form | Self::NotADigest => {
+                "Check that another provider, or another version of the scheme, is not meant."
+            }
             Self::NoTimestamp | Self::NoId => "Check that no proxy takes the header away.",
             Self::TimestampsDiffer => "Look for a proxy that joins two requests' headers.",
             Self::TimestampUnreadable(_) => match scheme.unit {
                 TimeUnit::Seconds => "It should be whole seconds since 1970, digits only.",
-                TimeUnit::Milliseconds => "It should be whole milliseconds since 1970, digits only.",
+                TimeUnit::Milliseconds => {
+                    "It should be whole milliseconds since 1970, digits only."
+                }
                 TimeUnit::Rfc3339 => "It should be a date and time such as 2026-11-21T14:02:31Z.",
             },
         }

@@ -35,10 +35,21 @@ pub struct Signed<'a> {
 pub fn sign(provider: &Provider, secret: &Secret, what: &Signed<'_>) -> Result<Headers, Failure> {
     let scheme = scheme_of(provider)?;
     let mut headers: Headers = [("content-type", "application/json")].into_iter().collect();
-    if let (Some(header), Some(event)) = (provider.fields.event.as_ref().and_then(|s| s.header.as_deref()), what.event) {
+    if let (Some(header), Some(event)) = (
+        provider
+            .fields
+            .event
+            .as_ref()
+            .and_then(|s| s.header.as_deref()),
+        what.event,
+    ) {
         headers.push(header, event);
     }
-    let id_header = scheme.id.as_ref().or(provider.fields.delivery_id.as_ref()).and_then(|s| s.header.as_deref());
+    let id_header = scheme
+        .id
+        .as_ref()
+        .or(provider.fields.delivery_id.as_ref())
+        .and_then(|s| s.header.as_deref());
     if let Some(header) = id_header {
         headers.push(header, what.id);
     }
@@ -53,7 +64,10 @@ pub fn sign(provider: &Provider, secret: &Secret, what: &Signed<'_>) -> Result<H
         method: what.method.as_bytes(),
         url: what.url.unwrap_or_default().as_bytes(),
     };
-    headers.push(&scheme.header, value(provider, scheme, secret, &filling, &timestamp)?);
+    headers.push(
+        &scheme.header,
+        value(provider, scheme, secret, &filling, &timestamp)?,
+    );
     Ok(headers)
 }
 
@@ -62,14 +76,24 @@ pub fn sign(provider: &Provider, secret: &Secret, what: &Signed<'_>) -> Result<H
 ///
 /// # Errors
 /// As [`sign`].
-pub fn resign(request: &Request, provider: &Provider, secret: &Secret, url: Option<&str>, now: Timestamp) -> Result<Headers, Failure> {
+pub fn resign(
+    request: &Request,
+    provider: &Provider,
+    secret: &Secret,
+    url: Option<&str>,
+    now: Timestamp,
+) -> Result<Headers, Failure> {
     let scheme = scheme_of(provider)?;
     let mut headers = request.headers.clone();
     let timestamp = written(scheme.unit, now);
     if let Some(header) = scheme.timestamp.as_ref().and_then(|s| s.header.as_deref()) {
         headers.set(header, &timestamp);
     }
-    let id = scheme.id.as_ref().and_then(|source| source.header.as_deref()).and_then(|header| request.headers.first(header));
+    let id = scheme
+        .id
+        .as_ref()
+        .and_then(|source| source.header.as_deref())
+        .and_then(|header| request.headers.first(header));
     if scheme.signed.has(&Part::Id) && id.is_none_or(<[u8]>::is_empty) {
         return Err(Failure::no(
             "It cannot be signed afresh.",
@@ -84,18 +108,31 @@ pub fn resign(request: &Request, provider: &Provider, secret: &Secret, url: Opti
         method: request.method.as_bytes(),
         url: url.unwrap_or_default().as_bytes(),
     };
-    headers.set(&scheme.header, value(provider, scheme, secret, &filling, &timestamp)?);
+    headers.set(
+        &scheme.header,
+        value(provider, scheme, secret, &filling, &timestamp)?,
+    );
     Ok(headers)
 }
 
 fn scheme_of(provider: &Provider) -> Result<&Scheme, Failure> {
     provider.signature.as_ref().ok_or_else(|| {
-        Failure::usage(format!("{} does not sign its deliveries.", provider.title), "", "Send it as it is.")
+        Failure::usage(
+            format!("{} does not sign its deliveries.", provider.title),
+            "",
+            "Send it as it is.",
+        )
     })
 }
 
 /// Makes the signature header's value.
-fn value(provider: &Provider, scheme: &Scheme, secret: &Secret, filling: &Filling<'_>, timestamp: &str) -> Result<String, Failure> {
+fn value(
+    provider: &Provider,
+    scheme: &Scheme,
+    secret: &Secret,
+    filling: &Filling<'_>,
+    timestamp: &str,
+) -> Result<String, Failure> {
     if scheme.signed.has(&Part::Url) && filling.url.is_empty() {
         return Err(Failure::usage(
             format!("{} signs the address, and none is known.", provider.title),
@@ -110,7 +147,10 @@ fn value(provider: &Provider, scheme: &Scheme, secret: &Secret, filling: &Fillin
             "Copy it once more from the provider, whole.",
         )
     })?;
-    Ok(scheme.format.replace("{timestamp}", timestamp).replace("{signature}", &signature))
+    Ok(scheme
+        .format
+        .replace("{timestamp}", timestamp)
+        .replace("{signature}", &signature))
 }
 
 /// Writes a time as the provider does.
