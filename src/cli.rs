@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            output.failure(&Failure::cannot(
+            Output::failure(&Failure::cannot(
                 "creel could not start.",
                 format!("{error}."),
                 "",
@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
         Ok(Ended::No) => ExitCode::from(1),
         Ok(Ended::Interrupted) => ExitCode::from(130),
         Err(failure) => {
-            output.failure(&failure);
+            Output::failure(&failure);
             ExitCode::from(match failure.kind {
                 FailureKind::No => 1,
                 FailureKind::Usage => 2,

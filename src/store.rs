@@ -226,8 +226,8 @@ impl Store {
     /// [`OpenError`].
     pub fn open(
         folder: &Path,
-        options: Options,
-        assess: Arc<dyn Assess>,
+        options: &Options,
+        assess: &Arc<dyn Assess>,
     ) -> Result<(Self, Opened), OpenError> {
         open::open(folder, options, assess)
     }

@@ -52,7 +52,7 @@ pub struct Global {
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set or TERM is dumb.
+    /// On a terminal, unless `NO_COLOR` is set or TERM is dumb.
     Auto,
     /// Always.
     Always,
@@ -70,7 +70,7 @@ pub struct Receiving {
     /// The app that deliveries are sent to again.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// A signing secret: the secret itself, env:VARIABLE or file:PATH; NAME is an endpoint or a provider.
+    /// A signing secret: the secret itself, env:VARIABLE or <file:PATH>; NAME is an endpoint or a provider.
     #[arg(long = "secret", value_name = "[NAME=]VALUE")]
     pub secrets: Vec<String>,
     /// Who sends, where the headers do not tell.
@@ -114,6 +114,7 @@ impl Receiving {
     }
 
     /// Lays the flags behind the command over those before it.
+    #[must_use]
     pub fn or(&self, later: Self) -> Self {
         let mut secrets = self.secrets.clone();
         secrets.extend(later.secrets);
@@ -211,7 +212,7 @@ pub struct Verify {
     /// Who sent it; left out: detected from the headers.
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
-    /// The signing secret, env:VARIABLE or file:PATH; several during a rotation.
+    /// The signing secret, env:VARIABLE or <file:PATH>; several during a rotation.
     #[arg(long = "secret", value_name = "SECRET")]
     pub secrets: Vec<String>,
     /// What a scheme needs besides the secret.
@@ -234,7 +235,7 @@ pub struct Sign {
     /// Whose headers to print.
     #[arg(long, value_name = "NAME")]
     pub provider: String,
-    /// The signing secret, env:VARIABLE or file:PATH.
+    /// The signing secret, env:VARIABLE or <file:PATH>.
     #[arg(long, value_name = "SECRET")]
     pub secret: String,
     /// The event's name.
@@ -264,7 +265,7 @@ pub struct Send {
     /// Where to send.
     #[arg(long, value_name = "URL")]
     pub to: String,
-    /// The signing secret, env:VARIABLE or file:PATH.
+    /// The signing secret, env:VARIABLE or <file:PATH>.
     #[arg(long, value_name = "SECRET")]
     pub secret: String,
 }

@@ -29,7 +29,7 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
         ..ListQuery::default()
     };
     let mut first = true;
-    while left > 0 {
+    while left > 0 && !output.gone() {
         query.limit = left.min(PAGE);
         let page = page(engine, &query).await?;
         if first {

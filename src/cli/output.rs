@@ -3,7 +3,8 @@
 //! Data goes to standard output, all else to standard error. A reader that
 //! closed the pipe has seen enough: that is no error.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::cell::Cell;
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 
@@ -13,21 +14,21 @@ use crate::domain::failure::Failure;
 use crate::domain::{json, text};
 
 /// Prints what a command found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Output {
     /// Whether to print JSON.
     pub(super) json: bool,
-    /// Whether to use colour on standard output.
-    pub(super) color: bool,
     quiet: bool,
+    /// Whether the reader of standard output is gone.
+    gone: Cell<bool>,
 }
 
 impl Output {
     pub(super) fn new(global: &Global) -> Self {
         Self {
             json: global.json,
-            color: colored(global.color, io::stdout().is_terminal()),
             quiet: global.quiet,
+            gone: Cell::new(false),
         }
     }
 
@@ -46,13 +47,21 @@ impl Output {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Ok(()) => Ok(Ended::Well),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.gone.set(true);
+                Ok(Ended::Well)
+            }
             Err(error) => Err(Failure::cannot(
                 "Standard output cannot be written.",
                 format!("{error}."),
                 "",
             )),
         }
+    }
+
+    /// Says whether nobody reads standard output any more.
+    pub(super) fn gone(&self) -> bool {
+        self.gone.get()
     }
 
     /// Says something on standard error, unless told to be quiet.
@@ -63,7 +72,7 @@ impl Output {
     }
 
     /// Explains a failure on standard error.
-    pub(super) fn failure(&self, failure: &Failure) {
+    pub(super) fn failure(failure: &Failure) {
         let shown = failure.to_string();
         let mut err = io::stderr().lock();
         for line in shown.lines() {

@@ -26,7 +26,10 @@ struct Remote {
 }
 
 /// Who waits for which answer; `None` once the other end is gone.
-type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>>>;
+type Askers = Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>;
+
+/// The askers, shared by those who ask and the one who listens.
+type Waiting = Arc<Mutex<Askers>>;
 
 /// Connects to the creel that runs on `data_dir`; `None` where none does.
 ///
@@ -115,9 +118,7 @@ async fn listen(
     let _ = events.send(Event::Gone);
 }
 
-fn lock(
-    waiting: &Waiting,
-) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>> {
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Askers> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

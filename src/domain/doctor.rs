@@ -79,11 +79,11 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification) -> Vec<Findi
     let mut findings = Vec::new();
     match verification.status {
         Status::Invalid => {
-            let cause = MISMATCH
+            let found = MISMATCH
                 .iter()
                 .map(|check| check(&case))
                 .find(|found| !found.is_empty());
-            findings.extend(cause.unwrap_or_else(|| vec![unexplained(&case)]));
+            findings.extend(found.unwrap_or_else(|| vec![unexplained(&case)]));
         }
         Status::NoSecret => findings.push(secret::none(&case)),
         Status::MissingSignature => findings.push(header::absent(&case)),

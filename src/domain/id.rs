@@ -23,6 +23,7 @@ impl Id {
 
     /// Returns an id for `at` that sorts after `self`, even where the clock
     /// stood still or went back.
+    #[must_use]
     pub fn next(self, at: Timestamp, random: u128) -> Self {
         let fresh = Self::new(at, random);
         if fresh > self {

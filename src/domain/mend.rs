@@ -35,10 +35,7 @@ pub fn explain(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
 
 /// Returns the number, from 1, of the line in which a span begins.
 pub fn line(text: &str, span: &Range<usize>) -> usize {
-    1 + text.as_bytes()[..span.start.min(text.len())]
-        .iter()
-        .filter(|b| **b == b'\n')
-        .count()
+    1 + text.get(..span.start).unwrap_or(text).matches('\n').count()
 }
 
 /// Finds the candidate that takes the fewest edits, three at the most.

@@ -74,6 +74,10 @@ impl Catalog {
     }
 
     /// Returns every provider.
+    #[expect(
+        clippy::iter_without_into_iter,
+        reason = "a catalog is asked, not looped over as a whole"
+    )]
     pub fn iter(&self) -> std::slice::Iter<'_, Provider> {
         self.0.iter()
     }

@@ -27,14 +27,13 @@ impl Local {
     /// Keeps one request and says what to answer.
     async fn take(&self, arrival: Arrival) -> Reply {
         let endpoint = route(&self.assessor.endpoints, &arrival.request.path);
-        let reply = match &arrival.refused {
-            Some(refused) => plain(refused.status(), &format!("{refused}\n")),
-            None => {
-                let plan = endpoint
-                    .and_then(|e| e.answer.as_ref())
-                    .unwrap_or(&self.answer);
-                plain(plan.status, &plan.body)
-            }
+        let reply = if let Some(refused) = &arrival.refused {
+            plain(refused.status(), &format!("{refused}\n"))
+        } else {
+            let plan = endpoint
+                .and_then(|e| e.answer.as_ref())
+                .unwrap_or(&self.answer);
+            plain(plan.status, &plan.body)
         };
         let kept = self
             .store

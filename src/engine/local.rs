@@ -65,8 +65,8 @@ impl Local {
         );
         assessor.sample_secret = sample::secret(&config.data_dir);
         let assessor = Arc::new(assessor);
-        let judge = Arc::new(Judge(Arc::clone(&assessor)));
-        let (store, opened) = Store::open(&config.data_dir, store::Options::default(), judge)
+        let judge: Arc<dyn store::Assess> = Arc::new(Judge(Arc::clone(&assessor)));
+        let (store, opened) = Store::open(&config.data_dir, &store::Options::default(), &judge)
             .map_err(|error| error.failure(&config.data_dir))?;
         let (events, _) = broadcast::channel(EVENTS_HELD);
         let target = OnceLock::new();
@@ -295,6 +295,7 @@ async fn pass_on(mut changes: broadcast::Receiver<Change>, events: broadcast::Se
 }
 
 /// Explains that something kept cannot be read.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn unreadable(error: store::ReadError) -> Failure {
     Failure::cannot(
         "What is kept cannot be read.",

@@ -38,7 +38,7 @@ impl Local {
         let within_ack_timeout = self
             .assessor
             .provider_of(delivery.endpoint.as_deref(), &delivery.request)
-            .and_then(|provider| provider.answer_within_ms())
+            .and_then(super::super::domain::provider::definition::Provider::answer_within_ms)
             .filter(|_| exchange.response.is_some())
             .map(|limit| exchange.duration_us <= limit.saturating_mul(1000));
         let status = exchange

@@ -138,25 +138,24 @@ pub(super) fn event_id(provider: &Provider, random: u128) -> String {
 pub(super) fn secret(data_dir: &Path) -> Option<Secret> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let path = data_dir.join("sample.key");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(_) => {
-            // Base64 behind the prefix, so that it is a key of every scheme.
-            let text = format!("whsec_{}", STANDARD.encode(random_bits().to_le_bytes()));
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(data_dir)
-                .ok()?;
-            let mut file = std::fs::OpenOptions::new()
-                .create_new(true)
-                .write(true)
-                .mode(0o600)
-                .open(&path)
-                .ok()?;
-            file.write_all(text.as_bytes()).ok()?;
-            text
-        }
+    let text = if let Ok(text) = std::fs::read_to_string(&path) {
+        text
+    } else {
+        // Base64 behind the prefix, so that it is a key of every scheme.
+        let text = format!("whsec_{}", STANDARD.encode(random_bits().to_le_bytes()));
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data_dir)
+            .ok()?;
+        let mut file = std::fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .ok()?;
+        file.write_all(text.as_bytes()).ok()?;
+        text
     };
     Some(Secret::new(
         "creel's own samples",

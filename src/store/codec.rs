@@ -113,6 +113,10 @@ impl<'a> Reader<'a> {
     fn text(&mut self) -> Option<String> {
         String::from_utf8(self.bytes()?.to_vec()).ok()
     }
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says whether the bytes could be read"
+    )]
     fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         if self.bool()? {
             read(self).map(Some)
@@ -214,7 +218,7 @@ pub(super) fn attempt_bytes(attempt: &Attempt) -> Vec<u8> {
     });
     w.u64(attempt.duration_us);
     w.option(attempt.within_ack_timeout, |w, within| {
-        w.u8(u8::from(within))
+        w.u8(u8::from(within));
     });
     w.option(attempt.error.as_deref(), Writer::text);
     w.0

@@ -132,8 +132,8 @@ pub(super) fn locked(folder: &Path) -> bool {
 /// Opens the store in a folder.
 pub(super) fn open(
     folder: &Path,
-    options: Options,
-    assess: Arc<dyn Assess>,
+    options: &Options,
+    assess: &Arc<dyn Assess>,
 ) -> Result<(Store, Opened), OpenError> {
     make_folder(folder)?;
     let lock = private()
@@ -149,13 +149,13 @@ pub(super) fn open(
     check_format(folder)?;
     let (journal, index) = (folder.join("journal"), folder.join("index"));
     make_folder(&journal)?;
-    let (opening, shared) = match Opening::read(&journal, &index, &assess, None) {
+    let (opening, shared) = match Opening::read(&journal, &index, assess, None) {
         Err(Again::Rebuild(why)) => {
             // All of it is derived, so nothing is lost with it.
             if index.exists() {
                 std::fs::remove_dir_all(&index)?;
             }
-            Opening::read(&journal, &index, &assess, Some(why)).map_err(|again| match again {
+            Opening::read(&journal, &index, assess, Some(why)).map_err(|again| match again {
                 Again::Rebuild(why) => OpenError::Index(why),
                 Again::Never(error) => error,
             })?

@@ -1,9 +1,13 @@
 //! The tests that look at creel from outside.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
+
 mod commands;
 mod conformance;
+mod crash;
 mod outbound;
 mod resending;
 mod signing;
+mod store;
 mod support;
 mod wire;

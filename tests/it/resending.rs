@@ -22,11 +22,9 @@ fn old_delivery() -> Creel {
         "--now",
         "1700000000",
     ];
-    let headers: String = run(creel.home.path(), &args, body)
+    let headers = run(creel.home.path(), &args, body)
         .out
-        .lines()
-        .map(|l| format!("{l}\r\n"))
-        .collect();
+        .replace('\n', "\r\n");
     assert_eq!(
         creel.post(
             "/hooks/billing?x=1&y=%20",

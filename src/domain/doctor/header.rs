@@ -35,13 +35,13 @@ pub(super) fn encoding(case: &Case<'_>) -> Vec<Finding> {
             ("in url-safe base64", encode(Encoding::Base64Url, &digest)),
         ];
         forms.retain(|(_, form)| *form != right);
-        for (how, form) in forms {
-            let came = case
+        for (how, text) in forms {
+            let matched = case
                 .reading
                 .signatures
                 .iter()
-                .any(|received| same(received, form.as_bytes()));
-            if came || contains(value, form.as_bytes()) {
+                .any(|received| same(received, text.as_bytes()));
+            if matched || contains(value, text.as_bytes()) {
                 return vec![finding(
                     "signature_encoding",
                     true,

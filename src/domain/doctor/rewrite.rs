@@ -88,7 +88,7 @@ enum Next {
     End,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn read(&mut self) -> Result<(), usize> {
         let mut next = Next::Value;
         loop {

@@ -236,7 +236,7 @@ fn decode(text: &str) -> Vec<u8> {
 fn a_body_changed_on_the_way_is_recognised() {
     let changed = |signed: &str, came: Vec<u8>| {
         codes("porkbun", signed, &[secret(TRUE)], &[], |request| {
-            request.body = came.into()
+            request.body = came.into();
         })
         .1
     };

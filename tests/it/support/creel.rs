@@ -66,17 +66,40 @@ impl Creel {
         }
     }
 
-    /// Returns its address as a URL.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     /// Kills it as a power cut would.
     pub(crate) fn kill(mut self) -> TempDir {
         let mut child = self.child.take().unwrap();
-        child.kill().unwrap();
+        let _ = child.kill();
         child.wait().unwrap();
         std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
+    }
+
+    /// Kills it while others still use it.
+    pub(crate) fn kill_now(&self) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-KILL", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Posts a body; `None` where no whole answer comes.
+    pub(crate) fn try_post(&self, path: &str, body: &[u8]) -> Option<u16> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer
+            .contains("\r\n\r\n")
+            .then(|| answer.split(' ').nth(1)?.parse().ok())
+            .flatten()
     }
 
     /// Sends it a signal and returns its exit code.

@@ -1,0 +1,520 @@
+//! The store: durable, numbered without gaps, derived where it can be.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use creel::domain::assess::Assessment;
+use creel::domain::attempt::{AttemptKind, Outcome, Signing};
+use creel::domain::delivery::{Answer, AnsweredBy};
+use creel::domain::event::EventKey;
+use creel::domain::headers::Headers;
+use creel::domain::request::Request;
+use creel::domain::timestamp::Timestamp;
+use creel::domain::verification::{Status, Verification};
+use creel::store::disk::{Disk, RealDisk, Space};
+use creel::store::{
+    AppendError, Assess, Change, FindError, Incoming, NewAttempt, OpenError, Opened, Options, Store,
+};
+use tempfile::TempDir;
+
+/// Groups by the path, so that a test says what is one event.
+struct ByPath;
+
+impl Assess for ByPath {
+    fn assess(&self, _: Option<&str>, request: &Request, _: Timestamp) -> Assessment {
+        assert_ne!(request.path, "/panic", "a mistake in the assessment");
+        Assessment {
+            provider: Some("test".into()),
+            event: None,
+            delivery_id: Some(request.path.clone()),
+            group: Some(EventKey::of_id("test", &request.path)),
+            verification: Verification::bare(Status::Valid),
+        }
+    }
+}
+
+/// A disk that fails as told, and counts syncs.
+#[derive(Default)]
+struct FaultyDisk {
+    syncs: AtomicUsize,
+    /// How many more syncs work before one fails; the rest work again.
+    fail_after: AtomicU64,
+    armed: AtomicU64,
+    free: AtomicU64,
+}
+
+impl FaultyDisk {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            free: AtomicU64::new(1 << 40),
+            ..Self::default()
+        })
+    }
+
+    fn fail_next(&self) {
+        self.fail_after.store(0, Ordering::SeqCst);
+        self.armed.store(1, Ordering::SeqCst);
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        RealDisk.write(file, bytes, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        if self.armed.swap(0, Ordering::SeqCst) == 1 {
+            return Err(io::Error::other("the disk is gone"));
+        }
+        RealDisk.sync(file)
+    }
+
+    fn space(&self, _: &Path) -> io::Result<Space> {
+        Ok(Space {
+            free: self.free.load(Ordering::SeqCst),
+            total: 1 << 40,
+        })
+    }
+}
+
+fn incoming(path: &str, body: &[u8]) -> Incoming {
+    Incoming {
+        received_at: Timestamp::from_unix_seconds(1_790_000_000),
+        remote_addr: "127.0.0.1:1".into(),
+        endpoint: None,
+        request: Request {
+            method: "POST".into(),
+            path: path.into(),
+            query: Some("q=1".into()),
+            http_version: "1.1".into(),
+            headers: [("a", &b"1"[..]), ("b", b"\xff"), ("a", b"2")]
+                .into_iter()
+                .collect(),
+            body: body.to_vec().into(),
+        },
+        answer: Answer {
+            status: 200,
+            by: AnsweredBy::Creel,
+            duration_us: None,
+        },
+        refused: None,
+        started: Instant::now(),
+    }
+}
+
+fn attempt(seq: u64) -> NewAttempt {
+    NewAttempt {
+        delivery_seq: seq,
+        target: "http://127.0.0.1:3000/".into(),
+        started_at: Timestamp::from_unix_seconds(1_790_000_001),
+        kind: AttemptKind::Resend,
+        signing: Signing::Kept,
+        edited: false,
+        sent_headers: Headers::new(),
+        outcome: Outcome::Delivered,
+        response: None,
+        duration_us: 5,
+        within_ack_timeout: None,
+        error: None,
+    }
+}
+
+fn open_with(folder: &Path, options: &Options) -> Result<(Store, Opened), OpenError> {
+    let assess: Arc<dyn Assess> = Arc::new(ByPath);
+    Store::open(folder, options, &assess)
+}
+
+fn open(folder: &Path) -> (Store, Opened) {
+    open_with(folder, &Options::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn paths(store: &Store) -> Vec<(u64, String)> {
+    store
+        .page(0, 1000)
+        .unwrap()
+        .into_iter()
+        .map(|s| (s.seq, s.path))
+        .collect()
+}
+
+/// Keeps `count` deliveries and closes.
+async fn filled(count: usize) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    for n in 0..count {
+        store
+            .append(incoming(&format!("/{n}"), format!("body {n}").as_bytes()))
+            .await
+            .unwrap();
+    }
+    store.close().await;
+    dir
+}
+
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(dir.join("journal"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn what_is_kept_can_be_read_and_reopening_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, opened) = open(dir.path());
+    assert_eq!(opened, Opened::default());
+    let first = store
+        .append(incoming("/a", b"\x00\xff body"))
+        .await
+        .unwrap();
+    store.settle().await;
+    let kept = store.delivery(first.seq).unwrap().unwrap();
+    assert_eq!((kept.seq, kept.id), (1, first.id));
+    assert_eq!(kept.request, incoming("/a", b"\x00\xff body").request);
+    assert!(kept.answer.duration_us.is_some());
+    store.close().await;
+    drop(store);
+
+    let (store, opened) = open(dir.path());
+    assert_eq!(opened.indexed, 0, "nothing is read twice");
+    assert_eq!(store.delivery(1).unwrap().unwrap(), kept);
+    let second = store.append(incoming("/b", b"")).await.unwrap();
+    assert_eq!(second.seq, 2);
+    assert!(second.id > first.id);
+    store.settle().await;
+    assert_eq!(paths(&store), [(2, "/b".into()), (1, "/a".into())]);
+    assert_eq!(store.page(1, 1).unwrap()[0].seq, 1);
+    assert_eq!((store.count(), store.delivery(3).unwrap()), (2, None));
+}
+
+#[tokio::test]
+async fn waiting_deliveries_share_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let options = Options {
+        disk: Arc::clone(&disk) as Arc<dyn Disk>,
+        ..Options::default()
+    };
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    let appends = (0..200).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            store
+                .append(incoming(&format!("/{n}"), b"x"))
+                .await
+                .unwrap()
+                .seq
+        })
+    });
+    let mut seqs = Vec::new();
+    for append in appends.collect::<Vec<_>>() {
+        seqs.push(append.await.unwrap());
+    }
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=200).collect::<Vec<u64>>());
+    assert!(
+        disk.syncs.load(Ordering::SeqCst) < 200,
+        "{:?} syncs",
+        disk.syncs
+    );
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_told_and_never_taken_for_success() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let options = Options {
+        disk: Arc::clone(&disk) as Arc<dyn Disk>,
+        ..Options::default()
+    };
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    let mut changes = store.watch();
+    store.append(incoming("/kept", b"")).await.unwrap();
+    disk.fail_next();
+    let failed = store.append(incoming("/lost", b"")).await.unwrap_err();
+    assert!(matches!(failed, AppendError::Disk(_)), "{failed}");
+    assert!(store.trouble().unwrap().contains("the disk is gone"));
+    let after = store.append(incoming("/after", b"")).await.unwrap();
+    assert_eq!((after.seq, store.trouble()), (2, None));
+    assert_eq!(segments(dir.path()).len(), 2, "a new segment is begun");
+    store.settle().await;
+    let mut troubles = Vec::new();
+    while let Ok(change) = changes.try_recv() {
+        if let Change::Trouble(trouble) = change {
+            troubles.push(trouble.is_some());
+        }
+    }
+    assert_eq!(troubles, [true, false]);
+    store.close().await;
+    drop(store);
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (store, _) = open(dir.path());
+    assert_eq!(paths(&store), [(2, "/after".into()), (1, "/kept".into())]);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_before_it_is_written_and_space_helps_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let options = Options {
+        disk: Arc::clone(&disk) as Arc<dyn Disk>,
+        ..Options::default()
+    };
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    disk.free.store(40 << 20, Ordering::SeqCst);
+    let full = store.append(incoming("/a", b"")).await.unwrap_err();
+    assert!(matches!(full, AppendError::Full { .. }), "{full}");
+    assert!(store.trouble().unwrap().contains("full"));
+    assert_eq!(disk.syncs.load(Ordering::SeqCst), 0);
+    disk.free.store(1 << 40, Ordering::SeqCst);
+    store.append(incoming("/b", b"")).await.unwrap();
+    store.settle().await;
+    assert_eq!(
+        (paths(&store), store.trouble()),
+        (vec![(1, "/b".into())], None)
+    );
+}
+
+#[tokio::test]
+async fn a_torn_end_is_cut_off() {
+    for cut in [1, 10, 30] {
+        let dir = filled(3).await;
+        let last = segments(dir.path()).pop().unwrap();
+        let size = std::fs::metadata(&last).unwrap().len();
+        File::options()
+            .write(true)
+            .open(&last)
+            .unwrap()
+            .set_len(size - cut)
+            .unwrap();
+        let (store, opened) = open(dir.path());
+        assert!(
+            opened.rebuilt.is_some(),
+            "the index knew of a delivery that is gone"
+        );
+        assert!(opened.torn > 0);
+        assert_eq!(paths(&store), [(2, "/1".into()), (1, "/0".into())]);
+        assert_eq!(store.append(incoming("/new", b"")).await.unwrap().seq, 3);
+    }
+}
+
+#[tokio::test]
+async fn damage_between_records_is_named_and_nothing_is_changed() {
+    let dir = filled(5).await;
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let last = segments(dir.path()).pop().unwrap();
+    let mut bytes = std::fs::read(&last).unwrap();
+    let at = bytes.windows(6).position(|w| w == b"body 2").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&last, &bytes).unwrap();
+    let error = open_with(dir.path(), &Options::default()).err().unwrap();
+    assert!(
+        matches!(&error, OpenError::Damaged(gone) if *gone == [(3, 3)]),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(&last).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_missing_or_broken_index_is_made_anew() {
+    type Break = fn(&Path);
+    let breaks: [(&str, Break); 3] = [
+        ("missing", |index| std::fs::remove_dir_all(index).unwrap()),
+        ("cut", |index| {
+            File::options()
+                .write(true)
+                .open(index.join("db"))
+                .unwrap()
+                .set_len(100)
+                .unwrap()
+        }),
+        ("nonsense", |index| {
+            let size = usize::try_from(std::fs::metadata(index.join("db")).unwrap().len()).unwrap();
+            std::fs::write(index.join("db"), vec![0xA5; size]).unwrap();
+        }),
+    ];
+    for (name, break_it) in breaks {
+        let dir = filled(20).await;
+        {
+            let (store, _) = open(dir.path());
+            store.set_marked(&[3], true).await.unwrap();
+            store.append_attempt(attempt(3)).await.unwrap();
+            store.close().await;
+        }
+        break_it(&dir.path().join("index"));
+        let (store, opened) = open(dir.path());
+        assert!(
+            opened.rebuilt.is_some() && opened.notes().len() == 1,
+            "{name}"
+        );
+        assert_eq!(store.count(), 20, "{name}");
+        let row = store.summary(3).unwrap().unwrap();
+        assert!(
+            row.marked && row.attempts == 1 && row.last_attempt.is_some(),
+            "{name}: {row:?}"
+        );
+        assert_eq!(store.attempts(3).unwrap().len(), 1);
+        assert_eq!(store.append(incoming("/next", b"")).await.unwrap().seq, 21);
+    }
+}
+
+#[tokio::test]
+async fn attempts_are_numbered_and_tell_of_themselves() {
+    let dir = filled(1).await;
+    let (store, _) = open(dir.path());
+    let mut changes = store.watch();
+    let (one, two) = tokio::join!(
+        store.append_attempt(attempt(1)),
+        store.append_attempt(attempt(1))
+    );
+    let mut numbers = [one.unwrap().number, two.unwrap().number];
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2]);
+    store.settle().await;
+    assert_eq!(
+        store
+            .attempts(1)
+            .unwrap()
+            .iter()
+            .map(|a| a.number)
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
+    let mut told = 0;
+    while let Ok(change) = changes.try_recv() {
+        told += usize::from(matches!(change, Change::Attempted(_)));
+    }
+    assert_eq!((told, store.summary(1).unwrap().unwrap().attempts), (2, 2));
+}
+
+#[tokio::test]
+async fn arrivals_of_one_event_are_grouped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    for path in ["/x", "/y", "/x", "/x"] {
+        store.append(incoming(path, b"")).await.unwrap();
+    }
+    store.settle().await;
+    assert_eq!(store.arrivals(3).unwrap(), [1, 3, 4]);
+    let counts: Vec<u32> = store
+        .page(0, 9)
+        .unwrap()
+        .iter()
+        .map(|s| s.arrival)
+        .collect();
+    assert_eq!(counts, [3, 2, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_assessment_costs_no_delivery() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    store.append(incoming("/panic", b"")).await.unwrap();
+    store.append(incoming("/fine", b"")).await.unwrap();
+    store.settle().await;
+    assert_eq!(paths(&store), [(2, "/fine".into()), (1, "/panic".into())]);
+    assert_eq!(
+        store.summary(1).unwrap().unwrap().status,
+        Status::UnknownProvider
+    );
+}
+
+#[tokio::test]
+async fn deliveries_are_found_by_either_end_of_their_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    assert_eq!(store.find("@latest"), Err(FindError::None));
+    let id = store
+        .append(incoming("/a", b""))
+        .await
+        .unwrap()
+        .id
+        .to_string();
+    store.append(incoming("/b", b"")).await.unwrap();
+    store.settle().await;
+    assert_eq!(store.find(&id), Ok(1));
+    assert_eq!(store.find(&id[20..].to_lowercase()), Ok(1));
+    assert_eq!(store.find(&id[..8]), Err(FindError::Ambiguous(2)));
+    assert_eq!(store.find("abc"), Err(FindError::TooShort));
+    assert_eq!(store.find("ZZZZZZ"), Err(FindError::None));
+    assert_eq!(store.find("@latest"), Ok(2));
+}
+
+#[tokio::test]
+async fn the_folder_is_its_owner_s_alone_and_held_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("deep/data");
+    let (store, _) = open(&folder);
+    store.append(incoming("/a", b"")).await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for path in [&folder, &folder.join("journal"), &folder.join("index")] {
+        assert_eq!(mode(path), 0o700, "{}", path.display());
+    }
+    for path in [
+        folder.join("format"),
+        folder.join("lock"),
+        segments(&folder)[0].clone(),
+    ] {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    assert!(Store::locked(&folder));
+    assert!(matches!(
+        open_with(&folder, &Options::default()),
+        Err(OpenError::Locked)
+    ));
+    store.close().await;
+    drop(store);
+    assert!(!Store::locked(&folder));
+    std::fs::write(folder.join("format"), "creel store 2\n").unwrap();
+    let error = open_with(&folder, &Options::default()).err().unwrap();
+    assert!(
+        matches!(error, OpenError::Newer(2)) && error.failure(&folder).why.contains("format 2"),
+        "{error}"
+    );
+    std::fs::write(folder.join("format"), "something else").unwrap();
+    assert!(matches!(
+        open_with(&folder, &Options::default()),
+        Err(OpenError::Format)
+    ));
+}
+
+#[tokio::test]
+async fn segments_are_begun_as_they_fill() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes: 4096,
+        ..Options::default()
+    };
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    for n in 0..20 {
+        store
+            .append(incoming(&format!("/{n}"), &[b'x'; 1000]))
+            .await
+            .unwrap();
+    }
+    assert!(segments(dir.path()).len() >= 4);
+    store.settle().await;
+    assert_eq!(store.delivery(7).unwrap().unwrap().request.body.len(), 1000);
+    store.close().await;
+    drop(store);
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    assert_eq!(store.count(), 20);
+    let gone = segments(dir.path())[1].clone();
+    store.close().await;
+    drop(store);
+    std::fs::remove_file(gone).unwrap();
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    assert!(
+        matches!(open_with(dir.path(), &options), Err(OpenError::Damaged(_))),
+        "a missing segment is noticed"
+    );
+}
