@@ -1,0 +1,98 @@
+//! What the README says is true: its commands run, its pictures are the
+//! screen's, its keys are the keys.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::creel::{command, run};
+
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// Returns the code blocks that stand behind a mark.
+fn blocks(readme: &str, mark: &str) -> Vec<String> {
+    readme
+        .split(&format!("<!-- {mark} -->\n```"))
+        .skip(1)
+        .map(|rest| rest.split_once('\n').unwrap().1.split("\n```").next().unwrap().to_owned())
+        .collect()
+}
+
+fn on_path(name: &str) -> bool {
+    Command::new(name).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+#[test]
+fn its_commands_run() {
+    // The lines of the README are for people who have these; without them
+    // there is nothing to run.
+    if !["curl", "openssl", "sh"].iter().all(|name| on_path(name)) {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let readme = readme();
+    let serve = blocks(&readme, "run: background").remove(0);
+    let tool = Path::new(env!("CARGO_BIN_EXE_creel")).parent().unwrap().display().to_string();
+    let shell = |script: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", script]).env_clear().current_dir(home.path());
+        shell.env("HOME", home.path()).env("CREEL_DATA_DIR", home.path().join("data"));
+        shell.env("PATH", format!("{tool}:{}", std::env::var("PATH").unwrap()));
+        shell
+    };
+    // Any free port in the place of the usual one, which may be taken here.
+    let mut child = shell(&format!("exec {} --listen 127.0.0.1:0", serve.trim()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
+    let address = ready.trim().strip_prefix("ready http://").unwrap().to_owned();
+    let scripts = blocks(&readme, "run");
+    assert!(scripts.len() >= 8, "only {} commands are run", scripts.len());
+    for script in &scripts {
+        let ran = shell(&script.replace("127.0.0.1:2733", &address)).output().unwrap();
+        assert!(ran.status.success(), "{script}\n{}", String::from_utf8_lossy(&ran.stderr));
+    }
+    let listed = run(home.path(), &["list", "--json", "sig:ok", "path:/hooks/*"], b"").lines();
+    let mut providers: Vec<&str> = listed.iter().map(|d| d["provider"].as_str().unwrap()).collect();
+    providers.sort_unstable();
+    assert_eq!(providers, ["porkbun", "stack-auth", "stackryze", "tenant-platform", "zyra", "zyra"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn its_configuration_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("creel.toml"), &blocks(&readme(), "config")[0]).unwrap();
+    let ran = run(home.path(), &["list"], b"");
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+}
+
+#[test]
+fn it_names_every_command_and_no_other() {
+    let home = tempfile::tempdir().unwrap();
+    let help = command(home.path()).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 9, "{help}");
+    let readme = readme();
+    for name in &commands {
+        assert!(readme.contains(&format!("`creel {name}")), "the README does not name creel {name}");
+    }
+    let table = readme.split("## Commands").nth(1).unwrap().split("An ID").next().unwrap();
+    for rest in table.split("`creel ").skip(1) {
+        let name = rest.split(['`', ' ']).next().unwrap();
+        assert!(commands.contains(&name), "there is no creel {name}");
+    }
+}
