@@ -1,6 +1,7 @@
 //! The command line: one file a command, and the only printer.
 
 pub mod args;
+mod inspect;
 
 mod list;
 mod output;
@@ -16,10 +17,12 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use futures_util::future::BoxFuture;
 
 use self::args::{Args, Subcommand};
 use self::output::Output;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::engine::Engine;
 
 /// How a command ended, for the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +35,23 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Runs creel as the command line says and returns its exit code.
-pub fn main() -> ExitCode {
+/// What opens the inspector on an engine; returns when it is closed.
+pub type Front = fn(Engine, Screen) -> BoxFuture<'static, Result<(), Failure>>;
+
+/// How the inspector shall look.
+#[derive(Clone, Debug, Default)]
+pub struct Screen {
+    /// Whether to use colour.
+    pub color: bool,
+    /// Whether to draw with ASCII characters only.
+    pub ascii: bool,
+    /// What was found on starting and is worth showing.
+    pub notes: Vec<String>,
+}
+
+/// Runs creel as the command line says and returns its exit code. Where it
+/// says nothing, `front` opens the inspector.
+pub fn main(front: Front) -> ExitCode {
     // Whatever creel or its database writes is for its owner alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let args = match Args::try_parse() {
@@ -59,7 +77,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(3);
         }
     };
-    let ended = runtime.block_on(run(args, &output));
+    let ended = runtime.block_on(run(args, &output, front));
     // A reading of standard input may still hang in a thread; it must not hold the exit.
     runtime.shutdown_background();
     match ended {
@@ -77,7 +95,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args, output: &Output) -> Result<Ended, Failure> {
+async fn run(args: Args, output: &Output, front: Front) -> Result<Ended, Failure> {
     let Args {
         global,
         receiving,
@@ -95,7 +113,7 @@ async fn run(args: Args, output: &Output) -> Result<Ended, Failure> {
         ));
     }
     match command {
-        None => Err(Failure::cannot("No screen yet.", "", "")),
+        None => inspect::run(&global, &receiving, front).await,
         Some(Subcommand::Serve(more)) => serve::run(&global, &receiving.or(more), output).await,
         Some(Subcommand::List(args)) => list::run(&global, &args, output).await,
         Some(Subcommand::Show(args)) => show::run(&global, &args, output).await,

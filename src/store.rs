@@ -19,7 +19,7 @@ mod writer;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, oneshot};
 
@@ -36,6 +36,9 @@ use crate::domain::request::Request;
 use crate::domain::summary::Summary;
 use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
+
+/// How long a reader waits for the index to catch up.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An open store. Clones share it; the last one closes it.
 #[derive(Clone)]
@@ -415,12 +418,13 @@ impl Store {
             .clone()
     }
 
-    /// Waits until all that is durable now can be read.
+    /// Waits until all that is durable now can be read, but not for long:
+    /// the index may have to wait for room on the disk.
     pub async fn settle(&self) {
         let durable = *self.0.shared.durable.borrow();
         let mut indexed = self.0.shared.indexed.subscribe();
-        // The indexer's end is the store's own end.
-        let _ = indexed.wait_for(|number| *number >= durable).await;
+        let caught_up = indexed.wait_for(|number| *number >= durable);
+        let _ = tokio::time::timeout(PATIENCE, caught_up).await;
     }
 
     /// Keeps what waits, writes the index out and ends the threads.

@@ -2,22 +2,23 @@
 //! already runs on the data directory.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::Arc;
 
 use super::args::{Global, Receiving};
 use super::output::colored;
-use super::{Ended, session};
-use crate::clock::System;
+use super::{Ended, Front, Screen, session};
 use crate::config;
 use crate::control::client;
 use crate::domain::failure::Failure;
-use crate::tui;
 
 /// The log's name in the data directory.
 const LOG: &str = "creel.log";
 
 /// Runs `creel` without a command.
-pub(super) async fn run(global: &Global, receiving: &Receiving) -> Result<Ended, Failure> {
+pub(super) async fn run(
+    global: &Global,
+    receiving: &Receiving,
+    front: Front,
+) -> Result<Ended, Failure> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Err(Failure::usage(
             "The inspector needs a terminal.",
@@ -26,11 +27,10 @@ pub(super) async fn run(global: &Global, receiving: &Receiving) -> Result<Ended,
         ));
     }
     let config = config::load(&session::overrides(global, receiving))?;
-    let settings = tui::run::Settings {
+    let mut screen = Screen {
         color: colored(global.color, true),
         ascii: receiving.ascii,
-        clock: Arc::new(System),
-        ..tui::run::Settings::default()
+        notes: Vec::new(),
     };
     if !receiving.demo
         && let Some(engine) = client::connect(&config.data_dir).await?
@@ -38,17 +38,21 @@ pub(super) async fn run(global: &Global, receiving: &Receiving) -> Result<Ended,
         if let Some(flag) = receiving.given().filter(|flag| *flag != "--ascii") {
             return Err(Failure::usage(
                 format!("{flag} cannot be changed now."),
-                format!("A creel already receives on the data directory {}.", config.data_dir.display()),
+                format!(
+                    "A creel already receives on the data directory {}.",
+                    config.data_dir.display()
+                ),
                 "Open the inspector on it:  creel   (or end it first, or take another place:  --data-dir DIR)",
             ));
         }
-        return tui::run::run(engine, settings).await.map(|()| Ended::Well);
+        return front(engine, screen).await.map(|()| Ended::Well);
     }
     let mut notes = Vec::new();
     let receiver = session::receive(config, receiving.demo, &mut |note| notes.push(note)).await?;
+    screen.notes = notes;
     session::log(global, Some(&receiver.data_dir().join(LOG)));
-    let shown = tui::run::run(receiver.local.engine(), tui::run::Settings { notes, ..settings }).await;
-    // A second Ctrl-C while the last deliveries are finished ends creel at once.
+    let shown = front(receiver.local.engine(), screen).await;
+    // Ctrl-C while the last deliveries are finished ends creel at once.
     tokio::select! {
         () = receiver.stop() => {}
         _ = tokio::signal::ctrl_c() => {

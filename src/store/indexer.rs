@@ -33,8 +33,12 @@ const TOGETHER: usize = 512;
 /// After how many records the database is flushed.
 const FLUSH_AFTER: usize = 4096;
 
-/// Below this many free bytes the index waits, for sled hangs on a full disk.
-const ENOUGH: u64 = 512 << 10;
+/// Says whether the disk has room for the index; sled hangs on a full one.
+/// The journal stops at a sixteenth, so half of that is the index's alone.
+fn enough(disk: &dyn Disk, folder: &std::path::Path) -> bool {
+    disk.space(folder)
+        .is_ok_and(|space| space.free >= (512 << 10).min(space.total / 32))
+}
 
 /// What is to be indexed.
 pub(super) enum Work {
@@ -203,7 +207,7 @@ fn run(
         if items.is_empty() {
             break;
         }
-        while disk.space(folder).is_ok_and(|space| space.free < ENOUGH) {
+        while !enough(disk, folder) {
             std::thread::sleep(Duration::from_millis(200));
         }
         dirty += items.len();
@@ -218,7 +222,7 @@ fn run(
             }
         }
     }
-    if disk.space(folder).is_ok_and(|space| space.free >= ENOUGH) {
+    if enough(disk, folder) {
         let _ = shared.index.flush();
     }
 }

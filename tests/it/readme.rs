@@ -16,12 +16,25 @@ fn blocks(readme: &str, mark: &str) -> Vec<String> {
     readme
         .split(&format!("<!-- {mark} -->\n```"))
         .skip(1)
-        .map(|rest| rest.split_once('\n').unwrap().1.split("\n```").next().unwrap().to_owned())
+        .map(|rest| {
+            rest.split_once('\n')
+                .unwrap()
+                .1
+                .split("\n```")
+                .next()
+                .unwrap()
+                .to_owned()
+        })
         .collect()
 }
 
 fn on_path(name: &str) -> bool {
-    Command::new(name).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    Command::new(name)
+        .arg("--help")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
 }
 
 #[test]
@@ -34,11 +47,20 @@ fn its_commands_run() {
     let home = tempfile::tempdir().unwrap();
     let readme = readme();
     let serve = blocks(&readme, "run: background").remove(0);
-    let tool = Path::new(env!("CARGO_BIN_EXE_creel")).parent().unwrap().display().to_string();
+    let tool = Path::new(env!("CARGO_BIN_EXE_creel"))
+        .parent()
+        .unwrap()
+        .display()
+        .to_string();
     let shell = |script: &str| {
         let mut shell = Command::new("sh");
-        shell.args(["-euc", script]).env_clear().current_dir(home.path());
-        shell.env("HOME", home.path()).env("CREEL_DATA_DIR", home.path().join("data"));
+        shell
+            .args(["-euc", script])
+            .env_clear()
+            .current_dir(home.path());
+        shell
+            .env("HOME", home.path())
+            .env("CREEL_DATA_DIR", home.path().join("data"));
         shell.env("PATH", format!("{tool}:{}", std::env::var("PATH").unwrap()));
         shell
     };
@@ -48,18 +70,52 @@ fn its_commands_run() {
         .spawn()
         .unwrap();
     let mut ready = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
-    let address = ready.trim().strip_prefix("ready http://").unwrap().to_owned();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut ready)
+        .unwrap();
+    let address = ready
+        .trim()
+        .strip_prefix("ready http://")
+        .unwrap()
+        .to_owned();
     let scripts = blocks(&readme, "run");
-    assert!(scripts.len() >= 8, "only {} commands are run", scripts.len());
+    assert!(
+        scripts.len() >= 8,
+        "only {} commands are run",
+        scripts.len()
+    );
     for script in &scripts {
-        let ran = shell(&script.replace("127.0.0.1:2733", &address)).output().unwrap();
-        assert!(ran.status.success(), "{script}\n{}", String::from_utf8_lossy(&ran.stderr));
+        let ran = shell(&script.replace("127.0.0.1:2733", &address))
+            .output()
+            .unwrap();
+        assert!(
+            ran.status.success(),
+            "{script}\n{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
     }
-    let listed = run(home.path(), &["list", "--json", "sig:ok", "path:/hooks/*"], b"").lines();
-    let mut providers: Vec<&str> = listed.iter().map(|d| d["provider"].as_str().unwrap()).collect();
+    let listed = run(
+        home.path(),
+        &["list", "--json", "sig:ok", "path:/hooks/*"],
+        b"",
+    )
+    .lines();
+    let mut providers: Vec<&str> = listed
+        .iter()
+        .map(|d| d["provider"].as_str().unwrap())
+        .collect();
     providers.sort_unstable();
-    assert_eq!(providers, ["porkbun", "stack-auth", "stackryze", "tenant-platform", "zyra", "zyra"]);
+    assert_eq!(
+        providers,
+        [
+            "porkbun",
+            "stack-auth",
+            "stackryze",
+            "tenant-platform",
+            "zyra",
+            "zyra"
+        ]
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -67,7 +123,11 @@ fn its_commands_run() {
 #[test]
 fn its_configuration_is_read() {
     let home = tempfile::tempdir().unwrap();
-    std::fs::write(home.path().join("creel.toml"), &blocks(&readme(), "config")[0]).unwrap();
+    std::fs::write(
+        home.path().join("creel.toml"),
+        &blocks(&readme(), "config")[0],
+    )
+    .unwrap();
     let ran = run(home.path(), &["list"], b"");
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
 }
@@ -88,9 +148,18 @@ fn it_names_every_command_and_no_other() {
     assert!(commands.len() >= 9, "{help}");
     let readme = readme();
     for name in &commands {
-        assert!(readme.contains(&format!("`creel {name}")), "the README does not name creel {name}");
+        assert!(
+            readme.contains(&format!("`creel {name}")),
+            "the README does not name creel {name}"
+        );
     }
-    let table = readme.split("## Commands").nth(1).unwrap().split("An ID").next().unwrap();
+    let table = readme
+        .split("## Commands")
+        .nth(1)
+        .unwrap()
+        .split("An ID")
+        .next()
+        .unwrap();
     for rest in table.split("`creel ").skip(1) {
         let name = rest.split(['`', ' ']).next().unwrap();
         assert!(commands.contains(&name), "there is no creel {name}");
