@@ -11,6 +11,7 @@ pub mod doctor;
 mod encoding_base64;
 pub mod endpoint;
 pub mod event;
+pub mod export;
 pub mod failure;
 pub mod filter;
 pub mod headers;

@@ -1,0 +1,235 @@
+//! The inspector's state and how it changes.
+//!
+//! [`update`] is the only way in: a message changes the state and returns
+//! effects. It does no IO and asks no clock; the time comes with
+//! [`Msg::Tick`]. The same messages give the same state.
+
+mod engine;
+mod keys;
+mod mouse;
+mod perform;
+mod send;
+mod toast;
+
+use std::collections::BTreeSet;
+
+use ratatui::layout::Size;
+
+use crate::domain::timestamp::Timestamp;
+use crate::engine::command::Info;
+
+use super::effect::Effect;
+use super::keymap::Keymap;
+use super::layout::{Areas, layout};
+use super::look::Look;
+use super::msg::Msg;
+use super::overlay::Overlay;
+use super::pane::Ctx;
+use super::pane::detail::{DetailPane, Tab};
+use super::pane::list::ListPane;
+
+pub use toast::{Toast, ToastKind};
+
+/// The inspector's state.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// How things are written.
+    pub look: Look,
+    /// Which key does what.
+    pub keys: Keymap,
+    /// How large the screen is.
+    pub size: Size,
+    /// The time of the last tick.
+    pub now: Timestamp,
+    /// What the creel is that is looked at.
+    pub info: Info,
+    /// The list.
+    pub list: ListPane,
+    /// The delivery.
+    pub detail: DetailPane,
+    /// The pane that has the keys.
+    pub focus: Focus,
+    /// Whether that pane is shown alone.
+    pub zoom: bool,
+    /// What lies over the panes.
+    pub overlay: Option<Overlay>,
+    /// The last word on something.
+    pub toast: Option<Toast>,
+    /// Whether creel has the mouse.
+    pub mouse: bool,
+    /// What the app's newest answer says of it.
+    pub app: AppState,
+    /// How many deliveries are being sent because somebody asked.
+    pub sending: usize,
+    hosts: BTreeSet<String>,
+    info_stale: bool,
+    info_asked: bool,
+}
+
+/// Which pane has the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// The list.
+    List,
+    /// The delivery.
+    Detail,
+}
+
+/// What is known of the app that deliveries go to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AppState {
+    /// Nothing was sent to it yet.
+    #[default]
+    Unknown,
+    /// It answered the last time.
+    Answering,
+    /// It did not answer the last time.
+    Silent,
+}
+
+impl App {
+    /// Makes the state of a screen that has shown nothing yet.
+    pub fn new(look: Look, keys: Keymap, mouse: bool) -> Self {
+        Self {
+            look,
+            keys,
+            size: Size::default(),
+            now: Timestamp::default(),
+            info: Info::default(),
+            list: ListPane::following(),
+            detail: DetailPane::default(),
+            focus: Focus::List,
+            zoom: false,
+            overlay: None,
+            toast: None,
+            mouse,
+            app: AppState::default(),
+            sending: 0,
+            hosts: BTreeSet::new(),
+            info_stale: true,
+            info_asked: false,
+        }
+    }
+
+    /// Says whether there is no delivery at all.
+    pub fn is_empty(&self) -> bool {
+        let list = &self.list;
+        list.loaded
+            && list.rows.total() == 0
+            && list.rows.matching() == 0
+            && list.filter().is_empty()
+    }
+
+    /// Returns what the panes may look at.
+    pub fn ctx(&self) -> Ctx<'_> {
+        Ctx {
+            look: &self.look,
+            now: self.now,
+            info: &self.info,
+            keys: &self.keys,
+        }
+    }
+
+    /// Returns where things are on the screen.
+    pub fn areas(&self) -> Areas {
+        layout(self.size, self)
+    }
+
+    /// Returns in how many microseconds the screen changes by the passing of
+    /// time alone; `None` where it does not.
+    pub fn next_tick(&self) -> Option<u64> {
+        let toast = self.toast.as_ref().and_then(|t| t.until);
+        let toast = toast.map(|until| until.0 - self.now.0);
+        let stale = (self.info_stale && !self.info_asked).then_some(1_000_000);
+        let next = [toast, stale, self.next_age()].into_iter().flatten().min();
+        next.map(|us| u64::try_from(us).unwrap_or(0).max(1_000))
+    }
+
+    /// Returns in how many microseconds the age on the screen changes.
+    fn next_age(&self) -> Option<i64> {
+        if self.detail.tab != Tab::Overview || self.areas().detail.is_none() {
+            return None;
+        }
+        let shown = self.detail.shown.as_ref()?;
+        // Ages are counted from whole second to whole second.
+        let age = self.now.unix_seconds() - shown.detail.delivery.received_at.unix_seconds();
+        let to_next_second = 1_000_000 - self.now.0.rem_euclid(1_000_000);
+        let unit = match age {
+            ..60 => 1,
+            60..3_600 => 60,
+            _ => 3_600,
+        };
+        let seconds = unit - 1 - age.rem_euclid(unit);
+        Some(to_next_second + seconds * 1_000_000)
+    }
+
+    /// Asks for whatever is missing now.
+    fn wishes(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let height = self.areas().list_height();
+        effects.extend(self.list.wants(height).map(Effect::Load));
+        if self.is_empty() {
+            self.detail.clear();
+            self.focus = Focus::List;
+            self.zoom = false;
+        }
+        let wish = self.detail.wants(self.list.selected());
+        effects.extend(wish.map(|(seq, id)| Effect::Show(seq, id)));
+        effects
+    }
+}
+
+/// Changes the state by what happened and returns what is to be done.
+pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
+    let mut effects = match msg {
+        Msg::Tick(now) => app.tick(now),
+        Msg::Key(key) => app.key(key),
+        Msg::Mouse(event) => app.mouse(event),
+        Msg::Paste(text) => app.paste(&text),
+        Msg::Resize(width, height) => app.resize(Size::new(width, height)),
+        Msg::Engine(event) => app.event(event),
+        Msg::Info(answer) => app.take_info(answer),
+        Msg::Loaded(query, answer) => app.take_page(query, answer),
+        Msg::Sought(query, answer) => app.take_sought(&query, answer),
+        Msg::Shown(seq, answer) => app.take_detail(seq, answer),
+        Msg::Resent(order, answer) => app.take_attempts(&order, answer),
+        Msg::Marked(order, answer) => app.take_marked(&order, answer),
+        Msg::Sampled(answer) => app.take_sampled(answer),
+        Msg::Resumed => {
+            app.say("creel goes on; while it was stopped it received nothing");
+            vec![Effect::Repaint]
+        }
+        Msg::Panicked(what) => {
+            let what = app.look.own(&what).into_owned();
+            app.fail(&format!(
+                "A part of creel failed and the rest goes on: {what}"
+            ));
+            Vec::new()
+        }
+    };
+    effects.extend(app.wishes());
+    effects
+}
+
+impl App {
+    fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
+        self.now = now;
+        let over = |toast: &Toast| toast.until.is_some_and(|until| until <= now);
+        if self.toast.as_ref().is_some_and(over) {
+            self.toast = None;
+        }
+        if self.info_stale && !self.info_asked {
+            self.info_stale = false;
+            self.info_asked = true;
+            return vec![Effect::Info];
+        }
+        Vec::new()
+    }
+
+    fn resize(&mut self, size: Size) -> Vec<Effect> {
+        self.size = size;
+        let height = self.areas().list_height();
+        self.list.resize(height);
+        Vec::new()
+    }
+}

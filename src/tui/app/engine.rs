@@ -1,0 +1,218 @@
+//! What the creel that is looked at tells and answers.
+
+use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::failure::Failure;
+use crate::domain::summary::Summary;
+use crate::engine::command::{Detail, Event, Info, ListQuery, MarkOrder, Page, ResendOrder};
+use crate::tui::effect::Effect;
+use crate::tui::pane::list::Hunted;
+use crate::tui::pane::overview::host;
+
+use super::{App, AppState};
+
+impl App {
+    /// Takes an event.
+    pub(super) fn event(&mut self, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Added(row) => self.added(row),
+            Event::Changed(row) => {
+                if self.list.seq == Some(row.seq) {
+                    self.detail.expire();
+                }
+                self.list.changed(row, self.now);
+            }
+            Event::Attempted(attempt) => self.attempted(attempt),
+            Event::Trouble(trouble) => self.info.trouble = trouble,
+            Event::Panicked(what) => {
+                let text = format!("A part of creel failed and the rest goes on: {what}");
+                self.fail(&text);
+            }
+            Event::Missed => {
+                self.list.expire();
+                self.detail.expire();
+                self.info_stale = true;
+            }
+            Event::Gone => {
+                self.info.trouble = Some("the creel that was looked at has ended".to_owned());
+                self.info.listening = None;
+                self.fail(
+                    "The creel that was looked at has ended; what is shown is what was known.",
+                );
+            }
+        }
+        Vec::new()
+    }
+
+    fn added(&mut self, row: Summary) {
+        self.info.kept += 1;
+        self.info_stale = true;
+        let same_event = self.list.selected().is_some_and(|selected| {
+            row.arrival > 1
+                && selected.provider == row.provider
+                && selected.delivery_id == row.delivery_id
+        });
+        if same_event {
+            self.detail.expire();
+        }
+        let height = self.areas().list_height();
+        self.list.added(row, self.now, height);
+    }
+
+    fn attempted(&mut self, attempt: Attempt) {
+        let to_app = self.info.target.as_deref().map(host) == Some(host(&attempt.target));
+        if to_app && attempt.outcome != Outcome::Pending {
+            self.app = match attempt.response {
+                Some(_) => AppState::Answering,
+                None => AppState::Silent,
+            };
+        }
+        let Some(shown) = &mut self.detail.shown else {
+            return;
+        };
+        if shown.seq() != attempt.delivery_seq {
+            return;
+        }
+        let attempts = &mut shown.detail.attempts;
+        match attempts.iter_mut().find(|a| a.id == attempt.id) {
+            Some(known) => *known = attempt,
+            None => attempts.push(attempt),
+        }
+    }
+
+    /// Takes what the creel says of itself.
+    pub(super) fn take_info(&mut self, answer: Result<Info, Failure>) -> Vec<Effect> {
+        self.info_asked = false;
+        match answer {
+            Ok(info) => self.info = info,
+            Err(failure) => self.fail_with(&failure),
+        }
+        Vec::new()
+    }
+
+    /// Takes a window of the list.
+    pub(super) fn take_page(
+        &mut self,
+        query: ListQuery,
+        answer: Result<Page, Failure>,
+    ) -> Vec<Effect> {
+        let height = self.areas().list_height();
+        match answer {
+            Ok(page) => self.list.take(query, page, height),
+            Err(failure) => {
+                self.list.failed(query);
+                self.fail_with(&failure);
+            }
+        }
+        Vec::new()
+    }
+
+    /// Takes a window of the list that was searched for a problem.
+    pub(super) fn take_sought(
+        &mut self,
+        query: &ListQuery,
+        answer: Result<Page, Failure>,
+    ) -> Vec<Effect> {
+        let height = self.areas().list_height();
+        match answer {
+            Ok(page) => {
+                let hunted = self.list.sought(query, &page, height);
+                self.hunted(hunted)
+            }
+            Err(failure) => {
+                self.fail_with(&failure);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Says how a search for a problem ended, or lets it go on.
+    pub(super) fn hunted(&mut self, hunted: Hunted) -> Vec<Effect> {
+        match hunted {
+            Hunted::Found => Vec::new(),
+            Hunted::Seek(query) => vec![Effect::Seek(query)],
+            Hunted::None => {
+                self.say("No further problem in this direction");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes a delivery.
+    pub(super) fn take_detail(
+        &mut self,
+        seq: u64,
+        answer: Result<Box<Detail>, Failure>,
+    ) -> Vec<Effect> {
+        let announce = std::mem::take(&mut self.detail.announce);
+        if let (true, Ok(detail)) = (announce, &answer) {
+            let word = detail.verification.status.word();
+            self.done(&format!("Checked again: {word}"));
+        }
+        self.detail.take(seq, answer, &self.look);
+        Vec::new()
+    }
+
+    /// Takes the attempts of an order that is done.
+    pub(super) fn take_attempts(
+        &mut self,
+        order: &ResendOrder,
+        answer: Result<Vec<Attempt>, Failure>,
+    ) -> Vec<Effect> {
+        self.sending = self.sending.saturating_sub(order.ids.len());
+        self.detail.expire();
+        let attempts = match answer {
+            Ok(attempts) => attempts,
+            Err(failure) => {
+                self.fail_with(&failure);
+                return Vec::new();
+            }
+        };
+        let well = |a: &&Attempt| a.outcome == Outcome::Delivered;
+        let delivered = attempts.iter().filter(well).count();
+        match (&attempts[..], delivered) {
+            ([], _) => {}
+            ([one], _) => {
+                let facts = self
+                    .detail
+                    .shown
+                    .as_ref()
+                    .and_then(|s| s.detail.provider.as_ref());
+                let text = crate::tui::pane::tries::verdict(one, facts);
+                let text = format!("{}: {text}", host(&one.target));
+                if delivered == 1 {
+                    self.done(&text);
+                } else {
+                    self.fail(&text);
+                }
+            }
+            (all, good) if good == all.len() => self.done(&format!("All {good} delivered")),
+            (all, good) => self.fail(&format!("{good} of {} delivered", all.len())),
+        }
+        Vec::new()
+    }
+
+    /// Takes the end of marking.
+    pub(super) fn take_marked(
+        &mut self,
+        order: &MarkOrder,
+        answer: Result<(), Failure>,
+    ) -> Vec<Effect> {
+        match answer {
+            Ok(()) if order.marked => self.done("Marked: it is kept until the mark is taken away"),
+            Ok(()) => self.done("The mark is taken away"),
+            Err(failure) => self.fail_with(&failure),
+        }
+        self.list.expire();
+        self.detail.expire();
+        Vec::new()
+    }
+
+    /// Takes the end of sending a sample.
+    pub(super) fn take_sampled(&mut self, answer: Result<(), Failure>) -> Vec<Effect> {
+        match answer {
+            Ok(()) => self.done("Sent a signed sample"),
+            Err(failure) => self.fail_with(&failure),
+        }
+        Vec::new()
+    }
+}

@@ -1,0 +1,203 @@
+//! What a key means here: in an overlay, in a text field, in a pane.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+
+use crate::tui::action::{Action, Place};
+use crate::tui::effect::Effect;
+use crate::tui::keymap::{Chord, Context};
+use crate::tui::overlay::Overlay;
+use crate::tui::overlay::help::Help;
+use crate::tui::overlay::palette::Palette;
+use crate::tui::overlay::prompt::Purpose;
+use crate::tui::overlay::resend::Part;
+
+use super::{App, Focus, ToastKind};
+
+impl App {
+    /// Takes a key.
+    pub(super) fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        if key.kind == KeyEventKind::Release {
+            return Vec::new();
+        }
+        if self
+            .toast
+            .as_ref()
+            .is_some_and(|t| t.kind == ToastKind::Failed)
+        {
+            self.toast = None;
+        }
+        let Some(chord) = Chord::of(key) else {
+            return Vec::new();
+        };
+        match self.keys.action(self.context(), chord) {
+            Some(action) => self.perform(action),
+            None => self.overlay_key(key, chord),
+        }
+    }
+
+    /// Takes pasted text: into a text field, and nowhere else.
+    pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
+        let field = match &mut self.overlay {
+            Some(Overlay::Help(help)) => &mut help.field,
+            Some(Overlay::Palette(palette)) => &mut palette.field,
+            Some(Overlay::Prompt(prompt)) => &mut prompt.field,
+            Some(Overlay::Resend(form)) if form.part == Part::Target => &mut form.target,
+            Some(Overlay::Resend(_) | Overlay::Copy | Overlay::Confirm(_)) | None => {
+                let find = self.keys.key(Action::Find);
+                self.say(&format!(
+                    "Pasted text is not taken as keys; {find} opens a text field"
+                ));
+                return Vec::new();
+            }
+        };
+        field.paste(text);
+        self.typed();
+        Vec::new()
+    }
+
+    /// Returns where a key is pressed.
+    fn context(&self) -> Context {
+        match &self.overlay {
+            Some(Overlay::Help(_) | Overlay::Palette(_) | Overlay::Prompt(_)) => Context::Field,
+            Some(Overlay::Resend(form)) if form.part == Part::Target => Context::Field,
+            Some(Overlay::Resend(_) | Overlay::Confirm(_)) => Context::Overlay,
+            Some(Overlay::Copy) => Context::Copy,
+            None if self.focus == Focus::List => Context::List,
+            None => Context::Delivery,
+        }
+    }
+
+    /// Takes a key that is none of the keymap's here.
+    fn overlay_key(&mut self, key: KeyEvent, chord: Chord) -> Vec<Effect> {
+        let screen = self.areas().screen;
+        let by = match chord.code() {
+            KeyCode::Up => -1,
+            KeyCode::Down => 1,
+            KeyCode::PageUp => -10,
+            KeyCode::PageDown => 10,
+            _ => 0,
+        };
+        let enter = chord.code() == KeyCode::Enter;
+        match self.overlay.take() {
+            None => {}
+            Some(Overlay::Help(mut help)) => {
+                if by != 0 {
+                    help.scroll(by, self.ctx(), screen);
+                } else if help.field.key(key) {
+                    help.top = 0;
+                }
+                self.overlay = (!enter).then_some(Overlay::Help(help));
+            }
+            Some(Overlay::Palette(palette)) if enter => {
+                return palette.chosen().map_or_else(Vec::new, |a| self.perform(a));
+            }
+            Some(Overlay::Palette(mut palette)) => {
+                if by != 0 {
+                    palette.step(by);
+                } else if palette.field.key(key) {
+                    palette.cursor = 0;
+                }
+                self.overlay = Some(Overlay::Palette(palette));
+            }
+            Some(Overlay::Prompt(_)) if enter => {}
+            Some(Overlay::Prompt(mut prompt)) => {
+                let changed = prompt.field.key(key);
+                self.overlay = Some(Overlay::Prompt(prompt));
+                if changed {
+                    self.typed();
+                } else if by != 0 {
+                    self.move_by(by);
+                }
+            }
+            Some(Overlay::Confirm(confirm)) if enter => return self.confirmed(confirm.then),
+            Some(Overlay::Confirm(confirm)) => self.overlay = Some(Overlay::Confirm(confirm)),
+            Some(Overlay::Copy) => {
+                self.say("Nothing is copied with that letter");
+            }
+            Some(Overlay::Resend(form)) => {
+                self.overlay = Some(Overlay::Resend(form));
+                return self.form_key(key, chord);
+            }
+        }
+        Vec::new()
+    }
+
+    /// Takes a key in the form.
+    fn form_key(&mut self, key: KeyEvent, chord: Chord) -> Vec<Effect> {
+        let Some(Overlay::Resend(form)) = &mut self.overlay else {
+            return Vec::new();
+        };
+        match (chord.code(), form.part) {
+            (KeyCode::Tab | KeyCode::Down, _) => form.turn(1),
+            (KeyCode::BackTab | KeyCode::Up, _) => form.turn(-1),
+            (KeyCode::Enter, Part::Cancel) => self.overlay = None,
+            (KeyCode::Char(' '), Part::Cancel) => self.overlay = None,
+            (KeyCode::Enter, _) | (KeyCode::Char(' '), Part::Send) => return self.send_form(),
+            (KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right, Part::Signature) => form.toggle(),
+            (KeyCode::Left | KeyCode::Right, Part::Send) => form.part = Part::Cancel,
+            (KeyCode::Left | KeyCode::Right, Part::Cancel) => form.part = Part::Send,
+            (_, Part::Target) => {
+                if form.target.key(key) {
+                    form.problem = None;
+                }
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// Lets what was typed take effect at once.
+    fn typed(&mut self) {
+        let content = self.areas().content();
+        match &mut self.overlay {
+            Some(Overlay::Prompt(prompt)) => {
+                let text = prompt.field.text().to_owned();
+                match prompt.purpose {
+                    Purpose::Filter => self.list.set_filter(&text),
+                    Purpose::Search => {
+                        let (width, height) = (content.width.into(), content.height.into());
+                        self.detail.body.search(&text, width, height);
+                    }
+                }
+            }
+            Some(Overlay::Help(help)) => help.top = 0,
+            Some(Overlay::Palette(palette)) => palette.cursor = 0,
+            Some(Overlay::Resend(form)) => form.problem = None,
+            Some(Overlay::Copy | Overlay::Confirm(_)) | None => {}
+        }
+    }
+
+    /// Opens the help, or closes it.
+    pub(super) fn toggle_help(&mut self) {
+        let place = match self.focus {
+            _ if matches!(self.overlay, Some(Overlay::Copy)) => Place::Copy,
+            Focus::List => Place::List,
+            Focus::Detail => Place::Delivery,
+        };
+        self.cancel_prompt();
+        self.overlay = match self.overlay.take() {
+            Some(Overlay::Help(_)) => None,
+            _ => Some(Overlay::Help(Help::new(place))),
+        };
+    }
+
+    /// Opens the palette, or closes it.
+    pub(super) fn toggle_palette(&mut self) {
+        self.cancel_prompt();
+        self.overlay = match self.overlay.take() {
+            Some(Overlay::Palette(_)) => None,
+            _ => Some(Overlay::Palette(Palette::default())),
+        };
+    }
+
+    /// Closes the text field and undoes what was typed.
+    pub(super) fn cancel_prompt(&mut self) {
+        let Some(Overlay::Prompt(prompt)) = &mut self.overlay else {
+            return;
+        };
+        let before = std::mem::take(&mut prompt.before);
+        prompt.field = crate::tui::widget::field::Field::new(before);
+        self.typed();
+        self.overlay = None;
+    }
+}

@@ -1,0 +1,216 @@
+//! Sending deliveries again: what, where to, and whether to ask first.
+
+use std::collections::BTreeSet;
+
+use url::{Host, Url};
+
+use crate::domain::attempt::Signing;
+use crate::domain::summary::Summary;
+use crate::engine::command::ResendOrder;
+use crate::tui::action::Action;
+use crate::tui::effect::Effect;
+use crate::tui::overlay::Overlay;
+use crate::tui::overlay::confirm::{Confirm, Then};
+use crate::tui::overlay::resend::ResendForm;
+use crate::tui::pane::detail::Shown;
+use crate::tui::pane::overview::host;
+
+use super::App;
+
+impl App {
+    /// Returns the deliveries that keys for sending concern: the selected
+    /// ones in the order of arrival, else the one under the cursor.
+    fn chosen(&self) -> Vec<Summary> {
+        if self.list.chosen.is_empty() {
+            self.list.selected().cloned().into_iter().collect()
+        } else {
+            self.list.chosen.values().cloned().collect()
+        }
+    }
+
+    /// Returns where a plain resend of a delivery goes.
+    fn target_of(&self, row: &Summary) -> Option<String> {
+        if let Some(shown) = self.shown_of(row) {
+            return shown.detail.target.clone();
+        }
+        let endpoints = self.info.endpoints.iter();
+        let endpoint = row
+            .endpoint
+            .as_ref()
+            .and_then(|name| endpoints.clone().find(|e| e.name == *name));
+        endpoint
+            .and_then(|e| e.target.clone())
+            .or_else(|| self.info.target.clone())
+    }
+
+    fn shown_of(&self, row: &Summary) -> Option<&Shown> {
+        let shown = self.detail.shown.as_ref();
+        shown.filter(|s| s.seq() == row.seq)
+    }
+
+    /// Sends again, as captured, to where each delivery goes.
+    pub(super) fn resend(&mut self) -> Vec<Effect> {
+        let rows = self.chosen();
+        if rows.is_empty() {
+            self.say("Nothing to send: no delivery is selected");
+            return Vec::new();
+        }
+        let mut hosts = BTreeSet::new();
+        for row in &rows {
+            let Some(target) = self.target_of(row) else {
+                self.open_form();
+                self.say("No target is set: type one, or start with creel --target URL");
+                return Vec::new();
+            };
+            hosts.insert(target);
+        }
+        let order = ResendOrder {
+            ids: rows.iter().map(|r| r.id.to_string()).collect(),
+            target: None,
+            signing: Signing::Kept,
+        };
+        self.ask_or_send(order, &hosts)
+    }
+
+    /// Opens the form that asks where to and how.
+    pub(super) fn open_form(&mut self) {
+        let rows = self.chosen();
+        let Some(first) = rows.first() else {
+            self.say("Nothing to send: no delivery is selected");
+            return;
+        };
+        let target = self.target_of(first);
+        let ids = rows.iter().map(|r| r.id.to_string()).collect();
+        let form = ResendForm::new(ids, target.as_deref(), self.shown_of(first));
+        self.overlay = Some(Overlay::Resend(form));
+    }
+
+    /// Sends what the form says.
+    pub(super) fn send_form(&mut self) -> Vec<Effect> {
+        let Some(Overlay::Resend(form)) = &mut self.overlay else {
+            return Vec::new();
+        };
+        let Some(order) = form.order() else {
+            return Vec::new();
+        };
+        self.overlay = None;
+        let targets: BTreeSet<String> = order.target.clone().into_iter().collect();
+        self.ask_or_send(order, &targets)
+    }
+
+    /// Does what was asked for in a question.
+    pub(super) fn confirmed(&mut self, then: Then) -> Vec<Effect> {
+        match then {
+            Then::Quit => vec![Effect::Quit],
+            Then::Send { order, hosts } => {
+                let to = hosts.join(", ");
+                self.hosts.extend(hosts);
+                self.send(order, &to)
+            }
+        }
+    }
+
+    /// Sends at once to this machine and to hosts that were asked for
+    /// before; asks where others are among the targets.
+    fn ask_or_send(&mut self, order: ResendOrder, targets: &BTreeSet<String>) -> Vec<Effect> {
+        let strangers: BTreeSet<String> = targets
+            .iter()
+            .filter(|t| !is_this_machine(t))
+            .map(|t| host(t))
+            .filter(|h| !self.hosts.contains(h))
+            .collect();
+        let all: BTreeSet<String> = targets.iter().map(|t| host(t)).collect();
+        let to = all.into_iter().collect::<Vec<_>>().join(", ");
+        if strangers.is_empty() {
+            return self.send(order, &to);
+        }
+        let hosts: Vec<String> = strangers.into_iter().collect();
+        let number = count(order.ids.len());
+        self.overlay = Some(Overlay::Confirm(Confirm {
+            what: format!("Send {number} to {}?", hosts.join(", ")),
+            why: "That is not this machine. Once agreed, creel does not ask for it again until it ends.".into(),
+            then: Then::Send { order, hosts },
+        }));
+        Vec::new()
+    }
+
+    fn send(&mut self, order: ResendOrder, to: &str) -> Vec<Effect> {
+        let number = order.ids.len();
+        self.sending += number;
+        self.list.chosen.clear();
+        let how = match order.signing {
+            Signing::Kept => "as received",
+            Signing::Fresh => "signed anew",
+        };
+        self.say(&format!("Sending {} to {to}, {how}", count(number)));
+        vec![Effect::Resend(order)]
+    }
+
+    /// Leaves, or asks first where a batch is being sent.
+    pub(super) fn leave(&mut self) -> Vec<Effect> {
+        if self.sending < 2 {
+            return vec![Effect::Quit];
+        }
+        let key = self.keys.key(Action::Quit);
+        self.overlay = Some(Overlay::Confirm(Confirm {
+            what: format!("Quit while {} are being sent?", count(self.sending)),
+            why: format!("What was not sent yet will not be. {key} quits without a question."),
+            then: Then::Quit,
+        }));
+        Vec::new()
+    }
+}
+
+fn count(deliveries: usize) -> String {
+    match deliveries {
+        1 => "one delivery".to_owned(),
+        n => format!("{n} deliveries"),
+    }
+}
+
+/// Says whether an address is on this machine.
+fn is_this_machine(target: &str) -> bool {
+    let url = Url::parse(target).ok();
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => {
+            let mapped = address.to_ipv4_mapped().is_some_and(|a| a.is_loopback());
+            address.is_loopback() || mapped
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_this_machine() {
+        let here = [
+            "http://localhost:3000/x",
+            "http://app.localhost",
+            "http://127.9.9.9",
+            "http://[::1]:80",
+            "http://[::ffff:127.0.0.1]/",
+        ];
+        let elsewhere = [
+            "http://example.test",
+            "http://localhost.example.test",
+            "http://10.0.0.1",
+            "http://[::ffff:169.254.169.254]/",
+            "http://0.0.0.0",
+            "nonsense",
+        ];
+        for target in here {
+            assert!(is_this_machine(target), "{target}");
+        }
+        for target in elsewhere {
+            assert!(!is_this_machine(target), "{target}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The last word on something: it goes by itself, or with the next key.
+
+use crate::domain::failure::Failure;
+use crate::domain::timestamp::Timestamp;
+
+use super::App;
+
+/// How long good news stays, in microseconds.
+const STAYS: i64 = 4_000_000;
+
+/// A line above the status line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toast {
+    /// What it says.
+    pub text: String,
+    /// What kind of news it is.
+    pub kind: ToastKind,
+    /// When it goes; `None`: with the next key.
+    pub until: Option<Timestamp>,
+}
+
+/// What kind of news a toast is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToastKind {
+    /// Something was done.
+    Done,
+    /// Something to know.
+    Note,
+    /// Something went wrong.
+    Failed,
+}
+
+impl App {
+    /// Says that something was done.
+    pub(super) fn done(&mut self, text: &str) {
+        self.toast(text, ToastKind::Done, Some(STAYS));
+    }
+
+    /// Says something worth knowing.
+    pub(super) fn say(&mut self, text: &str) {
+        self.toast(text, ToastKind::Note, Some(STAYS));
+    }
+
+    /// Says that something went wrong; it stays until a key is pressed.
+    pub(super) fn fail(&mut self, text: &str) {
+        self.toast(text, ToastKind::Failed, None);
+    }
+
+    /// Says what failed, why, and what to do next, on one line.
+    pub(super) fn fail_with(&mut self, failure: &Failure) {
+        let parts = [&failure.what, &failure.why, &failure.next];
+        let parts: Vec<&str> = parts
+            .into_iter()
+            .map(|p| p.trim())
+            .filter(|p| !p.is_empty())
+            .collect();
+        self.fail(&parts.join(" "));
+    }
+
+    fn toast(&mut self, text: &str, kind: ToastKind, stays: Option<i64>) {
+        self.toast = Some(Toast {
+            text: self.look.own(text).into_owned(),
+            kind,
+            until: stays.map(|us| Timestamp(self.now.0 + us)),
+        });
+    }
+}

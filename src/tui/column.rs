@@ -1,0 +1,326 @@
+//! The columns of the list: each is one value and its line in [`COLUMNS`].
+
+use std::borrow::Cow;
+
+use crate::domain::attempt::Outcome;
+use crate::domain::summary::Summary;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::Status;
+
+use super::look::Look;
+use super::theme::Role;
+
+/// A column of the list.
+pub trait Column: Sync {
+    /// Returns its heading.
+    fn title(&self) -> &'static str;
+
+    /// Returns how wide it is; the one of [`Room::Rest`] takes what is left.
+    fn room(&self) -> Room;
+
+    /// Says whether its cells stand on the right, as figures do.
+    fn right(&self) -> bool {
+        false
+    }
+
+    /// Returns how wide the last column must be at least for this one to be shown.
+    fn shown_when_rest(&self) -> usize {
+        0
+    }
+
+    /// Writes the cell of a row.
+    fn cell<'a>(&self, row: &'a Summary, look: &Look, now: Timestamp) -> (Cow<'a, str>, Role);
+}
+
+/// How wide a column is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// So many columns; fewer where the list is narrow.
+    Fixed {
+        /// On a wide list.
+        wide: usize,
+        /// On a narrow one.
+        narrow: usize,
+    },
+    /// What is left.
+    Rest,
+}
+
+/// The columns, from left to right.
+pub const COLUMNS: &[&dyn Column] = &[&Time, &Sig, &Provider, &Event, &App, &Millis, &Arrivals];
+
+/// Lists narrower than this have narrow columns.
+const WIDE: usize = 72;
+
+/// Returns the columns that find room, with their widths.
+pub fn fit(columns: usize) -> Vec<(&'static dyn Column, usize)> {
+    // Columns go in the order of what they ask for, until the rest suffices.
+    let mut demands: Vec<usize> = COLUMNS.iter().map(|c| c.shown_when_rest()).collect();
+    demands.sort_unstable();
+    for demand in demands.into_iter().rev() {
+        let shown: Vec<_> = COLUMNS
+            .iter()
+            .filter(|c| c.shown_when_rest() <= demand)
+            .map(|c| (*c, width_of(c.room(), columns)))
+            .collect();
+        let fixed: usize = shown.iter().map(|(_, w)| w.map_or(0, |w| w + 1)).sum();
+        let rest = columns.saturating_sub(fixed);
+        if rest >= demand || demand == 0 {
+            let widths = shown.into_iter();
+            return widths.map(|(c, w)| (c, w.unwrap_or(rest))).collect();
+        }
+    }
+    Vec::new()
+}
+
+fn width_of(room: Room, columns: usize) -> Option<usize> {
+    match room {
+        Room::Fixed { wide, .. } if columns >= WIDE => Some(wide),
+        Room::Fixed { narrow, .. } => Some(narrow),
+        Room::Rest => None,
+    }
+}
+
+const fn fixed(width: usize) -> Room {
+    Room::Fixed {
+        wide: width,
+        narrow: width,
+    }
+}
+
+/// When it arrived.
+struct Time;
+/// The verdict on the signature.
+struct Sig;
+/// Who sent it.
+struct Provider;
+/// What happened, or the request line where that is unknown.
+struct Event;
+/// What the app answered, else what creel did.
+struct App;
+/// How long the answer took.
+struct Millis;
+/// Which arrival of the same event it is.
+struct Arrivals;
+
+impl Column for Time {
+    fn title(&self) -> &'static str {
+        "TIME"
+    }
+
+    fn room(&self) -> Room {
+        fixed(8)
+    }
+
+    fn cell<'a>(&self, row: &'a Summary, look: &Look, now: Timestamp) -> (Cow<'a, str>, Role) {
+        (look.short_time(row.received_at, now).into(), Role::Plain)
+    }
+}
+
+impl Column for Sig {
+    fn title(&self) -> &'static str {
+        "SIG"
+    }
+
+    fn room(&self) -> Room {
+        fixed(7)
+    }
+
+    fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+        (row.status.word().into(), status_role(row.status))
+    }
+}
+
+impl Column for Provider {
+    fn title(&self) -> &'static str {
+        "PROVIDER"
+    }
+
+    fn room(&self) -> Room {
+        Room::Fixed {
+            wide: 15,
+            narrow: 10,
+        }
+    }
+
+    fn shown_when_rest(&self) -> usize {
+        8
+    }
+
+    fn cell<'a>(&self, row: &'a Summary, look: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+        match &row.provider {
+            Some(provider) => (look.foreign(provider), Role::Plain),
+            None => ("?".into(), Role::Plain),
+        }
+    }
+}
+
+impl Column for Event {
+    fn title(&self) -> &'static str {
+        "EVENT"
+    }
+
+    fn room(&self) -> Room {
+        Room::Rest
+    }
+
+    fn cell<'a>(&self, row: &'a Summary, look: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+        match &row.event {
+            Some(event) => (look.foreign(event), Role::Plain),
+            None => {
+                let line = format!("{} {}", row.method, row.path);
+                (look.foreign(&line).into_owned().into(), Role::Plain)
+            }
+        }
+    }
+}
+
+impl Column for App {
+    fn title(&self) -> &'static str {
+        "APP"
+    }
+
+    fn room(&self) -> Room {
+        fixed(3)
+    }
+
+    fn right(&self) -> bool {
+        true
+    }
+
+    fn shown_when_rest(&self) -> usize {
+        14
+    }
+
+    fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+        match row.last_attempt {
+            Some(attempt) => match (attempt.status, attempt.outcome) {
+                (Some(status), outcome) => (status.to_string().into(), app_role(status, outcome)),
+                (None, Outcome::Pending) => ("---".into(), Role::Plain),
+                (None, _) => ("---".into(), Role::Bad),
+            },
+            None if row.answer.status >= 400 => (row.answer.status.to_string().into(), Role::Bad),
+            None => (row.answer.status.to_string().into(), Role::Plain),
+        }
+    }
+}
+
+impl Column for Millis {
+    fn title(&self) -> &'static str {
+        "MS"
+    }
+
+    fn room(&self) -> Room {
+        fixed(4)
+    }
+
+    fn right(&self) -> bool {
+        true
+    }
+
+    fn shown_when_rest(&self) -> usize {
+        18
+    }
+
+    fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+        let us = match row.last_attempt {
+            Some(attempt) if attempt.outcome == Outcome::Pending => None,
+            Some(attempt) => Some(attempt.duration_us),
+            None => row.answer.duration_us,
+        };
+        let text = us.map_or_else(String::new, millis);
+        (text.into(), Role::Plain)
+    }
+}
+
+impl Column for Arrivals {
+    fn title(&self) -> &'static str {
+        "#"
+    }
+
+    fn room(&self) -> Room {
+        fixed(3)
+    }
+
+    fn right(&self) -> bool {
+        true
+    }
+
+    fn shown_when_rest(&self) -> usize {
+        16
+    }
+
+    fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+        match row.arrival {
+            0..=99 => (row.arrival.to_string().into(), Role::Plain),
+            _ => ("99+".into(), Role::Plain),
+        }
+    }
+}
+
+/// Returns the role of a verdict's word.
+pub const fn status_role(status: Status) -> Role {
+    match status {
+        Status::Valid => Role::Good,
+        Status::Stale => Role::Warn,
+        Status::Invalid | Status::Malformed | Status::MissingSignature => Role::Bad,
+        Status::NoSecret | Status::UnknownProvider => Role::Plain,
+    }
+}
+
+/// Returns the role of an app's answer.
+pub const fn app_role(status: u16, outcome: Outcome) -> Role {
+    match (status, outcome) {
+        (_, Outcome::Delivered) => Role::Good,
+        (_, Outcome::Pending) => Role::Plain,
+        (200..=299, _) => Role::Warn,
+        _ => Role::Bad,
+    }
+}
+
+/// Writes microseconds as milliseconds in four columns, or as seconds.
+fn millis(us: u64) -> String {
+    match us.saturating_add(500) / 1_000 {
+        ms @ 0..=9_999 => ms.to_string(),
+        ms @ 10_000..=999_499 => format!("{}s", (ms + 500) / 1_000),
+        _ => "999s".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn titles(columns: usize) -> Vec<(&'static str, usize)> {
+        let fitted = fit(columns);
+        fitted.iter().map(|(c, w)| (c.title(), *w)).collect()
+    }
+
+    #[test]
+    fn drops_columns_where_there_is_no_room() {
+        let all = ["TIME", "SIG", "PROVIDER", "EVENT", "APP", "MS", "#"];
+        let names = |columns| titles(columns).iter().map(|t| t.0).collect::<Vec<_>>();
+        assert_eq!(names(64), all);
+        assert_eq!(names(42), ["TIME", "SIG", "PROVIDER", "EVENT"]);
+        assert_eq!(names(25), ["TIME", "SIG", "EVENT"]);
+        for columns in 0..200 {
+            let fitted = titles(columns);
+            let used: usize = fitted.iter().map(|(_, w)| w + 1).sum::<usize>() - 1;
+            assert!(columns < 20 || used <= columns, "{columns}: {fitted:?}");
+        }
+    }
+
+    #[test]
+    fn writes_times_in_four_columns() {
+        let cases = [
+            (0, "0"),
+            (12_400, "12"),
+            (1_840_000, "1840"),
+            (61_000_000, "61s"),
+        ];
+        for (us, text) in cases {
+            assert_eq!(millis(us), text);
+        }
+        assert_eq!(millis(u64::MAX), "999s");
+    }
+}

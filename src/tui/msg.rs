@@ -1,0 +1,44 @@
+//! Everything that can happen to the inspector.
+
+use crossterm::event::{KeyEvent, MouseEvent};
+
+use crate::domain::attempt::Attempt;
+use crate::domain::failure::Failure;
+use crate::domain::timestamp::Timestamp;
+use crate::engine::command::{Detail, Event, Info, ListQuery, MarkOrder, Page, ResendOrder};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// This is the time now. It comes before everything else that happens,
+    /// and by itself when [`super::app::App::next_tick`] has run out.
+    Tick(Timestamp),
+    /// A key was pressed, or is held.
+    Key(KeyEvent),
+    /// The mouse did something.
+    Mouse(MouseEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal is so many columns and lines large.
+    Resize(u16, u16),
+    /// Something happened in the creel that is looked at.
+    Engine(Event),
+    /// What it is, or why it did not say.
+    Info(Result<Info, Failure>),
+    /// A window of the list.
+    Loaded(ListQuery, Result<Page, Failure>),
+    /// A window of the list that was asked for in search of a problem.
+    Sought(ListQuery, Result<Page, Failure>),
+    /// A delivery, whole, by sequence number.
+    Shown(u64, Result<Box<Detail>, Failure>),
+    /// Deliveries were sent again.
+    Resent(ResendOrder, Result<Vec<Attempt>, Failure>),
+    /// Deliveries were marked.
+    Marked(MarkOrder, Result<(), Failure>),
+    /// A sample was sent.
+    Sampled(Result<(), Failure>),
+    /// The process was stopped and goes on.
+    Resumed,
+    /// A task panicked; the screen goes on.
+    Panicked(String),
+}

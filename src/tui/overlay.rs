@@ -1,0 +1,63 @@
+//! What lies over the panes; one at a time.
+
+pub mod confirm;
+pub mod copy;
+pub mod help;
+pub mod palette;
+pub mod prompt;
+pub mod resend;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Clear};
+
+use super::look::Look;
+use super::theme::Role;
+
+/// Something over the panes.
+#[derive(Clone, Debug)]
+pub enum Overlay {
+    /// Every key, searchable.
+    Help(help::Help),
+    /// Every action, by words.
+    Palette(palette::Palette),
+    /// The filter's text field, or the search's, in the status line.
+    Prompt(prompt::Prompt),
+    /// The letters that say what to copy.
+    Copy,
+    /// The form for sending again.
+    Resend(resend::ResendForm),
+    /// A question before something is done.
+    Confirm(confirm::Confirm),
+}
+
+/// Draws an empty window with a title and returns its inside, a blank column
+/// left on either side.
+fn window(title: &str, area: Rect, look: &Look, frame: &mut Frame) -> Rect {
+    frame.render_widget(Clear, area);
+    let block = Block::bordered()
+        .border_set(look.glyphs.focus)
+        .border_style(look.theme.style(Role::Focus))
+        .title(Line::from(look.span(format!(" {title} "), Role::Focus)));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    Rect {
+        x: inner.x + 1.min(inner.width),
+        width: inner.width.saturating_sub(2),
+        ..inner
+    }
+}
+
+/// Writes a word into the lower border.
+fn bottom_right(text: &str, area: Rect, look: &Look, frame: &mut Frame) {
+    let width = crate::domain::text::width(text) as u16;
+    let rect = Rect {
+        x: area.right().saturating_sub(width + 2),
+        y: area.bottom().saturating_sub(1),
+        width,
+        height: 1,
+    };
+    let line = Line::from(look.span(text.to_owned(), Role::Focus));
+    frame.render_widget(line, rect.intersection(area));
+}

@@ -1,0 +1,58 @@
+//! A question before something is done that cannot be taken back.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use crate::engine::command::ResendOrder;
+use crate::tui::layout::centred;
+use crate::tui::pane::{Ctx, detail};
+use crate::tui::theme::Role;
+use crate::tui::widget::wrap;
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    /// What will be done, as a sentence.
+    pub what: String,
+    /// What there is to know of it.
+    pub why: String,
+    /// What is done on Enter.
+    pub then: Then,
+}
+
+/// What is done when the answer is yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Send deliveries to hosts that are not asked for again.
+    Send {
+        /// What is sent.
+        order: ResendOrder,
+        /// The hosts.
+        hosts: Vec<String>,
+    },
+    /// Quit while deliveries are being sent.
+    Quit,
+}
+
+/// Draws the question.
+pub fn draw(confirm: &Confirm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) {
+    let look = ctx.look;
+    let width = 64.min(screen.width);
+    let room = usize::from(width.saturating_sub(4));
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for (text, role) in [(&confirm.what, Role::Strong), (&confirm.why, Role::Plain)] {
+        for line in wrap::words(&look.own(text), room) {
+            lines.push(Line::from(look.span(line, role)));
+        }
+    }
+    lines.push(Line::default());
+    let keys = match confirm.then {
+        Then::Send { .. } => "Enter sends, Esc does not",
+        Then::Quit => "Enter quits, Esc does not",
+    };
+    lines.push(Line::from(look.span(keys, Role::Focus)));
+    let area = centred(screen, width, lines.len() as u16 + 2);
+    let inner = super::window("Sure?", area, look, frame);
+    detail::put(&lines, inner, frame);
+}

@@ -1,0 +1,94 @@
+//! Drawing the list: only the rows on the screen.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::domain::summary::Summary;
+use crate::domain::text;
+use crate::tui::column;
+use crate::tui::layout::ListArea;
+use crate::tui::pane::Ctx;
+use crate::tui::theme::Role;
+
+use super::ListPane;
+
+/// How many columns stand before a row: cursor, selected, marked.
+const LEAD: usize = 3;
+
+/// Draws the heading and the rows.
+pub fn draw(list: &ListPane, ctx: Ctx<'_>, area: &ListArea, frame: &mut Frame) {
+    let columns = usize::from(area.rows.width).saturating_sub(LEAD);
+    let fitted = column::fit(columns);
+    if area.heading.height > 0 {
+        let mut heading = " ".repeat(LEAD);
+        for (column, width) in &fitted {
+            heading.push_str(&cell(column.title(), *width, column.right(), ctx));
+            heading.push(' ');
+        }
+        let line = Line::from(ctx.look.span(heading, Role::Context));
+        frame.render_widget(line, area.heading);
+    }
+    for (at, y) in (area.rows.y..area.rows.bottom()).enumerate() {
+        let place = list.top + at;
+        if place >= list.rows.matching() {
+            break;
+        }
+        let rect = Rect {
+            y,
+            height: 1,
+            ..area.rows
+        };
+        let selected = place == list.cursor;
+        let Some(row) = list.rows.get(place) else {
+            let sign = if selected {
+                ctx.look.glyphs.cursor
+            } else {
+                " "
+            };
+            let waiting = format!("{sign}  {}", ctx.look.glyphs.ellipsis);
+            frame.render_widget(Line::from(waiting), rect);
+            continue;
+        };
+        let mut line = Line::from(self::lead(list, row, selected, ctx));
+        for (column, width) in &fitted {
+            let (content, role) = column.cell(row, ctx.look, ctx.now);
+            let content = cell(&content, *width, column.right(), ctx);
+            line.push_span(ctx.look.span(content, role));
+            line.push_span(Span::raw(" "));
+        }
+        frame.render_widget(line, rect);
+        if selected {
+            let style = ctx.look.theme.style(Role::Selected);
+            frame.buffer_mut().set_style(rect, style);
+        }
+    }
+}
+
+/// Writes what stands before a row: whether it is under the cursor, selected
+/// for a batch, marked to be kept.
+pub fn lead(list: &ListPane, row: &Summary, selected: bool, ctx: Ctx<'_>) -> String {
+    let cursor = if selected {
+        ctx.look.glyphs.cursor
+    } else {
+        " "
+    };
+    let chosen = if list.chosen.contains_key(&row.seq) {
+        "*"
+    } else {
+        " "
+    };
+    let marked = if row.marked { "m" } else { " " };
+    format!("{cursor}{chosen}{marked}")
+}
+
+/// Makes a cell exactly as wide as its column.
+fn cell(content: &str, width: usize, right: bool, ctx: Ctx<'_>) -> String {
+    let cut = ctx.look.cut(content, width);
+    let blanks = " ".repeat(width.saturating_sub(text::width(&cut)));
+    if right {
+        format!("{blanks}{cut}")
+    } else {
+        format!("{cut}{blanks}")
+    }
+}

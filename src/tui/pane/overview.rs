@@ -1,0 +1,361 @@
+//! The facts of a delivery in short, and the beginning of its body.
+
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use crate::domain::attempt::Outcome;
+use crate::domain::body::BodyKind;
+use crate::domain::delivery::AnsweredBy;
+use crate::domain::text::{age, bytes, duration_us, span, thousands};
+use crate::domain::verification::{Status, Verification};
+use crate::engine::command::Arrival;
+use crate::tui::action::Action;
+use crate::tui::column::status_role;
+use crate::tui::look::Look;
+use crate::tui::theme::Role;
+use crate::tui::widget::{hex, wrap};
+
+use super::Ctx;
+use super::detail::Shown;
+
+/// How many columns the names of the facts take.
+const LABEL: usize = 10;
+/// How many lines of the body are shown.
+const PREVIEW: usize = 200;
+/// How many arrivals are named by their time.
+const TIMES: usize = 6;
+
+/// Writes the facts down.
+pub fn lines(shown: &Shown, ctx: Ctx<'_>, width: usize) -> Vec<Line<'static>> {
+    let mut page = Page {
+        ctx,
+        width,
+        lines: Vec::new(),
+    };
+    page.event(shown);
+    page.verdict(shown);
+    page.facts(shown);
+    page.body(shown);
+    page.lines
+}
+
+/// Says in a sentence what a verdict means.
+pub fn sentence(verification: &Verification) -> &'static str {
+    match verification.status {
+        Status::Valid => "Signature matches",
+        Status::Stale if verification.age_seconds.is_some_and(|a| a < 0) => {
+            "Signature matches, but its time lies ahead"
+        }
+        Status::Stale => "Signature matches, but it is too old",
+        Status::Invalid => "Signature does not match",
+        Status::Malformed => "Signature header cannot be read",
+        Status::MissingSignature => "No signature",
+        Status::NoSecret => "Signed, but there is no secret to check it with",
+        Status::UnknownProvider => "Nothing says who sent it",
+    }
+}
+
+/// Returns the sign and the role of a verdict.
+pub fn sign(status: Status, look: &Look) -> (&'static str, Role) {
+    let role = status_role(status);
+    let sign = match role {
+        Role::Good => look.glyphs.right,
+        Role::Bad => look.glyphs.wrong,
+        _ => look.glyphs.note,
+    };
+    (sign, role)
+}
+
+/// The page as far as it is written.
+struct Page<'a> {
+    ctx: Ctx<'a>,
+    width: usize,
+    lines: Vec<Line<'static>>,
+}
+
+impl Page<'_> {
+    fn event(&mut self, shown: &Shown) {
+        let row = &shown.detail.summary;
+        let look = self.ctx.look;
+        let title = match (&shown.detail.provider, &row.provider) {
+            (Some(facts), _) => facts.title.clone(),
+            (None, Some(name)) => name.clone(),
+            (None, None) => "Unknown sender".to_owned(),
+        };
+        let event = match &row.event {
+            Some(event) => event.clone(),
+            None => format!("{} {}", row.method, row.path),
+        };
+        let line = format!(
+            "{} {} {}",
+            look.foreign(&title),
+            look.glyphs.sep,
+            look.foreign(&event)
+        );
+        let spans = [look.span(line, Role::Strong)];
+        self.lines.extend(wrap::hard(&spans, self.width));
+        if let Some(id) = &row.delivery_id {
+            let id = look.cut_middle(&look.foreign(id), self.width);
+            self.lines.push(Line::from(id));
+        }
+        self.blank();
+    }
+
+    fn verdict(&mut self, shown: &Shown) {
+        let look = self.ctx.look;
+        let verification = &shown.detail.verification;
+        let (sign, role) = sign(verification.status, look);
+        let verdict = format!("{sign} {}", sentence(verification));
+        let key = self.ctx.keys.key(Action::TabSignature);
+        let hint = format!("press {key} for proof");
+        let mut spans = vec![look.span(verdict, role)];
+        let used = spans[0].content.width() + hint.len() + 2;
+        if let Some(room) = self.width.checked_sub(used) {
+            spans.push(Span::raw(" ".repeat(room + 2)));
+            spans.push(look.span(hint, Role::Context));
+        }
+        self.lines
+            .push(wrap::cut(spans, self.width, look.glyphs.ellipsis));
+        if let Some(finding) = verification.findings.first() {
+            self.indented(&finding.message, Role::Plain);
+        } else if let (Status::Valid | Status::Stale, Some(secret)) =
+            (verification.status, &verification.secret)
+        {
+            self.indented(&format!("The secret is {secret}."), Role::Plain);
+        }
+        if let (Status::Valid, None, Some(seconds)) = (
+            verification.status,
+            verification.tolerance_seconds,
+            verification.age_seconds.filter(|a| a.unsigned_abs() > 300),
+        ) {
+            let note = format!(
+                "Signed {}; the provider states no limit.",
+                signed_when(seconds)
+            );
+            self.indented(&note, Role::Warn);
+        }
+        if let Some(refused) = &shown.detail.delivery.refused {
+            self.indented(&format!("Refused: {refused}"), Role::Bad);
+        }
+        self.blank();
+    }
+
+    fn facts(&mut self, shown: &Shown) {
+        let (look, detail) = (self.ctx.look, &shown.detail);
+        let delivery = &detail.delivery;
+        let request = &delivery.request;
+        let sep = look.glyphs.sep;
+
+        let at = delivery.received_at;
+        let ago = self.ctx.now.unix_seconds() - at.unix_seconds();
+        let received = format!("{} {sep} {}", look.full_time(at), age(ago));
+        self.fact("Received", &received);
+
+        let mut from = delivery.remote_addr.clone();
+        if let Some(endpoint) = &delivery.endpoint {
+            from = format!("{from}, at endpoint {endpoint}");
+        }
+        self.fact("From", &from);
+        let line = format!(
+            "{} {}  HTTP/{}",
+            request.method,
+            request.target(),
+            request.http_version
+        );
+        self.fact("Request", &line);
+
+        let size = detail.summary.body_size;
+        let kind = match request.content_type() {
+            Some(content_type) => content_type,
+            None => "no content-type",
+        };
+        let hash = shown.sha256.get(..8).unwrap_or_default();
+        let body = match (delivery.refused.is_some(), size) {
+            (true, _) => format!("{kind} {sep} {}, not kept", bytes(size)),
+            (false, 0) => format!("{kind} {sep} empty"),
+            (false, _) => format!("{kind} {sep} {} {sep} sha-256 {hash}…", bytes(size)),
+        };
+        self.fact("Body", &body);
+
+        self.fact("Answered", &answered(shown));
+        self.app(shown);
+        self.sender(shown);
+        if let Some(facts) = &detail.provider {
+            for note in &facts.notes {
+                self.fact("Note", note);
+            }
+        }
+        self.blank();
+    }
+
+    fn app(&mut self, shown: &Shown) {
+        let Some(last) = shown.detail.attempts.last() else {
+            return;
+        };
+        let target = host(&last.target);
+        let took = duration_us(last.duration_us);
+        let result = match (last.status(), &last.error, last.outcome) {
+            (_, _, Outcome::Pending) => format!("waiting for {target}"),
+            (Some(status), ..) => format!("{status} from {target} in {took}"),
+            (None, Some(error), _) => format!("no answer from {target}: {error}"),
+            (None, None, _) => format!("no answer from {target}"),
+        };
+        let total = shown.detail.attempts.len();
+        let tries = if total > 1 {
+            format!(", try {total}")
+        } else {
+            String::new()
+        };
+        self.fact("App", &format!("{result}{tries}"));
+    }
+
+    fn sender(&mut self, shown: &Shown) {
+        let detail = &shown.detail;
+        let total = detail.arrivals.len();
+        let seq = detail.delivery.seq;
+        let place = detail.arrivals.iter().position(|a| a.summary.seq == seq);
+        let number = place.map_or(detail.summary.arrival as usize, |at| at + 1);
+        if total < 2 {
+            if number > 1 {
+                self.fact("Sender", &format!("try {number} of this event"));
+            }
+            return;
+        }
+        let sep = self.ctx.look.glyphs.sep;
+        let times = self.times(&detail.arrivals, number.saturating_sub(1));
+        let same = detail.arrivals.iter().all(|a| a.same_body);
+        let bodies = if same {
+            "identical bytes"
+        } else {
+            "the body differs"
+        };
+        self.fact(
+            "Sender",
+            &format!("try {number} of {total} of this event: {times} {sep} {bodies}"),
+        );
+        if detail.summary.group_guessed {
+            self.fact(
+                "",
+                "grouped by event and body: it has no id, so this is a guess",
+            );
+        }
+    }
+
+    /// Writes when the arrivals came; of many, those around this one.
+    fn times(&self, arrivals: &[Arrival], at: usize) -> String {
+        let first = at
+            .saturating_sub(TIMES / 2)
+            .min(arrivals.len().saturating_sub(TIMES));
+        let shown = arrivals.iter().skip(first).take(TIMES);
+        let times: Vec<String> = shown
+            .map(|a| {
+                let at = a.summary.received_at;
+                self.ctx.look.short_time(at, self.ctx.now).trim().to_owned()
+            })
+            .collect();
+        let before = if first > 0 { "… " } else { "" };
+        let after = if first + TIMES < arrivals.len() {
+            " …"
+        } else {
+            ""
+        };
+        format!("{before}{}{after}", times.join(", "))
+    }
+
+    fn body(&mut self, shown: &Shown) {
+        if shown.detail.delivery.refused.is_some() {
+            return;
+        }
+        let look = self.ctx.look;
+        let view = &shown.pretty;
+        if let Some(note) = view.note() {
+            self.indented(note, Role::Warn);
+        }
+        if view.kind() == BodyKind::Binary {
+            let body = &shown.detail.delivery.request.body;
+            let per_line = hex::per_line(self.width);
+            let offsets = (0..body.len()).step_by(per_line).take(PREVIEW);
+            for offset in offsets {
+                let words = hex::line(body, offset, per_line, |_| false);
+                let words = words.into_iter().map(|(text, role)| look.span(text, role));
+                self.lines
+                    .push(wrap::cut(words.collect(), self.width, look.glyphs.ellipsis));
+            }
+            return;
+        }
+        for line in view.window(0, PREVIEW) {
+            let spans = line.spans.into_iter();
+            let spans = spans.map(|s| look.span(s.text, s.role.into())).collect();
+            self.lines
+                .push(wrap::cut(spans, self.width, look.glyphs.ellipsis));
+        }
+        if let Some(more) = view.lines_total().checked_sub(PREVIEW + 1) {
+            let key = self.ctx.keys.key(Action::TabBody);
+            let more = thousands(more as u64 + 1);
+            self.indented(&format!("{more} more lines: press {key}"), Role::Context);
+        }
+    }
+
+    /// Writes a fact: its name, and what is known, with a hanging indent.
+    fn fact(&mut self, label: &str, value: &str) {
+        let look = self.ctx.look;
+        let value = look.own(value);
+        let room = self.width.saturating_sub(LABEL).max(8);
+        for (at, part) in wrap::words(&value, room).into_iter().enumerate() {
+            let label = if at == 0 { label } else { "" };
+            let spans = vec![
+                look.span(format!("{label:<LABEL$}"), Role::Key),
+                Span::raw(part),
+            ];
+            self.lines.push(Line::from(spans));
+        }
+    }
+
+    fn indented(&mut self, text: &str, role: Role) {
+        let look = self.ctx.look;
+        for line in wrap::words(&look.own(text), self.width.saturating_sub(2)) {
+            self.lines
+                .push(Line::from(look.span(format!("  {line}"), role)));
+        }
+    }
+
+    fn blank(&mut self) {
+        self.lines.push(Line::default());
+    }
+}
+
+/// Says what the sender was answered, by whom and how fast.
+fn answered(shown: &Shown) -> String {
+    let answer = &shown.detail.delivery.answer;
+    let by = match answer.by {
+        AnsweredBy::Creel => "by creel",
+        AnsweredBy::Target => "by the app",
+        AnsweredBy::CreelTargetDown => "by creel, the app being down",
+    };
+    match answer.duration_us {
+        Some(us) => format!("{} {by} in {}", answer.status, duration_us(us)),
+        None => format!("{} {by}", answer.status),
+    }
+}
+
+/// Says when something was signed, seen from its arrival.
+pub(super) fn signed_when(age_seconds: i64) -> String {
+    match age_seconds {
+        0 => "in the second it arrived".to_owned(),
+        1.. => format!("{} before it arrived", span(age_seconds.unsigned_abs())),
+        _ => format!("{} after it arrived", span(age_seconds.unsigned_abs())),
+    }
+}
+
+/// Returns host and port of a URL, or the URL where it has none.
+pub fn host(address: &str) -> String {
+    let parsed = url::Url::parse(address).ok();
+    let host = parsed
+        .as_ref()
+        .and_then(|u| Some((u.host_str()?, u.port())));
+    match host {
+        Some((host, Some(port))) => format!("{host}:{port}"),
+        Some((host, None)) => host.to_owned(),
+        None => address.to_owned(),
+    }
+}

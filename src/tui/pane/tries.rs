@@ -1,0 +1,257 @@
+//! What was sent on or again, what came back, and what the provider would
+//! have made of it.
+
+use ratatui::text::{Line, Span};
+
+use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use crate::domain::body::{ViewMode, view};
+use crate::domain::text::{bytes, duration_us, pad, pad_left};
+use crate::engine::command::ProviderFacts;
+use crate::tui::action::Action;
+use crate::tui::theme::Role;
+use crate::tui::widget::wrap;
+
+use super::detail::Shown;
+use super::overview::host;
+use super::signature::duration;
+use super::{Ctx, headers};
+
+/// How many lines of an answer's body are shown.
+const BODY: usize = 500;
+/// How many tries are listed at a time.
+const LISTED: usize = 8;
+
+/// The tries' state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TriesPane {
+    /// Which try is looked at, from the first; `None`: the newest.
+    pub at: Option<usize>,
+}
+
+impl TriesPane {
+    /// Looks at another try.
+    pub fn step(&mut self, by: isize, total: usize) {
+        let Some(last) = total.checked_sub(1) else {
+            return;
+        };
+        let at = self.at.unwrap_or(last).saturating_add_signed(by).min(last);
+        self.at = (at < last).then_some(at);
+    }
+
+    /// Writes the table and the try that is looked at.
+    pub fn lines(self, shown: &Shown, ctx: Ctx<'_>, width: usize) -> Vec<Line<'static>> {
+        let attempts = &shown.detail.attempts;
+        let mut page = Page {
+            ctx,
+            width,
+            facts: shown.detail.provider.as_ref(),
+            lines: Vec::new(),
+        };
+        let Some(last) = attempts.len().checked_sub(1) else {
+            page.none(shown);
+            return page.lines;
+        };
+        let at = self.at.unwrap_or(last).min(last);
+        page.table(attempts, at);
+        page.blank();
+        page.attempt(&attempts[at]);
+        page.lines
+    }
+}
+
+/// Says what an answer is worth to the provider: `200 in 6.2 s: Stackryze
+/// gives up at 5 s`.
+pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
+    let took = duration_us(attempt.duration_us);
+    let answer = match (attempt.status(), &attempt.error, attempt.outcome) {
+        (_, _, Outcome::Pending) => return "waiting for an answer".to_owned(),
+        (Some(status), ..) => format!("{status} in {took}"),
+        (None, Some(error), _) => return format!("no answer after {took}: {error}"),
+        (None, None, _) => return format!("no answer after {took}"),
+    };
+    let Some(facts) = facts else {
+        return answer;
+    };
+    let title = &facts.title;
+    match (facts.answer_within_ms, attempt.within_ack_timeout) {
+        (Some(limit), Some(false)) => format!("{answer}: {title} gives up at {}", duration(limit)),
+        (Some(limit), _) => format!("{answer}: in time, {title} waits {}", duration(limit)),
+        (None, _) => format!("{answer}: how long {title} waits is not stated"),
+    }
+}
+
+/// Says in a word or two how a try ended, seen from the one before.
+fn word(attempt: &Attempt, before: Option<&Attempt>) -> (&'static str, Role) {
+    let well = |a: &Attempt| a.outcome == Outcome::Delivered;
+    let late =
+        matches!(attempt.status(), Some(200..=299)) && attempt.within_ack_timeout == Some(false);
+    match (attempt.outcome, before.map(well)) {
+        (Outcome::Pending, _) => ("under way", Role::Plain),
+        (Outcome::Delivered, Some(false)) => ("fixed", Role::Good),
+        (Outcome::Delivered, Some(true)) => ("still passing", Role::Good),
+        (Outcome::Delivered, None) => ("delivered", Role::Good),
+        (Outcome::Failed | Outcome::Expired, _) if late => ("too late", Role::Bad),
+        (Outcome::Failed | Outcome::Expired, Some(true)) => ("regressed", Role::Bad),
+        (Outcome::Failed | Outcome::Expired, Some(false)) => ("still failing", Role::Bad),
+        (Outcome::Failed, None) => ("failed", Role::Bad),
+        (Outcome::Expired, None) => ("expired", Role::Bad),
+    }
+}
+
+fn what(attempt: &Attempt) -> &'static str {
+    match (attempt.kind, attempt.signing, attempt.edited) {
+        (AttemptKind::Forward, _, _) => "forward",
+        (AttemptKind::Retry, _, _) => "retry",
+        (AttemptKind::Resend, _, true) => "resend, edited",
+        (AttemptKind::Resend, Signing::Kept, false) => "resend, as is",
+        (AttemptKind::Resend, Signing::Fresh, false) => "resend, signed",
+    }
+}
+
+/// The page as far as it is written.
+struct Page<'a> {
+    ctx: Ctx<'a>,
+    width: usize,
+    facts: Option<&'a ProviderFacts>,
+    lines: Vec<Line<'static>>,
+}
+
+impl Page<'_> {
+    fn none(&mut self, shown: &Shown) {
+        self.text("It was not sent to an app yet.", Role::Strong);
+        let key = |action| self.ctx.keys.key(action);
+        let (resend, with) = (key(Action::Resend), key(Action::ResendWith));
+        let next = match &shown.detail.target {
+            Some(target) => format!("{resend} sends it to {target}"),
+            None => format!(
+                "{with} sends it to an address you type; creel --target URL sets one for {resend}"
+            ),
+        };
+        self.text(&next, Role::Plain);
+    }
+
+    fn table(&mut self, attempts: &[Attempt], at: usize) {
+        let look = self.ctx.look;
+        // The target's column is there where the rest leaves room for it.
+        let fixed = 3 + 3 + 9 + 15 + 4 + 8 + 15;
+        let room = self.width.saturating_sub(fixed + 2).min(40);
+        let target_width = if room >= 12 { room } else { 0 };
+        let target_title = if target_width > 0 {
+            pad("TARGET", target_width + 1)
+        } else {
+            String::new()
+        };
+        let heading = format!(
+            "    #  {}{}{target_title} ANS {} VERDICT",
+            pad("WHEN", 9),
+            pad("WHAT", 15),
+            pad_left("TIME", 7)
+        );
+        let heading = vec![look.span(heading, Role::Context)];
+        self.lines.push(wrap::cut(heading, self.width, ""));
+        let first = at
+            .saturating_sub(LISTED / 2)
+            .min(attempts.len().saturating_sub(LISTED));
+        for (index, attempt) in attempts.iter().enumerate().skip(first).take(LISTED) {
+            let before = index.checked_sub(1).map(|i| &attempts[i]);
+            let (verdict, role) = word(attempt, before);
+            let sign = if index == at { look.glyphs.cursor } else { " " };
+            let when = look.short_time(attempt.started_at, self.ctx.now);
+            let status = attempt
+                .status()
+                .map_or_else(|| "---".to_owned(), |s| s.to_string());
+            let took = match attempt.outcome {
+                Outcome::Pending => String::new(),
+                _ => duration_us(attempt.duration_us),
+            };
+            let target = look.own(&attempt.target).into_owned();
+            let target = match target_width {
+                0 => String::new(),
+                n => pad(&look.cut_middle(&target, n), n + 1),
+            };
+            let start = format!(
+                "{sign} {:>3}  {}{}{target} {} {} ",
+                attempt.number,
+                pad(&when, 9),
+                pad(what(attempt), 15),
+                pad_left(&status, 3),
+                pad_left(&took, 7),
+            );
+            let spans = vec![Span::raw(start), look.span(verdict, role)];
+            let mut line = wrap::cut(spans, self.width, look.glyphs.ellipsis);
+            if index == at {
+                line = line.patch_style(look.theme.style(Role::Strong));
+            }
+            self.lines.push(line);
+        }
+        if let Some(hidden) = attempts.len().checked_sub(LISTED + 1) {
+            self.text(&format!("… and {} more", hidden + 1), Role::Context);
+        }
+    }
+
+    fn attempt(&mut self, attempt: &Attempt) {
+        self.text(&verdict(attempt, self.facts), Role::Strong);
+        self.blank();
+        self.heading(&format!("SENT  to {}", attempt.target));
+        let sent = headers::fields(&attempt.sent_headers, self.ctx, self.width);
+        self.lines.extend(sent);
+        self.blank();
+        match (&attempt.response, &attempt.error) {
+            (Some(response), _) => self.response(response),
+            (None, Some(error)) => {
+                self.heading(&format!("NO ANSWER  from {}", host(&attempt.target)));
+                self.text(error, Role::Bad);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn response(&mut self, response: &Response) {
+        let look = self.ctx.look;
+        let size = bytes(response.body_size);
+        self.heading(&format!("ANSWER  {}  {size}", response.status));
+        let fields = headers::fields(&response.headers, self.ctx, self.width);
+        self.lines.extend(fields);
+        if response.body.is_empty() {
+            return;
+        }
+        self.blank();
+        let content_type = response.headers.text("content-type");
+        let body = view(&response.body, content_type, ViewMode::Pretty).with_marks(look.marks());
+        for line in body.window(0, BODY) {
+            let spans: Vec<_> = line
+                .spans
+                .into_iter()
+                .map(|s| look.span(s.text, s.role.into()))
+                .collect();
+            self.lines.extend(wrap::hard(&spans, self.width));
+        }
+        let kept = response.body.len() as u64;
+        if kept < response.body_size {
+            let note = format!("Only the first {} of {size} were kept.", bytes(kept));
+            self.text(&note, Role::Warn);
+        } else if body.lines_total() > BODY {
+            let more = body.lines_total() - BODY;
+            self.text(&format!("… and {more} more lines"), Role::Context);
+        }
+    }
+
+    fn heading(&mut self, text: &str) {
+        let look = self.ctx.look;
+        let text = look.own(text).into_owned();
+        let spans = vec![look.span(text, Role::Key)];
+        self.lines
+            .push(wrap::cut(spans, self.width, look.glyphs.ellipsis));
+    }
+
+    fn text(&mut self, text: &str, role: Role) {
+        let look = self.ctx.look;
+        for line in wrap::words(&look.own(text), self.width) {
+            self.lines.push(Line::from(look.span(line, role)));
+        }
+    }
+
+    fn blank(&mut self) {
+        self.lines.push(Line::default());
+    }
+}

@@ -1,0 +1,167 @@
+//! The last lines: what can be done here now, and what there is new.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
+
+use crate::domain::text::{thousands, width as columns};
+use crate::tui::action::Action;
+use crate::tui::app::{App, Focus, ToastKind};
+use crate::tui::layout::Areas;
+use crate::tui::overlay::Overlay;
+use crate::tui::overlay::prompt::Purpose;
+use crate::tui::pane::detail::Tab;
+use crate::tui::theme::Role;
+
+/// Draws the last word on something, over what is there.
+pub(super) fn toast(app: &App, area: Rect, frame: &mut Frame) {
+    let Some(toast) = &app.toast else {
+        return;
+    };
+    let (sign, role) = match toast.kind {
+        ToastKind::Done => (app.look.glyphs.right, Role::Good),
+        ToastKind::Note => (app.look.glyphs.note, Role::Strong),
+        ToastKind::Failed => (app.look.glyphs.wrong, Role::Bad),
+    };
+    let text = format!(" {sign} {}", toast.text);
+    let text = app.look.cut(&text, usize::from(area.width));
+    frame.render_widget(Clear, area);
+    frame.render_widget(Line::from(app.look.span(text, role)), area);
+}
+
+/// Draws what can be done here, the most useful first, and the news.
+pub(super) fn hints(app: &App, areas: &Areas, frame: &mut Frame) {
+    let width = usize::from(areas.status.width);
+    let news = news(app);
+    let hints: Vec<(String, &str)> = actions(app)
+        .iter()
+        .map(|action| (key(app, *action), label(app, *action)))
+        .collect();
+    let width_of = |(key, label): &(String, &str)| columns(key) + label.len() + 3;
+    // The last one, the help, stays; the others go from the end.
+    let last = hints.last().map_or(0, width_of);
+    let room = width.saturating_sub(columns(&news) + 2);
+    let mut line = Line::from(Span::raw(" "));
+    let mut used = 1;
+    for (at, hint) in hints.iter().enumerate() {
+        let needed = width_of(hint) + if at + 1 < hints.len() { last } else { 0 };
+        if used + needed > room + 3 {
+            continue;
+        }
+        used += width_of(hint);
+        line.push_span(app.look.span(hint.0.clone(), Role::Key));
+        line.push_span(Span::raw(format!(" {}  ", hint.1)));
+    }
+    let gap = width.saturating_sub(columns(&line.to_string()) + columns(&news) + 1);
+    if !news.is_empty() {
+        line.push_span(Span::raw(" ".repeat(gap)));
+        line.push_span(app.look.span(news, Role::Strong));
+    }
+    frame.render_widget(line, areas.status);
+}
+
+/// Writes how many a text field finds, and what it makes no sense of.
+pub(super) fn found(app: &App, purpose: Purpose) -> String {
+    match purpose {
+        Purpose::Filter => match app.list.notes.first() {
+            Some(note) => app.look.own(note).into_owned(),
+            None => format!(
+                "{} of {}",
+                thousands(app.list.rows.matching() as u64),
+                thousands(app.list.rows.total() as u64)
+            ),
+        },
+        Purpose::Search => match &app.detail.body.search {
+            None => String::new(),
+            Some(search) if search.found.is_empty() => "no match".to_owned(),
+            Some(search) => format!("{}/{}", search.at + 1, search.found.len()),
+        },
+    }
+}
+
+fn news(app: &App) -> String {
+    let mut parts = Vec::new();
+    if app.sending > 0 {
+        parts.push(format!("sending {}", app.sending));
+    }
+    if !app.list.chosen.is_empty() {
+        parts.push(format!("{} selected", app.list.chosen.len()));
+    }
+    if app.list.unseen > 0 {
+        parts.push(format!("{} new {}", app.list.unseen, app.look.glyphs.up));
+    }
+    parts.join(", ")
+}
+
+fn actions(app: &App) -> &'static [Action] {
+    use Action as A;
+    match (&app.overlay, app.focus, app.detail.tab) {
+        (Some(Overlay::Help(_) | Overlay::Palette(_)), ..) => &[A::Back],
+        (Some(_), ..) => &[A::Back, A::Help],
+        (None, ..) if app.is_empty() => &[A::Sample, A::Copy, A::Palette, A::Close, A::Help],
+        (None, Focus::List, _) => &[
+            A::Open,
+            A::Resend,
+            A::ResendWith,
+            A::Copy,
+            A::Find,
+            A::Select,
+            A::Follow,
+            A::Palette,
+            A::Help,
+        ],
+        (None, Focus::Detail, Tab::Body) => &[
+            A::Find,
+            A::Hex,
+            A::Pretty,
+            A::Wrap,
+            A::Resend,
+            A::Copy,
+            A::Zoom,
+            A::Back,
+            A::Help,
+        ],
+        (None, Focus::Detail, Tab::Signature) => &[
+            A::Verify,
+            A::Copy,
+            A::ResendWith,
+            A::Zoom,
+            A::Back,
+            A::Palette,
+            A::Help,
+        ],
+        (None, Focus::Detail, Tab::Overview | Tab::Headers | Tab::Tries) => &[
+            A::Resend,
+            A::ResendWith,
+            A::Copy,
+            A::Zoom,
+            A::Back,
+            A::TabRight,
+            A::Palette,
+            A::Help,
+        ],
+    }
+}
+
+/// Returns the key as it is written here.
+fn key(app: &App, action: Action) -> String {
+    match app.keys.key(action).as_str() {
+        "Enter" => app.look.glyphs.enter.to_owned(),
+        key => app.look.own(key).into_owned(),
+    }
+}
+
+/// Returns the word for an action, as the state has it.
+fn label(app: &App, action: Action) -> &'static str {
+    use crate::domain::body::ViewMode;
+    match action {
+        Action::Find if app.focus == Focus::Detail => "search",
+        Action::Zoom if app.zoom => "unzoom",
+        Action::Hex if app.detail.body.mode == ViewMode::Hex => "text",
+        Action::Pretty if app.detail.body.mode == ViewMode::Raw => "laid out",
+        Action::Sample => "send a sample",
+        Action::Copy if app.is_empty() => "copy address",
+        other => other.spec().label,
+    }
+}
