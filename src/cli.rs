@@ -39,14 +39,14 @@ pub enum Ended {
 pub type Front = fn(Engine, Screen) -> BoxFuture<'static, Result<(), Failure>>;
 
 /// How the inspector shall look.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Screen {
     /// Whether to use colour.
     pub color: bool,
     /// Whether to draw with ASCII characters only.
     pub ascii: bool,
-    /// What was found on starting and is worth showing.
-    pub notes: Vec<String>,
+    /// The user's own keys: the file they stand in, and its text.
+    pub keys: Option<(String, String)>,
 }
 
 /// Runs creel as the command line says and returns its exit code. Where it
@@ -113,7 +113,7 @@ async fn run(args: Args, output: &Output, front: Front) -> Result<Ended, Failure
         ));
     }
     match command {
-        None => inspect::run(&global, &receiving, front).await,
+        None => inspect::run(&global, &receiving, output, front).await,
         Some(Subcommand::Serve(more)) => serve::run(&global, &receiving.or(more), output).await,
         Some(Subcommand::List(args)) => list::run(&global, &args, output).await,
         Some(Subcommand::Show(args)) => show::run(&global, &args, output).await,

@@ -44,3 +44,4 @@ pub mod engine;
 pub mod outbound;
 pub mod server;
 pub mod store;
+pub mod tui;

@@ -1,8 +1,14 @@
 //! creel: a terminal inspector for webhook deliveries.
 
+use std::sync::Arc;
+
 use creel::cli::Screen;
+use creel::clock::System;
 use creel::domain::failure::Failure;
 use creel::engine::Engine;
+use creel::tui::keymap::OwnKeys;
+use creel::tui::look::Zone;
+use creel::tui::run::{ColorChoice, Settings, run};
 use futures_util::FutureExt as _;
 
 fn main() -> std::process::ExitCode {
@@ -10,6 +16,14 @@ fn main() -> std::process::ExitCode {
 }
 
 /// Opens the inspector.
-async fn inspect(_: Engine, _: Screen) -> Result<(), Failure> {
-    Ok(())
+async fn inspect(engine: Engine, screen: Screen) -> Result<(), Failure> {
+    let settings = Settings {
+        color: if screen.color { ColorChoice::Always } else { ColorChoice::Never },
+        ascii: screen.ascii,
+        mouse: true,
+        zone: Zone::Local,
+        keys: screen.keys.map(|(name, text)| OwnKeys { name, text }),
+        clock: Arc::new(System),
+    };
+    run(engine, settings).await
 }

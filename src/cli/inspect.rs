@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use super::args::{Global, Receiving};
-use super::output::colored;
+use super::output::{Output, colored};
 use super::{Ended, Front, Screen, session};
 use crate::config;
 use crate::control::client;
@@ -17,6 +17,7 @@ const LOG: &str = "creel.log";
 pub(super) async fn run(
     global: &Global,
     receiving: &Receiving,
+    output: &Output,
     front: Front,
 ) -> Result<Ended, Failure> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
@@ -27,11 +28,8 @@ pub(super) async fn run(
         ));
     }
     let config = config::load(&session::overrides(global, receiving))?;
-    let mut screen = Screen {
-        color: colored(global.color, true),
-        ascii: receiving.ascii,
-        notes: Vec::new(),
-    };
+    let screen =
+        Screen { color: colored(global.color, true), ascii: receiving.ascii, keys: own_keys() };
     if !receiving.demo
         && let Some(engine) = client::connect(&config.data_dir).await?
     {
@@ -47,9 +45,9 @@ pub(super) async fn run(
         }
         return front(engine, screen).await.map(|()| Ended::Well);
     }
-    let mut notes = Vec::new();
-    let receiver = session::receive(config, receiving.demo, &mut |note| notes.push(note)).await?;
-    screen.notes = notes;
+    // Seen before the screen is taken, and again when it is given back.
+    let receiver =
+        session::receive(config, receiving.demo, &mut |note| output.note(&note)).await?;
     session::log(global, Some(&receiver.data_dir().join(LOG)));
     let shown = front(receiver.local.engine(), screen).await;
     // Ctrl-C while the last deliveries are finished ends creel at once.
@@ -60,4 +58,11 @@ pub(super) async fn run(
         }
     }
     shown.map(|()| Ended::Well)
+}
+
+/// Reads the keys of the user's own, from `keys.toml` in the configuration folder.
+fn own_keys() -> Option<(String, String)> {
+    let path = config::folder()?.join("keys.toml");
+    let text = std::fs::read_to_string(&path).ok()?;
+    Some((path.display().to_string(), text))
 }

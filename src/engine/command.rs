@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::{Attempt, Signing};
 use crate::domain::delivery::Delivery;
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::summary::Summary;
 use crate::domain::verification::Verification;
 
@@ -98,6 +98,8 @@ pub struct Info {
     pub data_dir: String,
     /// The configured target.
     pub target: Option<String>,
+    /// What is answered where no endpoint says otherwise.
+    pub answer: AnswerPlan,
     /// The configured endpoints.
     pub endpoints: Vec<Endpoint>,
     /// Fingerprints of the configured secrets: `billing (whse…4fTq)`.

@@ -163,6 +163,7 @@ impl Local {
                 .map(|address| format!("http://{address}")),
             data_dir: self.data_dir.display().to_string(),
             target: self.target.get().cloned(),
+            answer: self.answer.clone(),
             endpoints: self.assessor.endpoints.clone(),
             secrets: self
                 .assessor

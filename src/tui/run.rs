@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
+use crate::engine::Engine;
 use crate::engine::command::{Command, Event, Reply};
 
 use super::app::{App, update};
@@ -40,6 +41,16 @@ pub trait Inspected: Clone + Send + Sync + 'static {
 
     /// Hears what happens in it from now on.
     fn subscribe(&self) -> broadcast::Receiver<Event>;
+}
+
+impl Inspected for Engine {
+    async fn call(&self, command: Command) -> Result<Reply, Failure> {
+        Self::call(self, command).await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Event> {
+        Self::subscribe(self)
+    }
 }
 
 /// Whether there are colours.
@@ -420,7 +431,7 @@ fn done(reply: Reply) -> Result<(), Failure> {
 fn strange(reply: &Reply) -> Failure {
     let kind = match reply {
         Reply::Info(_) => "what it is",
-        Reply::Page(_) => "a list",
+        Reply::Page(_) | Reply::Listing(_) => "a list",
         Reply::Detail(_) => "a delivery",
         Reply::Attempts(_) => "attempts",
         Reply::Done => "that it is done",

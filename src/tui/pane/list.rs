@@ -111,6 +111,7 @@ impl ListPane {
         }
         let margin = MARGIN.max(2 * height);
         let query = ListQuery {
+            before: None,
             filter: self.filter.text().to_owned(),
             offset: centre.saturating_sub(margin),
             limit: height + 2 * margin,

@@ -100,6 +100,7 @@ impl ListPane {
             border.saturating_sub(CHUNK)
         };
         let query = ListQuery {
+            before: None,
             filter: self.filter().to_owned(),
             offset,
             limit: if down { CHUNK } else { border - offset },
