@@ -18,7 +18,11 @@ fn main() -> std::process::ExitCode {
 /// Opens the inspector.
 async fn inspect(engine: Engine, screen: Screen) -> Result<(), Failure> {
     let settings = Settings {
-        color: if screen.color { ColorChoice::Always } else { ColorChoice::Never },
+        color: if screen.color {
+            ColorChoice::Always
+        } else {
+            ColorChoice::Never
+        },
         ascii: screen.ascii,
         mouse: true,
         zone: Zone::Local,

@@ -28,8 +28,11 @@ pub(super) async fn run(
         ));
     }
     let config = config::load(&session::overrides(global, receiving))?;
-    let screen =
-        Screen { color: colored(global.color, true), ascii: receiving.ascii, keys: own_keys() };
+    let screen = Screen {
+        color: colored(global.color, true),
+        ascii: receiving.ascii,
+        keys: own_keys(),
+    };
     if !receiving.demo
         && let Some(engine) = client::connect(&config.data_dir).await?
     {
@@ -46,8 +49,7 @@ pub(super) async fn run(
         return front(engine, screen).await.map(|()| Ended::Well);
     }
     // Seen before the screen is taken, and again when it is given back.
-    let receiver =
-        session::receive(config, receiving.demo, &mut |note| output.note(&note)).await?;
+    let receiver = session::receive(config, receiving.demo, &mut |note| output.note(&note)).await?;
     session::log(global, Some(&receiver.data_dir().join(LOG)));
     let shown = front(receiver.local.engine(), screen).await;
     // Ctrl-C while the last deliveries are finished ends creel at once.

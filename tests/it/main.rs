@@ -11,6 +11,6 @@ mod resending;
 mod signing;
 mod store;
 mod support;
-// mod terminal;
+mod terminal;
 mod tidy;
 mod wire;

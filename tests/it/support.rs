@@ -3,6 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
 
 pub(crate) mod creel;
-// pub(crate) mod pty;
+pub(crate) mod pty;
 pub(crate) mod receiver;
 pub(crate) mod upstream;

@@ -147,7 +147,11 @@ fn target(app: &App) -> Option<String> {
 /// Returns what creel answers, where that is the same everywhere.
 pub(super) fn answer(app: &App) -> String {
     let everywhere = app.info.answer.status;
-    let own = app.info.endpoints.iter().map(|e| e.answer.as_ref().map_or(everywhere, |a| a.status));
+    let own = app
+        .info
+        .endpoints
+        .iter()
+        .map(|e| e.answer.as_ref().map_or(everywhere, |a| a.status));
     let mut answers: Vec<u16> = own.chain([everywhere]).collect();
     answers.sort_unstable();
     answers.dedup();

@@ -26,9 +26,20 @@ struct Seen {
 
 impl Pty {
     /// Starts creel with arguments in a home, on a screen of that size.
-    pub(crate) fn start(home: &Path, args: &[&str], columns: u16, rows: u16, env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(
+        home: &Path,
+        args: &[&str],
+        columns: u16,
+        rows: u16,
+        env: &[(&str, &str)],
+    ) -> Self {
         let pair = native_pty_system()
-            .openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
+            .openpty(PtySize {
+                rows,
+                cols: columns,
+                pixel_width: 0,
+                pixel_height: 0,
+            })
             .unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_creel"));
         command.env_clear();
@@ -42,7 +53,10 @@ impl Pty {
         command.args(args);
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let seen = Arc::new(Mutex::new(Seen { parser: Parser::new(rows, columns, 0), raw: Vec::new() }));
+        let seen = Arc::new(Mutex::new(Seen {
+            parser: Parser::new(rows, columns, 0),
+            raw: Vec::new(),
+        }));
         let mut output = pair.master.try_clone_reader().unwrap();
         let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
@@ -54,7 +68,12 @@ impl Pty {
             }
         });
         let input = pair.master.take_writer().unwrap();
-        Self { master: pair.master, child, input, seen }
+        Self {
+            master: pair.master,
+            child,
+            input,
+            seen,
+        }
     }
 
     /// Types characters, control characters among them.
@@ -65,8 +84,20 @@ impl Pty {
 
     /// Gives the terminal another size.
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
-        self.seen.lock().unwrap().parser.screen_mut().set_size(rows, columns);
-        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+        self.seen
+            .lock()
+            .unwrap()
+            .parser
+            .screen_mut()
+            .set_size(rows, columns);
+        self.master
+            .resize(PtySize {
+                rows,
+                cols: columns,
+                pixel_width: 0,
+                pixel_height: 0,
+            })
+            .unwrap();
     }
 
     /// Returns the process's number.
@@ -76,7 +107,10 @@ impl Pty {
 
     /// Sends the process a signal.
     pub(crate) fn signal(&self, signal: &str) {
-        let sent = std::process::Command::new("kill").args([signal, &self.id().to_string()]).status().unwrap();
+        let sent = std::process::Command::new("kill")
+            .args([signal, &self.id().to_string()])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
@@ -109,7 +143,10 @@ impl Pty {
             if until(&screen) {
                 return screen;
             }
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}; the screen shows\n{screen}");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "waited in vain for {what}; the screen shows\n{screen}"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -126,7 +163,11 @@ impl Pty {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.exit_code();
             }
-            assert!(begun.elapsed() < PATIENCE, "it does not end; the screen shows\n{}", self.screen());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it does not end; the screen shows\n{}",
+                self.screen()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
