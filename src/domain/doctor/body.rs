@@ -7,6 +7,9 @@ use crate::domain::verification::Finding;
 /// Bodies larger than this are not rewritten; 4 MiB.
 const REWRITTEN: usize = 4 * 1024 * 1024;
 
+/// Deeper JSON is not tried in layouts that indent.
+const DEEPEST: usize = 200;
+
 /// Tries line ends added, removed and swapped, and a byte order mark.
 pub(super) fn line_ends(case: &Case<'_>) -> Vec<Finding> {
     let body: &[u8] = &case.patient.request.body;
@@ -77,7 +80,12 @@ pub(super) fn rewritten(case: &Case<'_>) -> Vec<Finding> {
         ("compact with sorted keys", Layout::COMPACT.sorted()),
         ("with blanks and sorted keys", Layout::SPACED.sorted()),
     ];
+    // Indented, each step of depth is written on every line: too much to try.
+    let deep = rewrite::depth(&tokens) > DEEPEST;
     for (how, layout) in layouts {
+        if deep && layout.indent.is_some() {
+            continue;
+        }
         if case.explains(rewrite::write(&tokens, layout).as_bytes()) {
             return vec![changed(
                 "body_rewritten",

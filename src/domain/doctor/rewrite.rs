@@ -5,6 +5,7 @@
 //! came (RFC 8259 for the grammar). Nothing here recurses: depth is a counter.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// One token of a JSON text, as it stands in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,6 +287,21 @@ impl Layout {
     }
 }
 
+/// Returns how deep objects and arrays are nested.
+pub(super) fn depth(tokens: &[Token<'_>]) -> usize {
+    let mut depth = 0usize;
+    let mut deepest = 0;
+    for token in tokens {
+        match token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            Kind::Comma | Kind::Colon | Kind::Text | Kind::Number | Kind::Word => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// Writes tokens anew in another layout; every token's text stays as it was.
 pub(super) fn write(tokens: &[Token<'_>], layout: Layout) -> String {
     let order = if layout.sorted {
@@ -329,69 +345,97 @@ fn break_line(text: &mut String, layout: Layout, depth: usize) {
     }
 }
 
-/// Returns the tokens with every object's members sorted by name, the inner
-/// ones first. Works on a stack of its own, for depth is the sender's choice.
+/// One object or array: where its members stand among the tokens.
+struct Container {
+    members: Vec<Range<usize>>,
+    close: usize,
+}
+
+/// Returns the tokens with every object's members sorted by name.
+///
+/// Depth is the sender's choice, so this neither recurses nor copies what
+/// lies inside more than once.
 fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
-    struct Level<'a> {
-        object: bool,
-        members: Vec<Vec<Token<'a>>>,
-        open: Token<'a>,
+    enum Step {
+        Run(Range<usize>),
+        Members(usize, usize),
     }
-    let mut levels: Vec<Level<'a>> = Vec::new();
-    let mut done: Vec<Token<'a>> = Vec::new();
+    let (containers, container_of) = containers(tokens);
     let comma = Token {
         kind: Kind::Comma,
         text: ",",
     };
-    for &token in tokens {
+    let mut order = Vec::with_capacity(tokens.len());
+    let mut steps = vec![Step::Run(0..tokens.len())];
+    while let Some(step) = steps.pop() {
+        match step {
+            Step::Run(mut run) => {
+                let Some(at) = run.next() else { continue };
+                order.push(tokens[at]);
+                if tokens[at].kind == Kind::Open {
+                    let container = container_of[at];
+                    steps.push(Step::Run(containers[container].close + 1..run.end));
+                    steps.push(Step::Members(container, 0));
+                } else {
+                    steps.push(Step::Run(run));
+                }
+            }
+            Step::Members(container, index) => match containers[container].members.get(index) {
+                Some(member) => {
+                    if index > 0 {
+                        order.push(comma);
+                    }
+                    steps.push(Step::Members(container, index + 1));
+                    steps.push(Step::Run(member.clone()));
+                }
+                None => order.push(tokens[containers[container].close]),
+            },
+        }
+    }
+    order
+}
+
+/// Finds every object and array, its members sorted, and which token opens which.
+fn containers(tokens: &[Token<'_>]) -> (Vec<Container>, Vec<usize>) {
+    let mut containers: Vec<Container> = Vec::new();
+    let mut container_of = vec![0; tokens.len()];
+    // Of each open one: which it is, and where its present member begins.
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
         match token.kind {
-            Kind::Open => levels.push(Level {
-                object: token.text == "{",
-                members: vec![Vec::new()],
-                open: token,
-            }),
+            Kind::Open => {
+                container_of[at] = containers.len();
+                open.push((containers.len(), at + 1));
+                containers.push(Container {
+                    members: Vec::new(),
+                    close: at,
+                });
+            }
             Kind::Comma => {
-                if let Some(level) = levels.last_mut() {
-                    level.members.push(Vec::new());
+                if let Some((container, begin)) = open.last_mut() {
+                    containers[*container].members.push(*begin..at);
+                    *begin = at + 1;
                 }
             }
             Kind::Close => {
-                let Some(mut level) = levels.pop() else {
+                let Some((container, begin)) = open.pop() else {
                     continue;
                 };
-                if level.object {
-                    level
+                let container = &mut containers[container];
+                container.close = at;
+                if begin < at {
+                    container.members.push(begin..at);
+                }
+                if token.text == "}" {
+                    container
                         .members
-                        .sort_by(|a, b| a.first().map(|t| t.text).cmp(&b.first().map(|t| t.text)));
+                        .sort_by_key(|member| tokens[member.start].text);
                 }
-                let mut whole = vec![level.open];
-                for (at, member) in level.members.into_iter().enumerate() {
-                    if at > 0 {
-                        whole.push(comma);
-                    }
-                    whole.extend(member);
-                }
-                whole.push(token);
-                into(
-                    levels.last_mut().and_then(|l| l.members.last_mut()),
-                    &mut done,
-                )
-                .extend(whole);
             }
-            Kind::Colon | Kind::Text | Kind::Number | Kind::Word => {
-                into(
-                    levels.last_mut().and_then(|l| l.members.last_mut()),
-                    &mut done,
-                )
-                .push(token);
-            }
+            Kind::Colon | Kind::Text | Kind::Number | Kind::Word => {}
         }
     }
-    done
-}
-
-fn into<'m, T>(inner: Option<&'m mut Vec<T>>, outer: &'m mut Vec<T>) -> &'m mut Vec<T> {
-    inner.unwrap_or(outer)
+    (containers, container_of)
 }
 
 #[cfg(test)]

@@ -275,6 +275,15 @@ fn a_body_changed_on_the_way_is_recognised() {
 }
 
 #[test]
+fn a_body_nested_very_deep_costs_nothing() {
+    let deep = "[".repeat(500_000) + &"]".repeat(500_000);
+    assert_eq!(
+        found("zyra", TRUE, |request| request.body = deep.into()),
+        ["unexplained"]
+    );
+}
+
+#[test]
 fn a_digest_written_otherwise_is_recognised() {
     let rewrite = |provider: &str, change: fn(&str) -> String| {
         found(provider, TRUE, |request| {
