@@ -8,7 +8,6 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use creel::domain::failure::Failure;
 use creel::engine::command::Event;
 use creel::tui::msg::Msg;
 use creel::tui::view::view;
@@ -208,14 +207,7 @@ fn troubles() {
     world.tell(Msg::Panicked("index out of bounds (src/x.rs:1)".into()));
     check("trouble", &world);
     let mut world = World::open((80, 24), many(3));
-    world.deliveries.clear();
-    let failure = Failure::cannot(
-        "The delivery cannot be read.",
-        "Its record is damaged.",
-        "creel repair saves the rest.",
-    );
-    world.tell(Msg::Engine(Event::Missed));
-    world.tell(Msg::Shown(3, Err(failure)));
+    world.deliveries.retain(|d| d.delivery.seq != 2);
     world.keys("j");
     check("cannot_show", &world);
 }

@@ -23,25 +23,25 @@ use creel::tui::msg::Msg;
 use creel::tui::theme::Theme;
 
 /// 2026-11-21 14:02:31.204 at +01:00.
-pub const NOW: Timestamp = Timestamp(1_795_266_151_204_000);
+pub(super) const NOW: Timestamp = Timestamp(1_795_266_151_204_000);
 
 /// A creel and its screen.
-pub struct World {
-    pub app: App,
-    pub info: Info,
-    pub deliveries: Vec<Detail>,
+pub(super) struct World {
+    pub(super) app: App,
+    pub(super) info: Info,
+    pub(super) deliveries: Vec<Detail>,
     /// What was asked for besides what is answered here.
-    pub effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
 }
 
 impl World {
     /// Opens the screen on a creel that keeps these deliveries, oldest first.
-    pub fn open(size: (u16, u16), deliveries: Vec<Detail>) -> Self {
+    pub(super) fn open(size: (u16, u16), deliveries: Vec<Detail>) -> Self {
         Self::open_with(size, deliveries, look())
     }
 
-    pub fn open_with(size: (u16, u16), deliveries: Vec<Detail>, look: Look) -> Self {
-        let keys = Keymap::load(None).unwrap();
+    pub(super) fn open_with(size: (u16, u16), deliveries: Vec<Detail>, look: Look) -> Self {
+        let keys = Keymap::load(None).expect("the keys creel starts with are right");
         let info = Info {
             version: "0.1.0".into(),
             listening: Some("http://127.0.0.1:2733".into()),
@@ -63,7 +63,7 @@ impl World {
     }
 
     /// Gives creel a target.
-    pub fn with_target(mut self, target: &str) -> Self {
+    pub(super) fn with_target(mut self, target: &str) -> Self {
         self.info.target = Some(target.into());
         for detail in &mut self.deliveries {
             detail.target = Some(target.into());
@@ -75,7 +75,7 @@ impl World {
     }
 
     /// Says what happened and answers what can be answered.
-    pub fn tell(&mut self, msg: Msg) {
+    pub(super) fn tell(&mut self, msg: Msg) {
         let mut queue = update(&mut self.app, msg);
         let mut rounds = 0;
         while !queue.is_empty() {
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// Types keys: characters, and names such as `<enter>`, `<ctrl-d>`, `<shift-tab>`.
-    pub fn keys(&mut self, typed: &str) -> &mut Self {
+    pub(super) fn keys(&mut self, typed: &str) -> &mut Self {
         for chord in chords(typed) {
             self.tell(Msg::Key(chord.event()));
         }
@@ -105,12 +105,12 @@ impl World {
     }
 
     /// Returns the effects since the last time.
-    pub fn took(&mut self) -> Vec<Effect> {
+    pub(super) fn took(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
     /// Keeps another delivery.
-    pub fn arrive(&mut self, mut make: impl FnMut(u64) -> Detail) {
+    pub(super) fn arrive(&mut self, mut make: impl FnMut(u64) -> Detail) {
         let seq = self.deliveries.len() as u64 + 1;
         let detail = make(seq);
         self.info.kept += 1;
@@ -120,12 +120,12 @@ impl World {
     }
 
     /// Returns the selected delivery's number.
-    pub fn selected(&self) -> Option<u64> {
+    pub(super) fn selected(&self) -> Option<u64> {
         self.app.list.selected().map(|row| row.seq)
     }
 
     /// Returns the text of the toast.
-    pub fn toast(&self) -> &str {
+    pub(super) fn toast(&self) -> &str {
         self.app.toast.as_ref().map_or("", |t| &t.text)
     }
 
@@ -151,22 +151,22 @@ impl World {
 }
 
 /// Colours, Unicode, a fixed zone.
-pub fn look() -> Look {
+pub(super) fn look() -> Look {
     Look {
         theme: Theme::Ansi,
         glyphs: &UNICODE,
-        zone: Zone::Fixed(FixedOffset::east_opt(3_600).unwrap()),
+        zone: Zone::Fixed(FixedOffset::east_opt(3_600).expect("an hour is in range")),
     }
 }
 
-pub fn plain_look() -> Look {
+pub(super) fn plain_look() -> Look {
     Look {
         theme: Theme::Plain,
         ..look()
     }
 }
 
-pub fn ascii_look() -> Look {
+pub(super) fn ascii_look() -> Look {
     Look {
         theme: Theme::Plain,
         glyphs: &ASCII,
@@ -175,22 +175,20 @@ pub fn ascii_look() -> Look {
 }
 
 /// Reads keys as they are typed.
-pub fn chords(typed: &str) -> Vec<Chord> {
+pub(super) fn chords(typed: &str) -> Vec<Chord> {
     let mut chords = Vec::new();
     let mut rest = typed;
     while let Some(first) = rest.chars().next() {
         let named = rest.strip_prefix('<').and_then(|r| r.split_once('>'));
-        let name = match named {
-            Some((name, after)) => {
-                rest = after;
-                name.to_owned()
-            }
-            None => {
-                rest = &rest[first.len_utf8()..];
-                match first {
-                    ' ' => "Space".to_owned(),
-                    c => c.to_string(),
-                }
+        let name = if let Some((name, after)) = named {
+            rest = after;
+            name.to_owned()
+        } else {
+            rest = &rest[first.len_utf8()..];
+            if first == ' ' {
+                "Space".to_owned()
+            } else {
+                first.to_string()
             }
         };
         let name = name.replace("ctrl-", "Ctrl-");
@@ -203,7 +201,7 @@ pub fn chords(typed: &str) -> Vec<Chord> {
 }
 
 /// A delivery that is right in every way.
-pub fn valid(seq: u64) -> Detail {
+pub(super) fn valid(seq: u64) -> Detail {
     let body = format!(
         r#"{{"id":"evt_{seq}","type":"dns.record.updated","data":{{"amount":4200.00,"big":12345678901234567890,"ok":true,"none":null,"name":"A \u00e9"}}}}"#
     );
@@ -216,18 +214,18 @@ pub fn valid(seq: u64) -> Detail {
     verification.tolerance_seconds = Some(300);
     verification.received =
         vec!["35c540d35fee65eca4297de56b44e9cdc5dd28deb23ed254318fdba135fd513f".into()];
-    verification.expected = verification.received.clone();
+    verification.expected.clone_from(&verification.received);
     detail(
         seq,
         "porkbun",
         "dns.record.updated",
-        body.into(),
+        &body.into(),
         verification,
     )
 }
 
 /// A delivery signed with another secret.
-pub fn forged(seq: u64) -> Detail {
+pub(super) fn forged(seq: u64) -> Detail {
     let mut detail = valid(seq);
     detail.verification.status = Status::Invalid;
     detail.verification.secret = None;
@@ -253,7 +251,7 @@ pub fn forged(seq: u64) -> Detail {
 }
 
 /// A delivery whose every field is hostile.
-pub fn hostile(seq: u64) -> Detail {
+pub(super) fn hostile(seq: u64) -> Detail {
     let evil =
         "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}gpj.exe\u{200b}\u{9b}31m日本語テキスト👨\u{200d}👩";
     let body = format!(
@@ -299,7 +297,7 @@ pub fn hostile(seq: u64) -> Detail {
 }
 
 /// A delivery with a body that is no text.
-pub fn binary(seq: u64) -> Detail {
+pub(super) fn binary(seq: u64) -> Detail {
     let mut detail = valid(seq);
     let body: Vec<u8> = (0..=255).cycle().take(600).collect();
     detail.delivery.request.body = Bytes::from(body);
@@ -313,7 +311,7 @@ pub fn binary(seq: u64) -> Detail {
 }
 
 /// A delivery that nothing is known about.
-pub fn unknown(seq: u64) -> Detail {
+pub(super) fn unknown(seq: u64) -> Detail {
     let mut detail = valid(seq);
     detail.verification = Verification::bare(Status::UnknownProvider);
     detail.summary.status = Status::UnknownProvider;
@@ -326,7 +324,7 @@ pub fn unknown(seq: u64) -> Detail {
 }
 
 /// A delivery that was tried against an app three times.
-pub fn tried(seq: u64) -> Detail {
+pub(super) fn tried(seq: u64) -> Detail {
     let mut detail = valid(seq);
     detail.attempts = vec![
         attempt(&detail, 1, 401, 12_000),
@@ -351,7 +349,7 @@ pub fn tried(seq: u64) -> Detail {
 }
 
 /// The third arrival of an event.
-pub fn retried(seq: u64) -> Detail {
+pub(super) fn retried(seq: u64) -> Detail {
     let mut detail = forged(seq);
     detail.summary.arrival = 3;
     let at = |minutes: i64| Timestamp(detail.delivery.received_at.0 - minutes * 60_000_000);
@@ -370,7 +368,7 @@ pub fn retried(seq: u64) -> Detail {
 }
 
 /// A list as it is seen at work.
-pub fn many(count: u64) -> Vec<Detail> {
+pub(super) fn many(count: u64) -> Vec<Detail> {
     (1..=count)
         .map(|seq| match seq % 7 {
             0 => forged(seq),
@@ -383,7 +381,7 @@ pub fn many(count: u64) -> Vec<Detail> {
         .collect()
 }
 
-pub fn attempt(detail: &Detail, number: u32, status: u16, duration_us: u64) -> Attempt {
+pub(super) fn attempt(detail: &Detail, number: u32, status: u16, duration_us: u64) -> Attempt {
     let at = Timestamp(detail.delivery.received_at.0 + i64::from(number) * 30_000_000);
     let good = status == 200;
     Attempt {
@@ -433,7 +431,7 @@ fn detail(
     seq: u64,
     provider: &str,
     event: &str,
-    body: Bytes,
+    body: &Bytes,
     verification: Verification,
 ) -> Detail {
     let received_at = Timestamp(NOW.0 - 3_000_000 - (40 - seq.min(40).cast_signed()) * 61_000_000);
