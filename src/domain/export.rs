@@ -1,5 +1,7 @@
 //! Writing a request down for elsewhere: as a curl command, as raw lines.
 
+use std::fmt::Write as _;
+
 use super::headers::{Header, Headers};
 use super::request::Request;
 
@@ -39,7 +41,7 @@ pub fn curl(request: &Request, url: &str) -> String {
     }
     command.push(' ');
     command.push_str(&quoted(url.as_bytes()));
-    for header in request.headers.iter() {
+    for header in &request.headers {
         if !MADE_BY_CURL.contains(&header.name.as_str()) {
             command.push_str(" \\\n  --header ");
             command.push_str(&header_word(header));
@@ -48,7 +50,8 @@ pub fn curl(request: &Request, url: &str) -> String {
     for name in ADDED_BY_CURL {
         let needless = name == "content-type" && request.body.is_empty();
         if !request.headers.contains(name) && !needless {
-            command.push_str(&format!(" \\\n  --header '{name}:'"));
+            command.push_str(" \\\n  --header ");
+            command.push_str(&quoted(format!("{name}:").as_bytes()));
         }
     }
     if request.body.is_empty() {
@@ -97,7 +100,7 @@ pub fn quoted(bytes: &[u8]) -> String {
     for &byte in bytes {
         match byte {
             b' '..=b'~' if !matches!(byte, b'\\' | b'%' | b'\'') => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("\\{byte:03o}")),
+            _ => write!(escaped, "\\{byte:03o}").expect("writing to a string does not fail"),
         }
     }
     format!("\"$(printf '{escaped}')\"")

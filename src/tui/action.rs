@@ -94,7 +94,7 @@ actions! {
     Back "back" Everywhere "back" "Go back one step: close, cancel, clear the filter";
     Close "close" Everywhere "quit" "Close what is open; at the top, quit";
     Quit "quit" Everywhere "quit now" "Quit now";
-    Suspend "suspend" Everywhere "suspend" "Suspend to the shell (fg returns; nothing is received meanwhile)";
+    Suspend "suspend" Everywhere "suspend" "Suspend to the shell; meanwhile nothing is received";
     Repaint "repaint" Everywhere "repaint" "Repaint the screen";
     Mouse "mouse" Everywhere "mouse" "Turn the mouse on or off";
 
@@ -118,7 +118,7 @@ actions! {
     TabBody "tab-3" Panes "body" "Show the body";
     TabSignature "tab-4" Panes "signature" "Show the proof of the signature";
     TabTries "tab-5" Panes "tries" "Show the tries";
-    Resend "resend" Panes "resend" "Send again, as captured: the selected ones, else this one";
+    Resend "resend" Panes "resend" "Send the selected ones again, else this one, as captured";
     ResendWith "resend-with" Panes "resend with…" "Send again with another target or a new signature";
     Copy "copy" Panes "copy" "Copy something of this delivery: a letter follows";
     Verify "verify" Panes "verify again" "Check the signature again, with the secrets as they are now";

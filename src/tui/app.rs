@@ -30,6 +30,9 @@ use super::pane::list::ListPane;
 
 pub use toast::{Toast, ToastKind};
 
+/// How often at the most a creel is asked what it is, in microseconds.
+const INFO_EVERY: i64 = 1_000_000;
+
 /// The inspector's state.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -62,8 +65,7 @@ pub struct App {
     /// How many deliveries are being sent because somebody asked.
     pub sending: usize,
     hosts: BTreeSet<String>,
-    info_stale: bool,
-    info_asked: bool,
+    info_wish: Wish,
 }
 
 /// Which pane has the keys.
@@ -87,6 +89,21 @@ pub enum AppState {
     Silent,
 }
 
+/// Whether something should be asked for anew, whether an answer is under
+/// way, and when it may be asked for again.
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    stale: bool,
+    asked: bool,
+    not_before: Timestamp,
+}
+
+impl Wish {
+    const fn open(self) -> bool {
+        self.stale && !self.asked
+    }
+}
+
 impl App {
     /// Makes the state of a screen that has shown nothing yet.
     pub fn new(look: Look, keys: Keymap, mouse: bool) -> Self {
@@ -106,8 +123,11 @@ impl App {
             app: AppState::default(),
             sending: 0,
             hosts: BTreeSet::new(),
-            info_stale: true,
-            info_asked: false,
+            info_wish: Wish {
+                stale: true,
+                asked: false,
+                not_before: Timestamp::default(),
+            },
         }
     }
 
@@ -140,8 +160,9 @@ impl App {
     pub fn next_tick(&self) -> Option<u64> {
         let toast = self.toast.as_ref().and_then(|t| t.until);
         let toast = toast.map(|until| until.0 - self.now.0);
-        let stale = (self.info_stale && !self.info_asked).then_some(1_000_000);
-        let next = [toast, stale, self.next_age()].into_iter().flatten().min();
+        let info = self.info_wish.not_before.0 - self.now.0;
+        let info = self.info_wish.open().then_some(info);
+        let next = [toast, info, self.next_age()].into_iter().flatten().min();
         next.map(|us| u64::try_from(us).unwrap_or(0).max(1_000))
     }
 
@@ -218,9 +239,12 @@ impl App {
         if self.toast.as_ref().is_some_and(over) {
             self.toast = None;
         }
-        if self.info_stale && !self.info_asked {
-            self.info_stale = false;
-            self.info_asked = true;
+        if self.info_wish.open() && self.info_wish.not_before <= now {
+            self.info_wish = Wish {
+                stale: false,
+                asked: true,
+                not_before: Timestamp(now.0 + INFO_EVERY),
+            };
             return vec![Effect::Info];
         }
         Vec::new()

@@ -165,13 +165,11 @@ impl Column for Event {
     }
 
     fn cell<'a>(&self, row: &'a Summary, look: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
-        match &row.event {
-            Some(event) => (look.foreign(event), Role::Plain),
-            None => {
-                let line = format!("{} {}", row.method, row.path);
-                (look.foreign(&line).into_owned().into(), Role::Plain)
-            }
+        if let Some(event) = &row.event {
+            return (look.foreign(event), Role::Plain);
         }
+        let line = format!("{} {}", row.method, row.path);
+        (look.foreign(&line).into_owned().into(), Role::Plain)
     }
 }
 
@@ -219,7 +217,7 @@ impl Column for Millis {
     }
 
     fn shown_when_rest(&self) -> usize {
-        18
+        16
     }
 
     fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
@@ -247,7 +245,7 @@ impl Column for Arrivals {
     }
 
     fn shown_when_rest(&self) -> usize {
-        16
+        15
     }
 
     fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {

@@ -80,9 +80,8 @@ impl Keymap {
             Context::List => &[Place::List, Place::Panes, Place::Everywhere],
             Context::Delivery => &[Place::Delivery, Place::Panes, Place::Everywhere],
             Context::Copy => &[Place::Copy, Place::Everywhere],
-            Context::Overlay => &[Place::Everywhere],
             Context::Field if chord.is_typed() => &[],
-            Context::Field => &[Place::Everywhere],
+            Context::Field | Context::Overlay => &[Place::Everywhere],
         };
         let with_key = |place: Place| {
             self.keys

@@ -129,7 +129,7 @@ pub fn layout(size: Size, app: &App) -> Areas {
             areas.detail = Some(detail(below, Frame::All));
         }
         Shape::Wide => {
-            let width = (u32::from(middle.width) * 56 / 100) as u16;
+            let width = (u32::from(middle.width) * 55 / 100) as u16;
             let left = Rect { width, ..middle };
             let right = Rect {
                 x: middle.x + width,
@@ -221,11 +221,11 @@ fn list(outer: Rect, frame: Frame) -> ListArea {
 fn detail(outer: Rect, frame: Frame) -> DetailArea {
     let inner = inner(outer, frame);
     let (tabs, content) = split_rows(inner, 1);
-    // One blank column on either side, where there are borders.
+    // A blank column beside the border.
     let pad = |area: Rect| match frame {
-        Frame::All if area.width > 2 => Rect {
+        Frame::All if area.width > 1 => Rect {
             x: area.x + 1,
-            width: area.width - 2,
+            width: area.width - 1,
             ..area
         },
         _ => area,

@@ -14,7 +14,7 @@ const HELD_MAX: usize = 2_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     offset: usize,
-    rows: VecDeque<Summary>,
+    held: VecDeque<Summary>,
     matching: usize,
     total: usize,
 }
@@ -32,19 +32,19 @@ impl Rows {
 
     /// Returns the places of the list that are in memory.
     pub fn range(&self) -> Range<usize> {
-        self.offset..self.offset + self.rows.len()
+        self.offset..self.offset + self.held.len()
     }
 
     /// Returns the row at a place of the list, where it is in memory.
     pub fn get(&self, index: usize) -> Option<&Summary> {
-        self.rows.get(index.checked_sub(self.offset)?)
+        self.held.get(index.checked_sub(self.offset)?)
     }
 
     /// Finds the place of a delivery, where it is in memory.
     pub fn position(&self, seq: u64) -> Option<usize> {
         // Newest first: a larger number comes first.
-        let at = self.rows.partition_point(|row| row.seq > seq);
-        let found = self.rows.get(at).is_some_and(|row| row.seq == seq);
+        let at = self.held.partition_point(|row| row.seq > seq);
+        let found = self.held.get(at).is_some_and(|row| row.seq == seq);
         found.then_some(self.offset + at)
     }
 
@@ -60,7 +60,7 @@ impl Rows {
     pub fn replace(&mut self, page: Page) {
         *self = Self {
             offset: page.offset,
-            rows: page.rows.into(),
+            held: page.rows.into(),
             matching: page.matching,
             total: page.total,
         };
@@ -75,14 +75,14 @@ impl Rows {
     /// Puts a newer row on top, or in its place where it is there already.
     /// Says whether it was put on top.
     pub fn push(&mut self, row: Summary) -> bool {
-        match self.rows.front() {
+        match self.held.front() {
             Some(front) if front.seq >= row.seq => {
                 self.change(row);
                 return false;
             }
-            _ => self.rows.push_front(row),
+            _ => self.held.push_front(row),
         }
-        self.rows.truncate(HELD_MAX);
+        self.held.truncate(HELD_MAX);
         self.matching += 1;
         true
     }
@@ -97,7 +97,7 @@ impl Rows {
         let Some(index) = self.position(row.seq) else {
             return false;
         };
-        self.rows[index - self.offset] = row;
+        self.held[index - self.offset] = row;
         true
     }
 }

@@ -199,12 +199,18 @@ struct Screen<E> {
 
 /// What woke the loop.
 enum Woken {
-    Message(Msg),
+    Message(Box<Msg>),
     Time,
     Draw,
     InputEnded,
     Signalled,
     EngineEnded,
+}
+
+impl Woken {
+    fn message(msg: Msg) -> Self {
+        Self::Message(Box::new(msg))
+    }
 }
 
 impl<E: Inspected> Screen<E> {
@@ -218,7 +224,7 @@ impl<E: Inspected> Screen<E> {
                 self.draw()?;
             }
             let flow = match self.wait(signals).await {
-                Woken::Message(msg) => self.take(msg)?,
+                Woken::Message(msg) => self.take(*msg)?,
                 Woken::Time => self.tick()?,
                 Woken::Draw => Flow::On,
                 Woken::InputEnded | Woken::Signalled => Flow::Leave,
@@ -246,16 +252,16 @@ impl<E: Inspected> Screen<E> {
             biased;
             () = signals.any() => Woken::Signalled,
             event = next_input(input) => match event {
-                Some(Ok(event)) => read(event).map_or(Woken::Draw, Woken::Message),
+                Some(Ok(event)) => read(event).map_or(Woken::Draw, Woken::message),
                 Some(Err(_)) | None => Woken::InputEnded,
             },
-            Some(what) = self.panics.recv() => Woken::Message(Msg::Panicked(what)),
+            Some(what) = self.panics.recv() => Woken::message(Msg::Panicked(what)),
             event = next_event(self.events.as_mut()) => match event {
-                Ok(event) => Woken::Message(Msg::Engine(event)),
-                Err(RecvError::Lagged(_)) => Woken::Message(Msg::Engine(Event::Missed)),
+                Ok(event) => Woken::message(Msg::Engine(event)),
+                Err(RecvError::Lagged(_)) => Woken::message(Msg::Engine(Event::Missed)),
                 Err(RecvError::Closed) => Woken::EngineEnded,
             },
-            Some(msg) = self.answers.recv() => Woken::Message(msg),
+            Some(msg) = self.answers.recv() => Woken::message(msg),
             () = until(next_frame) => Woken::Draw,
             () = after(next_tick) => Woken::Time,
         }

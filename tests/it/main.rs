@@ -8,6 +8,7 @@ mod crash;
 mod outbound;
 mod readme;
 mod resending;
+mod screen;
 mod signing;
 mod store;
 mod support;

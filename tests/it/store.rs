@@ -334,7 +334,7 @@ async fn a_missing_or_broken_index_is_made_anew() {
                 .open(index.join("db"))
                 .unwrap()
                 .set_len(100)
-                .unwrap()
+                .unwrap();
         }),
         ("nonsense", |index| {
             let size = usize::try_from(std::fs::metadata(index.join("db")).unwrap().len()).unwrap();

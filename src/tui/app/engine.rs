@@ -30,7 +30,7 @@ impl App {
             Event::Missed => {
                 self.list.expire();
                 self.detail.expire();
-                self.info_stale = true;
+                self.info_wish.stale = true;
             }
             Event::Gone => {
                 self.info.trouble = Some("the creel that was looked at has ended".to_owned());
@@ -45,7 +45,7 @@ impl App {
 
     fn added(&mut self, row: Summary) {
         self.info.kept += 1;
-        self.info_stale = true;
+        self.info_wish.stale = true;
         let same_event = self.list.selected().is_some_and(|selected| {
             row.arrival > 1
                 && selected.provider == row.provider
@@ -81,7 +81,7 @@ impl App {
 
     /// Takes what the creel says of itself.
     pub(super) fn take_info(&mut self, answer: Result<Info, Failure>) -> Vec<Effect> {
-        self.info_asked = false;
+        self.info_wish.asked = false;
         match answer {
             Ok(info) => self.info = info,
             Err(failure) => self.fail_with(&failure),

@@ -130,17 +130,12 @@ impl App {
         match (chord.code(), form.part) {
             (KeyCode::Tab | KeyCode::Down, _) => form.turn(1),
             (KeyCode::BackTab | KeyCode::Up, _) => form.turn(-1),
-            (KeyCode::Enter, Part::Cancel) => self.overlay = None,
-            (KeyCode::Char(' '), Part::Cancel) => self.overlay = None,
+            (KeyCode::Enter | KeyCode::Char(' '), Part::Cancel) => self.overlay = None,
             (KeyCode::Enter, _) | (KeyCode::Char(' '), Part::Send) => return self.send_form(),
             (KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right, Part::Signature) => form.toggle(),
             (KeyCode::Left | KeyCode::Right, Part::Send) => form.part = Part::Cancel,
             (KeyCode::Left | KeyCode::Right, Part::Cancel) => form.part = Part::Send,
-            (_, Part::Target) => {
-                if form.target.key(key) {
-                    form.problem = None;
-                }
-            }
+            (_, Part::Target) if form.target.key(key) => form.problem = None,
             _ => {}
         }
         Vec::new()

@@ -13,7 +13,7 @@ use crate::tui::widget::field::Field;
 use crate::tui::widget::{scroll, wrap};
 
 /// How many columns the keys take.
-const KEYS: usize = 16;
+const KEYS: usize = 14;
 /// How many columns a column of the help takes at least.
 const COLUMN: usize = 54;
 
@@ -66,9 +66,16 @@ impl Help {
             }
             lines.push(Line::from(look.span(place.title(), Role::Key)));
             for spec in shown {
-                let keys = pad(&keys(spec, ctx), KEYS);
-                let spans = vec![look.span(keys, Role::Strong), Span::raw(spec.sentence)];
-                lines.push(wrap::cut(spans, width, look.glyphs.ellipsis));
+                let room = width.saturating_sub(KEYS).max(12);
+                for (at, part) in wrap::words(spec.sentence, room).into_iter().enumerate() {
+                    let keys = if at == 0 {
+                        keys(spec, ctx)
+                    } else {
+                        String::new()
+                    };
+                    let keys = look.span(pad(&keys, KEYS), Role::Strong);
+                    lines.push(Line::from(vec![keys, Span::raw(part)]));
+                }
             }
         }
         if typed.is_empty() {
@@ -171,10 +178,7 @@ fn columns_fit(width: u16) -> usize {
 fn shape(area: Rect) -> (usize, usize) {
     let inner = usize::from(area.width.saturating_sub(4));
     let number = columns_fit(area.width);
-    (
-        number,
-        (inner + 2) / number - if number > 1 { 2 } else { 0 },
-    )
+    (number, (inner + 2) / number - 2)
 }
 
 fn height(area: Rect) -> usize {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::domain::text::width as columns;
-use crate::tui::action::{ACTIONS, Action, Spec};
+use crate::tui::action::{ACTIONS, Action, Place, Spec};
 use crate::tui::layout::centred;
 use crate::tui::pane::Ctx;
 use crate::tui::theme::Role;
@@ -101,7 +101,7 @@ pub fn draw(palette: &Palette, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
         } else {
             " "
         };
-        let key = ctx.keys.key(spec.action);
+        let key = keys(spec, ctx);
         let room = width.saturating_sub(columns(&key) + 4);
         let sentence = look.cut(spec.sentence, room);
         let gap = " ".repeat(room.saturating_sub(columns(&sentence)) + 1);
@@ -120,6 +120,16 @@ pub fn draw(palette: &Palette, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
         frame.render_widget(none, Rect { height: 1, ..rows });
     }
     (inner.x + field.cursor as u16, inner.y)
+}
+
+/// Writes the keys that do the same, the one for copying before its letters.
+fn keys(spec: &Spec, ctx: Ctx<'_>) -> String {
+    let key = ctx.keys.key(spec.action);
+    if spec.place == Place::Copy {
+        format!("{} {key}", ctx.keys.key(Action::Copy))
+    } else {
+        key
+    }
 }
 
 fn area(screen: Rect) -> Rect {

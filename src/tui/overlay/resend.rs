@@ -266,17 +266,7 @@ pub fn draw(form: &ResendForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
         Some(problem) => lines.push(Line::from(look.span(problem.clone(), Role::Bad))),
         None => lines.push(Line::default()),
     }
-    if !changes.is_empty() {
-        lines.push(Line::from(look.span("WILL CHANGE", Role::Key)));
-        for (text, role) in changes {
-            lines.push(wrap::cut(
-                vec![look.span(text, role)],
-                room,
-                look.glyphs.ellipsis,
-            ));
-        }
-        lines.push(Line::default());
-    }
+    let buttons_at = lines.len() as u16;
     let button = |text: &str, part| {
         let role = if form.part == part {
             Role::Selected
@@ -294,14 +284,24 @@ pub fn draw(form: &ResendForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
         "Enter sends, Tab goes on, Space chooses, Esc cancels",
         Role::Context,
     )));
-    let buttons = (lines.len() - 2) as u16;
+    if !changes.is_empty() {
+        lines.push(Line::default());
+        lines.push(Line::from(look.span("WILL CHANGE", Role::Key)));
+        for (text, role) in changes {
+            lines.push(wrap::cut(
+                vec![look.span(text, role)],
+                room,
+                look.glyphs.ellipsis,
+            ));
+        }
+    }
     put(&lines, inner, frame);
     let (x, y) = match form.part {
         Part::Target => (LABEL + field_cursor, 0),
         Part::Signature if form.signing == Signing::Kept => (LABEL, 1),
         Part::Signature => (LABEL, 2),
-        Part::Send => (2, buttons),
-        Part::Cancel => (12, buttons),
+        Part::Send => (2, buttons_at),
+        Part::Cancel => (12, buttons_at),
     };
     let x = inner.x + (x as u16).min(inner.width.saturating_sub(1));
     let y = inner.y + y.min(inner.height.saturating_sub(1));

@@ -25,6 +25,7 @@ const MARGIN: usize = 100;
 
 /// The list's state.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct ListPane {
     /// The rows in memory.
     pub rows: Rows,
@@ -154,7 +155,7 @@ impl ListPane {
         self.answered = Some(query);
 
         if self.follow {
-            self.to_newest();
+            self.go_to_newest();
         } else if fresh {
             self.unseen = 0;
             self.find_again();
@@ -189,7 +190,7 @@ impl ListPane {
             return;
         }
         if self.follow || first {
-            self.to_newest();
+            self.go_to_newest();
             self.seq = Some(seq);
         } else {
             self.cursor += 1;
@@ -230,7 +231,7 @@ impl ListPane {
     pub fn set_follow(&mut self, follow: bool, height: usize) {
         self.follow = follow;
         if follow {
-            self.to_newest();
+            self.go_to_newest();
             self.settle(height);
         }
     }
@@ -251,7 +252,7 @@ impl ListPane {
     }
 
     /// Puts cursor and window on the newest row.
-    fn to_newest(&mut self) {
+    fn go_to_newest(&mut self) {
         self.cursor = 0;
         self.top = 0;
         self.unseen = 0;

@@ -19,7 +19,7 @@ use super::Ctx;
 use super::detail::Shown;
 
 /// How many columns the names of the facts take.
-const LABEL: usize = 10;
+const LABEL: usize = 9;
 /// How many lines of the body are shown.
 const PREVIEW: usize = 200;
 /// How many arrivals are named by their time.
@@ -148,7 +148,7 @@ impl Page<'_> {
 
         let at = delivery.received_at;
         let ago = self.ctx.now.unix_seconds() - at.unix_seconds();
-        let received = format!("{} {sep} {}", look.full_time(at), age(ago));
+        let received = format!("{}, {}", look.full_time(at), age(ago));
         self.fact("Received", &received);
 
         let mut from = delivery.remote_addr.clone();
@@ -165,15 +165,13 @@ impl Page<'_> {
         self.fact("Request", &line);
 
         let size = detail.summary.body_size;
-        let kind = match request.content_type() {
-            Some(content_type) => content_type,
-            None => "no content-type",
-        };
+        let kind = request.content_type().unwrap_or("no content-type");
+        let name = if self.width < 60 { "" } else { "sha-256 " };
         let hash = shown.sha256.get(..8).unwrap_or_default();
         let body = match (delivery.refused.is_some(), size) {
             (true, _) => format!("{kind} {sep} {}, not kept", bytes(size)),
             (false, 0) => format!("{kind} {sep} empty"),
-            (false, _) => format!("{kind} {sep} {} {sep} sha-256 {hash}…", bytes(size)),
+            (false, _) => format!("{kind} {sep} {} {sep} {name}{hash}…", bytes(size)),
         };
         self.fact("Body", &body);
 

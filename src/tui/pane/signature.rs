@@ -6,7 +6,7 @@
 use ratatui::text::{Line, Span};
 
 use crate::domain::text::{pad, span, thousands, width as columns};
-use crate::domain::verification::{Status, Verification};
+use crate::domain::verification::{Finding, Status, Verification};
 use crate::tui::theme::Role;
 use crate::tui::widget::{hex, wrap};
 
@@ -221,7 +221,7 @@ impl Page<'_> {
         let (sign, role) = sign(verification.status, look);
         let word = verification.status.word();
         let text = match verification.findings.first() {
-            Some(finding) => finding.message.clone(),
+            Some(finding) => format!("{} ({})", finding.message, certainty(finding)),
             None => format!("{}.", sentence(verification)),
         };
         let head = format!("{sign} {word}");
@@ -345,12 +345,13 @@ impl Page<'_> {
     }
 
     fn findings(&mut self, verification: &Verification) {
-        if verification.findings.is_empty() {
+        // The first is the verdict's own.
+        let Some((_, others @ [_, ..])) = verification.findings.split_first() else {
             return;
-        }
-        self.heading("FOUND");
-        for finding in &verification.findings {
-            let how = if finding.proved { "proved" } else { "likely" };
+        };
+        self.heading("ALSO FOUND");
+        for finding in others {
+            let how = certainty(finding);
             self.text(&format!("{how}: {}", finding.message), 2, Role::Plain);
             if !finding.advice.is_empty() {
                 self.text(&finding.advice, 10, Role::Plain);
@@ -404,6 +405,11 @@ impl Page<'_> {
     fn blank(&mut self) {
         self.lines.push(Line::default());
     }
+}
+
+/// Says whether a finding is proved by the bytes.
+const fn certainty(finding: &Finding) -> &'static str {
+    if finding.proved { "proved" } else { "likely" }
 }
 
 /// Writes a limit: `5 s`, `1.5 s`, `800 ms`.

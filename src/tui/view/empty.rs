@@ -32,7 +32,7 @@ pub(super) fn draw(app: &App, area: &ListArea, frame: &mut Frame) {
         Some(url) => format!("Listening on {url}"),
         None => "This creel does not receive.".to_owned(),
     };
-    let text = look.cut(&look.own(&text), usize::from(room.width));
+    let text = look.own(&text).into_owned();
     lines.push(centre(&text, Role::Plain, app));
     lines.push(Line::default());
 
@@ -43,7 +43,7 @@ pub(super) fn draw(app: &App, area: &ListArea, frame: &mut Frame) {
     let compact = room.width < 60 || room.height < 10;
     for (label, text) in steps {
         let spans = if compact {
-            vec![Span::raw(look.own(&text).into_owned())]
+            vec![Span::raw(format!(" {}", look.own(&text)))]
         } else {
             vec![
                 Span::raw(" ".repeat(indent)),
@@ -51,15 +51,20 @@ pub(super) fn draw(app: &App, area: &ListArea, frame: &mut Frame) {
                 Span::raw(look.own(&text).into_owned()),
             ]
         };
-        lines.push(wrap::cut(
-            spans,
-            usize::from(room.width),
-            look.glyphs.ellipsis,
-        ));
+        lines.push(Line::from(spans));
     }
     lines.push(Line::default());
     let help = app.keys.key(Action::Help);
     lines.push(centre(&format!("{help} shows every key"), Role::Plain, app));
+    let lines: Vec<Line<'_>> = lines
+        .into_iter()
+        .map(|line| {
+            let alignment = line.alignment;
+            let mut line = wrap::cut(line.spans, usize::from(room.width), look.glyphs.ellipsis);
+            line.alignment = alignment;
+            line
+        })
+        .collect();
     let above = usize::from(room.height).saturating_sub(lines.len()) / 3;
     let y = room.y + above as u16;
     let place = Rect {

@@ -29,12 +29,12 @@ pub(super) fn draw(app: &App, areas: &Areas, frame: &mut Frame) {
         );
         return;
     }
-    let options = [long(app), short(app), bare(app)];
+    let options = [long(app), short(app), bare(app), name(app)];
     let fits = |parts: &&Vec<Span<'static>>| {
         let used: usize = parts.iter().map(|s| columns(&s.content)).sum();
         used <= room
     };
-    let left = options.iter().find(fits).unwrap_or(&options[2]).clone();
+    let left = options.iter().find(fits).unwrap_or(&options[3]).clone();
     line(app, area, left, &right, frame);
 }
 

@@ -1,5 +1,7 @@
 //! The last lines: what can be done here now, and what there is new.
 
+use std::borrow::Cow;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -13,6 +15,9 @@ use crate::tui::overlay::Overlay;
 use crate::tui::overlay::prompt::Purpose;
 use crate::tui::pane::detail::Tab;
 use crate::tui::theme::Role;
+
+/// How many columns part two hints.
+const GAP: usize = 2;
 
 /// Draws the last word on something, over what is there.
 pub(super) fn toast(app: &App, area: Rect, frame: &mut Frame) {
@@ -34,27 +39,32 @@ pub(super) fn toast(app: &App, area: Rect, frame: &mut Frame) {
 pub(super) fn hints(app: &App, areas: &Areas, frame: &mut Frame) {
     let width = usize::from(areas.status.width);
     let news = news(app);
-    let hints: Vec<(String, &str)> = actions(app)
+    let hints: Vec<(String, Cow<'_, str>)> = actions(app)
         .iter()
-        .map(|action| (key(app, *action), label(app, *action)))
+        .map(|action| (key(app, *action), app.look.own(label(app, *action))))
         .collect();
-    let width_of = |(key, label): &(String, &str)| columns(key) + label.len() + 3;
+    let width_of = |(key, label): &(String, Cow<'_, str>)| GAP + columns(key) + 1 + columns(label);
     // The last one, the help, stays; the others go from the end.
     let last = hints.last().map_or(0, width_of);
-    let room = width.saturating_sub(columns(&news) + 2);
-    let mut line = Line::from(Span::raw(" "));
-    let mut used = 1;
+    let room = match columns(&news) {
+        0 => width + 1,
+        n => width.saturating_sub(n + 2),
+    };
+    let mut line = Line::default();
+    let mut used = 0;
     for (at, hint) in hints.iter().enumerate() {
         let needed = width_of(hint) + if at + 1 < hints.len() { last } else { 0 };
-        if used + needed > room + 3 {
+        if used + needed > room + 1 {
             continue;
         }
+        let gap = if used == 0 { 1 } else { GAP };
         used += width_of(hint);
+        line.push_span(Span::raw(" ".repeat(gap)));
         line.push_span(app.look.span(hint.0.clone(), Role::Key));
-        line.push_span(Span::raw(format!(" {}  ", hint.1)));
+        line.push_span(Span::raw(format!(" {}", hint.1)));
     }
-    let gap = width.saturating_sub(columns(&line.to_string()) + columns(&news) + 1);
     if !news.is_empty() {
+        let gap = width.saturating_sub(columns(&line.to_string()) + columns(&news) + 1);
         line.push_span(Span::raw(" ".repeat(gap)));
         line.push_span(app.look.span(news, Role::Strong));
     }
@@ -135,9 +145,9 @@ fn actions(app: &App) -> &'static [Action] {
             A::Resend,
             A::ResendWith,
             A::Copy,
+            A::TabSignature,
             A::Zoom,
             A::Back,
-            A::TabRight,
             A::Palette,
             A::Help,
         ],

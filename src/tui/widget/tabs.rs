@@ -17,13 +17,20 @@ pub struct Placed {
 ///
 /// Where the titles do not fit, those not chosen shrink to their digits.
 pub fn place(titles: &[&str], chosen: usize, columns: usize) -> Vec<Placed> {
-    let full = |at: usize| match at == chosen {
-        true => format!("[{} {}]", at + 1, titles[at]),
-        false => format!("{} {}", at + 1, titles[at]),
+    let full = |at: usize| {
+        let text = format!("{} {}", at + 1, titles[at]);
+        if at == chosen {
+            format!("[{text}]")
+        } else {
+            text
+        }
     };
-    let short = |at: usize| match at == chosen {
-        true => full(at),
-        false => (at + 1).to_string(),
+    let short = |at: usize| {
+        if at == chosen {
+            full(at)
+        } else {
+            (at + 1).to_string()
+        }
     };
     let texts: Vec<String> = (0..titles.len()).map(full).collect();
     let needed: usize = texts.iter().map(|t| width(t) + 1).sum();

@@ -18,7 +18,9 @@ const LEAD: usize = 3;
 
 /// Draws the heading and the rows.
 pub fn draw(list: &ListPane, ctx: Ctx<'_>, area: &ListArea, frame: &mut Frame) {
-    let columns = usize::from(area.rows.width).saturating_sub(LEAD);
+    // A blank column beside the border, where there is one.
+    let beside = usize::from(area.heading.height > 0);
+    let columns = usize::from(area.rows.width).saturating_sub(LEAD + beside);
     let fitted = column::fit(columns);
     if area.heading.height > 0 {
         let mut heading = " ".repeat(LEAD);

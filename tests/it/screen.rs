@@ -1,0 +1,5 @@
+//! The inspector without a terminal: keys in, state, effects and pictures out.
+
+mod keys;
+mod pictures;
+mod world;

@@ -1,0 +1,514 @@
+//! A creel made of plain values, and somebody at its screen.
+
+use bytes::Bytes;
+use chrono::FixedOffset;
+use creel::domain::assess::SignedText;
+use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use creel::domain::delivery::{Answer, AnsweredBy, Delivery};
+use creel::domain::failure::Failure;
+use creel::domain::filter::Filter;
+use creel::domain::headers::Headers;
+use creel::domain::id::Id;
+use creel::domain::request::Request;
+use creel::domain::summary::{LastAttempt, Summary};
+use creel::domain::timestamp::Timestamp;
+use creel::domain::verification::{Finding, Status, Verification};
+use creel::engine::command::{Arrival, Detail, Event, Info, ListQuery, Page, ProviderFacts};
+use creel::tui::app::{App, update};
+use creel::tui::effect::Effect;
+use creel::tui::keymap::{Chord, Keymap};
+use creel::tui::look::{ASCII, Look, UNICODE, Zone};
+use creel::tui::msg::Msg;
+use creel::tui::theme::Theme;
+
+/// 2026-11-21 14:02:31.204 at +01:00.
+pub(super) const NOW: Timestamp = Timestamp(1_795_266_151_204_000);
+
+/// A creel and its screen.
+pub(super) struct World {
+    pub(super) app: App,
+    pub(super) info: Info,
+    pub(super) deliveries: Vec<Detail>,
+    /// What was asked for besides what is answered here.
+    pub(super) effects: Vec<Effect>,
+}
+
+impl World {
+    /// Opens the screen on a creel that keeps these deliveries, oldest first.
+    pub(super) fn open(size: (u16, u16), deliveries: Vec<Detail>) -> Self {
+        Self::open_with(size, deliveries, look())
+    }
+
+    pub(super) fn open_with(size: (u16, u16), deliveries: Vec<Detail>, look: Look) -> Self {
+        let keys = Keymap::load(None).expect("the keys creel starts with are right");
+        let info = Info {
+            version: "0.1.0".into(),
+            listening: Some("http://127.0.0.1:2733".into()),
+            data_dir: "/data".into(),
+            kept: deliveries.len() as u64,
+            bytes: 18 * 1024 * 1024 * deliveries.len().min(1) as u64,
+            secrets: vec!["porkbun (sk1_…4fTq)".into()],
+            ..Info::default()
+        };
+        let mut world = Self {
+            app: App::new(look, keys, true),
+            info,
+            deliveries,
+            effects: Vec::new(),
+        };
+        world.tell(Msg::Resize(size.0, size.1));
+        world.tell(Msg::Tick(NOW));
+        world
+    }
+
+    /// Gives creel a target.
+    pub(super) fn with_target(mut self, target: &str) -> Self {
+        self.info.target = Some(target.into());
+        for detail in &mut self.deliveries {
+            detail.target = Some(target.into());
+        }
+        self.tell(Msg::Engine(Event::Missed));
+        self.tell(Msg::Tick(Timestamp(NOW.0 + 2_000_000)));
+        self.tell(Msg::Tick(NOW));
+        self
+    }
+
+    /// Says what happened and answers what can be answered.
+    pub(super) fn tell(&mut self, msg: Msg) {
+        let mut queue = update(&mut self.app, msg);
+        let mut rounds = 0;
+        while !queue.is_empty() {
+            rounds += 1;
+            assert!(rounds < 100, "the screen asks for ever: {queue:?}");
+            let effect = queue.remove(0);
+            let answer = match &effect {
+                Effect::Info => Msg::Info(Ok(self.info.clone())),
+                Effect::Load(query) => Msg::Loaded(query.clone(), Ok(self.page(query))),
+                Effect::Seek(query) => Msg::Sought(query.clone(), Ok(self.page(query))),
+                Effect::Show(seq, _) => Msg::Shown(*seq, self.detail(*seq)),
+                _ => {
+                    self.effects.push(effect);
+                    continue;
+                }
+            };
+            queue.extend(update(&mut self.app, answer));
+        }
+    }
+
+    /// Types keys: characters, and names such as `<enter>`, `<ctrl-d>`, `<shift-tab>`.
+    pub(super) fn keys(&mut self, typed: &str) -> &mut Self {
+        for chord in chords(typed) {
+            self.tell(Msg::Key(chord.event()));
+        }
+        self
+    }
+
+    /// Returns the effects since the last time.
+    pub(super) fn took(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Keeps another delivery.
+    pub(super) fn arrive(&mut self, mut make: impl FnMut(u64) -> Detail) {
+        let seq = self.deliveries.len() as u64 + 1;
+        let detail = make(seq);
+        self.info.kept += 1;
+        let row = detail.summary.clone();
+        self.deliveries.push(detail);
+        self.tell(Msg::Engine(Event::Added(row)));
+    }
+
+    /// Returns the selected delivery's number.
+    pub(super) fn selected(&self) -> Option<u64> {
+        self.app.list.selected().map(|row| row.seq)
+    }
+
+    /// Returns the text of the toast.
+    pub(super) fn toast(&self) -> &str {
+        self.app.toast.as_ref().map_or("", |t| &t.text)
+    }
+
+    fn page(&self, query: &ListQuery) -> Page {
+        let filter = Filter::parse(&query.filter);
+        let all = self.deliveries.iter().rev().map(|d| &d.summary);
+        let rows: Vec<&Summary> = all.filter(|r| filter.matches(r, NOW)).collect();
+        let window = rows.iter().skip(query.offset).take(query.limit);
+        Page {
+            offset: query.offset,
+            rows: window.map(|r| (*r).clone()).collect(),
+            matching: rows.len(),
+            total: self.deliveries.len(),
+            notes: filter.notes().to_vec(),
+        }
+    }
+
+    fn detail(&self, seq: u64) -> Result<Box<Detail>, Failure> {
+        let found = self.deliveries.iter().find(|d| d.delivery.seq == seq);
+        let found = found.map(|d| Box::new(d.clone()));
+        found.ok_or_else(|| Failure::no("There is no such delivery.", "It was removed.", ""))
+    }
+}
+
+/// Colours, Unicode, a fixed zone.
+pub(super) fn look() -> Look {
+    Look {
+        theme: Theme::Ansi,
+        glyphs: &UNICODE,
+        zone: Zone::Fixed(FixedOffset::east_opt(3_600).expect("an hour is in range")),
+    }
+}
+
+pub(super) fn plain_look() -> Look {
+    Look {
+        theme: Theme::Plain,
+        ..look()
+    }
+}
+
+pub(super) fn ascii_look() -> Look {
+    Look {
+        theme: Theme::Plain,
+        glyphs: &ASCII,
+        ..look()
+    }
+}
+
+/// Reads keys as they are typed.
+pub(super) fn chords(typed: &str) -> Vec<Chord> {
+    let mut chords = Vec::new();
+    let mut rest = typed;
+    while let Some(first) = rest.chars().next() {
+        let named = rest.strip_prefix('<').and_then(|r| r.split_once('>'));
+        let name = if let Some((name, after)) = named {
+            rest = after;
+            name.to_owned()
+        } else {
+            rest = &rest[first.len_utf8()..];
+            if first == ' ' {
+                "Space".to_owned()
+            } else {
+                first.to_string()
+            }
+        };
+        let name = name.replace("ctrl-", "Ctrl-");
+        chords.push(
+            name.parse()
+                .unwrap_or_else(|n| panic!("no key is called {n}")),
+        );
+    }
+    chords
+}
+
+/// A delivery that is right in every way.
+pub(super) fn valid(seq: u64) -> Detail {
+    let body = format!(
+        r#"{{"id":"evt_{seq}","type":"dns.record.updated","data":{{"amount":4200.00,"big":12345678901234567890,"ok":true,"none":null,"name":"A \u00e9"}}}}"#
+    );
+    let mut verification = Verification::bare(Status::Valid);
+    verification.provider = Some("porkbun".into());
+    verification.scheme = Some("hmac-sha256 over {timestamp}.{body}, hex".into());
+    verification.secret = Some("porkbun (sk1_…4fTq)".into());
+    verification.timestamp = Some(NOW.unix_seconds() - 5);
+    verification.age_seconds = Some(2);
+    verification.tolerance_seconds = Some(300);
+    verification.received =
+        vec!["35c540d35fee65eca4297de56b44e9cdc5dd28deb23ed254318fdba135fd513f".into()];
+    verification.expected.clone_from(&verification.received);
+    detail(
+        seq,
+        "porkbun",
+        "dns.record.updated",
+        &body.into(),
+        verification,
+    )
+}
+
+/// A delivery signed with another secret.
+pub(super) fn forged(seq: u64) -> Detail {
+    let mut detail = valid(seq);
+    detail.verification.status = Status::Invalid;
+    detail.verification.secret = None;
+    detail.verification.expected =
+        vec!["764ab1d65111b60b28c2e925217b59544a8b8ce836cb851ba2b617b6bbe41cce".into()];
+    detail.verification.findings = vec![
+        Finding {
+            code: "other_secret".into(),
+            proved: true,
+            message: "It was signed with the secret of another endpoint, \"billing-live\".".into(),
+            advice: "Give this endpoint that secret: creel --secret porkbun=VALUE".into(),
+        },
+        Finding {
+            code: "clock".into(),
+            proved: false,
+            message: "The signed time lies 2 s before the arrival.".into(),
+            advice: String::new(),
+        },
+    ];
+    detail.summary.status = Status::Invalid;
+    detail.summary.cause = Some("other_secret".into());
+    detail
+}
+
+/// A delivery whose every field is hostile.
+pub(super) fn hostile(seq: u64) -> Detail {
+    let evil =
+        "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}gpj.exe\u{200b}\u{9b}31m日本語テキスト👨\u{200d}👩";
+    let body = format!(
+        "{{\"{evil}\":\"{evil}\",\"deep\":[[[[1e400]]]],\"pad\":\"{}\"}}",
+        "x".repeat(300)
+    );
+    let mut detail = valid(seq);
+    detail.summary.provider = Some(evil.into());
+    detail.summary.event = Some(evil.into());
+    detail.summary.delivery_id = Some(evil.into());
+    detail.summary.path = format!("/{evil}");
+    detail.delivery.request.path = format!("/{evil}");
+    detail.delivery.request.body = body.into();
+    detail.delivery.endpoint = Some(evil.into());
+    detail.delivery.refused = None;
+    detail.delivery.request.headers.push("x-evil", evil);
+    detail
+        .delivery
+        .request
+        .headers
+        .push("x-bytes", b"\xff\xfe\x1b[31m");
+    detail.verification.status = Status::Malformed;
+    detail.verification.received = vec![evil.into()];
+    detail.verification.findings = vec![Finding {
+        code: "evil".into(),
+        proved: true,
+        message: evil.into(),
+        advice: evil.into(),
+    }];
+    detail.summary.status = Status::Malformed;
+    detail.attempts = vec![Attempt {
+        error: Some(evil.into()),
+        target: format!("http://example.test/{evil}"),
+        ..attempt(&detail, 1, 0, 1_000)
+    }];
+    detail.provider = Some(ProviderFacts {
+        title: evil.into(),
+        notes: vec![evil.into()],
+        docs: Some(evil.into()),
+        ..facts()
+    });
+    detail
+}
+
+/// A delivery with a body that is no text.
+pub(super) fn binary(seq: u64) -> Detail {
+    let mut detail = valid(seq);
+    let body: Vec<u8> = (0..=255).cycle().take(600).collect();
+    detail.delivery.request.body = Bytes::from(body);
+    detail
+        .delivery
+        .request
+        .headers
+        .set("content-type", "application/octet-stream");
+    detail.summary.body_size = 600;
+    detail
+}
+
+/// A delivery that nothing is known about.
+pub(super) fn unknown(seq: u64) -> Detail {
+    let mut detail = valid(seq);
+    detail.verification = Verification::bare(Status::UnknownProvider);
+    detail.summary.status = Status::UnknownProvider;
+    detail.summary.provider = None;
+    detail.summary.event = None;
+    detail.summary.delivery_id = None;
+    detail.provider = None;
+    detail.signed = None;
+    detail
+}
+
+/// A delivery that was tried against an app three times.
+pub(super) fn tried(seq: u64) -> Detail {
+    let mut detail = valid(seq);
+    detail.attempts = vec![
+        attempt(&detail, 1, 401, 12_000),
+        attempt(&detail, 2, 200, 6_200_000),
+        attempt(&detail, 3, 200, 19_000),
+    ];
+    detail.attempts[1].within_ack_timeout = Some(false);
+    detail.attempts[1].outcome = Outcome::Failed;
+    detail.attempts[2].signing = Signing::Fresh;
+    detail.provider = Some(ProviderFacts {
+        title: "Stackryze".into(),
+        answer_within_ms: Some(5_000),
+        ..facts()
+    });
+    detail.summary.attempts = 3;
+    detail.summary.last_attempt = Some(LastAttempt {
+        status: Some(200),
+        outcome: Outcome::Delivered,
+        duration_us: 19_000,
+    });
+    detail
+}
+
+/// The third arrival of an event.
+pub(super) fn retried(seq: u64) -> Detail {
+    let mut detail = forged(seq);
+    detail.summary.arrival = 3;
+    let at = |minutes: i64| Timestamp(detail.delivery.received_at.0 - minutes * 60_000_000);
+    let arrival = |n: u64, minutes| {
+        let mut summary = detail.summary.clone();
+        summary.seq = seq - 3 + n;
+        summary.arrival = n as u32;
+        summary.received_at = at(minutes);
+        Arrival {
+            summary,
+            same_body: true,
+        }
+    };
+    detail.arrivals = vec![arrival(1, 60), arrival(2, 30), arrival(3, 0)];
+    detail
+}
+
+/// A list as it is seen at work.
+pub(super) fn many(count: u64) -> Vec<Detail> {
+    (1..=count)
+        .map(|seq| match seq % 7 {
+            0 => forged(seq),
+            3 => tried(seq),
+            4 => unknown(seq),
+            5 => binary(seq),
+            6 if seq > 6 => retried(seq),
+            _ => valid(seq),
+        })
+        .collect()
+}
+
+pub(super) fn attempt(detail: &Detail, number: u32, status: u16, duration_us: u64) -> Attempt {
+    let at = Timestamp(detail.delivery.received_at.0 + i64::from(number) * 30_000_000);
+    let good = status == 200;
+    Attempt {
+        id: Id::new(at, u128::from(number)),
+        delivery_seq: detail.delivery.seq,
+        number,
+        target: "http://localhost:3000/hooks/billing".into(),
+        started_at: at,
+        kind: AttemptKind::Resend,
+        signing: Signing::Kept,
+        edited: false,
+        sent_headers: [
+            ("host", "localhost:3000"),
+            ("content-type", "application/json"),
+        ]
+        .into_iter()
+        .collect(),
+        outcome: if good {
+            Outcome::Delivered
+        } else {
+            Outcome::Failed
+        },
+        response: (status > 0).then(|| Response {
+            status,
+            headers: [("content-type", "text/plain")].into_iter().collect(),
+            body: "No signatures found matching the expected signature.".into(),
+            body_size: 52,
+        }),
+        duration_us,
+        within_ack_timeout: None,
+        error: None,
+    }
+}
+
+fn facts() -> ProviderFacts {
+    ProviderFacts {
+        title: "Porkbun".into(),
+        answer_within_ms: None,
+        retry_seconds: vec![60, 300, 1_800, 7_200, 21_600],
+        attempts: Some(6),
+        notes: vec!["Its event header is not signed.".into()],
+        docs: Some("https://porkbun.com/api/json/v3/documentation".into()),
+    }
+}
+
+fn detail(
+    seq: u64,
+    provider: &str,
+    event: &str,
+    body: &Bytes,
+    verification: Verification,
+) -> Detail {
+    let received_at = Timestamp(NOW.0 - 3_000_000 - (40 - seq.min(40).cast_signed()) * 61_000_000);
+    let headers: Headers = [
+        ("host", "hooks.example.test"),
+        ("content-type", "application/json"),
+        ("content-length", body.len().to_string().as_str()),
+        ("x-porkbun-event", event),
+        ("x-porkbun-webhook-timestamp", "1795266146"),
+        (
+            "x-porkbun-signature",
+            "sha256=35c540d35fee65eca4297de56b44e9cdc5dd28deb23ed254318fdba135fd513f",
+        ),
+    ]
+    .into_iter()
+    .collect();
+    let id = Id::new(received_at, u128::from(seq));
+    let answer = Answer {
+        status: 200,
+        by: AnsweredBy::Creel,
+        duration_us: Some(3_100),
+    };
+    let signed_start = [b"1795266146.", &body[..]].concat();
+    let summary = Summary {
+        seq,
+        id,
+        received_at,
+        endpoint: None,
+        provider: Some(provider.into()),
+        event: Some(event.into()),
+        delivery_id: Some(format!("7c91d8aa-{seq:04}")),
+        arrival: 1,
+        group_guessed: false,
+        method: "POST".into(),
+        path: "/hooks/billing".into(),
+        query: None,
+        remote_addr: "127.0.0.1:51514".into(),
+        body_size: body.len() as u64,
+        content_type: Some("application/json".into()),
+        status: verification.status,
+        cause: None,
+        answer,
+        refused: None,
+        attempts: 0,
+        last_attempt: None,
+        marked: false,
+    };
+    Detail {
+        delivery: Delivery {
+            seq,
+            id,
+            received_at,
+            remote_addr: "127.0.0.1:51514".into(),
+            endpoint: None,
+            request: Request {
+                method: "POST".into(),
+                path: "/hooks/billing".into(),
+                query: None,
+                http_version: "1.1".into(),
+                headers,
+                body: body.clone(),
+            },
+            answer,
+            refused: None,
+        },
+        arrivals: vec![Arrival {
+            summary: summary.clone(),
+            same_body: true,
+        }],
+        summary,
+        verification,
+        signed: Some(SignedText {
+            template: "{timestamp}.{body}".into(),
+            start: signed_start[..signed_start.len().min(256)].to_vec(),
+            size: body.len() as u64 + 11,
+        }),
+        provider: Some(facts()),
+        attempts: Vec::new(),
+        target: None,
+    }
+}
