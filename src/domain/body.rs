@@ -1,6 +1,6 @@
 //! What a body is, and its readable form.
 //!
-//! [`kind`] says what a body is by its media type and by its bytes. [`view`]
+//! [`fn@kind`] says what a body is by its media type and by its bytes. [`fn@view`]
 //! lays it out as lines of coloured words, one line at a time, so that only
 //! what is on the screen costs anything. The bytes themselves never change:
 //! JSON is laid out from its tokens, each number and escape as it came.

@@ -5,7 +5,7 @@
 //! [`visible_lines`] for many, [`visible_bytes`] for bytes that may not be
 //! text; [`pieces`] tells marks from text for those who colour them.
 //!
-//! Text is measured and cut by display width ([`width`], [`cut`], [`pad`]),
+//! Text is measured and cut by display width ([`fn@width`], [`cut`], [`pad`]),
 //! and figures are written for people ([`bytes()`], [`duration_us`], [`age`]).
 //! Those expect text that has passed the door.
 

@@ -1,4 +1,4 @@
-//! Everything the inspector may ask for; [`super::run`] carries it out.
+//! Everything the inspector may ask for; [`super::run::run`] carries it out.
 
 use crate::engine::command::{ListQuery, MarkOrder, ResendOrder};
 

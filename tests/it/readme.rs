@@ -1,11 +1,16 @@
 //! What the README says is true: its commands run, its pictures are the
 //! screen's, its keys are the keys.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use creel::tui::action::ACTIONS;
+use creel::tui::keymap::Keymap;
+
 use crate::support::creel::{command, run};
+use crate::support::pty::Pty;
 
 fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -163,5 +168,133 @@ fn it_names_every_command_and_no_other() {
     for rest in table.split("`creel ").skip(1) {
         let name = rest.split(['`', ' ']).next().unwrap();
         assert!(commands.contains(&name), "there is no creel {name}");
+    }
+}
+
+/// Puts text between a mark and its end.
+fn filled(readme: &str, mark: &str, end: &str, text: &str) -> String {
+    let (before, rest) = readme
+        .split_once(mark)
+        .unwrap_or_else(|| panic!("no {mark}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("no {end}"));
+    format!("{before}{mark}\n{text}\n{end}{after}")
+}
+
+/// Writes the README anew where that is asked for.
+fn updated(readme: &str) -> bool {
+    let asked = std::env::var_os("CREEL_UPDATE_README").is_some();
+    if asked {
+        std::fs::write(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"),
+            readme,
+        )
+        .unwrap();
+    }
+    asked
+}
+
+#[test]
+fn its_pictures_and_keys_are_those_of_the_screen() {
+    let readme = readme();
+    let keymap = Keymap::load(None).unwrap();
+    let mut table = String::from("| keys | does | where |\n| --- | --- | --- |");
+    for spec in ACTIONS {
+        let keys: Vec<String> = keymap
+            .chords(spec.action)
+            .iter()
+            .map(|chord| format!("`{chord}`"))
+            .collect();
+        let place = spec.place.title().to_lowercase();
+        write!(
+            table,
+            "\n| {} | {} | {place} |",
+            keys.join(" "),
+            spec.sentence
+        )
+        .unwrap();
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = Pty::start(
+        home.path(),
+        &["--demo", "--listen", "127.0.0.1:0"],
+        120,
+        36,
+        &[],
+    );
+    let kept = |s: &str| {
+        s.split(" kept")
+            .next()?
+            .split_whitespace()
+            .last()?
+            .parse::<u32>()
+            .ok()
+    };
+    pty.wait("a full list", |screen| {
+        kept(screen).is_some_and(|count| count >= 15)
+    });
+    let chosen = |s: &str| {
+        s.lines()
+            .any(|l| l.contains('▶') && l.contains("BAD") && l.contains("stack-auth"))
+    };
+    let row = |s: &str| {
+        s.lines()
+            .find(|l| l.contains('▶'))
+            .map(|l| l.chars().take(60).collect::<String>())
+    };
+    for _ in 0..5 {
+        let before = pty.screen();
+        if chosen(&before) {
+            break;
+        }
+        pty.keys("n");
+        pty.wait("the next problem", |screen| row(screen) != row(&before));
+    }
+    let screen = pty.wait("why", |s| {
+        chosen(s) && s.contains("Signed with another secret")
+    });
+    pty.keys("q");
+    pty.ended();
+    let lines: Vec<&str> = screen.lines().map(str::trim_end).collect();
+    // No port of a test run belongs into a picture.
+    let port = lines[0]
+        .split("127.0.0.1:")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    let picture = lines.join("\n").replace(
+        &format!("listening 127.0.0.1:{port}"),
+        "listening 127.0.0.1:2733",
+    );
+    let with_keys = filled(&readme, "<!-- keys -->", "<!-- /keys -->", &table);
+    let main = "<!-- screen: main -->";
+    if updated(&filled(
+        &with_keys,
+        main,
+        "<!-- /screen -->",
+        &format!("```text\n{picture}\n```"),
+    )) {
+        return;
+    }
+    assert!(
+        with_keys == readme,
+        "the table of keys is out of date; set CREEL_UPDATE_README=1 and test again"
+    );
+    let shown = readme
+        .split(main)
+        .nth(1)
+        .unwrap()
+        .split("<!-- /screen -->")
+        .next()
+        .unwrap();
+    // Times, ids and who comes first differ from run to run; the frame does not.
+    for mark in ["TIME     SIG", "1 Overview", ": commands"] {
+        let line = |text: &str| text.lines().find(|l| l.contains(mark)).map(str::to_owned);
+        assert_eq!(
+            line(shown),
+            line(&picture),
+            "the picture is out of date; set CREEL_UPDATE_README=1 and test again"
+        );
     }
 }
