@@ -142,9 +142,12 @@ fn timestamp(verification: &Verification) -> (Verdict, String) {
         None => "the provider states no limit".to_owned(),
     };
     let Some(age) = verification.age_seconds else {
-        return match limit {
-            Some(_) => (Verdict::Open, format!("no time could be read; {stated}")),
-            None => (Verdict::Open, "the scheme signs no time".into()),
+        let scheme = verification.scheme.as_deref().unwrap_or_default();
+        let signs_time = limit.is_some() || scheme.contains("{timestamp}");
+        return if signs_time {
+            (Verdict::Open, format!("no time could be read; {stated}"))
+        } else {
+            (Verdict::Open, "the scheme signs no time".into())
         };
     };
     let when = match age.unsigned_abs() {
