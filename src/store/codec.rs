@@ -262,6 +262,34 @@ pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
     r.0.is_empty().then_some(attempt)
 }
 
+/// Writes a mark's payload.
+pub(super) fn mark_bytes(seqs: &[u64], marked: bool) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.u8(u8::from(marked));
+    for seq in seqs {
+        w.u64(*seq);
+    }
+    w.0
+}
+
+/// Reads a mark's payload.
+pub(super) fn mark(bytes: &[u8]) -> Option<(Vec<u64>, bool)> {
+    let mut r = Reader(bytes);
+    let marked = r.u8()? == 1;
+    let mut seqs = Vec::with_capacity(r.0.len() / 8);
+    while !r.0.is_empty() {
+        seqs.push(r.u64()?);
+    }
+    Some((seqs, marked))
+}
+
+/// Splits a delivery's payload into head and body.
+pub(super) fn delivery_parts(payload: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = payload.split_at_checked(4)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    rest.split_at_checked(length)
+}
+
 /// Writes a summary.
 pub(super) fn summary_bytes(s: &Summary) -> Vec<u8> {
     let mut w = Writer::default();

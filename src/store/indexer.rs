@@ -14,7 +14,6 @@ use super::disk::Disk;
 use super::index::{Changes, Index, Position};
 use super::journal::{Place, Record, Segments};
 use super::record::Kind;
-use super::writer::{delivery_parts, mark};
 use super::{Assess, Change, ReadError, codec};
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::Attempt;
@@ -445,7 +444,7 @@ pub(super) fn read_delivery(
 
 /// Reads the delivery in a record.
 pub(super) fn delivery_of(record: &Record) -> Option<Delivery> {
-    let (head, body) = delivery_parts(&record.payload)?;
+    let (head, body) = codec::delivery_parts(&record.payload)?;
     codec::delivery(head, bytes::Bytes::copy_from_slice(body))
 }
 
@@ -456,6 +455,6 @@ pub(super) fn work_of(record: &Record) -> Option<Work> {
         Kind::Attempt => {
             codec::attempt(&record.payload).map(|attempt| Work::Attempt(Box::new(attempt)))
         }
-        Kind::Mark => mark(&record.payload).map(|(seqs, marked)| Work::Mark(seqs, marked)),
+        Kind::Mark => codec::mark(&record.payload).map(|(seqs, marked)| Work::Mark(seqs, marked)),
     }
 }
