@@ -73,10 +73,8 @@ fn every_answered_delivery_survives_kill_9() {
         answered.len()
     );
     for path in answered.iter().step_by(37) {
-        let found = creel
-            .run(&["list", "--json", &format!("path:{path}")])
-            .lines();
-        let id = found[0]["id"].as_str().unwrap();
+        let found = kept.iter().find(|d| d["path"] == path.as_str()).unwrap();
+        let id = found["id"].as_str().unwrap();
         let shown: Value = creel.run(&["show", "--json", id]).lines().remove(0);
         assert!(
             shown["body"]["text"]
