@@ -70,7 +70,7 @@ fn starts_empty_says_what_to_do_next_and_quits_leaving_the_terminal_as_it_was() 
     pty.shows(&format!("http://{address}"));
     pty.keys("q");
     assert_eq!(pty.ended(), 0);
-    assert!(pty.restored());
+    pty.given_back();
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn the_list_grows_while_it_is_looked_at_and_the_selection_stays() {
     );
     pty.keys("\u{3}");
     assert_eq!(pty.ended(), 0);
-    assert!(pty.restored());
+    pty.given_back();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +166,7 @@ fn signals_and_a_closed_terminal_leave_cleanly() {
         pty.shows("Nothing has arrived yet.");
         pty.signal(signal);
         pty.ended();
-        assert!(pty.restored(), "{signal}");
+        pty.given_back();
         assert!(!home.path().join("data/control.sock").exists(), "{signal}");
     }
 }
@@ -182,7 +182,7 @@ fn ctrl_z_gives_the_terminal_back_and_fg_repaints() {
         stat.rsplit(") ").next().unwrap().starts_with('T')
     };
     pty.wait("the stop", |_| stopped());
-    assert!(pty.restored());
+    pty.given_back();
     pty.signal("-CONT");
     pty.wait("the repaint", |s| {
         s.contains("Nothing has arrived yet.") && !pty.restored()

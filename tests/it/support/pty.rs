@@ -156,6 +156,11 @@ impl Pty {
         self.wait(text, |screen| screen.contains(text))
     }
 
+    /// Waits until the terminal is as it was before.
+    pub(crate) fn given_back(&self) {
+        self.wait("the terminal as it was", |_| self.restored());
+    }
+
     /// Waits for the end of the process and returns its exit code.
     pub(crate) fn ended(&mut self) -> u32 {
         let begun = Instant::now();
