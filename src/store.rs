@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, oneshot};
 
 use self::disk::{Disk, RealDisk};
+use self::index::Row;
 use self::indexer::Shared;
 pub use self::open::{OpenError, Opened};
 use self::writer::{Job, Queue};
@@ -329,12 +330,7 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn summary(&self, seq: u64) -> Result<Option<Summary>, ReadError> {
-        Ok(self
-            .0
-            .shared
-            .index
-            .summary(seq)?
-            .map(|(summary, _)| summary))
+        Ok(self.0.shared.index.row(seq)?.map(|row| row.summary))
     }
 
     /// Returns one delivery with its body.
@@ -342,7 +338,7 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn delivery(&self, seq: u64) -> Result<Option<Delivery>, ReadError> {
-        let Some((summary, place)) = self.0.shared.index.summary(seq)? else {
+        let Some(Row { summary, place, .. }) = self.0.shared.index.row(seq)? else {
             return Ok(None);
         };
         let found = indexer::read_delivery(&self.0.shared.segments, place)?;
@@ -367,15 +363,21 @@ impl Store {
         Ok(attempts)
     }
 
-    /// Returns the deliveries of the same event, oldest first; at least the one asked for.
+    /// Returns the newest deliveries of the same event, `limit` at the most,
+    /// oldest first; at least the one asked for.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn arrivals(&self, seq: u64) -> Result<Vec<u64>, ReadError> {
-        match self.0.shared.index.event_of(seq)? {
-            Some(key) => self.0.shared.index.arrivals(&key),
-            None => Ok(vec![seq]),
+    pub fn arrivals(&self, seq: u64, limit: usize) -> Result<Vec<u64>, ReadError> {
+        let group = self.0.shared.index.row(seq)?.and_then(|row| row.group);
+        let Some(group) = group else {
+            return Ok(vec![seq]);
+        };
+        let mut seqs = self.0.shared.index.arrivals(&group, limit)?;
+        if !seqs.contains(&seq) {
+            seqs.insert(0, seq);
         }
+        Ok(seqs)
     }
 
     /// Finds a delivery by its id, a unique start or end of one of four or

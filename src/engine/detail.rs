@@ -66,10 +66,12 @@ impl Local {
     }
 
     fn arrivals(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Failure> {
-        let seqs = self.store.arrivals(delivery.seq).map_err(unreadable)?;
-        let newest = &seqs[seqs.len().saturating_sub(ARRIVALS_SHOWN)..];
+        let newest = self
+            .store
+            .arrivals(delivery.seq, ARRIVALS_SHOWN)
+            .map_err(unreadable)?;
         let mut arrivals = Vec::with_capacity(newest.len());
-        for &seq in newest {
+        for seq in newest {
             let Some(summary) = self.store.summary(seq).map_err(unreadable)? else {
                 continue;
             };

@@ -44,7 +44,7 @@ impl Writer {
     fn text(&mut self, value: &str) {
         self.bytes(value.as_bytes());
     }
-    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+    pub(super) fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         self.u8(u8::from(value.is_some()));
         if let Some(value) = value {
             write(self, value);
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
         self.0 = rest;
         Some(taken)
     }
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
     pub(super) fn u8(&mut self) -> Option<u8> {
@@ -117,7 +117,10 @@ impl<'a> Reader<'a> {
         clippy::option_option,
         reason = "the outer one says whether the bytes could be read"
     )]
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+    pub(super) fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
         if self.bool()? {
             read(self).map(Some)
         } else {

@@ -11,12 +11,11 @@ use sled::{Batch, Tree};
 use super::ReadError;
 use super::codec::{self, Reader, Writer};
 use super::journal::Place;
-use crate::domain::event::EventKey;
 use crate::domain::id::Id;
 use crate::domain::summary::Summary;
 
 /// Counts changes of what is kept here; another number means: make it anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How much sled may hold in memory, in bytes.
 const CACHE: u64 = 16 << 20;
@@ -46,6 +45,19 @@ pub(super) struct Position {
     pub(super) seq: u64,
     /// The newest id, of a delivery or an attempt.
     pub(super) id: u128,
+}
+
+/// The hash that tells the arrivals of one event from others.
+pub(super) type Group = [u8; 16];
+
+/// What is kept of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) summary: Summary,
+    /// Where its record lies.
+    pub(super) place: Place,
+    /// The event it belongs to.
+    pub(super) group: Option<Group>,
 }
 
 /// Changes that are made together.
@@ -126,8 +138,8 @@ impl Index {
         self.db.size_on_disk().unwrap_or_default()
     }
 
-    /// Returns a delivery's row and the place of its record.
-    pub(super) fn summary(&self, seq: u64) -> Result<Option<(Summary, Place)>, ReadError> {
+    /// Returns a delivery's row.
+    pub(super) fn row(&self, seq: u64) -> Result<Option<Row>, ReadError> {
         match self.summaries.get(seq.to_be_bytes())? {
             Some(value) => row(&value).map(Some).ok_or(ReadError::Index),
             None => Ok(None),
@@ -142,7 +154,7 @@ impl Index {
         each: &mut dyn FnMut(&Summary) -> bool,
     ) -> Result<(), ReadError> {
         for entry in self.summaries.range(..before.to_be_bytes()).rev() {
-            let (summary, _) = row(&entry?.1).ok_or(ReadError::Index)?;
+            let Row { summary, .. } = row(&entry?.1).ok_or(ReadError::Index)?;
             if !each(&summary) {
                 break;
             }
@@ -154,31 +166,20 @@ impl Index {
     pub(super) fn ids(&self) -> Result<Vec<(u64, Id)>, ReadError> {
         let mut ids = Vec::new();
         for entry in &self.summaries {
-            let (summary, _) = row(&entry?.1).ok_or(ReadError::Index)?;
+            let Row { summary, .. } = row(&entry?.1).ok_or(ReadError::Index)?;
             ids.push((summary.seq, summary.id));
         }
         Ok(ids)
     }
 
-    /// Returns the deliveries of one event, oldest first.
-    pub(super) fn arrivals(&self, key: &EventKey) -> Result<Vec<u64>, ReadError> {
-        self.events
-            .scan_prefix(key.hash)
-            .keys()
+    /// Returns the newest deliveries of one event, `limit` at the most, oldest first.
+    pub(super) fn arrivals(&self, group: &Group, limit: usize) -> Result<Vec<u64>, ReadError> {
+        let newest = self.events.scan_prefix(group).keys().rev().take(limit);
+        let mut seqs = newest
             .map(|key| number(&key?[16..]))
-            .collect()
-    }
-
-    /// Returns the key of the event that a delivery belongs to.
-    pub(super) fn event_of(&self, seq: u64) -> Result<Option<EventKey>, ReadError> {
-        let Some(value) = self.meta.get(group_key(seq))? else {
-            return Ok(None);
-        };
-        let hash = value.as_ref().try_into().map_err(|_| ReadError::Index)?;
-        Ok(Some(EventKey {
-            hash,
-            guessed: false,
-        }))
+            .collect::<Result<Vec<u64>, ReadError>>()?;
+        seqs.reverse();
+        Ok(seqs)
     }
 
     /// Returns the places of a delivery's attempts, oldest first.
@@ -189,26 +190,21 @@ impl Index {
             .map(|value| read_place(&mut Reader(&value?)).ok_or(ReadError::Index))
             .collect()
     }
-
-    /// Notes which event a delivery belongs to.
-    pub(super) fn set_event_of(&self, seq: u64, key: &EventKey) -> Result<(), ReadError> {
-        self.meta.insert(group_key(seq), key.hash.as_slice())?;
-        Ok(())
-    }
 }
 
 impl Changes {
-    pub(super) fn summary(&mut self, summary: &Summary, place: Place) {
+    pub(super) fn row(&mut self, row: &Row) {
         let mut w = Writer::default();
-        write_place(&mut w, place);
-        w.0.extend_from_slice(&codec::summary_bytes(summary));
-        self.summaries.insert(&summary.seq.to_be_bytes(), w.0);
+        write_place(&mut w, row.place);
+        w.option(row.group, |w, group| w.0.extend_from_slice(&group));
+        w.0.extend_from_slice(&codec::summary_bytes(&row.summary));
+        self.summaries.insert(&row.summary.seq.to_be_bytes(), w.0);
     }
 
-    pub(super) fn arrival(&mut self, key: &EventKey, seq: u64) {
-        let mut whole = key.hash.to_vec();
-        whole.extend_from_slice(&seq.to_be_bytes());
-        self.events.insert(whole, &[]);
+    pub(super) fn arrival(&mut self, group: &Group, seq: u64) {
+        let mut key = group.to_vec();
+        key.extend_from_slice(&seq.to_be_bytes());
+        self.events.insert(key, &[]);
     }
 
     pub(super) fn attempt(&mut self, seq: u64, number: u32, place: Place) {
@@ -226,16 +222,15 @@ impl From<sled::Error> for ReadError {
     }
 }
 
-fn group_key(seq: u64) -> [u8; 9] {
-    let mut key = [b'g'; 9];
-    key[1..].copy_from_slice(&seq.to_be_bytes());
-    key
-}
-
-fn row(value: &[u8]) -> Option<(Summary, Place)> {
+fn row(value: &[u8]) -> Option<Row> {
     let mut r = Reader(value);
     let place = read_place(&mut r)?;
-    Some((codec::summary(r.0)?, place))
+    let group = r.option(Reader::array)?;
+    Some(Row {
+        summary: codec::summary(r.0)?,
+        place,
+        group,
+    })
 }
 
 fn write_place(w: &mut Writer, place: Place) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 
 use super::disk::Disk;
-use super::index::{Changes, Index, Position};
+use super::index::{Changes, Group, Index, Position, Row};
 use super::journal::{Place, Record, Segments};
 use super::record::Kind;
 use super::{Assess, Change, ReadError, codec};
@@ -246,8 +246,8 @@ pub(super) fn put(
         position.segment = place.segment;
         position.offset = place.offset + u64::from(place.length);
     }
-    for (summary, place) in draft.rows.values() {
-        draft.changes.summary(summary, *place);
+    for row in draft.rows.values() {
+        draft.changes.row(row);
     }
     shared.index.apply(draft.changes, *position)?;
     shared
@@ -265,12 +265,12 @@ pub(super) fn put(
 /// Changes being gathered.
 struct Draft<'a> {
     shared: &'a Shared,
-    rows: HashMap<u64, (Summary, Place)>,
+    rows: HashMap<u64, Row>,
     changes: Changes,
     told: Vec<Change>,
     new: Vec<(u64, Id)>,
-    /// How many arrivals of an event this draft adds.
-    arrivals: HashMap<[u8; 16], Vec<u64>>,
+    /// The newest arrival's count of the events in this draft.
+    arrivals: HashMap<Group, u32>,
 }
 
 impl Draft<'_> {
@@ -286,9 +286,9 @@ impl Draft<'_> {
             Work::Attempt(attempt) => self.attempt(&attempt, place, position),
             Work::Mark(seqs, marked) => {
                 for seq in seqs {
-                    if let Some((row, _)) = self.row(seq)? {
-                        row.marked = marked;
-                        let row = row.clone();
+                    if let Some(row) = self.row(seq)? {
+                        row.summary.marked = marked;
+                        let row = row.summary.clone();
                         self.told.push(Change::Changed(row));
                     }
                 }
@@ -304,22 +304,16 @@ impl Draft<'_> {
         position: &mut Position,
     ) -> Result<(), ReadError> {
         let assessment = assessed(self.shared, delivery);
-        let known = self
-            .shared
-            .index
-            .summary(delivery.seq)?
-            .map(|(summary, _)| summary);
-        let mut arrival = 1;
-        if let Some(key) = &assessment.group {
-            let drafted = self.arrivals.entry(key.hash).or_default();
-            let earlier = self.shared.index.arrivals(key)?;
-            arrival +=
-                (earlier.iter().filter(|seq| **seq < delivery.seq).count() + drafted.len()) as u32;
-            if !earlier.contains(&delivery.seq) {
-                drafted.push(delivery.seq);
-            }
-            self.changes.arrival(key, delivery.seq);
-            self.shared.index.set_event_of(delivery.seq, key)?;
+        let group = assessment.group.map(|key| key.hash);
+        let known = self.shared.index.row(delivery.seq)?.map(|row| row.summary);
+        let arrival = match (&known, &group) {
+            (Some(known), _) => known.arrival,
+            (None, Some(group)) => self.next_arrival(group)?,
+            (None, None) => 1,
+        };
+        if let Some(group) = &group {
+            self.arrivals.insert(*group, arrival);
+            self.changes.arrival(group, delivery.seq);
         }
         let mut summary = summary(delivery, &assessment, arrival);
         match known {
@@ -333,10 +327,32 @@ impl Draft<'_> {
             None => self.new.push((delivery.seq, delivery.id)),
         }
         self.told.push(Change::Added(summary.clone()));
-        self.rows.insert(delivery.seq, (summary, place));
+        self.rows.insert(
+            delivery.seq,
+            Row {
+                summary,
+                place,
+                group,
+            },
+        );
         position.seq = position.seq.max(delivery.seq);
         position.id = position.id.max(delivery.id.bits());
         Ok(())
+    }
+
+    /// Counts the next arrival of an event: one more than its newest.
+    fn next_arrival(&self, group: &Group) -> Result<u32, ReadError> {
+        if let Some(newest) = self.arrivals.get(group) {
+            return Ok(newest + 1);
+        }
+        let Some(newest) = self.shared.index.arrivals(group, 1)?.pop() else {
+            return Ok(1);
+        };
+        Ok(self
+            .shared
+            .index
+            .row(newest)?
+            .map_or(1, |row| row.summary.arrival + 1))
     }
 
     fn attempt(
@@ -349,7 +365,7 @@ impl Draft<'_> {
             .attempt(attempt.delivery_seq, attempt.number, place);
         position.id = position.id.max(attempt.id.bits());
         self.told.push(Change::Attempted(attempt.clone()));
-        if let Some((row, _)) = self.row(attempt.delivery_seq)? {
+        if let Some(row) = self.row(attempt.delivery_seq)?.map(|row| &mut row.summary) {
             row.attempts = row.attempts.max(attempt.number);
             row.last_attempt = Some(LastAttempt {
                 status: attempt.status(),
@@ -363,9 +379,9 @@ impl Draft<'_> {
     }
 
     /// Returns a row to change, from the draft or the index.
-    fn row(&mut self, seq: u64) -> Result<Option<&mut (Summary, Place)>, ReadError> {
+    fn row(&mut self, seq: u64) -> Result<Option<&mut Row>, ReadError> {
         if !self.rows.contains_key(&seq) {
-            let Some(row) = self.shared.index.summary(seq)? else {
+            let Some(row) = self.shared.index.row(seq)? else {
                 return Ok(None);
             };
             self.rows.insert(seq, row);

@@ -403,7 +403,12 @@ async fn arrivals_of_one_event_are_grouped() {
         store.append(incoming(path, b"")).await.unwrap();
     }
     store.settle().await;
-    assert_eq!(store.arrivals(3).unwrap(), [1, 3, 4]);
+    assert_eq!(store.arrivals(3, 9).unwrap(), [1, 3, 4]);
+    assert_eq!(
+        store.arrivals(1, 2).unwrap(),
+        [1, 3, 4],
+        "the one asked for is always there"
+    );
     let counts: Vec<u32> = store
         .page(0, 9)
         .unwrap()
