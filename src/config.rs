@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
-pub use self::file::Keep;
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
+use crate::domain::keep::Keep;
 use crate::domain::mend::nearest;
 use crate::domain::provider::Catalog;
 use crate::domain::secret::Secret;

@@ -18,6 +18,7 @@ pub mod headers;
 pub mod hop;
 pub mod id;
 pub mod json;
+pub mod keep;
 pub mod mend;
 pub mod provider;
 pub mod request;

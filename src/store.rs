@@ -7,13 +7,23 @@
 //! One thread ([`writer`]) owns the journal's end, one ([`indexer`]) the
 //! index. Reading happens on the caller's thread.
 
+mod block;
 mod codec;
 pub mod disk;
+mod editor;
+mod events;
+mod folders;
 mod index;
 mod indexer;
 mod journal;
 mod open;
 mod record;
+mod repair;
+mod retention;
+mod row;
+mod runs;
+mod shared;
+mod survey;
 mod writer;
 
 use std::io;
@@ -24,10 +34,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, oneshot};
 
 use self::disk::{Disk, RealDisk};
-use self::index::Row;
-use self::indexer::Shared;
 pub use self::open::{OpenError, Opened};
-use self::writer::{Job, Queue};
+pub use self::repair::{Repaired, repair};
+pub use self::retention::RetireError;
+use self::row::Row;
+use self::shared::Shared;
+pub use self::survey::Damage;
+use self::writer::{Job, Other, Queue};
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
 use crate::domain::delivery::{Answer, Delivery};
@@ -200,7 +213,7 @@ impl ReadError {
 }
 
 /// Why no delivery was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FindError {
     /// There is none.
     None,
@@ -208,6 +221,14 @@ pub enum FindError {
     Ambiguous(usize),
     /// Fewer than four characters.
     TooShort,
+    /// What is kept cannot be read.
+    Unreadable(ReadError),
+}
+
+impl From<ReadError> for FindError {
+    fn from(error: ReadError) -> Self {
+        Self::Unreadable(error)
+    }
 }
 
 /// Something that changed; told after it can be read.
@@ -219,6 +240,9 @@ pub enum Change {
     Changed(Summary),
     /// An attempt was kept.
     Attempted(Attempt),
+    /// So many deliveries went, or the list was made anew: whoever shows it
+    /// reads it again.
+    Removed(u64),
     /// Nothing can be kept, and why; or it can again.
     Trouble(Option<String>),
 }
@@ -266,12 +290,13 @@ impl Store {
     /// # Errors
     /// [`AppendError`].
     pub async fn set_marked(&self, seqs: &[u64], marked: bool) -> Result<(), AppendError> {
+        self.other(Other::Mark(seqs.to_vec(), marked)).await?;
+        Ok(())
+    }
+
+    async fn other(&self, other: Other) -> Result<u64, AppendError> {
         let (done, kept) = oneshot::channel();
-        self.0.queue.push(Job::Mark {
-            seqs: seqs.to_vec(),
-            marked,
-            done,
-        })?;
+        self.0.queue.push(Job::Other(other, done))?;
         kept.await.unwrap_or(Err(AppendError::Closed))
     }
 
@@ -280,18 +305,15 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn page(&self, offset: usize, limit: usize) -> Result<Vec<Summary>, ReadError> {
-        let seqs: Vec<u64> = {
-            let ids = self.ids();
-            ids.iter()
-                .rev()
-                .skip(offset)
-                .take(limit)
-                .map(|(seq, _)| *seq)
-                .collect()
-        };
-        let mut rows = Vec::with_capacity(seqs.len());
-        for seq in seqs {
-            rows.extend(self.summary(seq)?);
+        let newest = self.runs().newest_first(offset as u64).next();
+        let mut rows = Vec::new();
+        if let Some(newest) = newest
+            && limit > 0
+        {
+            self.0.shared.index().rows(newest + 1, &mut |summary| {
+                rows.push(summary.clone());
+                rows.len() < limit
+            })?;
         }
         Ok(rows)
     }
@@ -306,12 +328,12 @@ impl Store {
         before: Option<u64>,
         each: &mut dyn FnMut(&Summary) -> bool,
     ) -> Result<(), ReadError> {
-        self.0.shared.index.rows(before.unwrap_or(u64::MAX), each)
+        self.0.shared.index().rows(before.unwrap_or(u64::MAX), each)
     }
 
     /// Returns how many deliveries are kept.
     pub fn count(&self) -> usize {
-        self.ids().len()
+        self.runs().len() as usize
     }
 
     /// Returns how many bytes the store takes on disk.
@@ -322,7 +344,7 @@ impl Store {
             .segments
             .list()
             .map_or(0, |segments| segments.iter().map(|(_, size)| size).sum());
-        journal + self.0.shared.index.size()
+        journal + self.0.shared.index().size()
     }
 
     /// Returns one row.
@@ -330,7 +352,7 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn summary(&self, seq: u64) -> Result<Option<Summary>, ReadError> {
-        Ok(self.0.shared.index.row(seq)?.map(|row| row.summary))
+        Ok(self.0.shared.index().row(seq)?.map(|row| row.summary))
     }
 
     /// Returns one delivery with its body.
@@ -338,10 +360,10 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn delivery(&self, seq: u64) -> Result<Option<Delivery>, ReadError> {
-        let Some(Row { summary, place, .. }) = self.0.shared.index.row(seq)? else {
+        let Some(Row { summary, place, .. }) = self.0.shared.index().row(seq)? else {
             return Ok(None);
         };
-        let found = indexer::read_delivery(&self.0.shared.segments, place)?;
+        let found = editor::read_delivery(&self.0.shared.segments, place)?;
         let mut delivery = found
             .filter(|d| d.seq == seq)
             .ok_or(ReadError::Damaged(place.segment))?;
@@ -355,7 +377,7 @@ impl Store {
     /// [`ReadError`].
     pub fn attempts(&self, seq: u64) -> Result<Vec<Attempt>, ReadError> {
         let mut attempts = Vec::new();
-        for place in self.0.shared.index.attempts(seq)? {
+        for place in self.0.shared.index().attempts(seq)? {
             let record = self.0.shared.segments.read(place).map_err(ReadError::io)?;
             let attempt = record.and_then(|record| codec::attempt(&record.payload));
             attempts.push(attempt.ok_or(ReadError::Damaged(place.segment))?);
@@ -369,11 +391,16 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn arrivals(&self, seq: u64, limit: usize) -> Result<Vec<u64>, ReadError> {
-        let group = self.0.shared.index.row(seq)?.and_then(|row| row.group);
+        let group = self.0.shared.index().row(seq)?.and_then(|row| row.group);
         let Some(group) = group else {
             return Ok(vec![seq]);
         };
-        let mut seqs = self.0.shared.index.arrivals(&group, limit)?;
+        let newest = {
+            let events = &self.0.shared.events;
+            let events = events.read().unwrap_or_else(PoisonError::into_inner);
+            events.newest(&group).unwrap_or(seq)
+        };
+        let mut seqs = self.0.shared.index().arrivals(newest, &group, limit)?;
         if !seqs.contains(&seq) {
             seqs.insert(0, seq);
         }
@@ -386,22 +413,27 @@ impl Store {
     /// # Errors
     /// [`FindError`].
     pub fn find(&self, text: &str) -> Result<u64, FindError> {
-        let ids = self.ids();
         if text == "@latest" {
-            return ids.last().map(|(seq, _)| *seq).ok_or(FindError::None);
+            return self.runs().newest().ok_or(FindError::None);
         }
         if text.chars().count() < 4 {
             return Err(FindError::TooShort);
         }
         let wanted = text.to_ascii_uppercase();
-        let mut found = ids.iter().filter(|(_, id)| {
-            let id = id.to_string();
-            id.starts_with(&wanted) || id.ends_with(&wanted)
-        });
-        let first = found.next().ok_or(FindError::None)?;
-        match found.count() {
-            0 => Ok(first.0),
-            others => Err(FindError::Ambiguous(others + 1)),
+        let (mut found, mut count) = (None, 0);
+        self.0.shared.index().heads(&mut |head| {
+            let id = Id::from_bits(head.id).to_string();
+            if id.starts_with(&wanted) || id.ends_with(&wanted) {
+                found = Some(head.seq);
+                count += 1;
+            }
+            // There is no other of a whole id.
+            id != wanted
+        })?;
+        match (found, count) {
+            (Some(seq), 1) => Ok(seq),
+            (Some(_), _) => Err(FindError::Ambiguous(count)),
+            (None, _) => Err(FindError::None),
         }
     }
 
@@ -412,17 +444,25 @@ impl Store {
 
     /// Says why nothing can be kept, where that is so.
     pub fn trouble(&self) -> Option<String> {
-        self.0
-            .shared
-            .trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.shared.trouble()
     }
 
-    /// Waits until all that is durable now can be read, but not for long:
-    /// the index may have to wait for room on the disk.
+    fn runs(&self) -> std::sync::RwLockReadGuard<'_, runs::Runs> {
+        let runs = &self.0.shared.runs;
+        runs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whether the index is still looked through or made, after opening:
+    /// the list may lack rows, and the newest come last.
+    pub fn is_starting(&self) -> bool {
+        *self.0.shared.starting.borrow()
+    }
+
+    /// Waits until the index is whole and all that is durable now can be read;
+    /// for the last not for long: there may be no room on the disk.
     pub async fn settle(&self) {
+        let mut starting = self.0.shared.starting.subscribe();
+        let _ = starting.wait_for(|starting| !starting).await;
         let durable = *self.0.shared.durable.borrow();
         let mut indexed = self.0.shared.indexed.subscribe();
         let caught_up = indexed.wait_for(|number| *number >= durable);
@@ -434,14 +474,6 @@ impl Store {
         let inner = Arc::clone(&self.0);
         // Joining a thread blocks, and this is no place to.
         let _ = tokio::task::spawn_blocking(move || inner.end()).await;
-    }
-
-    fn ids(&self) -> std::sync::RwLockReadGuard<'_, Vec<(u64, Id)>> {
-        self.0
-            .shared
-            .ids
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

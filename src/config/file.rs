@@ -12,6 +12,7 @@ use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
 use crate::domain::mend;
 use crate::domain::provider::Catalog;
+use crate::domain::keep::Keep;
 use crate::domain::secret::Secret;
 
 /// What a configuration file settled.
@@ -25,28 +26,6 @@ pub(super) struct Settings {
     pub(super) answer: Option<AnswerPlan>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) secrets: Vec<Secret>,
-}
-
-/// How long and how much to keep; `None` is without limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// The most deliveries kept.
-    pub count: Option<u64>,
-    /// The longest a delivery is kept, in seconds.
-    pub age_seconds: Option<u64>,
-    /// The most bytes kept on disk.
-    pub bytes: Option<u64>,
-}
-
-impl Default for Keep {
-    /// 30 days, any count, any size.
-    fn default() -> Self {
-        Self {
-            count: None,
-            age_seconds: Some(30 * 86_400),
-            bytes: None,
-        }
-    }
 }
 
 #[derive(Deserialize)]

@@ -146,6 +146,7 @@ impl Local {
                 "",
                 "Type more of the id; creel list shows them.",
             ),
+            FindError::Unreadable(error) => unreadable(error),
             FindError::TooShort => Failure::usage(
                 format!("{text} is too short to tell deliveries apart."),
                 "",
@@ -245,8 +246,11 @@ impl Local {
     }
 
     async fn carry_out(&self, command: Command) -> Result<Reply, Failure> {
-        // Whoever was answered "ok" before asking finds the delivery.
-        self.store.settle().await;
+        // Whoever was answered "ok" before asking finds the delivery. The
+        // screen is not kept waiting while the list is looked through.
+        if !(self.store.is_starting() && matches!(command, Command::Info | Command::List(_))) {
+            self.store.settle().await;
+        }
         match command {
             Command::Info => Ok(Reply::Info(self.info())),
             Command::List(query) => Ok(Reply::Page(self.page(&query)?)),
@@ -287,7 +291,7 @@ async fn pass_on(mut changes: broadcast::Receiver<Change>, events: broadcast::Se
             Ok(Change::Changed(summary)) => Event::Changed(summary),
             Ok(Change::Attempted(attempt)) => Event::Attempted(attempt),
             Ok(Change::Trouble(trouble)) => Event::Trouble(trouble),
-            Err(RecvError::Lagged(_)) => Event::Missed,
+            Ok(Change::Removed(_)) | Err(RecvError::Lagged(_)) => Event::Missed,
             Err(RecvError::Closed) => return,
         };
         // Nobody listening is no error.

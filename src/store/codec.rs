@@ -286,6 +286,29 @@ pub(super) fn mark(bytes: &[u8]) -> Option<(Vec<u64>, bool)> {
     Some((seqs, marked))
 }
 
+/// Writes that deliveries are gone: those numbered below `below`, unless
+/// marked; and with them the records below `first`.
+pub(super) fn retire_bytes(below: u64, first: u64) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.u64(below);
+    w.u64(first);
+    w.0
+}
+
+/// Reads which deliveries and which records are gone.
+pub(super) fn retire(bytes: &[u8]) -> Option<(u64, u64)> {
+    let mut r = Reader(bytes);
+    let gone = (r.u64()?, r.u64()?);
+    r.0.is_empty().then_some(gone)
+}
+
+/// Reads only a delivery's sequence number and id.
+pub(super) fn delivery_numbers(payload: &[u8]) -> Option<(u64, u128)> {
+    let (head, _) = delivery_parts(payload)?;
+    let mut r = Reader(head);
+    Some((r.u64()?, r.u128()?))
+}
+
 /// Splits a delivery's payload into head and body.
 pub(super) fn delivery_parts(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = payload.split_at_checked(4)?;
@@ -293,9 +316,8 @@ pub(super) fn delivery_parts(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// Writes a summary.
-pub(super) fn summary_bytes(s: &Summary) -> Vec<u8> {
-    let mut w = Writer::default();
+/// Writes a summary; its number and its id come first.
+pub(super) fn write_summary(w: &mut Writer, s: &Summary) {
     w.u64(s.seq);
     w.u128(s.id.bits());
     w.i64(s.received_at.0);
@@ -324,7 +346,6 @@ pub(super) fn summary_bytes(s: &Summary) -> Vec<u8> {
         w.u64(last.duration_us);
     });
     w.u8(u8::from(s.marked));
-    w.0
 }
 
 /// Reads a summary.

@@ -1,12 +1,24 @@
 //! What the store asks of the disk, so that tests can let it fail.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// The disk under the journal.
 pub trait Disk: Send + Sync + 'static {
+    /// Makes an empty file, for its owner alone.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create(&self, path: &Path) -> io::Result<File>;
+
+    /// Waits until a folder's new names are on the disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
     /// Writes bytes at an offset.
     ///
     /// # Errors
@@ -40,6 +52,19 @@ pub struct Space {
 pub struct RealDisk;
 
 impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)
     }

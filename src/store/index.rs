@@ -3,19 +3,23 @@
 //! The only file that names it. All in it is derived from the journal, so
 //! whatever is wrong with it is mended by making it anew.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use sled::{Batch, Tree};
 
 use super::ReadError;
-use super::codec::{self, Reader, Writer};
+use super::block::{self, Block};
+use super::codec::{Reader, Writer};
+use super::events::Events;
 use super::journal::Place;
-use crate::domain::id::Id;
+use super::row::{Group, Head, Row, read_place, write_place};
+use super::runs::Runs;
 use crate::domain::summary::Summary;
 
 /// Counts changes of what is kept here; another number means: make it anew.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// How much sled may hold in memory, in bytes.
 const CACHE: u64 = 16 << 20;
@@ -26,13 +30,18 @@ const POSITION: &[u8] = b"position";
 #[derive(Clone, Debug)]
 pub(super) struct Index {
     db: sled::Db,
-    summaries: Tree,
-    events: Tree,
+    /// Blocks of rows, by a number that is not above that of their first.
+    blocks: Tree,
+    /// The places of attempts, by delivery and number.
     attempts: Tree,
+    /// How many deliveries follow on each other, by the first one's number.
+    runs: Tree,
+    /// Segments that are no longer written to, by their number.
+    sealed: Tree,
     meta: Tree,
 }
 
-/// Up to where the journal is indexed.
+/// Up to where the journal is indexed, and how much that made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Position {
     /// The newest indexed record's number.
@@ -45,27 +54,32 @@ pub(super) struct Position {
     pub(super) seq: u64,
     /// The newest id, of a delivery or an attempt.
     pub(super) id: u128,
+    /// Deliveries numbered below are gone, unless they were marked.
+    pub(super) retired: u64,
+    /// Records numbered below are gone from the journal.
+    pub(super) first: u64,
+    /// How many bytes the rows take.
+    pub(super) bytes: u64,
 }
 
-/// The hash that tells the arrivals of one event from others.
-pub(super) type Group = [u8; 16];
-
-/// What is kept of a delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) summary: Summary,
-    /// Where its record lies.
-    pub(super) place: Place,
-    /// The event it belongs to.
-    pub(super) group: Option<Group>,
+/// A segment that is no longer written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sealed {
+    pub(super) segment: u64,
+    /// Where its last record ends.
+    pub(super) end: u64,
+    /// The newest delivery's number at that time.
+    pub(super) seq: u64,
 }
 
 /// Changes that are made together.
 #[derive(Default)]
 pub(super) struct Changes {
-    summaries: Batch,
-    events: Batch,
+    /// Blocks that changed, and the empty ones that go.
+    pub(super) blocks: BTreeMap<u64, Block>,
     attempts: Batch,
+    runs: Batch,
+    sealed: Batch,
 }
 
 impl Index {
@@ -80,9 +94,10 @@ impl Index {
                 .flush_every_ms(None)
                 .open()?;
             Ok(Self {
-                summaries: db.open_tree("summaries")?,
-                events: db.open_tree("events")?,
+                blocks: db.open_tree("blocks")?,
                 attempts: db.open_tree("attempts")?,
+                runs: db.open_tree("runs")?,
+                sealed: db.open_tree("sealed")?,
                 meta: db.open_tree("meta")?,
                 db,
             })
@@ -97,7 +112,7 @@ impl Index {
     /// Returns up to where the journal is indexed; `None` in an empty or
     /// foreign database.
     pub(super) fn position(&self) -> Option<Position> {
-        let bytes = self.meta.get(POSITION).ok()??;
+        let bytes = guarded(|| Ok(self.meta.get(POSITION)?)).ok()??;
         let mut r = Reader(&bytes);
         if r.u32()? != VERSION {
             return None;
@@ -108,29 +123,38 @@ impl Index {
             offset: r.u64()?,
             seq: r.u64()?,
             id: r.u128()?,
+            retired: r.u64()?,
+            first: r.u64()?,
+            bytes: r.u64()?,
         })
     }
 
     /// Makes changes, then notes the position they reach.
     pub(super) fn apply(&self, changes: Changes, position: Position) -> Result<(), ReadError> {
-        self.summaries.apply_batch(changes.summaries)?;
-        self.events.apply_batch(changes.events)?;
-        self.attempts.apply_batch(changes.attempts)?;
-        let mut w = Writer::default();
-        w.u32(VERSION);
-        w.u64(position.number);
-        w.u64(position.segment);
-        w.u64(position.offset);
-        w.u64(position.seq);
-        w.u128(position.id);
-        self.meta.insert(POSITION, w.0)?;
-        Ok(())
+        let mut blocks = Batch::default();
+        for (key, block) in &changes.blocks {
+            if block.is_empty() {
+                blocks.remove(&key.to_be_bytes());
+            } else {
+                blocks.insert(&key.to_be_bytes(), block.bytes());
+            }
+        }
+        guarded(|| {
+            self.blocks.apply_batch(blocks)?;
+            self.attempts.apply_batch(changes.attempts)?;
+            self.runs.apply_batch(changes.runs)?;
+            self.sealed.apply_batch(changes.sealed)?;
+            self.meta.insert(POSITION, position.bytes())?;
+            Ok(())
+        })
     }
 
     /// Hands everything to the system.
     pub(super) fn flush(&self) -> Result<(), ReadError> {
-        self.db.flush()?;
-        Ok(())
+        guarded(|| {
+            self.db.flush()?;
+            Ok(())
+        })
     }
 
     /// Returns how many bytes the database takes on disk.
@@ -138,12 +162,56 @@ impl Index {
         self.db.size_on_disk().unwrap_or_default()
     }
 
+    /// Copies everything into an empty database, the position last.
+    pub(super) fn copy_to(&self, other: &Self) -> Result<(), ReadError> {
+        const TOGETHER: usize = 256;
+        let trees = [
+            (&self.blocks, &other.blocks),
+            (&self.attempts, &other.attempts),
+            (&self.runs, &other.runs),
+            (&self.sealed, &other.sealed),
+            (&self.meta, &other.meta),
+        ];
+        guarded(|| {
+            for (from, to) in trees {
+                let (mut batch, mut waiting) = (Batch::default(), 0);
+                for entry in from {
+                    let (key, value) = entry?;
+                    batch.insert(key, value);
+                    waiting += 1;
+                    if waiting == TOGETHER {
+                        to.apply_batch(std::mem::take(&mut batch))?;
+                        waiting = 0;
+                    }
+                }
+                to.apply_batch(batch)?;
+            }
+            other.db.flush()?;
+            Ok(())
+        })
+    }
+
     /// Returns a delivery's row.
     pub(super) fn row(&self, seq: u64) -> Result<Option<Row>, ReadError> {
-        match self.summaries.get(seq.to_be_bytes())? {
-            Some(value) => row(&value).map(Some).ok_or(ReadError::Index),
+        guarded(|| match self.value_around(seq)? {
+            Some((_, value)) => block::find(&value, seq).ok_or(ReadError::Index),
             None => Ok(None),
-        }
+        })
+    }
+
+    /// Returns the block that a delivery's row is in or would be put in, and
+    /// its key.
+    pub(super) fn block(&self, seq: u64) -> Result<Option<(u64, Block)>, ReadError> {
+        guarded(|| {
+            self.value_around(seq)?
+                .map(|(key, value)| Ok((number(&key)?, Block::from_bytes(&value))))
+                .transpose()
+        })
+    }
+
+    fn value_around(&self, seq: u64) -> Result<Option<(sled::IVec, sled::IVec)>, ReadError> {
+        let behind = seq.saturating_add(1).to_be_bytes();
+        Ok(self.blocks.get_lt(behind)?)
     }
 
     /// Gives every row to `each`, the newest first and only those before
@@ -153,66 +221,193 @@ impl Index {
         before: u64,
         each: &mut dyn FnMut(&Summary) -> bool,
     ) -> Result<(), ReadError> {
-        for entry in self.summaries.range(..before.to_be_bytes()).rev() {
-            let Row { summary, .. } = row(&entry?.1).ok_or(ReadError::Index)?;
-            if !each(&summary) {
-                break;
+        self.blocks_down(before, &mut |value| {
+            for row in backwards(value)? {
+                if Head::read(row).ok_or(ReadError::Index)?.seq >= before {
+                    continue;
+                }
+                let row = Row::read(row).ok_or(ReadError::Index)?;
+                if !each(&row.summary) {
+                    return Ok(false);
+                }
             }
-        }
-        Ok(())
+            Ok(true)
+        })
     }
 
-    /// Returns every delivery's sequence number and id, oldest first.
-    pub(super) fn ids(&self) -> Result<Vec<(u64, Id)>, ReadError> {
-        let mut ids = Vec::new();
-        for entry in &self.summaries {
-            let Row { summary, .. } = row(&entry?.1).ok_or(ReadError::Index)?;
-            ids.push((summary.seq, summary.id));
-        }
-        Ok(ids)
+    /// Gives every row's head to `each`, the newest first, until it has had enough.
+    pub(super) fn heads(&self, each: &mut dyn FnMut(Head) -> bool) -> Result<(), ReadError> {
+        self.blocks_down(u64::MAX, &mut |value| {
+            for row in backwards(value)? {
+                if !each(Head::read(row).ok_or(ReadError::Index)?) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
     }
 
-    /// Returns the newest deliveries of one event, `limit` at the most, oldest first.
-    pub(super) fn arrivals(&self, group: &Group, limit: usize) -> Result<Vec<u64>, ReadError> {
-        let newest = self.events.scan_prefix(group).keys().rev().take(limit);
-        let mut seqs = newest
-            .map(|key| number(&key?[16..]))
-            .collect::<Result<Vec<u64>, ReadError>>()?;
+    fn blocks_down(
+        &self,
+        before: u64,
+        each: &mut dyn FnMut(&[u8]) -> Result<bool, ReadError>,
+    ) -> Result<(), ReadError> {
+        guarded(|| {
+            for entry in self.blocks.range(..before.to_be_bytes()).rev() {
+                if !each(&entry?.1)? {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the blocks with keys from `from` to one below `below`, oldest first.
+    pub(super) fn blocks(&self, from: u64, below: u64) -> Result<Vec<(u64, Block)>, ReadError> {
+        guarded(|| {
+            self.blocks
+                .range(from.to_be_bytes()..below.to_be_bytes())
+                .map(|entry| {
+                    let (key, value) = entry?;
+                    Ok((number(&key)?, Block::from_bytes(&value)))
+                })
+                .collect()
+        })
+    }
+
+    /// Returns the newest deliveries of one event from `newest` on, `limit`
+    /// at the most, oldest first.
+    pub(super) fn arrivals(
+        &self,
+        newest: u64,
+        group: &Group,
+        limit: usize,
+    ) -> Result<Vec<u64>, ReadError> {
+        let (mut seqs, mut next) = (Vec::new(), Some(newest));
+        while let Some(seq) = next
+            && seqs.len() < limit
+        {
+            let row = self.row(seq)?;
+            let Some(row) = row.filter(|row| row.group.as_ref() == Some(group)) else {
+                break;
+            };
+            seqs.push(seq);
+            next = row.previous.filter(|previous| *previous < seq);
+        }
         seqs.reverse();
         Ok(seqs)
     }
 
     /// Returns the places of a delivery's attempts, oldest first.
     pub(super) fn attempts(&self, seq: u64) -> Result<Vec<Place>, ReadError> {
-        self.attempts
-            .scan_prefix(seq.to_be_bytes())
-            .values()
-            .map(|value| read_place(&mut Reader(&value?)).ok_or(ReadError::Index))
-            .collect()
+        guarded(|| {
+            self.attempts
+                .scan_prefix(seq.to_be_bytes())
+                .values()
+                .map(|value| read_place(&mut Reader(&value?)).ok_or(ReadError::Index))
+                .collect()
+        })
+    }
+
+    /// Returns which deliveries there are.
+    pub(super) fn runs(&self) -> Result<Runs, ReadError> {
+        let mut runs = Runs::default();
+        guarded(|| {
+            for entry in &self.runs {
+                let (first, length) = entry?;
+                runs.insert_run(number(&first)?, number(&length)?);
+            }
+            Ok(())
+        })?;
+        Ok(runs)
+    }
+
+    /// Returns the segments that are no longer written to, oldest first.
+    pub(super) fn sealed(&self) -> Result<Vec<Sealed>, ReadError> {
+        guarded(|| {
+            self.sealed
+                .iter()
+                .map(|entry| {
+                    let (segment, value) = entry?;
+                    let mut r = Reader(&value);
+                    let (end, seq) = (r.u64(), r.u64());
+                    Ok(Sealed {
+                        segment: number(&segment)?,
+                        end: end.ok_or(ReadError::Index)?,
+                        seq: seq.ok_or(ReadError::Index)?,
+                    })
+                })
+                .collect()
+        })
+    }
+
+    /// Reads the newest arrival of every event, and finds out on the way
+    /// whether every row is there.
+    pub(super) fn events(&self, runs: &Runs) -> Result<Events, ReadError> {
+        let mut events = Events::default();
+        let mut wanted = runs.newest_first(0);
+        let mut whole = true;
+        self.heads(&mut |head| {
+            whole = wanted.next() == Some(head.seq);
+            if let Some(group) = &head.group {
+                events.note(group, head.seq);
+            }
+            whole
+        })?;
+        if whole && wanted.next().is_none() {
+            Ok(events)
+        } else {
+            Err(ReadError::Index)
+        }
     }
 }
 
 impl Changes {
-    pub(super) fn row(&mut self, row: &Row) {
-        let mut w = Writer::default();
-        write_place(&mut w, row.place);
-        w.option(row.group, |w, group| w.0.extend_from_slice(&group));
-        w.0.extend_from_slice(&codec::summary_bytes(&row.summary));
-        self.summaries.insert(&row.summary.seq.to_be_bytes(), w.0);
-    }
-
-    pub(super) fn arrival(&mut self, group: &Group, seq: u64) {
-        let mut key = group.to_vec();
-        key.extend_from_slice(&seq.to_be_bytes());
-        self.events.insert(key, &[]);
-    }
-
     pub(super) fn attempt(&mut self, seq: u64, number: u32, place: Place) {
-        let mut key = seq.to_be_bytes().to_vec();
-        key.extend_from_slice(&number.to_be_bytes());
         let mut w = Writer::default();
         write_place(&mut w, place);
-        self.attempts.insert(key, w.0);
+        self.attempts.insert(&attempt_key(seq, number), w.0);
+    }
+
+    pub(super) fn forget_attempt(&mut self, seq: u64, number: u32) {
+        self.attempts.remove(&attempt_key(seq, number));
+    }
+
+    /// Notes a run of deliveries; of length 0: there is none any more.
+    pub(super) fn run(&mut self, first: u64, length: u64) {
+        if length == 0 {
+            self.runs.remove(&first.to_be_bytes());
+        } else {
+            self.runs
+                .insert(&first.to_be_bytes(), &length.to_be_bytes());
+        }
+    }
+
+    pub(super) fn seal(&mut self, sealed: Sealed) {
+        let mut w = Writer::default();
+        w.u64(sealed.end);
+        w.u64(sealed.seq);
+        self.sealed.insert(&sealed.segment.to_be_bytes(), w.0);
+    }
+
+    pub(super) fn forget_segment(&mut self, segment: u64) {
+        self.sealed.remove(&segment.to_be_bytes());
+    }
+}
+
+impl Position {
+    fn bytes(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.u32(VERSION);
+        w.u64(self.number);
+        w.u64(self.segment);
+        w.u64(self.offset);
+        w.u64(self.seq);
+        w.u128(self.id);
+        w.u64(self.retired);
+        w.u64(self.first);
+        w.u64(self.bytes);
+        w.0
     }
 }
 
@@ -222,29 +417,24 @@ impl From<sled::Error> for ReadError {
     }
 }
 
-fn row(value: &[u8]) -> Option<Row> {
-    let mut r = Reader(value);
-    let place = read_place(&mut r)?;
-    let group = r.option(Reader::array)?;
-    Some(Row {
-        summary: codec::summary(r.0)?,
-        place,
-        group,
-    })
+/// Asks the database; where it panics over damaged files, that is an error
+/// like any other.
+fn guarded<T>(ask: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    catch_unwind(AssertUnwindSafe(ask))
+        .unwrap_or_else(|_| Err(ReadError::Database("it ended unexpectedly".to_owned())))
 }
 
-fn write_place(w: &mut Writer, place: Place) {
-    w.u64(place.segment);
-    w.u64(place.offset);
-    w.u32(place.length);
+/// Returns a block's rows, newest first.
+fn backwards(value: &[u8]) -> Result<impl Iterator<Item = &[u8]>, ReadError> {
+    let rows: Option<Vec<&[u8]>> = block::rows(value).collect();
+    Ok(rows.ok_or(ReadError::Index)?.into_iter().rev())
 }
 
-fn read_place(r: &mut Reader<'_>) -> Option<Place> {
-    Some(Place {
-        segment: r.u64()?,
-        offset: r.u64()?,
-        length: r.u32()?,
-    })
+fn attempt_key(seq: u64, number: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&seq.to_be_bytes());
+    key[8..].copy_from_slice(&number.to_be_bytes());
+    key
 }
 
 fn number(bytes: &[u8]) -> Result<u64, ReadError> {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,13 +36,6 @@ pub(super) struct Record {
     pub(super) number: u64,
     pub(super) place: Place,
     pub(super) payload: Vec<u8>,
-}
-
-/// Records that are gone: from a number to one before another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub(super) from: u64,
-    pub(super) until: u64,
 }
 
 /// The segment files, for reading.
@@ -101,14 +94,13 @@ impl Segments {
         read_at(&file, place.segment, place.offset, size)
     }
 
-    /// Reads the records of a segment from `offset` on, telling `each` of
-    /// every one and of every stretch of damage. Returns where the last good
-    /// record ends.
+    /// Reads the records of a segment from `offset` on, and gives them to
+    /// `each` until it has had enough. Returns where the last good record ends.
     pub(super) fn scan(
         &self,
         segment: u64,
         offset: u64,
-        each: &mut dyn FnMut(Record),
+        each: &mut dyn FnMut(Record) -> bool,
     ) -> io::Result<Scanned> {
         let file = self.file(segment)?;
         let size = file.metadata()?.len();
@@ -124,12 +116,38 @@ impl Segments {
                 scanned.damaged |= scanned.end != at;
                 at += u64::from(record.place.length);
                 scanned.end = at;
-                each(record);
+                if !each(record) {
+                    break;
+                }
             } else {
                 at = next_magic(&file, at + 1, size)?;
             }
         }
         Ok(scanned)
+    }
+
+    /// Returns the number of a segment's first record, where that has a frame.
+    pub(super) fn first_number(&self, segment: u64) -> io::Result<Option<u64>> {
+        let mut head = [0; FRAME];
+        match self.file(segment)?.read_exact_at(&mut head, 0) {
+            Ok(()) => Ok(record::frame(&head).map(|frame| frame.number)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes the segments before one.
+    pub(super) fn remove_before(&self, segment: u64) -> io::Result<()> {
+        for (old, _) in self.list()? {
+            if old < segment {
+                self.open
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&old);
+                std::fs::remove_file(self.path(old))?;
+            }
+        }
+        Ok(())
     }
 
     /// Cuts a segment off behind its last good record.
@@ -284,15 +302,9 @@ impl Tail {
     }
 
     fn begin(&self, segment: u64) -> io::Result<Current> {
-        let path = path_of(&self.folder, segment);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
+        let file = self.disk.create(&path_of(&self.folder, segment))?;
         // The file's name must survive a power cut as well as its content.
-        File::open(&self.folder)?.sync_all()?;
+        self.disk.sync_folder(&self.folder)?;
         Ok(Current {
             file,
             segment,

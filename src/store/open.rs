@@ -1,37 +1,37 @@
 //! Opens a store: lock, format, journal, index; finds out what is missing.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::{broadcast, watch};
-
-use super::index::{Index, Position};
-use super::indexer::{self, Indexer, Shared, Work};
-use super::journal::{Gap, Place, Record, Segments, Tail};
+use super::editor::Editor;
+use super::index::Position;
+use super::indexer::Indexer;
+use super::journal::{Record, Segments, Tail};
+use super::record::Kind;
+use super::shared::Shared;
+use super::survey::{Damage, survey};
 use super::writer::{Queue, Writer};
-use super::{Assess, Inner, Options, ReadError, Store};
+use super::{Assess, Inner, Options, ReadError, Store, codec, folders};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::text;
 
-/// The format of the files that this version writes.
-const FORMAT: u32 = 1;
+/// The format of the files that this version writes. Format 1 had no record
+/// of deliveries that are gone, and is otherwise the same.
+const FORMAT: u32 = 2;
 
-/// How many changes may wait for a slow reader.
-const CHANGES_HELD: usize = 8192;
-
-/// How many records read from the journal are indexed together.
-const TOGETHER: usize = 512;
+/// The oldest format that is read.
+const OLDEST: u32 = 1;
 
 /// What was found on opening.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// How many bytes of a record that was being written at the end were cut off.
     pub torn: u64,
-    /// How many records were read from the journal into the index.
+    /// How many records of the journal the index did not have yet.
     pub indexed: u64,
     /// Whether the index was made anew, and why.
     pub rebuilt: Option<String>,
@@ -63,9 +63,9 @@ pub enum OpenError {
     /// Its format cannot be read.
     #[error("its format file makes no sense")]
     Format,
-    /// Records of the journal are gone.
-    #[error("records {} are gone or damaged", describe(.0))]
-    Damaged(Vec<(u64, u64)>),
+    /// Part of the journal is gone.
+    #[error("{0}")]
+    Damaged(Damage),
     /// The index cannot be made.
     #[error("{0}")]
     Index(String),
@@ -80,17 +80,6 @@ impl From<ReadError> for OpenError {
     }
 }
 
-fn describe(gaps: &[(u64, u64)]) -> String {
-    let one = |(from, to): &(u64, u64)| {
-        if from == to {
-            from.to_string()
-        } else {
-            format!("{from} to {to}")
-        }
-    };
-    gaps.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
 impl OpenError {
     /// Explains it to a person.
     pub fn failure(&self, folder: &Path) -> Failure {
@@ -101,7 +90,7 @@ impl OpenError {
             }
             Self::Newer(_) => "Use the newer creel, or take another place:  --data-dir DIR",
             Self::Format | Self::Damaged(_) => {
-                "Nothing was changed. Keep a copy of the folder, and start on a fresh one:  --data-dir DIR"
+                "Nothing was changed. Copy what can be read into a fresh folder:  creel repair --to DIR"
             }
             Self::Index(_) | Self::Io(_) => {
                 "Check the folder's permissions and the disk, or take another place:  --data-dir DIR"
@@ -109,7 +98,7 @@ impl OpenError {
         };
         Failure::cannot(
             format!("The data directory {shown} cannot be opened."),
-            format!("{}.", sentence(&self.to_string())),
+            format!("{}.", sentence(self.to_string().trim_end_matches('.'))),
             next,
         )
     }
@@ -136,53 +125,38 @@ pub(super) fn open(
     assess: &Arc<dyn Assess>,
 ) -> Result<(Store, Opened), OpenError> {
     make_folder(folder)?;
-    let lock = private()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join("lock"))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::Locked),
-        Err(TryLockError::Error(error)) => return Err(error.into()),
-    }
-    check_format(folder)?;
-    let (journal, index) = (folder.join("journal"), folder.join("index"));
+    let lock = lock(folder)?;
+    let format = check_format(folder)?;
+    let journal = folder.join("journal");
     make_folder(&journal)?;
-    let (opening, shared) = match Opening::read(&journal, &index, assess, None) {
-        Err(Again::Rebuild(why)) => {
-            // All of it is derived, so nothing is lost with it.
-            if index.exists() {
-                std::fs::remove_dir_all(&index)?;
-            }
-            Opening::read(&journal, &index, assess, Some(why)).map_err(|again| match again {
-                Again::Rebuild(why) => OpenError::Index(why),
-                Again::Never(error) => error,
-            })?
-        }
-        Err(Again::Never(error)) => return Err(error),
-        Ok(opened) => opened,
-    };
-    if !opening.gaps.is_empty() {
-        return Err(OpenError::Damaged(
-            opening
-                .gaps
-                .iter()
-                .map(|gap| (gap.from, gap.until - 1))
-                .collect(),
-        ));
+    let segments = Segments::new(journal.clone());
+    let mut report = Opened::default();
+    let editor = open_index(folder, &segments, &mut report)?;
+    let start = editor.position;
+    let end = find_end(&segments, start, &mut report)?;
+    if format < FORMAT {
+        write_format(folder)?;
     }
     let mut tail = Tail::new(&journal, Arc::clone(&options.disk), options.segment_bytes);
-    if let Some((segment, end)) = opening.end {
-        tail.resume(segment, end)?;
+    if let Some((segment, at)) = end.at {
+        tail.resume(segment, at)?;
     }
     let queue = Arc::new(Queue::new(options.queue_bytes));
-    let position = opening.position;
+    let shared = Arc::new(Shared::new(
+        folder.to_owned(),
+        Arc::clone(&options.disk),
+        Arc::clone(&editor.index),
+        segments,
+        Arc::clone(assess),
+        editor.runs().clone(),
+        (start.number, end.number),
+    ));
+    report.indexed = end.number - start.number;
     let indexer = Indexer::start(
         Arc::clone(&shared),
-        position,
-        Arc::clone(&options.disk),
-        folder.to_owned(),
+        editor,
+        end.number,
+        report.rebuilt.is_some(),
     )?;
     let writer = Writer {
         queue: Arc::clone(&queue),
@@ -191,9 +165,9 @@ pub(super) fn open(
         folder: folder.to_owned(),
         reserve: options.reserve_bytes,
         random: options.random,
-        next_number: position.number + 1,
-        next_seq: position.seq + 1,
-        last_id: Id::from_bits(position.id),
+        next_number: end.number + 1,
+        next_seq: end.seq + 1,
+        last_id: Id::from_bits(end.id),
     };
     let thread = std::thread::Builder::new()
         .name("journal".to_owned())
@@ -204,155 +178,173 @@ pub(super) fn open(
         writer: Mutex::new(Some(thread)),
         _lock: lock,
     };
-    Ok((Store(Arc::new(inner)), opening.report))
+    Ok((Store(Arc::new(inner)), report))
 }
 
-/// Why reading has to begin again, or cannot go on.
-enum Again {
-    Rebuild(String),
-    Never(OpenError),
-}
-
-impl<E: Into<OpenError>> From<E> for Again {
-    fn from(error: E) -> Self {
-        Self::Never(error.into())
+/// Takes the folder for this process.
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let lock = private()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 
-/// What reading the journal's end found.
-struct Opening {
-    position: Position,
-    /// The last segment and where it ends.
-    end: Option<(u64, u64)>,
-    gaps: Vec<Gap>,
-    report: Opened,
-}
-
-impl Opening {
-    /// Opens the index and brings it up to the journal's end.
-    fn read(
-        journal: &Path,
-        index: &Path,
-        assess: &Arc<dyn Assess>,
-        rebuilt: Option<String>,
-    ) -> Result<(Self, Arc<Shared>), Again> {
-        let segments = Segments::new(journal.to_owned());
-        let listed = segments.list()?;
-        let fresh = !index.exists();
-        let opened = Index::open(index).map_err(Again::Rebuild)?;
-        std::fs::set_permissions(index, std::fs::Permissions::from_mode(0o700))?;
-        let position = match opened.position() {
-            Some(position) => position,
-            None if fresh || listed.is_empty() => Position::default(),
-            None => {
-                return Err(Again::Rebuild(
-                    "it was empty or of another version".to_owned(),
-                ));
+/// Opens the newest index that fits the journal; where there is none, an
+/// empty one: all in it is derived, so nothing is lost with a broken one.
+fn open_index(
+    folder: &Path,
+    segments: &Segments,
+    report: &mut Opened,
+) -> Result<Editor, OpenError> {
+    let listed = segments.list()?;
+    let mut why = None;
+    for (_, path) in folders::list(folder)? {
+        let opened = folders::open(&path)
+            .and_then(|index| match index.position() {
+                Some(_) => Ok(Arc::new(index)),
+                None => Err("it was empty or of another version".to_owned()),
+            })
+            .and_then(|index| Editor::new(index).map_err(|error| error.to_string()));
+        match opened {
+            Ok(editor) => {
+                folders::remove_old(folder);
+                match fits(&editor, segments, &listed)? {
+                    Fit::Yes => return Ok(editor),
+                    Fit::Lost => return Err(damaged(segments, editor.position)?),
+                }
             }
-        };
-        let fits = position.number == 0
-            || listed
-                .iter()
-                .any(|(segment, size)| *segment == position.segment && position.offset <= *size);
-        if !fits {
-            return Err(Again::Rebuild(
-                "it did not belong to the journal".to_owned(),
-            ));
+            Err(error) => why = why.or(Some(error)),
         }
-        let ids = opened
-            .ids()
-            .map_err(|error| Again::Rebuild(error.to_string()))?;
-        let shared = Arc::new(Shared {
-            index: opened,
-            segments,
-            assess: Arc::clone(assess),
-            changes: broadcast::channel(CHANGES_HELD).0,
-            trouble: Mutex::new(None),
-            ids: RwLock::new(ids),
-            indexed: watch::channel(position.number).0,
-            durable: watch::channel(position.number).0,
-        });
-        // Making an index that was never there before is worth no word, where
-        // there is nothing to make it of.
-        let rebuilt =
-            rebuilt.or_else(|| (fresh && !listed.is_empty()).then(|| "it was missing".to_owned()));
-        let mut opening = Self {
-            position,
-            end: None,
-            gaps: Vec::new(),
-            report: Opened {
-                rebuilt,
-                ..Opened::default()
-            },
-        };
-        opening.catch_up(&shared, &listed)?;
-        shared.indexed.send_replace(opening.position.number);
-        shared.durable.send_replace(opening.position.number);
-        Ok((opening, shared))
     }
+    // Making an index where there is nothing to make it of is worth no word.
+    if !listed.is_empty() {
+        report.rebuilt = Some(why.unwrap_or_else(|| "it was missing".to_owned()));
+    }
+    let index = folders::create(folder).map_err(OpenError::Index)?;
+    folders::remove_old(folder);
+    Ok(Editor::new(Arc::new(index))?)
+}
 
-    /// Reads what the journal holds beyond the index, and indexes it.
-    fn catch_up(&mut self, shared: &Shared, listed: &[(u64, u64)]) -> Result<(), Again> {
-        let start = self.position;
-        let mut expected = (start.number > 0).then_some(start.number + 1);
-        let last = listed.last().map(|(segment, _)| *segment);
-        for (segment, _) in listed
-            .iter()
-            .filter(|(segment, _)| *segment >= start.segment)
-        {
-            let offset = if *segment == start.segment {
-                start.offset
-            } else {
-                0
-            };
-            let mut waiting: Vec<(Work, u64, Place)> = Vec::new();
-            let mut failed = None;
-            let mut each = |record: Record| {
-                let wanted = expected.unwrap_or(record.number);
-                if record.number > wanted {
-                    self.gaps.push(Gap {
-                        from: wanted,
-                        until: record.number,
-                    });
-                }
-                expected = Some(record.number + 1);
-                match indexer::work_of(&record) {
-                    Some(work) => waiting.push((work, record.number, record.place)),
-                    None => self.gaps.push(Gap {
-                        from: record.number,
-                        until: record.number + 1,
-                    }),
-                }
-                self.report.indexed += 1;
-                if waiting.len() >= TOGETHER && failed.is_none() {
-                    failed = indexer::put(shared, std::mem::take(&mut waiting), &mut self.position)
-                        .err();
-                }
-            };
-            let scanned = shared.segments.scan(*segment, offset, &mut each)?;
-            if let Some(error) = failed {
-                return Err(Again::Rebuild(error.to_string()));
-            }
-            indexer::put(shared, waiting, &mut self.position)
-                .map_err(|error| Again::Rebuild(error.to_string()))?;
-            if scanned.end < scanned.size {
-                if Some(*segment) == last {
-                    // Its sender was never answered.
-                    self.report.torn = scanned.size - scanned.end;
-                    shared.segments.cut(*segment, scanned.end)?;
-                } else {
-                    tracing::warn!(
-                        segment,
-                        "a journal segment does not end with a whole record"
-                    );
-                }
-            }
-            if Some(*segment) == last {
-                self.end = Some((*segment, scanned.end));
-            }
-        }
-        Ok(())
+/// Whether a journal holds all that its index saw.
+enum Fit {
+    Yes,
+    Lost,
+}
+
+/// Looks whether every segment that the index knows is there, as long as it
+/// was, and begins with its own number.
+fn fits(editor: &Editor, segments: &Segments, listed: &[(u64, u64)]) -> Result<Fit, OpenError> {
+    let position = editor.position;
+    let size = |segment: u64| {
+        let found = listed.iter().find(|(number, _)| *number == segment);
+        found.map_or(0, |(_, size)| *size)
+    };
+    let mut known: Vec<(u64, u64)> = editor
+        .index
+        .sealed()?
+        .into_iter()
+        .map(|sealed| (sealed.segment, sealed.end))
+        .collect();
+    if position.number > 0 {
+        known.push((position.segment, position.offset));
     }
+    for (segment, end) in known {
+        if size(segment) < end || segments.first_number(segment)? != Some(segment) {
+            return Ok(Fit::Lost);
+        }
+    }
+    Ok(Fit::Yes)
+}
+
+/// Looks the whole journal through and says what is lost.
+fn damaged(segments: &Segments, position: Position) -> io::Result<OpenError> {
+    let survey = survey(segments, (position.number, position.seq))?;
+    Ok(OpenError::Damaged(survey.damage))
+}
+
+/// Where the journal ends.
+struct End {
+    /// The last segment, and where it ends.
+    at: Option<(u64, u64)>,
+    /// The newest record's number.
+    number: u64,
+    /// The newest delivery's.
+    seq: u64,
+    /// The newest id.
+    id: u128,
+}
+
+/// Reads what the journal holds beyond the index, checks it and cuts a record
+/// off that was being written.
+fn find_end(
+    segments: &Segments,
+    start: Position,
+    report: &mut Opened,
+) -> Result<End, OpenError> {
+    let mut end = End {
+        at: None,
+        number: start.number,
+        seq: start.seq,
+        id: start.id,
+    };
+    let listed = segments.list()?;
+    let last = listed.last().map(|(segment, _)| *segment);
+    // Retention takes the oldest records away, and says so in a later one.
+    let mut begins = (start.number == 0)
+        .then(|| listed.first().map(|(segment, _)| *segment))
+        .flatten();
+    if let Some(first) = begins {
+        end.number = first.saturating_sub(1);
+    }
+    for (segment, _) in listed.iter().filter(|(s, _)| *s >= start.segment) {
+        let offset = if *segment == start.segment {
+            start.offset
+        } else {
+            0
+        };
+        let mut whole = true;
+        let scanned = segments.scan(*segment, offset, &mut |record: Record| {
+            whole &= record.number == end.number + 1;
+            let known = match record.kind {
+                Kind::Delivery => codec::delivery_numbers(&record.payload).map(|(seq, id)| {
+                    end.seq = end.seq.max(seq);
+                    end.id = end.id.max(id);
+                }),
+                Kind::Attempt => codec::attempt(&record.payload).map(|attempt| {
+                    end.id = end.id.max(attempt.id.bits());
+                }),
+                Kind::Mark => codec::mark(&record.payload).map(|_| ()),
+                Kind::Retire => codec::retire(&record.payload).map(|(_, first)| {
+                    begins = begins.filter(|begins| *begins > first);
+                }),
+            };
+            whole &= known.is_some();
+            end.number = record.number;
+            whole
+        })?;
+        let torn = whole && !scanned.damaged && scanned.end < scanned.size;
+        if !whole || scanned.damaged || (torn && Some(*segment) != last) {
+            return Err(damaged(segments, start)?);
+        }
+        if torn {
+            // Its sender was never answered.
+            report.torn = scanned.size - scanned.end;
+            segments.cut(*segment, scanned.end)?;
+        }
+        if Some(*segment) == last {
+            end.at = Some((*segment, scanned.end));
+        }
+    }
+    if begins.is_some_and(|first| first > 1) {
+        return Err(damaged(segments, start)?);
+    }
+    Ok(end)
 }
 
 fn private() -> OpenOptions {
@@ -362,7 +354,7 @@ fn private() -> OpenOptions {
 }
 
 /// Makes a folder for its owner alone; one that is there is left as it is.
-fn make_folder(path: &Path) -> io::Result<()> {
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -370,36 +362,49 @@ fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Reads the format's number, or writes it into a new store.
-fn check_format(folder: &Path) -> Result<(), OpenError> {
-    let path: PathBuf = folder.join("format");
-    let mut text = String::new();
-    match File::open(&path) {
-        Ok(mut file) => file.read_to_string(&mut text)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if folder.join("journal").exists() {
-                return Err(OpenError::Format);
-            }
-            // An existing folder that becomes a store is for its owner alone.
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-            let mut file = private()
-                .create(true)
-                .truncate(true)
-                .write(true)
-                .open(&path)?;
-            file.write_all(format!("creel store {FORMAT}\n").as_bytes())?;
-            file.sync_all()?;
-            File::open(folder)?.sync_all()?;
-            return Ok(());
-        }
+fn check_format(folder: &Path) -> Result<u32, OpenError> {
+    if folder.join("format").exists() || folder.join("journal").exists() {
+        return read_format(folder);
+    }
+    // An existing folder that becomes a store is for its owner alone.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    write_format(folder)?;
+    Ok(FORMAT)
+}
+
+/// Reads the format's number.
+pub(super) fn read_format(folder: &Path) -> Result<u32, OpenError> {
+    let bytes = match std::fs::read(folder.join("format")) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::Format),
         Err(error) => return Err(error.into()),
     };
-    match text
+    match String::from_utf8_lossy(&bytes)
         .trim()
         .strip_prefix("creel store ")
         .and_then(|number| number.parse::<u32>().ok())
     {
-        Some(FORMAT) => Ok(()),
         Some(newer) if newer > FORMAT => Err(OpenError::Newer(newer)),
+        Some(number) if number >= OLDEST => Ok(number),
         _ => Err(OpenError::Format),
     }
+}
+
+/// Writes this version's format, whole or not at all.
+pub(super) fn write_format(folder: &Path) -> io::Result<()> {
+    let new = folder.join("format.new");
+    write_private(&new, format!("creel store {FORMAT}\n").as_bytes())?;
+    std::fs::rename(new, folder.join("format"))?;
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a file for its owner alone.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = private()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Attempt,
     /// Sequence numbers that were marked or unmarked.
     Mark,
+    /// Deliveries that are gone, and with them the oldest records.
+    Retire,
 }
 
 /// A frame, read.
@@ -41,6 +43,7 @@ impl Kind {
             Self::Delivery => 1,
             Self::Attempt => 2,
             Self::Mark => 3,
+            Self::Retire => 4,
         }
     }
 }
@@ -73,6 +76,7 @@ pub(super) fn frame(bytes: &[u8; FRAME]) -> Option<Frame> {
         1 => Kind::Delivery,
         2 => Kind::Attempt,
         3 => Kind::Mark,
+        4 => Kind::Retire,
         _ => return None,
     };
     let length = number(8) as usize;

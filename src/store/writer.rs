@@ -9,8 +9,9 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::disk::Space;
-use super::indexer::{Indexer, Work};
-use super::journal::{Place, Tail};
+use super::editor::{Item, Work, work_of};
+use super::indexer::Indexer;
+use super::journal::{Place, Record, Tail};
 use super::record::{self, Kind};
 use super::{AppendError, Appended, Incoming, NewAttempt, codec};
 use crate::domain::attempt::Attempt;
@@ -29,11 +30,19 @@ pub(super) enum Job {
         Box<NewAttempt>,
         oneshot::Sender<Result<Attempt, AppendError>>,
     ),
-    Mark {
-        seqs: Vec<u64>,
-        marked: bool,
-        done: oneshot::Sender<Result<(), AppendError>>,
-    },
+    /// A mark, a retirement or a record that is carried to the journal's end.
+    Other(Other, oneshot::Sender<Result<u64, AppendError>>),
+}
+
+/// A record that is known before it is written.
+#[derive(Clone)]
+pub(super) enum Other {
+    /// Deliveries that are marked, or no longer.
+    Mark(Vec<u64>, bool),
+    /// Deliveries and records that are gone; see [`Work::Retire`].
+    Retire(u64, u64),
+    /// A record that is written once more.
+    Again(Record),
 }
 
 /// What waits to be kept.
@@ -123,7 +132,9 @@ impl Job {
                     request.body.len() + request.path.len() + headers
                 }
                 Self::Attempt(attempt, _) => attempt.response.as_ref().map_or(0, |r| r.body.len()),
-                Self::Mark { seqs, .. } => seqs.len() * 8,
+                Self::Other(Other::Mark(seqs, _), _) => seqs.len() * 8,
+                Self::Other(Other::Retire(..), _) => 0,
+                Self::Other(Other::Again(record), _) => record.payload.len(),
             }
     }
 
@@ -132,7 +143,7 @@ impl Job {
         match self {
             Self::Delivery(_, done) => drop(done.send(Err(error.clone()))),
             Self::Attempt(_, done) => drop(done.send(Err(error.clone()))),
-            Self::Mark { done, .. } => drop(done.send(Err(error.clone()))),
+            Self::Other(_, done) => drop(done.send(Err(error.clone()))),
         }
     }
 }
@@ -161,7 +172,7 @@ enum Done {
         oneshot::Sender<Result<Appended, AppendError>>,
     ),
     Attempt(Box<Attempt>, oneshot::Sender<Result<Attempt, AppendError>>),
-    Mark(Vec<u64>, bool, oneshot::Sender<Result<(), AppendError>>),
+    Other(Other, oneshot::Sender<Result<u64, AppendError>>),
 }
 
 impl Writer {
@@ -176,7 +187,7 @@ impl Writer {
     fn keep(&mut self, jobs: Vec<Job>) {
         let needed: usize = jobs.iter().map(Job::size).sum();
         if let Err(error) = self.room_for(needed as u64) {
-            self.indexer.trouble(Some(error.to_string()));
+            self.indexer.shared.set_trouble(Some(error.to_string()));
             for job in jobs {
                 job.fail(&error);
             }
@@ -194,22 +205,23 @@ impl Writer {
         }
         match self.tail.append(before.0, &bytes) {
             Ok((segment, offset)) => {
-                self.indexer.trouble(None);
+                self.indexer.shared.set_trouble(None);
                 self.indexer.durable(self.next_number - 1);
-                for (job, start, length, number) in done {
+                let items = done.into_iter().map(|(job, start, length, number)| {
                     let place = Place {
                         segment,
                         offset: offset + start as u64,
                         length: length as u32,
                     };
-                    self.tell(job, number, place);
-                }
+                    tell(job, number, place)
+                });
+                self.indexer.push(items);
             }
             Err(error) => {
                 // The numbers were given to nobody.
                 (self.next_number, self.next_seq, self.last_id) = before;
                 let error = AppendError::Disk(error.to_string());
-                self.indexer.trouble(Some(error.to_string()));
+                self.indexer.shared.set_trouble(Some(error.to_string()));
                 for (job, ..) in done {
                     job.fail(&error);
                 }
@@ -279,39 +291,23 @@ impl Writer {
                 );
                 Done::Attempt(Box::new(attempt), done)
             }
-            Job::Mark { seqs, marked, done } => {
-                record::write(
-                    bytes,
-                    Kind::Mark,
-                    number,
-                    &[&codec::mark_bytes(&seqs, marked)],
-                );
-                Done::Mark(seqs, marked, done)
+            Job::Other(other, done) => {
+                match &other {
+                    Other::Mark(seqs, marked) => {
+                        let payload = codec::mark_bytes(seqs, *marked);
+                        record::write(bytes, Kind::Mark, number, &[&payload]);
+                    }
+                    Other::Retire(below, first) => {
+                        let payload = codec::retire_bytes(*below, *first);
+                        record::write(bytes, Kind::Retire, number, &[&payload]);
+                    }
+                    Other::Again(old) => {
+                        record::write(bytes, old.kind, number, &[&old.payload]);
+                    }
+                }
+                Done::Other(other, done)
             }
         }
-    }
-
-    fn tell(&mut self, job: Done, number: u64, place: Place) {
-        let work = match job {
-            Done::Delivery(mut delivery, started, done) => {
-                let elapsed = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-                delivery.answer.duration_us = Some(elapsed);
-                let _ = done.send(Ok(Appended {
-                    seq: delivery.seq,
-                    id: delivery.id,
-                }));
-                Work::Delivery(delivery)
-            }
-            Done::Attempt(attempt, done) => {
-                let _ = done.send(Ok((*attempt).clone()));
-                Work::Attempt(attempt)
-            }
-            Done::Mark(seqs, marked, done) => {
-                let _ = done.send(Ok(()));
-                Work::Mark(seqs, marked)
-            }
-        };
-        self.indexer.push(work, number, place);
     }
 
     fn id(&mut self, at: Timestamp) -> Id {
@@ -325,7 +321,39 @@ impl Done {
         match self {
             Self::Delivery(_, _, done) => drop(done.send(Err(error.clone()))),
             Self::Attempt(_, done) => drop(done.send(Err(error.clone()))),
-            Self::Mark(_, _, done) => drop(done.send(Err(error.clone()))),
+            Self::Other(_, done) => drop(done.send(Err(error.clone()))),
         }
     }
+}
+
+/// Tells whoever waits that the record is on disk, and says what is to be
+/// indexed of it.
+fn tell(job: Done, number: u64, place: Place) -> Item {
+    // Who no longer waits needs no answer.
+    let work = match job {
+        Done::Delivery(mut delivery, started, done) => {
+            let elapsed = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            delivery.answer.duration_us = Some(elapsed);
+            let _ = done.send(Ok(Appended {
+                seq: delivery.seq,
+                id: delivery.id,
+            }));
+            Work::Delivery(delivery)
+        }
+        Done::Attempt(attempt, done) => {
+            let _ = done.send(Ok((*attempt).clone()));
+            Work::Attempt(attempt)
+        }
+        Done::Other(other, done) => {
+            let _ = done.send(Ok(number));
+            match other {
+                Other::Mark(seqs, marked) => Work::Mark(seqs, marked),
+                Other::Retire(below, first) => Work::Retire(below, first),
+                Other::Again(record) => {
+                    work_of(&record).unwrap_or_else(|| Work::Mark(Vec::new(), false))
+                }
+            }
+        }
+    };
+    (work, number, place)
 }

@@ -63,6 +63,14 @@ impl FaultyDisk {
 }
 
 impl Disk for FaultyDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        RealDisk.create(path)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        RealDisk.sync_folder(folder)
+    }
+
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         RealDisk.write(file, bytes, offset)
     }
@@ -130,8 +138,12 @@ fn open_with(folder: &Path, options: &Options) -> Result<(Store, Opened), OpenEr
     Store::open(folder, options, &assess)
 }
 
-fn open(folder: &Path) -> (Store, Opened) {
-    open_with(folder, &Options::default()).unwrap_or_else(|error| panic!("{error}"))
+/// Opens a store and waits until its index is whole.
+async fn open(folder: &Path) -> (Store, Opened) {
+    let (store, opened) =
+        open_with(folder, &Options::default()).unwrap_or_else(|error| panic!("{error}"));
+    store.settle().await;
+    (store, opened)
 }
 
 fn paths(store: &Store) -> Vec<(u64, String)> {
@@ -146,7 +158,7 @@ fn paths(store: &Store) -> Vec<(u64, String)> {
 /// Keeps `count` deliveries and closes.
 async fn filled(count: usize) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open(dir.path());
+    let (store, _) = open(dir.path()).await;
     for n in 0..count {
         store
             .append(incoming(&format!("/{n}"), format!("body {n}").as_bytes()))
@@ -169,7 +181,7 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn what_is_kept_can_be_read_and_reopening_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, opened) = open(dir.path());
+    let (store, opened) = open(dir.path()).await;
     assert_eq!(opened, Opened::default());
     let first = store
         .append(incoming("/a", b"\x00\xff body"))
@@ -183,7 +195,7 @@ async fn what_is_kept_can_be_read_and_reopening_goes_on() {
     store.close().await;
     drop(store);
 
-    let (store, opened) = open(dir.path());
+    let (store, opened) = open(dir.path()).await;
     assert_eq!(opened.indexed, 0, "nothing is read twice");
     assert_eq!(store.delivery(1).unwrap().unwrap(), kept);
     let second = store.append(incoming("/b", b"")).await.unwrap();
@@ -255,8 +267,8 @@ async fn a_failed_sync_is_told_and_never_taken_for_success() {
     assert_eq!(troubles, [true, false]);
     store.close().await;
     drop(store);
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
-    let (store, _) = open(dir.path());
+    std::fs::remove_dir_all(dir.path().join("index-1")).unwrap();
+    let (store, _) = open(dir.path()).await;
     assert_eq!(paths(&store), [(2, "/after".into()), (1, "/kept".into())]);
 }
 
@@ -285,31 +297,43 @@ async fn a_full_disk_is_told_before_it_is_written_and_space_helps_by_itself() {
 
 #[tokio::test]
 async fn a_torn_end_is_cut_off() {
-    for cut in [1, 10, 30] {
+    for left in [1, 10, 30, 90] {
         let dir = filled(3).await;
         let last = segments(dir.path()).pop().unwrap();
-        let size = std::fs::metadata(&last).unwrap().len();
-        File::options()
-            .write(true)
-            .open(&last)
-            .unwrap()
-            .set_len(size - cut)
-            .unwrap();
-        let (store, opened) = open(dir.path());
-        assert!(
-            opened.rebuilt.is_some(),
-            "the index knew of a delivery that is gone"
-        );
-        assert!(opened.torn > 0);
-        assert_eq!(paths(&store), [(2, "/1".into()), (1, "/0".into())]);
-        assert_eq!(store.append(incoming("/new", b"")).await.unwrap().seq, 3);
+        // As if creel had ended while it wrote one more.
+        let whole = std::fs::read(&last).unwrap();
+        std::fs::write(&last, [&whole[..], &whole[..left]].concat()).unwrap();
+        let (store, opened) = open(dir.path()).await;
+        assert_eq!(opened.torn, left as u64);
+        assert_eq!(store.count(), 3);
+        assert_eq!(std::fs::read(&last).unwrap(), whole);
+        assert_eq!(store.append(incoming("/new", b"")).await.unwrap().seq, 4);
     }
+}
+
+#[tokio::test]
+async fn a_delivery_cut_off_the_end_is_missed() {
+    let dir = filled(3).await;
+    let last = segments(dir.path()).pop().unwrap();
+    let size = std::fs::metadata(&last).unwrap().len();
+    File::options()
+        .write(true)
+        .open(&last)
+        .unwrap()
+        .set_len(size - 10)
+        .unwrap();
+    let error = open_with(dir.path(), &Options::default()).err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "1 delivery is damaged or gone: number 3; 2 can be read."
+    );
+    assert_eq!(std::fs::metadata(&last).unwrap().len(), size - 10);
 }
 
 #[tokio::test]
 async fn damage_between_records_is_named_and_nothing_is_changed() {
     let dir = filled(5).await;
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("index-1")).unwrap();
     let last = segments(dir.path()).pop().unwrap();
     let mut bytes = std::fs::read(&last).unwrap();
     let at = bytes.windows(6).position(|w| w == b"body 2").unwrap();
@@ -317,7 +341,7 @@ async fn damage_between_records_is_named_and_nothing_is_changed() {
     std::fs::write(&last, &bytes).unwrap();
     let error = open_with(dir.path(), &Options::default()).err().unwrap();
     assert!(
-        matches!(&error, OpenError::Damaged(gone) if *gone == [(3, 3)]),
+        matches!(&error, OpenError::Damaged(gone) if gone.deliveries == [(3, 3)]),
         "{error}"
     );
     assert_eq!(std::fs::read(&last).unwrap(), bytes);
@@ -344,13 +368,13 @@ async fn a_missing_or_broken_index_is_made_anew() {
     for (name, break_it) in breaks {
         let dir = filled(20).await;
         {
-            let (store, _) = open(dir.path());
+            let (store, _) = open(dir.path()).await;
             store.set_marked(&[3], true).await.unwrap();
             store.append_attempt(attempt(3)).await.unwrap();
             store.close().await;
         }
-        break_it(&dir.path().join("index"));
-        let (store, opened) = open(dir.path());
+        break_it(&dir.path().join("index-1"));
+        let (store, opened) = open(dir.path()).await;
         assert!(
             opened.rebuilt.is_some() && opened.notes().len() == 1,
             "{name}"
@@ -369,7 +393,7 @@ async fn a_missing_or_broken_index_is_made_anew() {
 #[tokio::test]
 async fn attempts_are_numbered_and_tell_of_themselves() {
     let dir = filled(1).await;
-    let (store, _) = open(dir.path());
+    let (store, _) = open(dir.path()).await;
     let mut changes = store.watch();
     let (one, two) = tokio::join!(
         store.append_attempt(attempt(1)),
@@ -398,7 +422,7 @@ async fn attempts_are_numbered_and_tell_of_themselves() {
 #[tokio::test]
 async fn arrivals_of_one_event_are_grouped() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open(dir.path());
+    let (store, _) = open(dir.path()).await;
     for path in ["/x", "/y", "/x", "/x"] {
         store.append(incoming(path, b"")).await.unwrap();
     }
@@ -421,7 +445,7 @@ async fn arrivals_of_one_event_are_grouped() {
 #[tokio::test]
 async fn a_mistake_in_the_assessment_costs_no_delivery() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open(dir.path());
+    let (store, _) = open(dir.path()).await;
     store.append(incoming("/panic", b"")).await.unwrap();
     store.append(incoming("/fine", b"")).await.unwrap();
     store.settle().await;
@@ -435,7 +459,7 @@ async fn a_mistake_in_the_assessment_costs_no_delivery() {
 #[tokio::test]
 async fn deliveries_are_found_by_either_end_of_their_id() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open(dir.path());
+    let (store, _) = open(dir.path()).await;
     assert_eq!(store.find("@latest"), Err(FindError::None));
     let id = store
         .append(incoming("/a", b""))
@@ -457,10 +481,10 @@ async fn deliveries_are_found_by_either_end_of_their_id() {
 async fn the_folder_is_its_owner_s_alone_and_held_by_one() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("deep/data");
-    let (store, _) = open(&folder);
+    let (store, _) = open(&folder).await;
     store.append(incoming("/a", b"")).await.unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for path in [&folder, &folder.join("journal"), &folder.join("index")] {
+    for path in [&folder, &folder.join("journal"), &folder.join("index-1")] {
         assert_eq!(mode(path), 0o700, "{}", path.display());
     }
     for path in [
@@ -478,10 +502,10 @@ async fn the_folder_is_its_owner_s_alone_and_held_by_one() {
     store.close().await;
     drop(store);
     assert!(!Store::locked(&folder));
-    std::fs::write(folder.join("format"), "creel store 2\n").unwrap();
+    std::fs::write(folder.join("format"), "creel store 3\n").unwrap();
     let error = open_with(&folder, &Options::default()).err().unwrap();
     assert!(
-        matches!(error, OpenError::Newer(2)) && error.failure(&folder).why.contains("format 2"),
+        matches!(error, OpenError::Newer(3)) && error.failure(&folder).why.contains("format 3"),
         "{error}"
     );
     std::fs::write(folder.join("format"), "something else").unwrap();
@@ -510,14 +534,15 @@ async fn segments_are_begun_as_they_fill() {
     assert_eq!(store.delivery(7).unwrap().unwrap().request.body.len(), 1000);
     store.close().await;
     drop(store);
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("index-1")).unwrap();
     let (store, _) = open_with(dir.path(), &options).unwrap();
+    store.settle().await;
     assert_eq!(store.count(), 20);
     let gone = segments(dir.path())[1].clone();
     store.close().await;
     drop(store);
     std::fs::remove_file(gone).unwrap();
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("index-1")).unwrap();
     assert!(
         matches!(open_with(dir.path(), &options), Err(OpenError::Damaged(_))),
         "a missing segment is noticed"

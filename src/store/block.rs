@@ -1,0 +1,152 @@
+//! Rows side by side in one value of the database, by sequence number.
+//!
+//! A database of a million small values spends its time on the values, not on
+//! their bytes: putting a few of them together makes writing, opening and
+//! scanning several times cheaper.
+
+use super::row::{Head, Row};
+
+/// A block of so many bytes takes no more rows at its end. sled rewrites
+/// sixteen values together and wants them under 7.5 KiB each.
+const FULL: usize = 3 << 10;
+
+/// How many bytes stand before each row: its length.
+const LENGTH: usize = 4;
+
+/// Rows, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Block(Vec<u8>);
+
+impl Block {
+    /// Takes a value of the database.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// Returns the value for the database.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Says whether a new row belongs in a block of its own.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= FULL
+    }
+
+    /// Says whether there is no row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts a row behind all others.
+    pub(super) fn push(&mut self, row: &Row) {
+        append(&mut self.0, &row.write());
+    }
+
+    /// Puts a row in its place among the others, or instead of the one of the
+    /// same number. Says no where the block cannot be read.
+    pub(super) fn put(&mut self, row: &Row) -> Option<()> {
+        let mut bytes = Vec::with_capacity(self.0.len() + 256);
+        let mut new = Some(row.write());
+        for old in rows(&self.0) {
+            let old = old?;
+            let seq = Head::read(old)?.seq;
+            if seq >= row.summary.seq
+                && let Some(new) = new.take()
+            {
+                append(&mut bytes, &new);
+            }
+            if seq != row.summary.seq {
+                append(&mut bytes, old);
+            }
+        }
+        if let Some(new) = new {
+            append(&mut bytes, &new);
+        }
+        self.0 = bytes;
+        Some(())
+    }
+
+    /// Parts off the second half where the block has grown far too long, and
+    /// returns it with its first number. Says no where it cannot be read.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says whether the bytes could be read"
+    )]
+    pub(super) fn split(&mut self) -> Option<Option<(u64, Self)>> {
+        let (mut first, mut second, mut key) = (Vec::new(), Vec::new(), None);
+        if self.0.len() < 2 * FULL {
+            return Some(None);
+        }
+        for row in rows(&self.0) {
+            let row = row?;
+            if key.is_none() && first.len() < self.0.len() / 2 {
+                append(&mut first, row);
+            } else {
+                key = key.or(Some(Head::read(row)?.seq));
+                append(&mut second, row);
+            }
+        }
+        let Some(key) = key else {
+            return Some(None);
+        };
+        self.0 = first;
+        Some(Some((key, Self(second))))
+    }
+
+    /// Keeps the rows of which `keep` says so. Says no where the block cannot be read.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Row) -> bool) -> Option<()> {
+        let mut bytes = Vec::with_capacity(self.0.len());
+        for row in rows(&self.0) {
+            let row = row?;
+            if keep(&Row::read(row)?) {
+                append(&mut bytes, row);
+            }
+        }
+        self.0 = bytes;
+        Some(())
+    }
+}
+
+/// Finds a row in a block's bytes; the outer `None`: they cannot be read.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says whether the bytes could be read"
+)]
+pub(super) fn find(block: &[u8], seq: u64) -> Option<Option<Row>> {
+    for row in rows(block) {
+        let row = row?;
+        if Head::read(row)?.seq == seq {
+            return Row::read(row).map(Some);
+        }
+    }
+    Some(None)
+}
+
+/// Parts a block's bytes into those of its rows, oldest first; an item of
+/// `None`, always the last: they cannot be read from there on.
+pub(super) fn rows(mut block: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    std::iter::from_fn(move || {
+        if block.is_empty() {
+            return None;
+        }
+        let row = split(&mut block);
+        if row.is_none() {
+            block = &[];
+        }
+        Some(row)
+    })
+}
+
+fn split<'a>(block: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = block.split_at_checked(LENGTH)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    let (row, rest) = rest.split_at_checked(length)?;
+    *block = rest;
+    Some(row)
+}
+
+fn append(bytes: &mut Vec<u8>, row: &[u8]) {
+    bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(row);
+}

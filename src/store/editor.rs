@@ -1,0 +1,548 @@
+//! Puts what the journal says into the index, many records at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+
+use super::block::Block;
+use super::index::{Changes, Index, Position, Sealed};
+use super::journal::{Place, Record, Segments};
+use super::record::Kind;
+use super::row::{Group, Row};
+use super::runs::Runs;
+use super::shared::Shared;
+use super::{Change, ReadError, codec};
+use crate::domain::assess::Assessment;
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::Delivery;
+use crate::domain::summary::{LastAttempt, Summary};
+use crate::domain::verification::{Status, Verification};
+
+/// What is to be indexed.
+pub(super) enum Work {
+    Delivery(Box<Delivery>),
+    /// A record to be read from the journal, and how long its answer took.
+    Reread(Option<u64>),
+    Attempt(Box<Attempt>),
+    Mark(Vec<u64>, bool),
+    /// Deliveries below the one number that are gone, unless marked, and
+    /// records below the other.
+    Retire(u64, u64),
+}
+
+/// Something to be indexed, its record's number and place.
+pub(super) type Item = (Work, u64, Place);
+
+/// The one who writes to the index.
+pub(super) struct Editor {
+    pub(super) index: Arc<Index>,
+    pub(super) position: Position,
+    runs: Runs,
+    /// The block that takes new rows, and its key.
+    newest: Option<(u64, Block)>,
+}
+
+impl Editor {
+    /// Goes on where the index says it has come to. What lies beyond, because
+    /// creel ended in the middle, is taken back and made again.
+    pub(super) fn new(index: Arc<Index>) -> Result<Self, ReadError> {
+        let position = index.position().unwrap_or_default();
+        let mut editor = Self {
+            runs: index.runs()?,
+            newest: None,
+            position,
+            index,
+        };
+        editor.take_back()?;
+        editor.newest = editor.index.block(u64::MAX - 1)?;
+        Ok(editor)
+    }
+
+    /// Returns which deliveries there are.
+    pub(super) fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    fn take_back(&mut self) -> Result<(), ReadError> {
+        let reached = self.position.seq;
+        let mut changes = Changes::default();
+        while let Some(newest) = self.runs.newest()
+            && newest > reached
+        {
+            self.runs.remove(newest);
+        }
+        let from = self.index.block(reached)?.map_or(0, |(key, _)| key);
+        for (key, mut block) in self.index.blocks(from, u64::MAX)? {
+            let before = block.bytes().len();
+            block
+                .retain(|row| row.summary.seq <= reached)
+                .ok_or(ReadError::Index)?;
+            if block.bytes().len() != before {
+                changes.blocks.insert(key, block);
+            }
+        }
+        if changes.blocks.is_empty() {
+            return Ok(());
+        }
+        for (first, length) in self.runs.take_changes() {
+            changes.run(first, length);
+        }
+        self.index.apply(changes, self.position)
+    }
+
+    /// Indexes records and tells what changed.
+    pub(super) fn put(&mut self, shared: &Shared, items: Vec<Item>) -> Result<(), ReadError> {
+        let mut draft = Draft::new(shared, self);
+        for (work, number, place) in items {
+            if number <= draft.position.number {
+                continue;
+            }
+            draft.reach(number, place);
+            let work = match work {
+                Work::Reread(duration_us) => reread(&shared.segments, place, duration_us)?,
+                work => work,
+            };
+            if let Work::Retire(below, first) = work {
+                // What came before is put away first, so that it is looked at.
+                draft.finish()?;
+                self.retire(shared, below, first, number, place)?;
+                draft = Draft::new(shared, self);
+            } else {
+                draft.add(work, place)?;
+            }
+        }
+        draft.finish()
+    }
+
+    /// Removes the rows below a number that are not marked.
+    fn retire(
+        &mut self,
+        shared: &Shared,
+        below: u64,
+        first: u64,
+        number: u64,
+        place: Place,
+    ) -> Result<(), ReadError> {
+        let mut changes = Changes::default();
+        let mut position = self.position;
+        position.reach(number, place);
+        position.retired = position.retired.max(below);
+        let mut gone = Vec::new();
+        for (key, mut block) in self.index.blocks(0, below)? {
+            let before = block.bytes().len();
+            let stays = |row: &Row| {
+                let stays = row.summary.seq >= below || row.summary.marked;
+                if !stays {
+                    gone.push((row.summary.seq, row.summary.attempts));
+                }
+                stays
+            };
+            block.retain(stays).ok_or(ReadError::Index)?;
+            let after = block.bytes().len();
+            if after != before {
+                position.bytes = position.bytes.saturating_sub((before - after) as u64);
+                if self.newest.as_ref().is_some_and(|(newest, _)| *newest == key) {
+                    self.newest = (!block.is_empty()).then(|| (key, block.clone()));
+                }
+                changes.blocks.insert(key, block);
+            }
+        }
+        for (seq, attempts) in &gone {
+            self.runs.remove(*seq);
+            for number in 1..=*attempts {
+                changes.forget_attempt(*seq, number);
+            }
+        }
+        for (first, length) in self.runs.take_changes() {
+            changes.run(first, length);
+        }
+        let dropped = first > position.first;
+        if dropped {
+            position.first = first;
+            for sealed in self.index.sealed()? {
+                if sealed.segment < first {
+                    changes.forget_segment(sealed.segment);
+                }
+            }
+        }
+        self.index.apply(changes, position)?;
+        self.position = position;
+        {
+            let mut runs = shared.runs.write().unwrap_or_else(PoisonError::into_inner);
+            for (seq, _) in &gone {
+                runs.remove(*seq);
+            }
+            // Only the editor's are written down.
+            runs.take_changes();
+        }
+        if dropped {
+            // What is indexed must not need what is deleted.
+            self.index.flush()?;
+            shared.segments.remove_before(first).map_err(ReadError::io)?;
+            shared
+                .events
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|seq| self.runs.contains(seq));
+        }
+        if !gone.is_empty() {
+            let _ = shared.changes.send(Change::Removed(gone.len() as u64));
+        }
+        Ok(())
+    }
+}
+
+impl Position {
+    fn reach(&mut self, number: u64, place: Place) {
+        self.number = number;
+        self.segment = place.segment;
+        self.offset = place.offset + u64::from(place.length);
+    }
+}
+
+/// Changes being gathered.
+struct Draft<'a> {
+    shared: &'a Shared,
+    editor: &'a mut Editor,
+    position: Position,
+    /// Rows that are new or changed.
+    rows: BTreeMap<u64, Row>,
+    changes: Changes,
+    told: Vec<Change>,
+    new: Vec<u64>,
+    /// The newest arrivals of the events in this draft.
+    arrivals: HashMap<Group, u64>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(shared: &'a Shared, editor: &'a mut Editor) -> Self {
+        Self {
+            shared,
+            position: editor.position,
+            editor,
+            rows: BTreeMap::new(),
+            changes: Changes::default(),
+            told: Vec::new(),
+            new: Vec::new(),
+            arrivals: HashMap::new(),
+        }
+    }
+
+    /// Notes up to where this draft comes; a segment left behind is sealed.
+    fn reach(&mut self, number: u64, place: Place) {
+        if self.position.number > 0 && place.segment != self.position.segment {
+            self.changes.seal(Sealed {
+                segment: self.position.segment,
+                end: self.position.offset,
+                seq: self.position.seq,
+            });
+        }
+        self.position.reach(number, place);
+    }
+
+    fn add(&mut self, work: Work, place: Place) -> Result<(), ReadError> {
+        match work {
+            Work::Delivery(delivery) => self.delivery(&delivery, place),
+            Work::Attempt(attempt) => self.attempt(&attempt, place),
+            Work::Mark(seqs, marked) => {
+                for seq in seqs {
+                    if let Some(row) = self.row(seq)? {
+                        row.summary.marked = marked;
+                        let row = row.summary.clone();
+                        self.told.push(Change::Changed(row));
+                    }
+                }
+                Ok(())
+            }
+            Work::Reread(_) | Work::Retire(..) => Ok(()),
+        }
+    }
+
+    fn delivery(&mut self, delivery: &Delivery, place: Place) -> Result<(), ReadError> {
+        self.position.id = self.position.id.max(delivery.id.bits());
+        if delivery.seq <= self.position.seq
+            && let Some(known) = self.row(delivery.seq)?
+        {
+            // Carried to the journal's end before its old place goes.
+            known.place = place;
+            return Ok(());
+        }
+        let assessment = assessed(self.shared, delivery);
+        let group = assessment.group.map(|key| key.hash);
+        let mut previous = None;
+        let mut arrival = 1;
+        if let Some(group) = &group {
+            if let Some(newest) = self.newest_of(group)
+                && newest < delivery.seq
+                && let Some(row) = self.row(newest)?
+                && row.group.as_ref() == Some(group)
+            {
+                previous = Some(newest);
+                arrival = row.summary.arrival + 1;
+            }
+            self.arrivals.insert(*group, delivery.seq);
+        }
+        let summary = summary(delivery, &assessment, arrival);
+        self.told.push(Change::Added(summary.clone()));
+        self.new.push(delivery.seq);
+        let row = Row {
+            summary,
+            place,
+            group,
+            previous,
+        };
+        self.rows.insert(delivery.seq, row);
+        self.position.seq = self.position.seq.max(delivery.seq);
+        Ok(())
+    }
+
+    /// Returns the newest arrival of an event so far.
+    fn newest_of(&self, group: &Group) -> Option<u64> {
+        let events = || {
+            self.shared
+                .events
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .newest(group)
+        };
+        self.arrivals.get(group).copied().or_else(events)
+    }
+
+    fn attempt(&mut self, attempt: &Attempt, place: Place) -> Result<(), ReadError> {
+        self.changes
+            .attempt(attempt.delivery_seq, attempt.number, place);
+        self.position.id = self.position.id.max(attempt.id.bits());
+        let Some(row) = self.row(attempt.delivery_seq)?.map(|row| &mut row.summary) else {
+            return Ok(());
+        };
+        if attempt.number < row.attempts {
+            // Carried to the journal's end before its old place goes.
+            return Ok(());
+        }
+        let carried = attempt.number == row.attempts;
+        row.attempts = attempt.number;
+        row.last_attempt = Some(LastAttempt {
+            status: attempt.status(),
+            outcome: attempt.outcome,
+            duration_us: attempt.duration_us,
+        });
+        if !carried {
+            let row = row.clone();
+            self.told.push(Change::Attempted(attempt.clone()));
+            self.told.push(Change::Changed(row));
+        }
+        Ok(())
+    }
+
+    /// Returns a row to change, from the draft or the index.
+    fn row(&mut self, seq: u64) -> Result<Option<&mut Row>, ReadError> {
+        if !self.rows.contains_key(&seq) {
+            let Some(row) = self.editor.index.row(seq)? else {
+                return Ok(None);
+            };
+            self.rows.insert(seq, row);
+        }
+        Ok(self.rows.get_mut(&seq))
+    }
+
+    /// Writes the draft into the index, lets readers see it and tells of it.
+    fn finish(mut self) -> Result<(), ReadError> {
+        if self.position == self.editor.position {
+            return Ok(());
+        }
+        self.put_rows()?;
+        for seq in &self.new {
+            self.editor.runs.insert(*seq);
+        }
+        for (first, length) in self.editor.runs.take_changes() {
+            self.changes.run(first, length);
+        }
+        self.editor.index.apply(self.changes, self.position)?;
+        self.editor.position = self.position;
+        {
+            let mut runs = lock(&self.shared.runs);
+            for seq in &self.new {
+                runs.insert(*seq);
+            }
+            // Only the editor's are written down.
+            runs.take_changes();
+        }
+        {
+            let mut events = lock(&self.shared.events);
+            for (group, seq) in &self.arrivals {
+                events.note(group, *seq);
+            }
+        }
+        for change in self.told {
+            // Nobody watching is no error.
+            let _ = self.shared.changes.send(change);
+        }
+        Ok(())
+    }
+
+    /// Puts the draft's rows into their blocks.
+    fn put_rows(&mut self) -> Result<(), ReadError> {
+        let reached = self.editor.position.seq;
+        let mut newest = self.editor.newest.clone();
+        let mut before = newest.as_ref().map_or(0, |(_, block)| block.bytes().len());
+        for (seq, row) in std::mem::take(&mut self.rows) {
+            if seq > reached {
+                match &mut newest {
+                    Some((_, block)) if !block.is_full() => block.push(&row),
+                    other => {
+                        if let Some((key, block)) = other.take() {
+                            self.changes.blocks.insert(key, block);
+                        }
+                        let mut block = Block::default();
+                        block.push(&row);
+                        *other = Some((seq, block));
+                    }
+                }
+                continue;
+            }
+            if let Some((key, block)) = &mut newest
+                && *key <= seq
+            {
+                block.put(&row).ok_or(ReadError::Index)?;
+                continue;
+            }
+            let (key, mut block) = self.block_for(seq, &mut before)?;
+            block.put(&row).ok_or(ReadError::Index)?;
+            if let Some((key, half)) = block.split().ok_or(ReadError::Index)? {
+                self.changes.blocks.insert(key, half);
+            }
+            self.changes.blocks.insert(key, block);
+        }
+        if let Some((key, block)) = &newest {
+            self.changes.blocks.insert(*key, block.clone());
+        }
+        let after: usize = self.changes.blocks.values().map(|b| b.bytes().len()).sum();
+        self.position.bytes = (self.position.bytes + after as u64).saturating_sub(before as u64);
+        self.editor.newest = newest;
+        Ok(())
+    }
+
+    /// Returns the block an older row belongs in: one of this draft, one of
+    /// the index, or a new one.
+    fn block_for(&mut self, seq: u64, before: &mut usize) -> Result<(u64, Block), ReadError> {
+        let drafted = self.changes.blocks.range(..=seq).next_back().map(|(k, _)| *k);
+        let kept = self.editor.index.block(seq)?;
+        if let Some(key) = drafted
+            && kept.as_ref().is_none_or(|(kept, _)| *kept <= key)
+        {
+            let block = self.changes.blocks.remove(&key).unwrap_or_default();
+            return Ok((key, block));
+        }
+        Ok(kept.map_or_else(
+            || (seq, Block::default()),
+            |(key, block)| {
+                *before += block.bytes().len();
+                (key, block)
+            },
+        ))
+    }
+}
+
+fn lock<T>(lock: &std::sync::RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks what the configuration says of a delivery. A mistake there must not
+/// cost the delivery its place in the list.
+fn assessed(shared: &Shared, delivery: &Delivery) -> Assessment {
+    let ask = || {
+        shared.assess.assess(
+            delivery.endpoint.as_deref(),
+            &delivery.request,
+            delivery.received_at,
+        )
+    };
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Assessment {
+        provider: None,
+        event: None,
+        delivery_id: None,
+        group: None,
+        verification: Verification::bare(Status::UnknownProvider),
+    })
+}
+
+fn summary(delivery: &Delivery, assessment: &Assessment, arrival: u32) -> Summary {
+    let request = &delivery.request;
+    Summary {
+        seq: delivery.seq,
+        id: delivery.id,
+        received_at: delivery.received_at,
+        endpoint: delivery.endpoint.clone(),
+        provider: assessment.provider.clone(),
+        event: assessment.event.as_deref().map(short),
+        delivery_id: assessment.delivery_id.as_deref().map(short),
+        arrival,
+        group_guessed: assessment.group.is_some_and(|key| key.guessed),
+        method: short(&request.method),
+        path: short(&request.path),
+        query: request.query.as_deref().map(short),
+        remote_addr: delivery.remote_addr.clone(),
+        body_size: request.body.len() as u64,
+        content_type: request.content_type().map(short),
+        status: assessment.verification.status,
+        cause: assessment
+            .verification
+            .findings
+            .first()
+            .map(|finding| finding.code.clone()),
+        answer: delivery.answer,
+        refused: delivery.refused.clone(),
+        attempts: 0,
+        last_attempt: None,
+        marked: false,
+    }
+}
+
+/// Cuts what a stranger may have made very long, so that rows stay small.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 512;
+    let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(at, _)| at);
+    text[..end].to_owned()
+}
+
+fn reread(
+    segments: &Segments,
+    place: Place,
+    duration_us: Option<u64>,
+) -> Result<Work, ReadError> {
+    let record = segments.read(place).map_err(ReadError::io)?;
+    let work = record.as_ref().and_then(work_of);
+    let mut work = work.ok_or(ReadError::Damaged(place.segment))?;
+    if let Work::Delivery(delivery) = &mut work {
+        delivery.answer.duration_us = duration_us;
+    }
+    Ok(work)
+}
+
+/// Reads a delivery from the journal; `None` where the record does not check.
+pub(super) fn read_delivery(
+    segments: &Segments,
+    place: Place,
+) -> Result<Option<Delivery>, ReadError> {
+    let record = segments.read(place).map_err(ReadError::io)?;
+    Ok(record
+        .filter(|record| record.kind == Kind::Delivery)
+        .and_then(|record| delivery_of(&record)))
+}
+
+/// Reads the delivery in a record.
+fn delivery_of(record: &Record) -> Option<Delivery> {
+    let (head, body) = codec::delivery_parts(&record.payload)?;
+    codec::delivery(head, bytes::Bytes::copy_from_slice(body))
+}
+
+/// Says what is to be indexed of a record read from the journal.
+pub(super) fn work_of(record: &Record) -> Option<Work> {
+    let payload = &record.payload;
+    match record.kind {
+        Kind::Delivery => delivery_of(record).map(|delivery| Work::Delivery(Box::new(delivery))),
+        Kind::Attempt => codec::attempt(payload).map(|attempt| Work::Attempt(Box::new(attempt))),
+        Kind::Mark => codec::mark(payload).map(|(seqs, marked)| Work::Mark(seqs, marked)),
+        Kind::Retire => codec::retire(payload).map(|(below, first)| Work::Retire(below, first)),
+    }
+}

@@ -1,0 +1,172 @@
+//! Lets old deliveries go: their rows first, then the journal's segments.
+//!
+//! Every step is a record of the journal before it is done, so that an index
+//! made anew holds the same. What is marked is written once more at the
+//! journal's end before the segment it lies in is deleted.
+
+use super::index::Sealed;
+use super::writer::Other;
+use super::{AppendError, ReadError, Store};
+use crate::domain::keep::Keep;
+use crate::domain::timestamp::Timestamp;
+
+/// How many deliveries go in one step.
+const STEP: u64 = 4096;
+
+/// Why old deliveries could not be let go.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RetireError {
+    /// It could not be noted.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// What is there could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl Store {
+    /// Lets go what need not be kept any longer, in small steps. Says how
+    /// many deliveries went.
+    ///
+    /// # Errors
+    /// [`RetireError`]; what went before it is gone.
+    pub async fn retire(&self, keep: &Keep, now: Timestamp) -> Result<u64, RetireError> {
+        self.settle().await;
+        let before = self.count();
+        let retired = self.0.shared.index().position().unwrap_or_default().retired;
+        let (below, from) = {
+            let store = self.clone();
+            let keep = *keep;
+            let found = tokio::task::spawn_blocking(move || store.below(&keep, now)).await;
+            (found.unwrap_or(Ok(0))?, retired)
+        };
+        let mut at = from.max(self.oldest().unwrap_or(from)).min(below);
+        while at < below {
+            at = below.min(at + STEP);
+            self.other(Other::Retire(at, 0)).await?;
+            self.settle().await;
+        }
+        self.drop_segments().await?;
+        Ok(before.saturating_sub(self.count()) as u64)
+    }
+
+    /// Returns the sequence number below which deliveries go.
+    fn below(&self, keep: &Keep, now: Timestamp) -> Result<u64, ReadError> {
+        let index = self.0.shared.index();
+        let mut below = index.position().unwrap_or_default().retired;
+        if let Some(age) = keep.age_seconds {
+            let age = i64::try_from(age).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+            let oldest = Timestamp(now.0.saturating_sub(age));
+            below = below.max(self.first_since(oldest)?);
+        }
+        if let Some(count) = keep.count
+            && let Ok(count) = usize::try_from(count)
+        {
+            let newest = self.runs().newest_first(count as u64).next();
+            below = below.max(newest.map_or(0, |seq| seq + 1));
+        }
+        if let Some(bytes) = keep.bytes {
+            let listed = self.0.shared.segments.list().map_err(ReadError::io)?;
+            let mut size: u64 = listed.iter().map(|(_, size)| size).sum();
+            for sealed in index.sealed()? {
+                if size <= bytes {
+                    break;
+                }
+                let own = listed.iter().find(|(s, _)| *s == sealed.segment);
+                size -= own.map_or(0, |(_, size)| *size);
+                below = below.max(sealed.seq + 1);
+            }
+        }
+        Ok(below)
+    }
+
+    /// Finds the first delivery that came at `oldest` or later: the numbers
+    /// rise with time, as far as the clock did.
+    fn first_since(&self, oldest: Timestamp) -> Result<u64, ReadError> {
+        let index = self.0.shared.index();
+        let retired = index.position().unwrap_or_default().retired;
+        let runs: Vec<(u64, u64)> = self.runs().iter().collect();
+        let young = |seq: u64| -> Result<bool, ReadError> {
+            let row = index.row(seq)?;
+            Ok(row.is_none_or(|row| row.summary.received_at >= oldest))
+        };
+        let mut low = retired;
+        for (first, length) in runs {
+            let (mut from, mut until) = (first.max(retired), first + length);
+            if from >= until {
+                continue;
+            }
+            if young(until - 1)? {
+                while from < until {
+                    let middle = from + (until - from) / 2;
+                    if young(middle)? {
+                        until = middle;
+                    } else {
+                        from = middle + 1;
+                    }
+                }
+                return Ok(from);
+            }
+            low = until;
+        }
+        Ok(low)
+    }
+
+    /// Deletes the segments of which every delivery is gone or marked.
+    async fn drop_segments(&self) -> Result<(), RetireError> {
+        loop {
+            let index = self.0.shared.index();
+            let position = index.position().unwrap_or_default();
+            let sealed = index.sealed()?;
+            let Some(Sealed { segment, .. }) = sealed
+                .first()
+                .copied()
+                .filter(|oldest| oldest.seq < position.retired)
+            else {
+                return Ok(());
+            };
+            let next = sealed.get(1).map_or(position.segment, |next| next.segment);
+            self.carry(segment).await?;
+            self.other(Other::Retire(position.retired, next)).await?;
+            self.settle().await;
+            if self.0.shared.index().position().unwrap_or_default().first < next {
+                // The index waits for something; another time.
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes what is still wanted of a segment once more at the journal's end.
+    async fn carry(&self, segment: u64) -> Result<(), RetireError> {
+        let shared = &self.0.shared;
+        let index = shared.index();
+        let retired = index.position().unwrap_or_default().retired;
+        let survivors: Vec<u64> = {
+            let runs = self.runs();
+            runs.oldest_first().take_while(|seq| *seq < retired).collect()
+        };
+        for seq in survivors {
+            let Some(row) = index.row(seq)? else {
+                continue;
+            };
+            let mut places = vec![row.place];
+            places.extend(index.attempts(seq)?);
+            let mut carried = false;
+            for place in places.into_iter().filter(|place| place.segment == segment) {
+                let record = shared.segments.read(place).map_err(ReadError::io)?;
+                let record = record.ok_or(ReadError::Damaged(segment))?;
+                self.other(Other::Again(record)).await?;
+                carried = true;
+            }
+            if carried {
+                self.other(Other::Mark(vec![seq], true)).await?;
+            }
+        }
+        self.settle().await;
+        Ok(())
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.runs().oldest_first().next()
+    }
+}

@@ -1,0 +1,97 @@
+//! What the index keeps of one delivery, as bytes.
+//!
+//! ```text
+//! segment(8) · offset(8) · length(4) · event(16) · arrival before(8) · summary
+//! ```
+//!
+//! Zeros stand for "none": sequence numbers begin at 1, and no hash is zero.
+
+use super::codec::{self, Reader, Writer};
+use super::journal::Place;
+use crate::domain::summary::Summary;
+
+/// The hash that tells the arrivals of one event from others.
+pub(super) type Group = [u8; 16];
+
+/// What is kept of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) summary: Summary,
+    /// Where its record lies.
+    pub(super) place: Place,
+    /// The event it belongs to.
+    pub(super) group: Option<Group>,
+    /// The arrival of the same event before this one.
+    pub(super) previous: Option<u64>,
+}
+
+/// What can be told of a row without reading its summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) place: Place,
+    pub(super) group: Option<Group>,
+    pub(super) previous: Option<u64>,
+    pub(super) seq: u64,
+    /// The delivery's id, as its bits.
+    pub(super) id: u128,
+}
+
+impl Row {
+    pub(super) fn write(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        write_place(&mut w, self.place);
+        w.0.extend_from_slice(&self.group.unwrap_or_default());
+        w.u64(self.previous.unwrap_or_default());
+        codec::write_summary(&mut w, &self.summary);
+        w.0
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (head, summary) = head(bytes)?;
+        Some(Self {
+            summary: codec::summary(summary)?,
+            place: head.place,
+            group: head.group,
+            previous: head.previous,
+        })
+    }
+}
+
+impl Head {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        head(bytes).map(|(head, _)| head)
+    }
+}
+
+/// Reads the head and returns the summary's bytes behind it.
+fn head(bytes: &[u8]) -> Option<(Head, &[u8])> {
+    let mut r = Reader(bytes);
+    let place = read_place(&mut r)?;
+    let group = r.array()?;
+    let previous = r.u64()?;
+    let summary = r.0;
+    let head = Head {
+        place,
+        group: (group != Group::default()).then_some(group),
+        previous: (previous != 0).then_some(previous),
+        seq: r.u64()?,
+        id: r.u128()?,
+    };
+    Some((head, summary))
+}
+
+/// Writes where a record lies.
+pub(super) fn write_place(w: &mut Writer, place: Place) {
+    w.u64(place.segment);
+    w.u64(place.offset);
+    w.u32(place.length);
+}
+
+/// Reads where a record lies.
+pub(super) fn read_place(r: &mut Reader<'_>) -> Option<Place> {
+    Some(Place {
+        segment: r.u64()?,
+        offset: r.u64()?,
+        length: r.u32()?,
+    })
+}
