@@ -20,6 +20,9 @@ use creel::domain::timestamp::Timestamp;
 use creel::domain::verification::{Status, Verification};
 use creel::store::{Assess, Incoming, Options, Store};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const COUNT: u64 = 1_000_000;
 const BODY: usize = 2048;
 const SENDERS: u64 = 256;

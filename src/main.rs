@@ -11,6 +11,9 @@ use creel::tui::look::Zone;
 use creel::tui::run::{ColorChoice, Settings, run};
 use futures_util::FutureExt as _;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     creel::cli::main(|engine, screen| inspect(engine, screen).boxed())
 }

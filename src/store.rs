@@ -398,9 +398,9 @@ impl Store {
         let newest = {
             let events = &self.0.shared.events;
             let events = events.read().unwrap_or_else(PoisonError::into_inner);
-            events.newest(&group).unwrap_or(seq)
+            events.newest(group).unwrap_or(seq)
         };
-        let mut seqs = self.0.shared.index().arrivals(newest, &group, limit)?;
+        let mut seqs = self.0.shared.index().arrivals(newest, group, limit)?;
         if !seqs.contains(&seq) {
             seqs.insert(0, seq);
         }
@@ -420,6 +420,9 @@ impl Store {
             return Err(FindError::TooShort);
         }
         let wanted = text.to_ascii_uppercase();
+        if let Some(seq) = self.find_whole(&wanted)? {
+            return Ok(seq);
+        }
         let (mut found, mut count) = (None, 0);
         self.0.shared.index().heads(&mut |head| {
             let id = Id::from_bits(head.id).to_string();
@@ -427,14 +430,37 @@ impl Store {
                 found = Some(head.seq);
                 count += 1;
             }
-            // There is no other of a whole id.
-            id != wanted
+            true
         })?;
         match (found, count) {
             (Some(seq), 1) => Ok(seq),
             (Some(_), _) => Err(FindError::Ambiguous(count)),
             (None, _) => Err(FindError::None),
         }
+    }
+
+    /// Finds a delivery by its whole id: ids rise with the numbers.
+    fn find_whole(&self, id: &str) -> Result<Option<u64>, ReadError> {
+        let index = self.0.shared.index();
+        let runs = self.runs();
+        let (Some((mut low, _)), Some(newest)) = (runs.iter().next(), runs.newest()) else {
+            return Ok(None);
+        };
+        let mut high = newest + 1;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some(head) = index.head(middle)? else {
+                // Gone: look on in the half that is likelier to have any.
+                low = middle + 1;
+                continue;
+            };
+            match Id::from_bits(head.id).to_string().as_str().cmp(id) {
+                std::cmp::Ordering::Equal => return Ok(Some(head.seq)),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = head.seq,
+            }
+        }
+        Ok(None)
     }
 
     /// Returns what changes from now on.

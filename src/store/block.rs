@@ -2,13 +2,16 @@
 //!
 //! A database of a million small values spends its time on the values, not on
 //! their bytes: putting a few of them together makes writing, opening and
-//! scanning several times cheaper.
+//! scanning several times cheaper. They are much alike, so they are compressed.
 
 use super::row::{Head, Row};
 
 /// A block of so many bytes takes no more rows at its end. sled rewrites
 /// sixteen values together and wants them under 7.5 KiB each.
-const FULL: usize = 3 << 10;
+const FULL: usize = 4 << 10;
+
+/// A block is never larger: more is no block but damage.
+const LARGEST: u32 = 1 << 20;
 
 /// How many bytes stand before each row: its length.
 const LENGTH: usize = 4;
@@ -18,14 +21,44 @@ const LENGTH: usize = 4;
 pub(super) struct Block(Vec<u8>);
 
 impl Block {
-    /// Takes a value of the database.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+    /// Takes a value of the database; `None` where it cannot be read.
+    pub(super) fn from_value(value: &[u8]) -> Option<Self> {
+        let size = u32::from_le_bytes(*value.first_chunk()?);
+        if size > LARGEST {
+            return None;
+        }
+        lz4_flex::decompress_size_prepended(value).ok().map(Self)
     }
 
     /// Returns the value for the database.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+    pub(super) fn value(&self) -> Vec<u8> {
+        lz4_flex::compress_prepend_size(&self.0)
+    }
+
+    /// Returns how many bytes the rows take.
+    pub(super) fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the bytes of every row, oldest first; an item of `None`, always
+    /// the last: they cannot be read from there on.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        rows(&self.0)
+    }
+
+    /// Finds a row; the outer `None`: they cannot be read.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says whether the bytes could be read"
+    )]
+    pub(super) fn find(&self, seq: u64) -> Option<Option<Row>> {
+        for row in self.rows() {
+            let row = row?;
+            if Head::read(row)?.seq == seq {
+                return Row::read(row).map(Some);
+            }
+        }
+        Some(None)
     }
 
     /// Says whether a new row belongs in a block of its own.
@@ -108,24 +141,7 @@ impl Block {
     }
 }
 
-/// Finds a row in a block's bytes; the outer `None`: they cannot be read.
-#[expect(
-    clippy::option_option,
-    reason = "the outer one says whether the bytes could be read"
-)]
-pub(super) fn find(block: &[u8], seq: u64) -> Option<Option<Row>> {
-    for row in rows(block) {
-        let row = row?;
-        if Head::read(row)?.seq == seq {
-            return Row::read(row).map(Some);
-        }
-    }
-    Some(None)
-}
-
-/// Parts a block's bytes into those of its rows, oldest first; an item of
-/// `None`, always the last: they cannot be read from there on.
-pub(super) fn rows(mut block: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+fn rows(mut block: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     std::iter::from_fn(move || {
         if block.is_empty() {
             return None;

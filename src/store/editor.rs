@@ -15,6 +15,7 @@ use super::{Change, ReadError, codec};
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
+use crate::domain::event::EventKey;
 use crate::domain::summary::{LastAttempt, Summary};
 use crate::domain::verification::{Status, Verification};
 
@@ -73,11 +74,11 @@ impl Editor {
         }
         let from = self.index.block(reached)?.map_or(0, |(key, _)| key);
         for (key, mut block) in self.index.blocks(from, u64::MAX)? {
-            let before = block.bytes().len();
+            let before = block.size();
             block
                 .retain(|row| row.summary.seq <= reached)
                 .ok_or(ReadError::Index)?;
-            if block.bytes().len() != before {
+            if block.size() != before {
                 changes.blocks.insert(key, block);
             }
         }
@@ -129,7 +130,7 @@ impl Editor {
         position.retired = position.retired.max(below);
         let mut gone = Vec::new();
         for (key, mut block) in self.index.blocks(0, below)? {
-            let before = block.bytes().len();
+            let before = block.size();
             let stays = |row: &Row| {
                 let stays = row.summary.seq >= below || row.summary.marked;
                 if !stays {
@@ -138,7 +139,7 @@ impl Editor {
                 stays
             };
             block.retain(stays).ok_or(ReadError::Index)?;
-            let after = block.bytes().len();
+            let after = block.size();
             if after != before {
                 position.bytes = position.bytes.saturating_sub((before - after) as u64);
                 if self.newest.as_ref().is_some_and(|(newest, _)| *newest == key) {
@@ -268,19 +269,18 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let assessment = assessed(self.shared, delivery);
-        let group = assessment.group.map(|key| key.hash);
+        let group = assessment.group.map(|key| group_of(&key));
         let mut previous = None;
         let mut arrival = 1;
-        if let Some(group) = &group {
+        if let Some(group) = group {
             if let Some(newest) = self.newest_of(group)
                 && newest < delivery.seq
                 && let Some(row) = self.row(newest)?
-                && row.group.as_ref() == Some(group)
             {
                 previous = Some(newest);
                 arrival = row.summary.arrival + 1;
             }
-            self.arrivals.insert(*group, delivery.seq);
+            self.arrivals.insert(group, delivery.seq);
         }
         let summary = summary(delivery, &assessment, arrival);
         self.told.push(Change::Added(summary.clone()));
@@ -297,7 +297,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Returns the newest arrival of an event so far.
-    fn newest_of(&self, group: &Group) -> Option<u64> {
+    fn newest_of(&self, group: Group) -> Option<u64> {
         let events = || {
             self.shared
                 .events
@@ -305,7 +305,7 @@ impl<'a> Draft<'a> {
                 .unwrap_or_else(PoisonError::into_inner)
                 .newest(group)
         };
-        self.arrivals.get(group).copied().or_else(events)
+        self.arrivals.get(&group).copied().or_else(events)
     }
 
     fn attempt(&mut self, attempt: &Attempt, place: Place) -> Result<(), ReadError> {
@@ -370,7 +370,7 @@ impl<'a> Draft<'a> {
         {
             let mut events = lock(&self.shared.events);
             for (group, seq) in &self.arrivals {
-                events.note(group, *seq);
+                events.note(*group, *seq);
             }
         }
         for change in self.told {
@@ -384,7 +384,7 @@ impl<'a> Draft<'a> {
     fn put_rows(&mut self) -> Result<(), ReadError> {
         let reached = self.editor.position.seq;
         let mut newest = self.editor.newest.clone();
-        let mut before = newest.as_ref().map_or(0, |(_, block)| block.bytes().len());
+        let mut before = newest.as_ref().map_or(0, |(_, block)| block.size());
         for (seq, row) in std::mem::take(&mut self.rows) {
             if seq > reached {
                 match &mut newest {
@@ -416,7 +416,7 @@ impl<'a> Draft<'a> {
         if let Some((key, block)) = &newest {
             self.changes.blocks.insert(*key, block.clone());
         }
-        let after: usize = self.changes.blocks.values().map(|b| b.bytes().len()).sum();
+        let after: usize = self.changes.blocks.values().map(|b| b.size()).sum();
         self.position.bytes = (self.position.bytes + after as u64).saturating_sub(before as u64);
         self.editor.newest = newest;
         Ok(())
@@ -436,7 +436,7 @@ impl<'a> Draft<'a> {
         Ok(kept.map_or_else(
             || (seq, Block::default()),
             |(key, block)| {
-                *before += block.bytes().len();
+                *before += block.size();
                 (key, block)
             },
         ))
@@ -464,6 +464,13 @@ fn assessed(shared: &Shared, delivery: &Delivery) -> Assessment {
         group: None,
         verification: Verification::bare(Status::UnknownProvider),
     })
+}
+
+/// Shortens an event's key; none is 0, which stands for "no event".
+fn group_of(key: &EventKey) -> Group {
+    let mut half = [0; 8];
+    half.copy_from_slice(&key.hash[..8]);
+    u64::from_le_bytes(half).max(1)
 }
 
 fn summary(delivery: &Delivery, assessment: &Assessment, arrival: u32) -> Summary {

@@ -1,8 +1,8 @@
 //! The newest arrival of every event, in memory.
 //!
-//! One entry a delivery that is not a repeat: the first half of the event's
-//! hash and a sequence number, 16 bytes and a table's slack. The rest of an
-//! event's arrivals hang one on the other in the rows.
+//! One entry a delivery that is not a repeat: the event's hash and a sequence
+//! number, 16 bytes and a table's slack. The rest of an event's arrivals hang
+//! one on the other in the rows.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,17 +11,17 @@ use super::row::Group;
 
 /// The newest arrival by event.
 #[derive(Debug, Default)]
-pub(super) struct Events(HashMap<u64, u64, BuildHasherDefault<Taken>>);
+pub(super) struct Events(HashMap<Group, u64, BuildHasherDefault<Taken>>);
 
 impl Events {
-    /// Returns the newest arrival of an event, or of one whose hash begins alike.
-    pub(super) fn newest(&self, group: &Group) -> Option<u64> {
-        self.0.get(&key(group)).copied()
+    /// Returns the newest arrival of an event.
+    pub(super) fn newest(&self, group: Group) -> Option<u64> {
+        self.0.get(&group).copied()
     }
 
     /// Notes an arrival; older ones than the known are passed over.
-    pub(super) fn note(&mut self, group: &Group, seq: u64) {
-        let newest = self.0.entry(key(group)).or_default();
+    pub(super) fn note(&mut self, group: Group, seq: u64) {
+        let newest = self.0.entry(group).or_default();
         *newest = seq.max(*newest);
     }
 
@@ -30,21 +30,9 @@ impl Events {
         self.0.retain(|_, newest| there(*newest));
         self.0.shrink_to_fit();
     }
-
-    /// Returns about how many bytes it takes.
-    pub(super) fn bytes(&self) -> usize {
-        // Key, value and a byte of the table's own.
-        self.0.capacity() * 17
-    }
 }
 
-fn key(group: &Group) -> u64 {
-    let mut half = [0; 8];
-    half.copy_from_slice(&group[..8]);
-    u64::from_le_bytes(half)
-}
-
-/// Takes the key for its own hash: it is half of one already.
+/// Takes the key for its own hash: it is part of one already.
 #[derive(Default)]
 struct Taken(u64);
 

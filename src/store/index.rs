@@ -10,7 +10,7 @@ use std::path::Path;
 use sled::{Batch, Tree};
 
 use super::ReadError;
-use super::block::{self, Block};
+use super::block::Block;
 use super::codec::{Reader, Writer};
 use super::events::Events;
 use super::journal::Place;
@@ -136,7 +136,7 @@ impl Index {
             if block.is_empty() {
                 blocks.remove(&key.to_be_bytes());
             } else {
-                blocks.insert(&key.to_be_bytes(), block.bytes());
+                blocks.insert(&key.to_be_bytes(), block.value());
             }
         }
         guarded(|| {
@@ -193,25 +193,38 @@ impl Index {
 
     /// Returns a delivery's row.
     pub(super) fn row(&self, seq: u64) -> Result<Option<Row>, ReadError> {
-        guarded(|| match self.value_around(seq)? {
-            Some((_, value)) => block::find(&value, seq).ok_or(ReadError::Index),
+        guarded(|| match self.block_around(seq)? {
+            Some((_, block)) => block.find(seq).ok_or(ReadError::Index),
             None => Ok(None),
+        })
+    }
+
+    /// Returns the head of a delivery's row; of the newest before it, where
+    /// there is none.
+    pub(super) fn head(&self, seq: u64) -> Result<Option<Head>, ReadError> {
+        guarded(|| {
+            let Some((_, block)) = self.block_around(seq)? else {
+                return Ok(None);
+            };
+            for row in backwards(&block)? {
+                let head = Head::read(row).ok_or(ReadError::Index)?;
+                if head.seq <= seq {
+                    return Ok(Some(head));
+                }
+            }
+            Ok(None)
         })
     }
 
     /// Returns the block that a delivery's row is in or would be put in, and
     /// its key.
     pub(super) fn block(&self, seq: u64) -> Result<Option<(u64, Block)>, ReadError> {
-        guarded(|| {
-            self.value_around(seq)?
-                .map(|(key, value)| Ok((number(&key)?, Block::from_bytes(&value))))
-                .transpose()
-        })
+        guarded(|| self.block_around(seq))
     }
 
-    fn value_around(&self, seq: u64) -> Result<Option<(sled::IVec, sled::IVec)>, ReadError> {
+    fn block_around(&self, seq: u64) -> Result<Option<(u64, Block)>, ReadError> {
         let behind = seq.saturating_add(1).to_be_bytes();
-        Ok(self.blocks.get_lt(behind)?)
+        self.blocks.get_lt(behind)?.map(read_block).transpose()
     }
 
     /// Gives every row to `each`, the newest first and only those before
@@ -221,8 +234,8 @@ impl Index {
         before: u64,
         each: &mut dyn FnMut(&Summary) -> bool,
     ) -> Result<(), ReadError> {
-        self.blocks_down(before, &mut |value| {
-            for row in backwards(value)? {
+        self.blocks_down(before, &mut |block| {
+            for row in backwards(block)? {
                 if Head::read(row).ok_or(ReadError::Index)?.seq >= before {
                     continue;
                 }
@@ -237,8 +250,8 @@ impl Index {
 
     /// Gives every row's head to `each`, the newest first, until it has had enough.
     pub(super) fn heads(&self, each: &mut dyn FnMut(Head) -> bool) -> Result<(), ReadError> {
-        self.blocks_down(u64::MAX, &mut |value| {
-            for row in backwards(value)? {
+        self.blocks_down(u64::MAX, &mut |block| {
+            for row in backwards(block)? {
                 if !each(Head::read(row).ok_or(ReadError::Index)?) {
                     return Ok(false);
                 }
@@ -250,11 +263,11 @@ impl Index {
     fn blocks_down(
         &self,
         before: u64,
-        each: &mut dyn FnMut(&[u8]) -> Result<bool, ReadError>,
+        each: &mut dyn FnMut(&Block) -> Result<bool, ReadError>,
     ) -> Result<(), ReadError> {
         guarded(|| {
             for entry in self.blocks.range(..before.to_be_bytes()).rev() {
-                if !each(&entry?.1)? {
+                if !each(&read_block(entry?)?.1)? {
                     break;
                 }
             }
@@ -267,10 +280,7 @@ impl Index {
         guarded(|| {
             self.blocks
                 .range(from.to_be_bytes()..below.to_be_bytes())
-                .map(|entry| {
-                    let (key, value) = entry?;
-                    Ok((number(&key)?, Block::from_bytes(&value)))
-                })
+                .map(|entry| read_block(entry?))
                 .collect()
         })
     }
@@ -280,7 +290,7 @@ impl Index {
     pub(super) fn arrivals(
         &self,
         newest: u64,
-        group: &Group,
+        group: Group,
         limit: usize,
     ) -> Result<Vec<u64>, ReadError> {
         let (mut seqs, mut next) = (Vec::new(), Some(newest));
@@ -288,7 +298,7 @@ impl Index {
             && seqs.len() < limit
         {
             let row = self.row(seq)?;
-            let Some(row) = row.filter(|row| row.group.as_ref() == Some(group)) else {
+            let Some(row) = row.filter(|row| row.group == Some(group)) else {
                 break;
             };
             seqs.push(seq);
@@ -349,7 +359,7 @@ impl Index {
         let mut whole = true;
         self.heads(&mut |head| {
             whole = wanted.next() == Some(head.seq);
-            if let Some(group) = &head.group {
+            if let Some(group) = head.group {
                 events.note(group, head.seq);
             }
             whole
@@ -424,9 +434,14 @@ fn guarded<T>(ask: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError
         .unwrap_or_else(|_| Err(ReadError::Database("it ended unexpectedly".to_owned())))
 }
 
+fn read_block((key, value): (sled::IVec, sled::IVec)) -> Result<(u64, Block), ReadError> {
+    let block = Block::from_value(&value).ok_or(ReadError::Index)?;
+    Ok((number(&key)?, block))
+}
+
 /// Returns a block's rows, newest first.
-fn backwards(value: &[u8]) -> Result<impl Iterator<Item = &[u8]>, ReadError> {
-    let rows: Option<Vec<&[u8]>> = block::rows(value).collect();
+fn backwards(block: &Block) -> Result<impl Iterator<Item = &[u8]>, ReadError> {
+    let rows: Option<Vec<&[u8]>> = block.rows().collect();
     Ok(rows.ok_or(ReadError::Index)?.into_iter().rev())
 }
 
