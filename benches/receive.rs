@@ -16,7 +16,6 @@ use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-
 const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
 const ROUNDS: usize = 3;
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -32,7 +31,9 @@ fn main() {
         return;
     }
     let request = Template::new();
-    println!("2 KiB signed JSON, verified, kept durably and answered; medians of {ROUNDS} rounds\n");
+    println!(
+        "2 KiB signed JSON, verified, kept durably and answered; medians of {ROUNDS} rounds\n"
+    );
     println!(
         "{:>11}  {:>10} {:>8} {:>8}   {:>10} {:>8} {:>8}   {:>6} {:>9}",
         "", "bare axum", "", "", "creel", "", "", "", ""
@@ -64,7 +65,9 @@ fn main() {
 
 /// Returns the counts of connections that were asked for, else all.
 fn chosen() -> Vec<usize> {
-    let asked: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let asked: Vec<usize> = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .collect();
     if asked.is_empty() {
         CONNECTIONS.to_vec()
     } else {
@@ -87,7 +90,10 @@ fn bare() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
-        println!("ready http://{}", listener.local_addr().expect("an address"));
+        println!(
+            "ready http://{}",
+            listener.local_addr().expect("an address")
+        );
         axum::serve(listener, app).await.expect("serving");
     });
 }

@@ -203,10 +203,7 @@ async fn measure(folder: &Path) {
         "200 from anywhere",
         median(&|n| {
             let offset = (n * 7919 * 31) % (count - 200);
-            assert_eq!(
-                store.page(offset as usize, 200).expect("a page").len(),
-                200
-            );
+            assert_eq!(store.page(offset as usize, 200).expect("a page").len(), 200);
         }),
     );
     line(
@@ -243,7 +240,10 @@ async fn measure(folder: &Path) {
         })
         .expect("readable");
     let rate = seen as f64 / began.elapsed().as_secs_f64();
-    line("filtered scan", format!("{rate:.0} a second ({matching} match)"));
+    line(
+        "filtered scan",
+        format!("{rate:.0} a second ({matching} match)"),
+    );
     line("memory at the end", megabytes(resident()));
     store.close().await;
 }
@@ -291,6 +291,12 @@ fn resident() -> u64 {
     let kilobytes = text
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<u64>()
+                .ok()
+        });
     kilobytes.unwrap_or_default() * 1024
 }

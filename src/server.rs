@@ -115,8 +115,8 @@ impl Reply {
 
 /// What takes an arrival, keeps it and says what to answer.
 ///
-/// It runs to its end even when the sender has gone. Where it panics the
-/// sender hears 500.
+/// What it must do at once, it does before it first waits: it is dropped when
+/// the sender goes away. Where it panics the sender hears 500.
 pub type Intake = Arc<dyn Fn(Arrival) -> BoxFuture<'static, Reply> + Send + Sync>;
 
 /// A socket that takes connections.

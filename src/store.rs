@@ -17,6 +17,7 @@ mod index;
 mod indexer;
 mod journal;
 mod open;
+mod prepare;
 mod record;
 mod repair;
 mod retention;

@@ -10,9 +10,9 @@ use toml::Spanned;
 use super::{known, secret, size};
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
+use crate::domain::keep::Keep;
 use crate::domain::mend;
 use crate::domain::provider::Catalog;
-use crate::domain::keep::Keep;
 use crate::domain::secret::Secret;
 
 /// What a configuration file settled.

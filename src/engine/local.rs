@@ -247,8 +247,14 @@ impl Local {
 
     async fn carry_out(&self, command: Command) -> Result<Reply, Failure> {
         // Whoever was answered "ok" before asking finds the delivery. The
-        // screen is not kept waiting while the list is looked through.
-        if !(self.store.is_starting() && matches!(command, Command::Info | Command::List(_))) {
+        // screen's own window is not kept waiting while the index is looked
+        // through after opening; it hears of what comes.
+        let at_once = match &command {
+            Command::Info => true,
+            Command::List(query) => query.before.is_none() && query.filter.is_empty(),
+            _ => false,
+        };
+        if !(at_once && self.store.is_starting()) {
             self.store.settle().await;
         }
         match command {

@@ -51,8 +51,6 @@ pub(super) struct Desk {
     pub(super) limits: Arc<Limits>,
     pub(super) intake: Intake,
     pub(super) clock: Arc<dyn Clock>,
-    /// The work of the intake, which outlives its connection.
-    pub(super) intakes: TaskTracker,
     connections: TaskTracker,
     max_connections: usize,
     /// Cancelled when no more requests are to be taken.
@@ -76,7 +74,6 @@ impl Desk {
             limits: Arc::new(limits),
             intake,
             clock,
-            intakes: TaskTracker::new(),
             connections: TaskTracker::new(),
             shutdown,
             end: CancellationToken::new(),
@@ -134,12 +131,8 @@ impl Desk {
     /// Waits until all that is under way is done, for `grace` at the most.
     pub(super) async fn finish(&self, grace: Duration) {
         self.connections.close();
-        self.intakes.close();
-        let done = async {
-            self.connections.wait().await;
-            self.intakes.wait().await;
-        };
-        if tokio::time::timeout(grace, done).await.is_err() {
+        let done = tokio::time::timeout(grace, self.connections.wait());
+        if done.await.is_err() {
             self.end.cancel();
             self.connections.wait().await;
         }

@@ -1,5 +1,6 @@
 //! One request: its head as it stood, its body as it came, then the intake.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Version, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use http_body_util::BodyExt;
 
 use super::answer::{self, Connection};
@@ -73,13 +75,11 @@ pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest)
     answer::make(reply, is_head, Connection::close(&parts))
 }
 
-/// Hands an arrival to the intake, in a task of its own: a sender that goes
-/// away does not stop it, and its panic ends nothing else.
-async fn hand_over(desk: &Arc<Desk>, arrival: Arrival) -> Reply {
-    let intake = Arc::clone(&desk.intake);
-    let work = desk.intakes.spawn(async move { intake(arrival).await });
-    work.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "keeping a delivery failed unexpectedly");
+/// Hands an arrival to the intake, whose panic ends nothing else.
+async fn hand_over(desk: &Desk, arrival: Arrival) -> Reply {
+    let work = AssertUnwindSafe(async { (desk.intake)(arrival).await });
+    work.catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("keeping a delivery failed unexpectedly");
         Reply::new(500)
     })
 }

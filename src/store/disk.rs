@@ -31,6 +31,12 @@ pub trait Disk: Send + Sync + 'static {
     /// What the system says; what was written may then be lost.
     fn sync(&self, file: &File) -> io::Result<()>;
 
+    /// Makes a stretch of a file ready to be written over: zeros, on the disk.
+    ///
+    /// # Errors
+    /// What the system says; writing there later is slower then.
+    fn prepare(&self, file: &File, from: u64, until: u64) -> io::Result<()>;
+
     /// Returns how much room there is.
     ///
     /// # Errors
@@ -70,6 +76,19 @@ impl Disk for RealDisk {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn prepare(&self, file: &File, from: u64, until: u64) -> io::Result<()> {
+        // In small pieces: each holds the writer up for as long as it takes.
+        const ZEROS: [u8; 128 << 10] = [0; 128 << 10];
+        let mut at = from;
+        while at < until {
+            let left = usize::try_from(until - at).unwrap_or(usize::MAX);
+            let piece = &ZEROS[..left.min(ZEROS.len())];
+            file.write_all_at(piece, at)?;
+            at += piece.len() as u64;
+        }
         file.sync_data()
     }
 

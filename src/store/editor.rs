@@ -55,6 +55,9 @@ impl Editor {
             index,
         };
         editor.take_back()?;
+        if editor.runs.len() != position.count {
+            return Err(ReadError::Index);
+        }
         editor.newest = editor.index.block(u64::MAX - 1)?;
         Ok(editor)
     }
@@ -142,7 +145,11 @@ impl Editor {
             let after = block.size();
             if after != before {
                 position.bytes = position.bytes.saturating_sub((before - after) as u64);
-                if self.newest.as_ref().is_some_and(|(newest, _)| *newest == key) {
+                if self
+                    .newest
+                    .as_ref()
+                    .is_some_and(|(newest, _)| *newest == key)
+                {
                     self.newest = (!block.is_empty()).then(|| (key, block.clone()));
                 }
                 changes.blocks.insert(key, block);
@@ -154,6 +161,7 @@ impl Editor {
                 changes.forget_attempt(*seq, number);
             }
         }
+        position.count = self.runs.len();
         for (first, length) in self.runs.take_changes() {
             changes.run(first, length);
         }
@@ -179,7 +187,10 @@ impl Editor {
         if dropped {
             // What is indexed must not need what is deleted.
             self.index.flush()?;
-            shared.segments.remove_before(first).map_err(ReadError::io)?;
+            shared
+                .segments
+                .remove_before(first)
+                .map_err(ReadError::io)?;
             shared
                 .events
                 .write()
@@ -354,6 +365,7 @@ impl<'a> Draft<'a> {
         for seq in &self.new {
             self.editor.runs.insert(*seq);
         }
+        self.position.count = self.editor.runs.len();
         for (first, length) in self.editor.runs.take_changes() {
             self.changes.run(first, length);
         }
@@ -425,7 +437,12 @@ impl<'a> Draft<'a> {
     /// Returns the block an older row belongs in: one of this draft, one of
     /// the index, or a new one.
     fn block_for(&mut self, seq: u64, before: &mut usize) -> Result<(u64, Block), ReadError> {
-        let drafted = self.changes.blocks.range(..=seq).next_back().map(|(k, _)| *k);
+        let drafted = self
+            .changes
+            .blocks
+            .range(..=seq)
+            .next_back()
+            .map(|(k, _)| *k);
         let kept = self.editor.index.block(seq)?;
         if let Some(key) = drafted
             && kept.as_ref().is_none_or(|(kept, _)| *kept <= key)
@@ -508,15 +525,14 @@ fn summary(delivery: &Delivery, assessment: &Assessment, arrival: u32) -> Summar
 /// Cuts what a stranger may have made very long, so that rows stay small.
 fn short(text: &str) -> String {
     const LONGEST: usize = 512;
-    let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(at, _)| at);
+    let end = text
+        .char_indices()
+        .nth(LONGEST)
+        .map_or(text.len(), |(at, _)| at);
     text[..end].to_owned()
 }
 
-fn reread(
-    segments: &Segments,
-    place: Place,
-    duration_us: Option<u64>,
-) -> Result<Work, ReadError> {
+fn reread(segments: &Segments, place: Place, duration_us: Option<u64>) -> Result<Work, ReadError> {
     let record = segments.read(place).map_err(ReadError::io)?;
     let work = record.as_ref().and_then(work_of);
     let mut work = work.ok_or(ReadError::Damaged(place.segment))?;

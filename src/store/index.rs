@@ -58,6 +58,8 @@ pub(super) struct Position {
     pub(super) retired: u64,
     /// Records numbered below are gone from the journal.
     pub(super) first: u64,
+    /// How many deliveries there are.
+    pub(super) count: u64,
     /// How many bytes the rows take.
     pub(super) bytes: u64,
 }
@@ -125,6 +127,7 @@ impl Index {
             id: r.u128()?,
             retired: r.u64()?,
             first: r.u64()?,
+            count: r.u64()?,
             bytes: r.u64()?,
         })
     }
@@ -416,6 +419,7 @@ impl Position {
         w.u128(self.id);
         w.u64(self.retired);
         w.u64(self.first);
+        w.u64(self.count);
         w.u64(self.bytes);
         w.0
     }

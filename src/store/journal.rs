@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::disk::Disk;
+use super::prepare::Preparer;
 use super::record::{self, FRAME, Frame, Kind};
 
 /// How many segments are held open for reading.
@@ -123,6 +124,10 @@ impl Segments {
                 at = next_magic(&file, at + 1, size)?;
             }
         }
+        if !scanned.damaged && is_zero(&file, scanned.end, size)? {
+            // Prepared, and never written to.
+            scanned.size = scanned.end;
+        }
         Ok(scanned)
     }
 
@@ -163,7 +168,7 @@ impl Segments {
 pub(super) struct Scanned {
     /// Where the last good record ends.
     pub(super) end: u64,
-    /// The file's size.
+    /// The file's size, without zeros that were written ahead.
     pub(super) size: u64,
     /// Whether something between good records does not check.
     pub(super) damaged: bool,
@@ -207,6 +212,20 @@ fn read_at(file: &File, segment: u64, offset: u64, size: u64) -> io::Result<Opti
     }))
 }
 
+/// Says whether a file holds nothing but zeros from a place on.
+fn is_zero(file: &File, mut at: u64, size: u64) -> io::Result<bool> {
+    let mut window = vec![0; WINDOW.min(usize::try_from(size - at).unwrap_or(WINDOW))];
+    while at < size {
+        let count = usize::try_from(size - at).map_or(window.len(), |left| left.min(window.len()));
+        file.read_exact_at(&mut window[..count], at)?;
+        if window[..count].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += count as u64;
+    }
+    Ok(true)
+}
+
 fn next_magic(file: &File, mut at: u64, size: u64) -> io::Result<u64> {
     let mut window = vec![0; WINDOW];
     while at < size {
@@ -221,12 +240,16 @@ fn next_magic(file: &File, mut at: u64, size: u64) -> io::Result<u64> {
     Ok(size)
 }
 
+/// How much is prepared ahead of the end at the least and at the most.
+const AHEAD: (u64, u64) = (128 << 10, 4 << 20);
+
 /// The end of the journal, for appending. One thread owns it.
 pub(super) struct Tail {
     folder: PathBuf,
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
     current: Option<Current>,
+    preparer: Preparer,
 }
 
 struct Current {
@@ -234,6 +257,10 @@ struct Current {
     segment: u64,
     /// Where the last synced record ends.
     end: u64,
+    /// Up to where zeros lie ahead.
+    prepared: u64,
+    /// Up to where they are being written.
+    preparing: Option<u64>,
 }
 
 impl Tail {
@@ -241,6 +268,7 @@ impl Tail {
     pub(super) fn new(folder: &Path, disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
         Self {
             folder: folder.to_owned(),
+            preparer: Preparer::start(Arc::clone(&disk)),
             disk,
             segment_bytes,
             current: None,
@@ -258,7 +286,7 @@ impl Tail {
             let file = OpenOptions::new()
                 .write(true)
                 .open(path_of(&self.folder, segment))?;
-            self.current = Some(Current { file, segment, end });
+            self.current = Some(Current::new(file, segment, end));
         }
         Ok(())
     }
@@ -277,17 +305,26 @@ impl Tail {
             .as_ref()
             .is_some_and(|current| current.end >= self.segment_bytes)
         {
-            self.current = None;
+            self.leave();
         }
         let mut current = match self.current.take() {
             Some(current) => current,
             None => self.begin(first)?,
         };
+        let until = current.end + bytes.len() as u64;
+        if let Some(prepared) = current.preparing
+            && (until > current.prepared || self.preparer.is_done())
+        {
+            self.preparer.wait();
+            current.prepared = prepared;
+            current.preparing = None;
+        }
         let written = self
             .disk
             .write(&current.file, bytes, current.end)
             .and_then(|()| self.disk.sync(&current.file));
         if let Err(error) = written {
+            self.preparer.wait();
             let _ = current.file.set_len(current.end);
             if current.end == 0 {
                 let _ = std::fs::remove_file(path_of(&self.folder, current.segment));
@@ -296,20 +333,68 @@ impl Tail {
         }
         let start = current.end;
         let segment = current.segment;
-        current.end += bytes.len() as u64;
+        current.end = until;
+        self.look_ahead(&mut current);
         self.current = Some(current);
         Ok((segment, start))
+    }
+
+    /// Has zeros written ahead where few are left: the more has been written,
+    /// the more is likely to come.
+    fn look_ahead(&self, current: &mut Current) {
+        let ahead = current.end.clamp(AHEAD.0, AHEAD.1);
+        let from = current.prepared.max(current.end);
+        if current.preparing.is_some() || from - current.end > ahead / 2 {
+            return;
+        }
+        // A segment ends a little behind its bound.
+        let until = (from + ahead).min(self.segment_bytes + AHEAD.0);
+        let room = self
+            .disk
+            .space(&self.folder)
+            .is_ok_and(|space| space.free / 8 > ahead);
+        if from < until
+            && room
+            && let Ok(file) = current.file.try_clone()
+        {
+            self.preparer.ask(file, from, until);
+            current.preparing = Some(until);
+        }
+    }
+
+    /// Closes the segment, without the zeros ahead.
+    fn leave(&mut self) {
+        if let Some(current) = self.current.take() {
+            self.preparer.wait();
+            if let Err(error) = current.file.set_len(current.end) {
+                tracing::debug!(%error, "zeros are left behind a journal segment");
+            }
+        }
     }
 
     fn begin(&self, segment: u64) -> io::Result<Current> {
         let file = self.disk.create(&path_of(&self.folder, segment))?;
         // The file's name must survive a power cut as well as its content.
         self.disk.sync_folder(&self.folder)?;
-        Ok(Current {
+        Ok(Current::new(file, segment, 0))
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Current {
+    const fn new(file: File, segment: u64, end: u64) -> Self {
+        Self {
             file,
             segment,
-            end: 0,
-        })
+            end,
+            prepared: 0,
+            preparing: None,
+        }
     }
 }
 

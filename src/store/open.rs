@@ -282,11 +282,7 @@ struct End {
 
 /// Reads what the journal holds beyond the index, checks it and cuts a record
 /// off that was being written.
-fn find_end(
-    segments: &Segments,
-    start: Position,
-    report: &mut Opened,
-) -> Result<End, OpenError> {
+fn find_end(segments: &Segments, start: Position, report: &mut Opened) -> Result<End, OpenError> {
     let mut end = End {
         at: None,
         number: start.number,

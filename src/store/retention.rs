@@ -55,7 +55,9 @@ impl Store {
         let index = self.0.shared.index();
         let mut below = index.position().unwrap_or_default().retired;
         if let Some(age) = keep.age_seconds {
-            let age = i64::try_from(age).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+            let age = i64::try_from(age)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(1_000_000);
             let oldest = Timestamp(now.0.saturating_sub(age));
             below = below.max(self.first_since(oldest)?);
         }
@@ -143,7 +145,9 @@ impl Store {
         let retired = index.position().unwrap_or_default().retired;
         let survivors: Vec<u64> = {
             let runs = self.runs();
-            runs.oldest_first().take_while(|seq| *seq < retired).collect()
+            runs.oldest_first()
+                .take_while(|seq| *seq < retired)
+                .collect()
         };
         for seq in survivors {
             let Some(row) = index.row(seq)? else {

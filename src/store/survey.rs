@@ -51,9 +51,9 @@ impl Damage {
 pub(super) fn survey(segments: &Segments, known: (u64, u64)) -> io::Result<Survey> {
     let mut survey = Survey::default();
     let mut first = 1;
-    for (segment, size) in segments.list()? {
+    for (segment, _) in segments.list()? {
         let mut good = 0;
-        segments.scan(segment, 0, &mut |record: Record| {
+        let scanned = segments.scan(segment, 0, &mut |record: Record| {
             good += u64::from(record.place.length);
             let payload = &record.payload;
             let seq = match record.kind {
@@ -75,7 +75,7 @@ pub(super) fn survey(segments: &Segments, known: (u64, u64)) -> io::Result<Surve
             }
             true
         })?;
-        survey.damage.bytes += size.saturating_sub(good);
+        survey.damage.bytes += scanned.size.saturating_sub(good);
     }
     survey.records.sort_by_key(|found| found.number);
     survey.records.dedup_by_key(|found| found.number);

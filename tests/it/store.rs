@@ -83,6 +83,10 @@ impl Disk for FaultyDisk {
         RealDisk.sync(file)
     }
 
+    fn prepare(&self, _: &File, _: u64, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn space(&self, _: &Path) -> io::Result<Space> {
         Ok(Space {
             free: self.free.load(Ordering::SeqCst),
