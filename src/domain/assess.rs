@@ -201,7 +201,8 @@ impl Assessor {
     /// Returns the start of the text that a request's signature covers.
     pub fn signed_text(&self, endpoint: Option<&str>, request: &Request) -> Option<SignedText> {
         let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
-        let reading = Reading::of(request, scheme);
+        let scheme = scheme.suited(request);
+        let reading = Reading::of(request, &scheme);
         let url = self
             .endpoint(endpoint)
             .and_then(|e| e.public_url.as_deref());
@@ -263,10 +264,7 @@ impl Assessor {
 fn adapted(provider: &Provider, headers: &BTreeMap<String, String>) -> Provider {
     let mut provider = provider.clone();
     for (role, name) in headers {
-        let source = Some(Source {
-            header: Some(name.to_ascii_lowercase()),
-            pointer: None,
-        });
+        let source = Some(Source::header(name));
         match (role.as_str(), &mut provider.signature) {
             ("signature", Some(scheme)) => scheme.header = name.to_ascii_lowercase(),
             ("timestamp", Some(scheme)) => scheme.timestamp = source,

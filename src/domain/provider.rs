@@ -3,12 +3,15 @@
 //! Checking a signature by it is left to [`super::signature`].
 
 pub mod definition;
+pub(crate) mod place;
+pub mod scheme;
 mod span;
 pub mod template;
 
-use serde_json::Value;
-
-pub use self::definition::{Algorithm, Encoding, KeyForm, Provider, Scheme, Source, TimeUnit};
+pub use self::definition::Provider;
+pub use self::place::Source;
+pub use self::scheme::{Algorithm, Encoding, KeyForm, Scheme, TimeUnit};
+pub use self::span::Span;
 use super::failure::Failure;
 use super::request::Request;
 
@@ -41,6 +44,164 @@ const BUILTIN: &[(&str, &str)] = &[
     (
         "standard-webhooks.toml",
         include_str!("../../assets/providers/standard-webhooks.toml"),
+    ),
+    (
+        "adyen-payments.toml",
+        include_str!("../../assets/providers/adyen-payments.toml"),
+    ),
+    (
+        "adyen-platform.toml",
+        include_str!("../../assets/providers/adyen-platform.toml"),
+    ),
+    (
+        "amazon-sns.toml",
+        include_str!("../../assets/providers/amazon-sns.toml"),
+    ),
+    (
+        "asana.toml",
+        include_str!("../../assets/providers/asana.toml"),
+    ),
+    (
+        "bigcommerce.toml",
+        include_str!("../../assets/providers/bigcommerce.toml"),
+    ),
+    ("box.toml", include_str!("../../assets/providers/box.toml")),
+    (
+        "cloudinary.toml",
+        include_str!("../../assets/providers/cloudinary.toml"),
+    ),
+    (
+        "coinbase-commerce.toml",
+        include_str!("../../assets/providers/coinbase-commerce.toml"),
+    ),
+    (
+        "contentful.toml",
+        include_str!("../../assets/providers/contentful.toml"),
+    ),
+    (
+        "discord.toml",
+        include_str!("../../assets/providers/discord.toml"),
+    ),
+    (
+        "dropbox.toml",
+        include_str!("../../assets/providers/dropbox.toml"),
+    ),
+    (
+        "github.toml",
+        include_str!("../../assets/providers/github.toml"),
+    ),
+    (
+        "gocardless.toml",
+        include_str!("../../assets/providers/gocardless.toml"),
+    ),
+    (
+        "hubspot-v3.toml",
+        include_str!("../../assets/providers/hubspot-v3.toml"),
+    ),
+    (
+        "line.toml",
+        include_str!("../../assets/providers/line.toml"),
+    ),
+    (
+        "linear.toml",
+        include_str!("../../assets/providers/linear.toml"),
+    ),
+    (
+        "liveblocks.toml",
+        include_str!("../../assets/providers/liveblocks.toml"),
+    ),
+    (
+        "livekit.toml",
+        include_str!("../../assets/providers/livekit.toml"),
+    ),
+    (
+        "messagebird.toml",
+        include_str!("../../assets/providers/messagebird.toml"),
+    ),
+    (
+        "microsoft-graph.toml",
+        include_str!("../../assets/providers/microsoft-graph.toml"),
+    ),
+    ("mux.toml", include_str!("../../assets/providers/mux.toml")),
+    (
+        "openai.toml",
+        include_str!("../../assets/providers/openai.toml"),
+    ),
+    (
+        "paddle.toml",
+        include_str!("../../assets/providers/paddle.toml"),
+    ),
+    (
+        "pagerduty.toml",
+        include_str!("../../assets/providers/pagerduty.toml"),
+    ),
+    (
+        "pusher.toml",
+        include_str!("../../assets/providers/pusher.toml"),
+    ),
+    (
+        "razorpay.toml",
+        include_str!("../../assets/providers/razorpay.toml"),
+    ),
+    (
+        "resend.toml",
+        include_str!("../../assets/providers/resend.toml"),
+    ),
+    (
+        "sanity.toml",
+        include_str!("../../assets/providers/sanity.toml"),
+    ),
+    (
+        "sendgrid.toml",
+        include_str!("../../assets/providers/sendgrid.toml"),
+    ),
+    (
+        "shopify.toml",
+        include_str!("../../assets/providers/shopify.toml"),
+    ),
+    (
+        "slack.toml",
+        include_str!("../../assets/providers/slack.toml"),
+    ),
+    (
+        "square.toml",
+        include_str!("../../assets/providers/square.toml"),
+    ),
+    (
+        "stripe.toml",
+        include_str!("../../assets/providers/stripe.toml"),
+    ),
+    (
+        "telnyx.toml",
+        include_str!("../../assets/providers/telnyx.toml"),
+    ),
+    (
+        "twilio.toml",
+        include_str!("../../assets/providers/twilio.toml"),
+    ),
+    (
+        "upstash-qstash.toml",
+        include_str!("../../assets/providers/upstash-qstash.toml"),
+    ),
+    (
+        "workos.toml",
+        include_str!("../../assets/providers/workos.toml"),
+    ),
+    (
+        "zendesk.toml",
+        include_str!("../../assets/providers/zendesk.toml"),
+    ),
+    (
+        "zoom.toml",
+        include_str!("../../assets/providers/zoom.toml"),
+    ),
+    (
+        "hubspot-v1-v2.toml",
+        include_str!("../../assets/providers/hubspot-v1-v2.toml"),
+    ),
+    (
+        "meta.toml",
+        include_str!("../../assets/providers/meta.toml"),
     ),
 ];
 
@@ -82,16 +243,22 @@ impl Catalog {
         self.0.iter()
     }
 
-    /// Finds who sent a request, by its headers. Where one header is shared
+    /// Finds who sent a request, by its headers or what its body holds. Where one header is shared
     /// by several (Svix's), the one whose events the body names comes first.
     pub fn detect(&self, request: &Request) -> Option<&Provider> {
-        let by_header = |p: &&Provider| {
+        let json = std::cell::OnceCell::new();
+        let speaks = |p: &&Provider| {
             p.detect
                 .headers
                 .iter()
                 .any(|name| request.headers.contains(name))
+                || p.detect.pointers.iter().any(|pointer| {
+                    json.get_or_init(|| place::json(&request.body))
+                        .as_ref()
+                        .is_some_and(|json| json.pointer(pointer).is_some())
+                })
         };
-        let mut candidates = self.0.iter().filter(by_header);
+        let mut candidates = self.0.iter().filter(speaks);
         let fits = |p: &&Provider| {
             !p.detect.known_event
                 || p.event(request)
@@ -126,25 +293,6 @@ impl Provider {
     /// Says whether `other` signs in the same way, so that one's secrets serve the other.
     pub fn shares_scheme(&self, other: &Self) -> bool {
         self.family.is_some() && self.family == other.family
-    }
-}
-
-impl Source {
-    /// Reads the value out of a request.
-    pub fn read(&self, request: &Request) -> Option<String> {
-        if let Some(header) = &self.header {
-            return request
-                .headers
-                .text(header)
-                .filter(|v| !v.is_empty())
-                .map(str::to_owned);
-        }
-        let body: Value = serde_json::from_slice(&request.body).ok()?;
-        match body.pointer(self.pointer.as_deref()?)? {
-            Value::String(text) => Some(text.clone()),
-            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }
     }
 }
 

@@ -3,21 +3,27 @@
 //! Verdicts follow what the providers' own libraries answer. Why a signature
 //! does not match is left to [`super::doctor`].
 
+mod address;
 mod key;
 mod mac;
+mod matching;
+mod public;
 pub mod reading;
+mod requirement;
 mod signing;
+pub mod token;
 
 pub use self::key::decode as decode_key;
 pub use self::mac::{digest, encode, same};
 pub use self::reading::{Problem, Reading};
-pub use self::signing::{Signed, resign, sign};
+pub use self::signing::{Prepared, Signed, prepare, resign, sign};
+use super::provider::scheme::{Ahead, Otherwise};
 use super::provider::template::Filling;
-use super::provider::{Provider, Scheme};
+use super::provider::{Provider, Scheme, Span};
 use super::request::Request;
 use super::secret::Secret;
 use super::timestamp::Timestamp;
-use super::verification::{Finding, Status, Verification};
+use super::verification::{Status, Verification};
 
 /// What a signature is checked with.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,8 @@ pub fn verify(
             ..Verification::bare(Status::UnknownProvider)
         };
     };
+    let scheme = scheme.suited(request);
+    let scheme = scheme.as_ref();
     let mut verification = Verification {
         provider: Some(provider.name.clone()),
         scheme: Some(scheme.describe()),
@@ -61,61 +69,87 @@ pub fn verify(
     verification.age_seconds = verification
         .timestamp
         .map(|at| now.unix_seconds().saturating_sub(at));
-    match &reading.problem {
-        Some(Problem::NoSignature) => {
-            verification.status = Status::MissingSignature;
-            return verification;
+    if let Some(problem) = &reading.problem {
+        verification.status = problem.status();
+        if *problem != Problem::NoSignature {
+            verification.findings.push(problem.finding(scheme));
         }
-        Some(problem) => {
-            verification.findings.push(Finding {
-                code: problem.code().to_owned(),
-                proved: true,
-                message: problem.message(scheme),
-                advice: problem.advice(scheme),
-            });
-            return verification;
-        }
-        None => {}
+        return verification;
+    }
+    let filling = reading.filling(request, keys.url);
+    if let Some((status, finding)) =
+        requirement::unmet(Otherwise::Malformed, scheme, request, &reading, &filling)
+    {
+        verification.status = status;
+        verification.findings.push(finding);
+        return verification;
     }
     if keys.secrets.is_empty() {
         verification.status = Status::NoSecret;
         return verification;
     }
-    let filling = reading.filling(request, keys.url);
-    let mut matched = None;
-    for secret in keys.secrets {
-        let Some(expected) = expected(scheme, secret, &filling) else {
-            continue;
-        };
-        // All signatures are compared, also after one matched.
-        let hits = reading
-            .signatures
-            .iter()
-            .filter(|received| same(received, expected.as_bytes()))
-            .count();
-        if hits > 0 && matched.is_none() {
-            matched = Some(secret);
-        }
-        verification.expected.push(expected);
-    }
-    let Some(secret) = matched else {
+    let Some(found) = matching::find(scheme, request, &reading, keys, &mut verification.expected)
+    else {
         verification.status = Status::Invalid;
         return verification;
     };
-    verification.secret = Some(secret.to_string());
-    let fresh = match (verification.age_seconds, verification.tolerance_seconds) {
-        (Some(age), Some(tolerance)) => age.unsigned_abs() <= tolerance.unsigned_abs(),
-        _ => true,
+    verification.secret = Some(found.secret.to_string());
+    if let Some(problem) = &reading.afterwards {
+        verification.status = problem.status();
+        verification.findings.push(problem.finding(scheme));
+        return verification;
+    }
+    let filling = reading.filling(request, found.url.as_deref());
+    let unmet = requirement::unmet(Otherwise::Invalid, scheme, request, &reading, &filling);
+    verification.status = match unmet {
+        Some((status, finding)) => {
+            verification.findings.push(finding);
+            status
+        }
+        None if fresh(scheme, &reading, verification.age_seconds, now) => Status::Valid,
+        None => Status::Stale,
     };
-    verification.status = if fresh { Status::Valid } else { Status::Stale };
     verification
 }
+/// Says whether a delivery came in time.
+fn fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -> bool {
+    if let (Some(jwt), Some(token)) = (&scheme.jwt, &reading.token) {
+        let leeway = jwt.leeway.seconds().cast_signed();
+        let now = now.unix_seconds();
+        let time = |claim| token.time(claim).ok().flatten();
+        let expired = time("exp").is_some_and(|exp| now >= exp.saturating_add(leeway));
+        let early = time("nbf").is_some_and(|nbf| nbf > now.saturating_add(leeway));
+        if expired || early {
+            return false;
+        }
+    }
+    let (Some(age), Some(tolerance)) = (age, scheme.tolerance) else {
+        return true;
+    };
+    let seconds = |span: Span| span.seconds().cast_signed();
+    if age < 0 {
+        return match scheme.ahead {
+            Ahead::Same => age.saturating_neg() <= seconds(tolerance),
+            Ahead::Any => true,
+            Ahead::Within(span) => age.saturating_neg() <= seconds(span),
+        };
+    }
+    age < seconds(tolerance) || age == seconds(tolerance) && !scheme.exclusive
+}
 
-/// Returns the signature a secret gives, as it would stand in the header;
-/// `None` where the secret cannot be a key of that scheme.
+/// Returns the signature a shared secret gives, as it would stand in the
+/// header; `None` where the secret cannot be a key of that scheme.
 pub fn expected(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Option<String> {
-    let key = decode_key(secret.reveal(), scheme.secret)?;
-    let digest = digest(scheme.algorithm, &key, scheme.signed.pieces(filling));
+    if !scheme.shared_secret() {
+        return None;
+    }
+    let (_, secret) = key::parts(secret.reveal(), scheme);
+    let key = decode_key(secret, scheme.secret)?;
+    let filling = Filling {
+        secret: &key,
+        ..*filling
+    };
+    let digest = digest(scheme.algorithm, &key, scheme.signed.pieces(&filling));
     Some(encode(scheme.encoding, &digest))
 }
 

@@ -1,8 +1,18 @@
 //! The text that is signed: literals and places, filled with bytes.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
-/// A template such as `{timestamp}.{body}`.
+use serde::de::value::StrDeserializer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::place;
+use super::scheme::{Algorithm, Encoding, HeaderList};
+use crate::domain::request::Request;
+use crate::domain::signature::{digest, encode};
+
+/// A template such as `{timestamp}.{body}`. A file may write a long one as a
+/// list of texts, which are put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,
@@ -24,6 +34,34 @@ pub enum Part {
     Method,
     /// The public address with path and query.
     Url,
+    /// The path as it stood in the request line.
+    Path,
+    /// Path and query as they stood in the request line.
+    Target,
+    /// Path and query, percent-encoded once more: the query as one word, then
+    /// the whole as an address.
+    EscapedTarget,
+    /// The key; for plain hashes and tokens.
+    Secret,
+    /// The first two parts of a JSON Web Token, with the point between them.
+    Token,
+    /// The headers that the delivery names, as `name:value`, sorted.
+    Headers,
+    /// The form's fields sorted by name, name and value put together, each
+    /// distinct value once.
+    Form,
+    /// A header's value: `{header:x-acme-id}`.
+    Header(String),
+    /// A parameter of the query, decoded: `{query:challenge}`.
+    Query(String),
+    /// A value in the JSON body: `{/data/id}`; nothing where it is absent.
+    Pointer(String),
+    /// For each of these texts in the JSON body that is there, its name and
+    /// its value, a line each: `{lines:Message,MessageId}`.
+    Lines(Vec<String>),
+    /// Another part's digest: `{body|sha256}`, `{body|sha256|base64url}`. An
+    /// HMAC is made with the key: `{/token|hmac-sha256}`.
+    Digest(Box<Self>, Algorithm, Encoding),
 }
 
 /// What fills a template's places.
@@ -39,6 +77,14 @@ pub struct Filling<'a> {
     pub method: &'a [u8],
     /// The public address.
     pub url: &'a [u8],
+    /// The key.
+    pub secret: &'a [u8],
+    /// The signed part of a JSON Web Token.
+    pub token: &'a [u8],
+    /// Which headers `{headers}` stands for.
+    pub headers: Option<&'a HeaderList>,
+    /// The request, for its headers, path and query.
+    pub request: Option<&'a Request>,
 }
 
 impl Template {
@@ -47,25 +93,66 @@ impl Template {
         &self.text
     }
 
-    /// Says whether a place is in it.
-    pub fn has(&self, part: &Part) -> bool {
-        self.parts.contains(part)
+    /// Returns the text where the template has no places.
+    pub fn literal(&self) -> Option<&str> {
+        let plain = |part: &Part| matches!(part, Part::Literal(_));
+        self.parts.iter().all(plain).then_some(&self.text)
     }
 
-    /// Returns the signed bytes, piece by piece, without copying the body.
-    pub fn pieces<'a>(&'a self, filling: &Filling<'a>) -> impl Iterator<Item = &'a [u8]> {
-        let filling = *filling;
-        self.parts.iter().map(move |part| match part {
-            Part::Literal(text) => text.as_bytes(),
-            Part::Body => filling.body,
-            Part::Timestamp => filling.timestamp,
-            Part::Id => filling.id,
-            Part::Method => filling.method,
-            Part::Url => filling.url,
+    /// Says whether a place is in it.
+    pub fn has(&self, part: &Part) -> bool {
+        self.any(&|p| p == part)
+    }
+
+    /// Says whether it holds the body or a value in it.
+    pub fn reads_body(&self) -> bool {
+        self.any(&|part| {
+            matches!(
+                part,
+                Part::Body | Part::Form | Part::Pointer(_) | Part::Lines(_)
+            )
         })
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Says whether something in it is made with the secret.
+    pub fn uses_secret(&self) -> bool {
+        self.any(&|part| match part {
+            Part::Secret => true,
+            Part::Digest(_, algorithm, _) => algorithm.is_keyed(),
+            _ => false,
+        })
+    }
+
+    fn any(&self, test: &dyn Fn(&Part) -> bool) -> bool {
+        fn inside(part: &Part, test: &dyn Fn(&Part) -> bool) -> bool {
+            test(part) || matches!(part, Part::Digest(inner, ..) if inside(inner, test))
+        }
+        self.parts.iter().any(|part| inside(part, test))
+    }
+
+    /// Returns the signed bytes, piece by piece, without copying the body.
+    pub fn pieces<'a>(&'a self, filling: &Filling<'a>) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        let filling = *filling;
+        let reads_json = |part: &Part| matches!(part, Part::Pointer(_) | Part::Lines(_));
+        let json = self
+            .any(&reads_json)
+            .then(|| place::json(filling.body))
+            .flatten();
+        self.parts
+            .iter()
+            .map(move |part| part.fill(&filling, json.as_ref()))
+    }
+
+    /// Returns the bytes put together.
+    pub fn fill(&self, filling: &Filling<'_>) -> Vec<u8> {
+        self.pieces(filling).collect::<Vec<_>>().concat()
+    }
+
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// A sentence that says what in it is no place.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(open) = rest.find('{') {
@@ -75,19 +162,7 @@ impl Template {
             let close = rest[open..]
                 .find('}')
                 .ok_or_else(|| format!("{text:?} has a {{ without a }}"))?;
-            let place = &rest[open + 1..open + close];
-            parts.push(match place {
-                "body" => Part::Body,
-                "timestamp" => Part::Timestamp,
-                "id" => Part::Id,
-                "method" => Part::Method,
-                "url" => Part::Url,
-                _ => {
-                    return Err(format!(
-                        "{{{place}}} is no place in a signed text; there are {{body}}, {{timestamp}}, {{id}}, {{method}}, {{url}}"
-                    ));
-                }
-            });
+            parts.push(Part::parse(&rest[open + 1..open + close])?);
             rest = &rest[open + close + 1..];
         }
         if !rest.is_empty() {
@@ -100,9 +175,191 @@ impl Template {
     }
 }
 
+impl Part {
+    fn fill<'a>(&'a self, filling: &Filling<'a>, json: Option<&Value>) -> Cow<'a, [u8]> {
+        let request = filling.request;
+        let owned = |text: Option<String>| Cow::Owned(text.unwrap_or_default().into_bytes());
+        Cow::Borrowed(match self {
+            Self::Literal(text) => text.as_bytes(),
+            Self::Body => filling.body,
+            Self::Timestamp => filling.timestamp,
+            Self::Id => filling.id,
+            Self::Method => filling.method,
+            Self::Url => filling.url,
+            Self::Secret => filling.secret,
+            Self::Token => filling.token,
+            Self::Path => request.map_or(&[][..], |r| r.path.as_bytes()),
+            Self::Target => return owned(request.map(Request::target)),
+            Self::EscapedTarget => return owned(request.map(escaped_target)),
+            Self::Header(name) => request.and_then(|r| r.headers.first(name)).unwrap_or(&[]),
+            Self::Query(name) => {
+                let source = place::Source {
+                    query: Some(name.clone()),
+                    ..place::Source::default()
+                };
+                return owned(request.and_then(|r| source.read(r)));
+            }
+            Self::Headers => return Cow::Owned(named_headers(filling)),
+            Self::Form => return Cow::Owned(sorted_form(filling)),
+            Self::Pointer(pointer) => {
+                return owned(json.and_then(|json| place::text(json.pointer(pointer)?)));
+            }
+            Self::Lines(names) => return owned(Some(lines(names, json))),
+            Self::Digest(part, algorithm, encoding) => {
+                let text = part.fill(filling, json);
+                let made = digest(*algorithm, filling.secret, std::iter::once(text));
+                return owned(Some(encode(*encoding, &made)));
+            }
+        })
+    }
+
+    fn parse(place: &str) -> Result<Self, String> {
+        if let Some((part, digest)) = place.split_once('|') {
+            let (algorithm, encoding) = digest.split_once('|').unwrap_or((digest, "hex"));
+            let unknown = |name| {
+                format!(
+                    "{{{place}}} cannot be made: {name} is no digest or no way to write one; write, for example, {{body|sha256}} or {{body|sha256|base64}}"
+                )
+            };
+            let made = Algorithm::deserialize(word(algorithm)).map_err(|_| unknown(algorithm))?;
+            if made.is_public() || made == Algorithm::Token {
+                return Err(unknown(algorithm));
+            }
+            let encoding = Encoding::deserialize(word(encoding)).map_err(|_| unknown(encoding))?;
+            return Ok(Self::Digest(Box::new(Self::parse(part)?), made, encoding));
+        }
+        if place.starts_with('/') {
+            return Ok(Self::Pointer(place.to_owned()));
+        }
+        if let Some((kind, name)) = place.split_once(':') {
+            match kind {
+                "header" => return Ok(Self::Header(name.to_ascii_lowercase())),
+                "query" => return Ok(Self::Query(name.to_owned())),
+                "lines" => return Ok(Self::Lines(name.split(',').map(str::to_owned).collect())),
+                _ => {}
+            }
+        }
+        Ok(match place {
+            "body" => Self::Body,
+            "timestamp" => Self::Timestamp,
+            "id" => Self::Id,
+            "method" => Self::Method,
+            "url" => Self::Url,
+            "path" => Self::Path,
+            "target" => Self::Target,
+            "escaped-target" => Self::EscapedTarget,
+            "secret" => Self::Secret,
+            "token" => Self::Token,
+            "headers" => Self::Headers,
+            "form" => Self::Form,
+            _ => {
+                return Err(format!(
+                    "{{{place}}} is no place in a signed text; there are {{body}}, {{timestamp}}, {{id}}, {{method}}, {{url}}, {{path}}, {{target}}, {{escaped-target}}, {{secret}}, {{token}}, {{headers}}, {{form}}, {{header:NAME}}, {{query:NAME}}, {{lines:NAME,NAME}} and JSON pointers such as {{/data/id}}"
+                ));
+            }
+        })
+    }
+}
+
+/// Hands a word to whatever reads it as one of a file's words.
+fn word(name: &str) -> StrDeserializer<'_, serde::de::value::Error> {
+    StrDeserializer::new(name)
+}
+
+/// Writes path and query percent-encoded once more.
+fn escaped_target(request: &Request) -> String {
+    let target = match &request.query {
+        Some(query) => format!("{}?{}", request.path, percent_encoded(query, b"")),
+        None => request.path.clone(),
+    };
+    percent_encoded(&target, b";,/?:@&=+$#")
+}
+
+/// Percent-encodes all but letters, digits, `-_.!~*'()` and those in `plain`.
+fn percent_encoded(text: &str, plain: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) || plain.contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// Writes the headers that the delivery names, in lower case and sorted.
+fn named_headers(filling: &Filling<'_>) -> Vec<u8> {
+    let (Some(list), Some(request)) = (filling.headers, filling.request) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = request
+        .headers
+        .text(&list.named_by)
+        .unwrap_or_default()
+        .split(',')
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
+        .collect();
+    names.sort();
+    let line = |name: &String| {
+        let value = request.headers.first(name).unwrap_or_default();
+        [name.as_bytes(), b":", value].concat()
+    };
+    names
+        .iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join(list.join.as_bytes())
+}
+
+/// Writes a form's fields, sorted; nothing where the body is no form.
+fn sorted_form(filling: &Filling<'_>) -> Vec<u8> {
+    let is_form = filling
+        .request
+        .and_then(Request::content_type)
+        .is_some_and(|kind| {
+            kind.trim_start()
+                .to_ascii_lowercase()
+                .starts_with("application/x-www-form-urlencoded")
+        });
+    if !is_form {
+        return Vec::new();
+    }
+    let mut fields: Vec<_> = url::form_urlencoded::parse(filling.body).collect();
+    fields.sort();
+    fields.dedup();
+    let mut text = String::new();
+    for (name, value) in fields {
+        text.push_str(&name);
+        text.push_str(&value);
+    }
+    text.into_bytes()
+}
+
+/// Writes the texts of these names that are there: a line for the name, one for the value.
+fn lines(names: &[String], json: Option<&Value>) -> String {
+    let line = |name: &String| {
+        let value = json?.get(name)?.as_str()?;
+        Some(format!("{name}\n{value}\n"))
+    };
+    names.iter().filter_map(line).collect()
+}
+
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a text such as \"{timestamp}.{body}\"")]
+        enum Written {
+            Whole(String),
+            Parts(Vec<String>),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Whole(text) => text,
+            Written::Parts(parts) => parts.concat(),
+        };
+        Self::parse(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -116,6 +373,10 @@ impl Serialize for Template {
 mod tests {
     use super::*;
 
+    fn filled(template: &str, filling: &Filling<'_>) -> Vec<u8> {
+        Template::parse(template).unwrap().fill(filling)
+    }
+
     #[test]
     fn fills_its_places() {
         let template = Template::parse("v0:{timestamp}:{body}").unwrap();
@@ -124,10 +385,7 @@ mod tests {
             timestamp: b"17",
             ..Filling::default()
         };
-        assert_eq!(
-            template.pieces(&filling).collect::<Vec<_>>().concat(),
-            b"v0:17:\xff{}"
-        );
+        assert_eq!(template.fill(&filling), b"v0:17:\xff{}");
         assert!(template.has(&Part::Body) && !template.has(&Part::Id));
     }
 
@@ -135,5 +393,64 @@ mod tests {
     fn explains_an_unknown_place() {
         assert!(Template::parse("{bodi}").unwrap_err().contains("{bodi}"));
         assert!(Template::parse("{body").is_err());
+        assert!(Template::parse("{body|md4}").unwrap_err().contains("md4"));
+        assert!(Template::parse("{body|ed25519}").is_err());
+    }
+
+    #[test]
+    fn reads_values_out_of_the_body() {
+        let filling = Filling {
+            body: br#"{"a":{"b":7},"Subject":"hi","None":null}"#,
+            ..Filling::default()
+        };
+        assert_eq!(filled("{/a/b}:{/a/c}:", &filling), b"7::");
+        assert_eq!(
+            filled("{lines:Subject,None,Absent}", &filling),
+            b"Subject\nhi\n"
+        );
+    }
+
+    #[test]
+    fn sorts_a_form_and_drops_what_is_doubled() {
+        let request = Request {
+            headers: [(
+                "content-type",
+                "application/x-www-form-urlencoded; charset=UTF-8",
+            )]
+            .into_iter()
+            .collect(),
+            ..Request::default()
+        };
+        let filling = Filling {
+            body: b"b=2&a=x+y&b=2&b=1&B=%2B",
+            request: Some(&request),
+            ..Filling::default()
+        };
+        assert_eq!(filled("{form}", &filling), b"B+ax yb1b2");
+        let no_form = Filling {
+            request: None,
+            ..filling
+        };
+        assert_eq!(filled("{form}", &no_form), b"");
+    }
+
+    #[test]
+    fn makes_digests_of_its_parts() {
+        let filling = Filling {
+            body: b"abc",
+            secret: b"key",
+            ..Filling::default()
+        };
+        assert_eq!(
+            filled("{body|sha256}", &filling),
+            b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(
+            filled("{body|sha1|base64}", &filling),
+            b"qZk+NkcGgWq6PiVxeFDCbJzQ2J0="
+        );
+        let keyed = Template::parse("{body|hmac-sha256}").unwrap();
+        assert!(keyed.uses_secret() && keyed.has(&Part::Body));
+        assert_ne!(keyed.fill(&filling), filled("{body|sha256}", &filling));
     }
 }
