@@ -199,10 +199,10 @@ impl Handshake {
         let no = |what: String, next| Err((what, next));
         let name = &self.name;
         for sign in &self.when {
-            sign.at.check()?;
+            sign.at.check_outside_token()?;
         }
         for place in self.without.iter().chain(&self.hands_over_secret) {
-            place.check()?;
+            place.check_outside_token()?;
         }
         if self.when.is_empty() && self.without.is_empty() {
             return no(
@@ -245,4 +245,140 @@ fn header_value(mut value: Vec<u8>) -> Vec<u8> {
 
 const fn ok() -> u16 {
     200
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::provider::Catalog;
+    use crate::domain::signature::{Keys, verify};
+    use crate::domain::timestamp::Timestamp;
+
+    fn request(method: &str, query: &str, headers: &[(&str, &str)], body: &'static str) -> Request {
+        Request {
+            method: method.into(),
+            path: "/in".into(),
+            query: (!query.is_empty()).then(|| query.to_owned()),
+            headers: headers.iter().copied().collect(),
+            body: body.into(),
+            ..Request::default()
+        }
+    }
+
+    fn answer(provider: &str, request: &Request) -> Option<Reply> {
+        let catalog = Catalog::builtin();
+        let provider = catalog.get(provider).unwrap();
+        let secret = Secret::new("", "test", "s");
+        let keys = Keys {
+            secrets: &[&secret],
+            url: None,
+        };
+        let verification = verify(request, provider, keys, Timestamp::from_unix_seconds(100));
+        Handshake::answer(provider, request, &verification, &[&secret])
+    }
+
+    #[test]
+    fn a_challenge_in_the_query_is_sent_back_as_text() {
+        for (provider, method, query) in [
+            (
+                "meta",
+                "GET",
+                "hub.mode=subscribe&hub.challenge=a%20b&hub.verify_token=x",
+            ),
+            ("dropbox", "GET", "challenge=a+b"),
+            ("microsoft-graph", "POST", "validationToken=a%20b"),
+        ] {
+            let reply = answer(provider, &request(method, query, &[], "")).unwrap();
+            assert_eq!(
+                (reply.status, reply.body),
+                (200, b"a b".to_vec()),
+                "{provider}"
+            );
+            assert_eq!(reply.headers.text("content-type"), Some("text/plain"));
+            assert_eq!(answer(provider, &request(method, "", &[], "{}")), None);
+        }
+        assert_eq!(
+            answer("meta", &request("GET", "hub.challenge=x", &[], "")),
+            None
+        );
+        assert_eq!(
+            answer("dropbox", &request("POST", "challenge=x", &[], "")),
+            None
+        );
+    }
+
+    #[test]
+    fn asana_s_secret_is_sent_back_in_its_header_and_handed_over() {
+        let first = request("POST", "", &[("X-Hook-Secret", "b5370")], "");
+        let reply = answer("asana", &first).unwrap();
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.headers.text("x-hook-secret"), Some("b5370"));
+        assert!(reply.body.is_empty());
+        let catalog = Catalog::builtin();
+        let handed = |provider| Handshake::handed_over(catalog.get(provider).unwrap(), &first);
+        assert_eq!(handed("asana").as_deref(), Some("b5370"));
+        assert_eq!(handed("slack"), None);
+        assert_eq!(answer("asana", &request("POST", "", &[], "{}")), None);
+    }
+
+    #[test]
+    fn a_verification_post_needs_only_a_200() {
+        let reply = answer("stackryze", &request("POST", "", &[], "{}")).unwrap();
+        assert_eq!((reply.status, reply.body), (200, Vec::new()));
+        let event = request("POST", "", &[("x-stackryze-event", "zone.created")], "{}");
+        assert_eq!(answer("stackryze", &event), None);
+        assert_eq!(answer("stackryze", &request("GET", "", &[], "")), None);
+    }
+
+    /// Whatever an unsigned request holds, the answer holds nothing that only
+    /// the secret could make.
+    #[test]
+    fn an_unsigned_request_gets_nothing_made_with_a_secret() {
+        let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"x"},"type":"url_verification","challenge":"x"}"#;
+        for provider in ["zoom", "slack", "discord"] {
+            for headers in [&[][..], &[("x-zm-signature", "v0=00")]] {
+                assert_eq!(answer(provider, &request("POST", "", headers, body)), None);
+            }
+        }
+        for provider in Catalog::builtin().iter() {
+            for handshake in &provider.handshakes {
+                assert!(handshake.signed == Signed::Valid || !handshake.uses_secret());
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_is_no_ping() {
+        let catalog = Catalog::builtin();
+        let discord = catalog.get("discord").unwrap();
+        let valid = Verification::bare(Status::Valid);
+        let answer = |body| {
+            let request = request("POST", "", &[], body);
+            Handshake::answer(discord, &request, &valid, &[]).map(|r| r.status)
+        };
+        let event = r#"{"type":1,"event":{"type":"ENTITLEMENT_CREATE"}}"#;
+        assert_eq!(answer(event), None);
+        assert_eq!(answer(r#"{"type":1}"#), Some(200));
+        assert_eq!(answer(r#"{"type":0}"#), Some(204));
+        assert_eq!(answer(r#"{"type":2}"#), None);
+    }
+
+    #[test]
+    fn a_verdict_of_another_secret_makes_no_answer() {
+        let catalog = Catalog::builtin();
+        let zoom = catalog.get("zoom").unwrap();
+        let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"x"}}"#;
+        let request = request("POST", "", &[], body);
+        let valid = Verification {
+            secret: Some("another".into()),
+            ..Verification::bare(Status::Valid)
+        };
+        let secret = Secret::new("", "test", "s");
+        assert_eq!(Handshake::answer(zoom, &request, &valid, &[&secret]), None);
+    }
+
+    #[test]
+    fn line_ends_do_not_enter_a_header() {
+        assert_eq!(header_value(b"a\r\nb: c".to_vec()), b"ab: c");
+    }
 }

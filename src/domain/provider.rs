@@ -246,30 +246,32 @@ impl Catalog {
     /// Finds who sent a request, by its headers or what its body holds. Where one header is shared
     /// by several (Svix's), the one whose events the body names comes first.
     pub fn detect(&self, request: &Request) -> Option<&Provider> {
-        let json = std::cell::OnceCell::new();
-        let speaks = |p: &&Provider| {
+        let by_header = |p: &&Provider| {
             p.detect
                 .headers
                 .iter()
                 .any(|name| request.headers.contains(name))
-                || p.detect.pointers.iter().any(|pointer| {
-                    json.get_or_init(|| place::json(&request.body))
-                        .as_ref()
-                        .is_some_and(|json| json.pointer(pointer).is_some())
-                })
         };
-        let mut candidates = self.0.iter().filter(speaks);
+        let mut candidates = self.0.iter().filter(by_header).peekable();
+        if candidates.peek().is_none() {
+            return self.detect_in_body(request);
+        }
         let fits = |p: &&Provider| {
             !p.detect.known_event
                 || p.event(request)
                     .is_some_and(|event| p.events.contains(&event))
         };
-        let (narrow, wide): (Vec<_>, Vec<_>) =
-            candidates.by_ref().partition(|p| p.detect.known_event);
+        let (narrow, wide): (Vec<_>, Vec<_>) = candidates.partition(|p| p.detect.known_event);
         narrow
             .into_iter()
             .find(fits)
             .or_else(|| wide.into_iter().next())
+    }
+
+    fn detect_in_body(&self, request: &Request) -> Option<&Provider> {
+        let json = place::json(&request.body)?;
+        let holds = |pointer: &String| json.pointer(pointer).is_some();
+        self.0.iter().find(|p| p.detect.pointers.iter().any(holds))
     }
 }
 
@@ -348,6 +350,61 @@ mod tests {
         );
         assert_eq!(name("x-porkbun-signature", ""), Some("porkbun"));
         assert_eq!(name("x-unknown", ""), None);
+    }
+
+    /// What the rules on contradictions say, for files that a user writes.
+    #[test]
+    fn a_contradiction_is_explained() {
+        let scheme = |more: &str| {
+            format!(
+                "name = \"acme\"\ntitle = \"Acme\"\n[signature]\nalgorithm = \"hmac-sha256\"\nencoding = \"hex\"\n{more}"
+            )
+        };
+        let header = "header = \"x-acme\"\n";
+        for (text, expected) in [
+            (scheme("signed = \"{body}\""), "a signature stands in a header"),
+            (
+                scheme(&format!("{header}pointer = \"/s\"\nsigned = \"{{body}}\"")),
+                "a signature stands in a header",
+            ),
+            (scheme(&format!("{header}signed = \"fixed\"")), "has no {body}"),
+            (
+                scheme(&format!("{header}signed = \"{{secret}}{{body}}\"")),
+                "plain hash",
+            ),
+            (scheme(&format!("{header}signed = \"{{token}}\"")), "JSON Web Token"),
+            (scheme(&format!("{header}signed = \"{{timestamp}}{{body}}\"")), "where the timestamp is"),
+            (scheme(&format!("{header}signed = \"{{id}}{{body}}\"")), "where the id is"),
+            (scheme(&format!("{header}signed = \"{{headers}}{{body}}\"")), "which headers"),
+            (
+                scheme(&format!("{header}signed = \"{{body}}\"\nformat = \"v1\"")),
+                "no {signature}",
+            ),
+            (
+                scheme(&format!("{header}signed = \"{{body}}\"\ntimestamp = {{ claim = \"iat\" }}")),
+                "no JSON Web Token",
+            ),
+            (
+                scheme(&format!("{header}signed = \"{{body}}\"\ntimestamp = {{ pointer = \"t\" }}")),
+                "begins with a slash",
+            ),
+            (
+                scheme(&format!("{header}signed = \"{{body}}\"\n[[signature.variant]]\nat = {{ header = \"v\" }}\nalgorithm = \"sha256\"")),
+                "plain hash",
+            ),
+            (
+                "name = \"acme\"\ntitle = \"Acme\"\n[[handshake]]\nname = \"any\"".to_owned(),
+                "every request",
+            ),
+            (
+                "name = \"acme\"\ntitle = \"Acme\"\n[[handshake]]\nname = \"any\"\nwhen = [{ at = { query = \"c\" } }]\nsigned = \"no\"\ntext = \"{query:c|hmac-sha256}\"".to_owned(),
+                "what the secret makes",
+            ),
+        ] {
+            let failure = Provider::parse("acme.toml", &text).unwrap_err().to_string();
+            assert!(failure.starts_with("acme.toml: "), "{failure}");
+            assert!(failure.contains(expected), "{failure}, expected {expected}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod token;
 
 pub use self::key::decode as decode_key;
 pub use self::mac::{digest, encode, same};
+pub use self::matching::holds;
 pub use self::reading::{Problem, Reading};
 pub use self::signing::{Prepared, Signed, prepare, resign, sign};
 use super::provider::scheme::{Ahead, Otherwise};
@@ -23,7 +24,7 @@ use super::provider::{Provider, Scheme, Span};
 use super::request::Request;
 use super::secret::Secret;
 use super::timestamp::Timestamp;
-use super::verification::{Status, Verification};
+use super::verification::{Finding, Status, Verification};
 
 /// What a signature is checked with.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +112,16 @@ pub fn verify(
     };
     verification
 }
+/// Makes a finding that is visible in the bytes.
+fn visible_fault(code: &str, message: String, advice: &str) -> Finding {
+    Finding {
+        code: code.to_owned(),
+        proved: true,
+        message,
+        advice: advice.to_owned(),
+    }
+}
+
 /// Says whether a delivery came in time.
 fn fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -> bool {
     if let (Some(jwt), Some(token)) = (&scheme.jwt, &reading.token) {
@@ -156,7 +167,7 @@ pub fn expected(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::provider::Catalog;
+    use crate::domain::provider::{Algorithm, Catalog};
 
     fn request(headers: &[(&str, &str)], body: &'static str) -> Request {
         Request {
@@ -183,7 +194,7 @@ mod tests {
     /// Signs by hand, apart from the code under test's own templates.
     fn hex_mac(secret: &str, text: &str) -> String {
         hex::encode(digest(
-            crate::domain::provider::Algorithm::HmacSha256,
+            Algorithm::HmacSha256,
             secret.as_bytes(),
             [text.as_bytes()].into_iter(),
         ))
@@ -303,5 +314,89 @@ mod tests {
         let found = verify(&request, catalog.get("zyra").unwrap(), keys, Timestamp(0));
         assert_eq!(found.secret.as_deref(), Some("billing (ne…ue)"));
         assert_eq!(found.expected.len(), 2);
+    }
+
+    fn custom(signature: &str) -> Provider {
+        let text = format!("name = \"acme\"\ntitle = \"Acme\"\n[signature]\n{signature}");
+        Provider::parse("acme.toml", &text).unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    fn check(provider: &Provider, request: &Request, secret: &str) -> Verification {
+        let secret = Secret::new("", "test", secret);
+        let keys = Keys {
+            secrets: &[&secret],
+            url: None,
+        };
+        verify(request, provider, keys, Timestamp::from_unix_seconds(100))
+    }
+
+    #[test]
+    fn a_plain_token_is_compared_and_never_told() {
+        let provider = custom(
+            "algorithm = \"token\"\nheader = \"x-token\"\nsigned = \"{secret}\"\nencoding = \"text\"",
+        );
+        for (value, expected) in [
+            ("hunter2", Status::Valid),
+            ("hunter", Status::Invalid),
+            ("hunter22", Status::Invalid),
+            ("", Status::MissingSignature),
+        ] {
+            let found = check(&provider, &request(&[("x-token", value)], "{}"), "hunter2");
+            assert_eq!(found.status, expected, "{value}");
+            assert!(found.expected.is_empty());
+        }
+    }
+
+    /// A token signed with ES256 whose claim binds the body.
+    #[test]
+    fn a_token_may_be_signed_with_a_private_key() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+        use ring::rand::SystemRandom;
+        use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+        let random = SystemRandom::new();
+        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref(), &random)
+            .unwrap();
+        let public = STANDARD.encode(key.public_key());
+        let provider = custom(
+            "algorithm = \"ecdsa-p256-sha256\"\nheader = \"x-jwt\"\nsigned = \"{token}\"\nencoding = \"base64url\"\nsecret = \"base64\"\n\
+             timestamp = { claim = \"iat\" }\ntolerance = \"5m\"\n\
+             jwt = { leeway = \"0s\", lifetime = \"5m\" }\n\
+             require = [{ at = { claim = \"body\" }, is = \"{body|sha256}\" }]",
+        );
+        let token = |name: &str, issued: i64| {
+            let mut claims = token::Claims::new();
+            let body = digest(Algorithm::Sha256, b"", [b"{}"].into_iter());
+            claims.insert("body".into(), hex::encode(body).into());
+            claims.insert("iat".into(), issued.into());
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{name}"}}"#));
+            let claims = URL_SAFE_NO_PAD.encode(serde_json::to_string(&claims).unwrap());
+            let signed = format!("{header}.{claims}");
+            let signature = key.sign(&random, signed.as_bytes()).unwrap();
+            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        };
+        let status = |token: &str, body| {
+            check(&provider, &request(&[("x-jwt", token)], body), &public).status
+        };
+        assert_eq!(status(&token("ES256", 90), "{}"), Status::Valid);
+        assert_eq!(status(&token("ES256", 90), "{ }"), Status::Invalid);
+        assert_eq!(status(&token("ES256", -900), "{}"), Status::Malformed);
+        assert_eq!(status(&token("ES256", 500), "{}"), Status::Stale);
+        // A public key is no shared secret, whatever the token says.
+        let (signed, _) = token("HS256", 90)
+            .rsplit_once('.')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        let mac = digest(
+            Algorithm::HmacSha256,
+            key.public_key().as_ref(),
+            [signed.as_bytes()].into_iter(),
+        );
+        let forged = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac));
+        assert_eq!(status(&forged, "{}"), Status::Invalid);
+        for name in ["none", "RS256", "EdDSA"] {
+            assert_eq!(status(&token(name, 90), "{}"), Status::Invalid, "{name}");
+        }
     }
 }

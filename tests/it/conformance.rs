@@ -105,6 +105,20 @@ fn every_vector_gives_the_recorded_verdict() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
+#[test]
+fn every_provider_s_own_delivery_is_known_for_it() {
+    let catalog = Catalog::builtin();
+    let mut wrong = String::new();
+    for (file, _) in FILES {
+        let first = cases(file).swap_remove(0);
+        let found = catalog.detect(&request(&first)).map_or("", |p| &p.name);
+        if found != *file {
+            writeln!(wrong, "{file} is taken for {found:?}").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
 /// The files of handshakes, and how many cases each holds.
 const HANDSHAKES: &[(&str, usize)] = &[("discord", 4), ("slack", 3), ("zoom", 3)];
 

@@ -132,7 +132,7 @@ impl Provider {
             .into_iter()
             .flatten()
         {
-            source.check()?;
+            source.check_outside_token()?;
         }
         for handshake in &self.handshakes {
             handshake.check()?;

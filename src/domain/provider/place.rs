@@ -114,6 +114,20 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Checks a place that is read before any signature is.
+    pub(crate) fn check_outside_token(&self) -> Result<(), Wrong> {
+        self.check()?;
+        if self.claim.is_some() {
+            return Err((
+                "a claim is for the table [signature] alone.".to_owned(),
+                "Write { header = \"x-acme-id\" } or { pointer = \"/id\" }",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Reads a body as JSON; bytes that are no UTF-8 are replaced, so that a
 /// field beside them can still be read.
 pub(crate) fn json(body: &[u8]) -> Option<Value> {

@@ -343,6 +343,16 @@ impl Scheme {
         !self.algorithm.is_public()
     }
 
+    /// Says whether the signature is an HMAC over no more than body, time, id,
+    /// method and address, so that each of them can be varied by itself.
+    pub fn is_plain(&self) -> bool {
+        self.algorithm.is_keyed()
+            && self.pointer.is_none()
+            && self.jwt.is_none()
+            && self.variants.is_empty()
+            && self.signed.is_plain()
+    }
+
     /// Returns the scheme in the version that a request says it has.
     pub fn suited(&self, request: &Request) -> Cow<'_, Self> {
         let mut scheme = Cow::Borrowed(self);
@@ -387,6 +397,18 @@ impl Scheme {
         let versions = self.variants.iter().map(|v| &v.at);
         for place in places.into_iter().flatten().chain(wanted).chain(versions) {
             place.check()?;
+            if place.claim.is_some() && self.jwt.is_none() {
+                return no(
+                    "a claim is named, and the signature is no JSON Web Token.",
+                    "Add the table [signature.jwt], or name a header",
+                );
+            }
+        }
+        if self.variants.iter().any(|v| v.at.claim.is_some()) {
+            return no(
+                "a version cannot stand in a claim.",
+                "Name a header, a pointer or a parameter of the query under [[signature.variant]]",
+            );
         }
         if self.header.is_empty() == self.pointer.is_none() {
             return no(
@@ -406,15 +428,15 @@ impl Scheme {
                 "Write encoding = \"hex\" or encoding = \"base64\", whichever the provider sends",
             );
         }
-        let signed = std::iter::once(&self.signed)
-            .chain(self.variants.iter().filter_map(|v| v.signed.as_ref()));
-        for signed in signed {
-            self.check_signed(signed)?;
+        self.check_signed(self.algorithm, &self.signed)?;
+        for variant in &self.variants {
+            let algorithm = variant.algorithm.unwrap_or(self.algorithm);
+            self.check_signed(algorithm, variant.signed.as_ref().unwrap_or(&self.signed))?;
         }
         Ok(())
     }
 
-    fn check_signed(&self, signed: &Template) -> Result<(), Wrong> {
+    fn check_signed(&self, algorithm: Algorithm, signed: &Template) -> Result<(), Wrong> {
         let no = |what: &str, next| Err((what.to_owned(), next));
         if self.jwt.is_some() != signed.has(&Part::Token) {
             return no(
@@ -422,13 +444,13 @@ impl Scheme {
                 "Write signed = \"{token}\" and the table [signature.jwt], or neither",
             );
         }
-        if self.algorithm.holds_secret() != signed.has(&Part::Secret) {
+        if algorithm.holds_secret() != signed.has(&Part::Secret) {
             return no(
                 "{secret} is part of the text where the algorithm is a plain hash or a token, and only there.",
                 "Write, for example, algorithm = \"sha256\" and signed = \"{secret}{body}\"",
             );
         }
-        let about_the_body = signed.reads_body() || self.algorithm == Algorithm::Token;
+        let about_the_body = signed.reads_body() || algorithm == Algorithm::Token;
         if !about_the_body && !self.requires_body() {
             return no(
                 "signature.signed has no {body}.",

@@ -123,6 +123,22 @@ impl Template {
         })
     }
 
+    /// Says whether it holds no more than literals, body, time, id, method
+    /// and address.
+    pub fn is_plain(&self) -> bool {
+        !self.any(&|part| {
+            !matches!(
+                part,
+                Part::Literal(_)
+                    | Part::Body
+                    | Part::Timestamp
+                    | Part::Id
+                    | Part::Method
+                    | Part::Url
+            )
+        })
+    }
+
     fn any(&self, test: &dyn Fn(&Part) -> bool) -> bool {
         fn inside(part: &Part, test: &dyn Fn(&Part) -> bool) -> bool {
             test(part) || matches!(part, Part::Digest(inner, ..) if inside(inner, test))

@@ -2,8 +2,8 @@
 
 use super::reading::Reading;
 use super::{Keys, address, decode_key, expected, key, mac, public, same};
-use crate::domain::provider::Scheme;
 use crate::domain::provider::template::Filling;
+use crate::domain::provider::{Algorithm, Scheme};
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 
@@ -72,6 +72,12 @@ pub(super) fn find<'a>(
     found
 }
 
+/// Says whether a secret explains one of these signatures, whatever the
+/// scheme's algorithm.
+pub fn holds(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>, received: &[&[u8]]) -> bool {
+    compare(scheme, secret, filling, received).0
+}
+
 /// Says whether a secret gives one of the signatures that came, and which it
 /// gives. All are compared, also after one matched.
 fn compare(
@@ -85,7 +91,9 @@ fn compare(
             return (false, None);
         };
         let hits = received.iter().filter(|r| same(r, made.as_bytes()));
-        return (hits.count() > 0, Some(made));
+        let hit = hits.count() > 0;
+        // What would be right for a token is the secret itself: it is not told.
+        return (hit, (scheme.algorithm != Algorithm::Token).then_some(made));
     }
     let (_, secret) = key::parts(secret.reveal(), scheme);
     let Some(key) = decode_key(secret, scheme.secret) else {

@@ -2,8 +2,8 @@
 
 use chrono::DateTime;
 
-use super::mac;
 use super::token::Token;
+use super::{mac, visible_fault};
 use crate::domain::provider::scheme::HeaderList;
 use crate::domain::provider::template::{Filling, Part};
 use crate::domain::provider::{Encoding, Scheme, Source, TimeUnit, place};
@@ -208,7 +208,9 @@ impl Reading {
         } else {
             Some(Problem::TokenAlgorithm(token.named.clone()))
         };
-        self.signatures.push(token.signature.clone());
+        if !token.signature.is_empty() {
+            self.signatures.push(token.signature.clone());
+        }
         self.token = Some(token);
         problem
     }
@@ -390,12 +392,7 @@ impl Problem {
 
     /// Returns what was found and what to do next.
     pub(super) fn finding(&self, scheme: &Scheme) -> Finding {
-        Finding {
-            code: self.code().to_owned(),
-            proved: true,
-            message: self.message(scheme),
-            advice: self.advice(scheme),
-        }
+        visible_fault(self.code(), self.message(scheme), &self.advice(scheme))
     }
 
     /// Says what was found.

@@ -1,6 +1,6 @@
 //! What must hold besides the signature.
 
-use super::{Reading, same, token};
+use super::{Reading, same, token, visible_fault};
 use crate::domain::provider::Scheme;
 use crate::domain::provider::scheme::{But, Otherwise, Requirement};
 use crate::domain::provider::template::Filling;
@@ -52,12 +52,7 @@ fn check(
             "Check that another provider, or another version of the scheme, is not meant.",
         ),
     };
-    let finding = Finding {
-        code: "requirement_unmet".to_owned(),
-        proved: true,
-        message,
-        advice: advice.to_owned(),
-    };
+    let finding = visible_fault("requirement_unmet", message, advice);
     Some((status, finding))
 }
 
