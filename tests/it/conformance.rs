@@ -119,6 +119,20 @@ fn every_provider_s_own_delivery_is_known_for_it() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
+#[test]
+fn the_readme_names_every_provider_and_its_example_reads() {
+    let readme = include_str!("../../README.md");
+    let text = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut catalog = Catalog::builtin();
+    for provider in catalog.iter() {
+        let title = provider.title.split(" (v").next().unwrap();
+        assert!(text.contains(title), "{title} is not named");
+    }
+    let (_, example) = readme.split_once("<!-- provider -->\n```toml\n").unwrap();
+    let (example, _) = example.split_once("\n```").unwrap();
+    catalog.add(example, "acme.toml").unwrap();
+}
+
 /// The files of handshakes, and how many cases each holds.
 const HANDSHAKES: &[(&str, usize)] = &[("discord", 4), ("slack", 3), ("zoom", 3)];
 

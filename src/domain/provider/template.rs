@@ -15,7 +15,10 @@ use crate::domain::signature::{digest, encode};
 /// list of texts, which are put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
+    /// As it is shown: on one line, and pointers by their ends.
     text: String,
+    /// As it was written.
+    written: String,
     parts: Vec<Part>,
 }
 
@@ -88,7 +91,8 @@ pub struct Filling<'a> {
 }
 
 impl Template {
-    /// Returns the template as it was written.
+    /// Returns the template as it is shown: on one line, and JSON pointers by
+    /// their ends.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -96,7 +100,7 @@ impl Template {
     /// Returns the text where the template has no places.
     pub fn literal(&self) -> Option<&str> {
         let plain = |part: &Part| matches!(part, Part::Literal(_));
-        self.parts.iter().all(plain).then_some(&self.text)
+        self.parts.iter().all(plain).then_some(&self.written)
     }
 
     /// Says whether a place is in it.
@@ -185,7 +189,8 @@ impl Template {
             parts.push(Part::Literal(rest.to_owned()));
         }
         Ok(Self {
-            text: text.to_owned(),
+            text: shown(text),
+            written: text.to_owned(),
             parts,
         })
     }
@@ -275,6 +280,27 @@ impl Part {
             }
         })
     }
+}
+
+/// Writes a template for a person: line ends as `\\n`, pointers by their ends.
+fn shown(written: &str) -> String {
+    let mut text = String::with_capacity(written.len());
+    for (at, piece) in written.split('{').enumerate() {
+        let long = piece.strip_prefix('/').and_then(|pointer| {
+            let (pointer, _) = pointer.split_once('}')?;
+            pointer.rfind('/')
+        });
+        if at > 0 {
+            text.push('{');
+        }
+        if let Some(last) = long {
+            text.push('…');
+            text.push_str(&piece[last + 1..]);
+        } else {
+            text.push_str(piece);
+        }
+    }
+    text.replace('\r', "\\r").replace('\n', "\\n")
 }
 
 /// Hands a word to whatever reads it as one of a file's words.
@@ -381,7 +407,7 @@ impl<'de> Deserialize<'de> for Template {
 
 impl Serialize for Template {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(&self.written)
     }
 }
 
@@ -403,6 +429,18 @@ mod tests {
         };
         assert_eq!(template.fill(&filling), b"v0:17:\xff{}");
         assert!(template.has(&Part::Body) && !template.has(&Part::Id));
+    }
+
+    #[test]
+    fn is_shown_on_one_line() {
+        let shown = |written| Template::parse(written).unwrap().text().to_owned();
+        assert_eq!(shown("{method}\n{body}"), "{method}\\n{body}");
+        assert_eq!(
+            shown("{/a/b/c}:{/a}:{/d/e|sha256}"),
+            "{…/c}:{/a}:{…/e|sha256}"
+        );
+        let written = Template::parse("{/a/b}\n").unwrap();
+        assert_eq!(serde_json::to_string(&written).unwrap(), r#""{/a/b}\n""#);
     }
 
     #[test]
