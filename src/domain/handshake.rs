@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::headers::Headers;
 use super::provider::definition::Wrong;
+use super::provider::place::View;
 use super::provider::template::{Filling, Template};
 use super::provider::{Provider, Source};
 use super::request::Request;
@@ -97,10 +98,7 @@ impl Handshake {
         verification: &Verification,
         secrets: &[&Secret],
     ) -> Option<Reply> {
-        let handshake = provider
-            .handshakes
-            .iter()
-            .find(|handshake| handshake.means(request))?;
+        let handshake = Self::find(provider, request)?;
         let valid = verification.status == Status::Valid;
         if handshake.signed == Signed::Valid && !valid {
             return None;
@@ -128,25 +126,38 @@ impl Handshake {
     /// stands there. Whoever can reach the address can send one: it should be
     /// kept only where a person asked for it.
     pub fn handed_over(provider: &Provider, request: &Request) -> Option<String> {
-        provider
-            .handshakes
-            .iter()
-            .find(|handshake| handshake.means(request))?
+        Self::find(provider, request)?
             .hands_over_secret
             .as_ref()?
             .read(request)
     }
 
-    /// Says whether a request is this handshake, whoever sent it.
-    pub fn means(&self, request: &Request) -> bool {
+    /// Returns the name of the handshake that a request is, where it is one
+    /// that comes without a signature.
+    pub fn unsigned<'p>(provider: &'p Provider, request: &Request) -> Option<&'p str> {
+        Self::find(provider, request)
+            .filter(|handshake| handshake.signed == Signed::No)
+            .map(|handshake| handshake.name.as_str())
+    }
+
+    /// Finds the handshake that a request is, whoever sent it.
+    fn find<'p>(provider: &'p Provider, request: &Request) -> Option<&'p Self> {
+        let view = View::of(request);
+        provider
+            .handshakes
+            .iter()
+            .find(|handshake| handshake.means(request, &view))
+    }
+
+    fn means(&self, request: &Request, view: &View<'_>) -> bool {
         self.method.as_ref().is_none_or(|m| *m == request.method)
             && !self
                 .without
                 .iter()
-                .any(|place| place.read(request).is_some())
+                .any(|place| place.read_in(view).is_some())
             && self.when.iter().all(|sign| {
                 sign.at
-                    .read(request)
+                    .read_in(view)
                     .is_some_and(|value| sign.is.as_ref().is_none_or(|is| *is == value))
             })
     }
@@ -327,6 +338,16 @@ mod tests {
         assert_eq!((reply.status, reply.body), (200, Vec::new()));
         let event = request("POST", "", &[("x-stackryze-event", "zone.created")], "{}");
         assert_eq!(answer("stackryze", &event), None);
+        let catalog = Catalog::builtin();
+        let unsigned = |provider, request| {
+            Handshake::unsigned(catalog.get(provider).unwrap(), request).map(str::to_owned)
+        };
+        let post = request("POST", "", &[], "{}");
+        assert_eq!(
+            unsigned("stackryze", &post).as_deref(),
+            Some("verification")
+        );
+        assert_eq!(unsigned("slack", &post), None);
         assert_eq!(answer("stackryze", &request("GET", "", &[], "")), None);
     }
 

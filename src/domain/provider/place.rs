@@ -1,6 +1,7 @@
 //! A place in a request: where a value stands.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +31,27 @@ pub struct Source {
     pub claim: Option<String>,
 }
 
+/// A request of which several values are read: its JSON is parsed once.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    request: &'a Request,
+    json: OnceCell<Option<Value>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) const fn of(request: &'a Request) -> Self {
+        Self {
+            request,
+            json: OnceCell::new(),
+        }
+    }
+
+    /// Returns the body as JSON, where it is that.
+    pub(crate) fn json(&self) -> Option<&Value> {
+        self.json.get_or_init(|| json(&self.request.body)).as_ref()
+    }
+}
+
 impl Source {
     /// Returns the place of a header.
     pub fn header(name: &str) -> Self {
@@ -42,6 +64,12 @@ impl Source {
     /// Reads the value out of a request; `None` where it is absent or empty.
     /// Claims are read with [`Source::read_claim`].
     pub fn read(&self, request: &Request) -> Option<String> {
+        self.read_in(&View::of(request))
+    }
+
+    /// Reads as [`Source::read`] does, one of many values of a request.
+    pub(crate) fn read_in(&self, view: &View<'_>) -> Option<String> {
+        let request = view.request;
         if let Some(header) = &self.header {
             return request
                 .headers
@@ -55,23 +83,23 @@ impl Source {
         if let Some(name) = &self.form {
             return parameter(&request.body, name);
         }
-        text(json(&request.body)?.pointer(self.pointer.as_deref()?)?)
+        text(view.json()?.pointer(self.pointer.as_deref()?)?)
     }
 
     /// Reads a value as [`Source::read`] does, but a text in JSON with its
     /// quotes, so that it is told from a number.
-    pub fn read_exact(&self, request: &Request) -> Option<String> {
+    pub(crate) fn read_exact(&self, view: &View<'_>) -> Option<String> {
         match &self.pointer {
-            Some(pointer) => Some(json(&request.body)?.pointer(pointer)?.to_string()),
-            None => self.read(request),
+            Some(pointer) => Some(view.json()?.pointer(pointer)?.to_string()),
+            None => self.read_in(view),
         }
     }
 
     /// Reads the value out of a request or, where it is a claim, out of a token's claims.
-    pub fn read_claim(&self, request: &Request, claims: &token::Claims) -> Option<String> {
+    pub(crate) fn read_claim(&self, view: &View<'_>, claims: &token::Claims) -> Option<String> {
         match &self.claim {
             Some(name) => text(claims.get(name)?),
-            None => self.read(request),
+            None => self.read_in(view),
         }
     }
 

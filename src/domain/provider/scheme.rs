@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::definition::Wrong;
-use super::place::Source;
+use super::place::{Source, View};
 use super::span::Span;
 use super::template::{Part, Template};
 use crate::domain::request::Request;
@@ -356,7 +356,8 @@ impl Scheme {
     /// Returns the scheme in the version that a request says it has.
     pub fn suited(&self, request: &Request) -> Cow<'_, Self> {
         let mut scheme = Cow::Borrowed(self);
-        for variant in self.variants.iter().filter(|v| v.fits(request)) {
+        let view = View::of(request);
+        for variant in self.variants.iter().filter(|v| v.fits(&view)) {
             let scheme = scheme.to_mut();
             scheme.algorithm = variant.algorithm.unwrap_or(scheme.algorithm);
             if let Some(signed) = &variant.signed {
@@ -378,9 +379,9 @@ impl Scheme {
     }
 
     /// Finds what a request says of its version where no version is called so.
-    pub fn unknown_version(&self, request: &Request) -> Option<(&Source, String)> {
+    pub(crate) fn unknown_version(&self, view: &View<'_>) -> Option<(&Source, String)> {
         self.variants.iter().find_map(|variant| {
-            let said = variant.at.read(request)?;
+            let said = variant.at.read_in(view)?;
             let known = self
                 .variants
                 .iter()
@@ -491,8 +492,8 @@ impl Scheme {
 }
 
 impl Variant {
-    fn fits(&self, request: &Request) -> bool {
-        self.at.read(request).is_some_and(|said| self.means(&said))
+    fn fits(&self, view: &View<'_>) -> bool {
+        self.at.read_in(view).is_some_and(|said| self.means(&said))
     }
 
     fn means(&self, said: &str) -> bool {

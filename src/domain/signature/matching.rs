@@ -2,6 +2,7 @@
 
 use super::reading::Reading;
 use super::{Keys, address, decode_key, expected, key, mac, public, same};
+use crate::domain::provider::place::View;
 use crate::domain::provider::template::Filling;
 use crate::domain::provider::{Algorithm, Scheme};
 use crate::domain::request::Request;
@@ -35,7 +36,7 @@ pub(super) fn find<'a>(
         .key_id
         .as_ref()
         .and_then(|source| match &reading.token {
-            Some(token) => source.read_claim(request, &token.claims),
+            Some(token) => source.read_claim(&View::of(request), &token.claims),
             None => source.read(request),
         });
     // With a secret for each header, each is for its own.

@@ -4,9 +4,10 @@ use chrono::DateTime;
 
 use super::token::Token;
 use super::{mac, visible_fault};
+use crate::domain::provider::place::{self, View};
 use crate::domain::provider::scheme::HeaderList;
 use crate::domain::provider::template::{Filling, Part};
-use crate::domain::provider::{Encoding, Scheme, Source, TimeUnit, place};
+use crate::domain::provider::{Encoding, Scheme, Source, TimeUnit};
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Finding, Status};
@@ -73,15 +74,16 @@ impl Reading {
             headers: scheme.headers.clone(),
             ..Self::default()
         };
+        let view = View::of(request);
         let mut problem = match &scheme.pointer {
-            Some(pointer) => reading.in_body(request, pointer),
+            Some(pointer) => reading.in_body(&view, pointer),
             None => reading.in_headers(request, scheme),
         };
         if reading.signatures.is_empty() && reading.token.is_none() && problem.is_none() {
             reading.problem = Some(Problem::NoSignature);
             return reading;
         }
-        if let Some((place, said)) = scheme.unknown_version(request) {
+        if let Some((place, said)) = scheme.unknown_version(&view) {
             problem = problem.or(Some(Problem::UnknownVersion(place.name(), said)));
         }
         if scheme.lenient {
@@ -97,10 +99,10 @@ impl Reading {
         if let Some(source) = &scheme.timestamp {
             reading.timestamp = match &reading.token {
                 Some(token) => source
-                    .read_claim(request, &token.claims)
+                    .read_claim(&view, &token.claims)
                     .map(String::into_bytes),
-                None if scheme.strict_time => source.read_exact(request).map(String::into_bytes),
-                None => value_of(request, source),
+                None if scheme.strict_time => source.read_exact(&view).map(String::into_bytes),
+                None => value_of(request, &view, source),
             };
             if source
                 .header
@@ -111,7 +113,7 @@ impl Reading {
             }
         }
         if let Some(source) = &scheme.id {
-            reading.id = value_of(request, source);
+            reading.id = value_of(request, &view, source);
         }
         if let Some(list) = &scheme.headers
             && !request.headers.contains(&list.named_by)
@@ -134,8 +136,8 @@ impl Reading {
     }
 
     /// Reads the signature out of the body.
-    fn in_body(&mut self, request: &Request, pointer: &str) -> Option<Problem> {
-        let Some(json) = place::json(&request.body) else {
+    fn in_body(&mut self, view: &View<'_>, pointer: &str) -> Option<Problem> {
+        let Some(json) = view.json() else {
             return Some(Problem::NoJson);
         };
         let signature = json.pointer(pointer).and_then(place::text)?;
@@ -352,10 +354,10 @@ fn like_a_digest(signature: &[u8], scheme: &Scheme) -> bool {
 }
 
 /// Reads a value as it came; a header that came twice with one value counts once.
-fn value_of(request: &Request, source: &Source) -> Option<Vec<u8>> {
+fn value_of(request: &Request, view: &View<'_>, source: &Source) -> Option<Vec<u8>> {
     match &source.header {
         Some(header) => request.headers.first(header).map(<[u8]>::to_vec),
-        None => source.read(request).map(String::into_bytes),
+        None => source.read_in(view).map(String::into_bytes),
     }
 }
 

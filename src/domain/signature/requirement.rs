@@ -2,6 +2,7 @@
 
 use super::{Reading, same, token, visible_fault};
 use crate::domain::provider::Scheme;
+use crate::domain::provider::place::View;
 use crate::domain::provider::scheme::{But, Otherwise, Requirement};
 use crate::domain::provider::template::Filling;
 use crate::domain::request::Request;
@@ -16,24 +17,25 @@ pub(super) fn unmet(
     reading: &Reading,
     filling: &Filling<'_>,
 ) -> Option<(Status, Finding)> {
+    let view = View::of(request);
     scheme
         .requirements
         .iter()
         .filter(|requirement| requirement.otherwise == what)
-        .find_map(|requirement| check(requirement, request, reading, filling))
+        .find_map(|requirement| check(requirement, &view, reading, filling))
 }
 
 fn check(
     requirement: &Requirement,
-    request: &Request,
+    view: &View<'_>,
     reading: &Reading,
     filling: &Filling<'_>,
 ) -> Option<(Status, Finding)> {
     let none = token::Claims::new();
     let claims = reading.token.as_ref().map_or(&none, |t| &t.claims);
     let place = requirement.at.name();
-    let message = match requirement.at.read_claim(request, claims) {
-        None if requirement.only_with_body && request.body.is_empty() => return None,
+    let message = match requirement.at.read_claim(view, claims) {
+        None if requirement.only_with_body && filling.body.is_empty() => return None,
         None => format!("{place} is absent, and the scheme asks for it."),
         Some(value) if requirement.accepts(&value, filling) => return None,
         Some(value) => format!(
