@@ -2,15 +2,23 @@
 //!
 //! Checking a signature by it is left to [`super::signature`].
 
+mod ahead;
+mod algorithm;
+mod check;
 pub mod definition;
+mod derived;
 pub(crate) mod place;
+mod requirement;
 pub mod scheme;
 mod span;
 pub mod template;
 
+pub use self::ahead::Ahead;
+pub use self::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
 pub use self::definition::Provider;
 pub use self::place::Source;
-pub use self::scheme::{Algorithm, Encoding, KeyForm, Scheme, TimeUnit};
+pub use self::requirement::{But, Otherwise, Requirement};
+pub use self::scheme::Scheme;
 pub use self::span::Span;
 use super::failure::Failure;
 use super::request::Request;

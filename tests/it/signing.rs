@@ -12,6 +12,8 @@ use creel::domain::timestamp::Timestamp;
 use creel::domain::verification::Status;
 use proptest::prelude::*;
 
+use crate::support::creel::run;
+
 const NOW: i64 = 1_790_000_000;
 const URL: &str = "https://hooks.example.test/in?a=1";
 
@@ -257,4 +259,28 @@ fn what_only_the_provider_can_sign_is_said_to_be_so() {
         assert!(failure.to_string().contains("private key"), "{failure}");
     }
     assert_eq!(seen, 4);
+}
+
+/// The headers, an empty line, the body: a request but for its first line.
+#[test]
+fn a_signature_that_stands_in_the_body_is_printed_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    let body = br#"{"notificationItems":[{"NotificationRequestItem":{"pspReference":"79"}}]}"#;
+    let who = ["--provider", "adyen-payments", "--secret", "00ff"];
+    let printed = run(home.path(), &[&["sign"], &who[..]].concat(), body);
+    assert_eq!(printed.code, 0, "{printed:?}");
+    let request = format!("POST /in HTTP/1.1\n{}", printed.out);
+    let found = run(
+        home.path(),
+        &[&["verify", "-"], &who[..]].concat(),
+        request.as_bytes(),
+    );
+    assert_eq!(found.code, 0, "{found:?}");
+    let changed = request.replace("\"79\"", "\"80\"");
+    let found = run(
+        home.path(),
+        &[&["verify", "-"], &who[..]].concat(),
+        changed.as_bytes(),
+    );
+    assert_eq!(found.code, 1, "{found:?}");
 }

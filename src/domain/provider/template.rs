@@ -6,8 +6,9 @@ use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::place;
-use super::scheme::{Algorithm, Encoding, HeaderList};
+use super::algorithm::{Algorithm, Encoding};
+use super::scheme::HeaderList;
+use super::{derived, place};
 use crate::domain::request::Request;
 use crate::domain::signature::{digest, encode};
 
@@ -211,7 +212,7 @@ impl Part {
             Self::Token => filling.token,
             Self::Path => request.map_or(&[][..], |r| r.path.as_bytes()),
             Self::Target => return owned(request.map(Request::target)),
-            Self::EscapedTarget => return owned(request.map(escaped_target)),
+            Self::EscapedTarget => return owned(request.map(derived::escaped_target)),
             Self::Header(name) => request.and_then(|r| r.headers.first(name)).unwrap_or(&[]),
             Self::Query(name) => {
                 let source = place::Source {
@@ -220,12 +221,12 @@ impl Part {
                 };
                 return owned(request.and_then(|r| source.read(r)));
             }
-            Self::Headers => return Cow::Owned(named_headers(filling)),
-            Self::Form => return Cow::Owned(sorted_form(filling)),
+            Self::Headers => return Cow::Owned(derived::named_headers(filling)),
+            Self::Form => return Cow::Owned(derived::sorted_form(filling)),
             Self::Pointer(pointer) => {
                 return owned(json.and_then(|json| place::text(json.pointer(pointer)?)));
             }
-            Self::Lines(names) => return owned(Some(lines(names, json))),
+            Self::Lines(names) => return owned(Some(derived::lines(names, json))),
             Self::Digest(part, algorithm, encoding) => {
                 let text = part.fill(filling, json);
                 let made = digest(*algorithm, filling.secret, std::iter::once(text));
@@ -306,87 +307,6 @@ fn shown(written: &str) -> String {
 /// Hands a word to whatever reads it as one of a file's words.
 fn word(name: &str) -> StrDeserializer<'_, serde::de::value::Error> {
     StrDeserializer::new(name)
-}
-
-/// Writes path and query percent-encoded once more.
-fn escaped_target(request: &Request) -> String {
-    let target = match &request.query {
-        Some(query) => format!("{}?{}", request.path, percent_encoded(query, b"")),
-        None => request.path.clone(),
-    };
-    percent_encoded(&target, b";,/?:@&=+$#")
-}
-
-/// Percent-encodes all but letters, digits, `-_.!~*'()` and those in `plain`.
-fn percent_encoded(text: &str, plain: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) || plain.contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-/// Writes the headers that the delivery names, in lower case and sorted.
-fn named_headers(filling: &Filling<'_>) -> Vec<u8> {
-    let (Some(list), Some(request)) = (filling.headers, filling.request) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = request
-        .headers
-        .text(&list.named_by)
-        .unwrap_or_default()
-        .split(',')
-        .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| !name.is_empty())
-        .collect();
-    names.sort();
-    let line = |name: &String| {
-        let value = request.headers.first(name).unwrap_or_default();
-        [name.as_bytes(), b":", value].concat()
-    };
-    names
-        .iter()
-        .map(line)
-        .collect::<Vec<_>>()
-        .join(list.join.as_bytes())
-}
-
-/// Writes a form's fields, sorted; nothing where the body is no form.
-fn sorted_form(filling: &Filling<'_>) -> Vec<u8> {
-    let is_form = filling
-        .request
-        .and_then(Request::content_type)
-        .is_some_and(|kind| {
-            kind.trim_start()
-                .to_ascii_lowercase()
-                .starts_with("application/x-www-form-urlencoded")
-        });
-    if !is_form {
-        return Vec::new();
-    }
-    let mut fields: Vec<_> = url::form_urlencoded::parse(filling.body).collect();
-    fields.sort();
-    fields.dedup();
-    let mut text = String::new();
-    for (name, value) in fields {
-        text.push_str(&name);
-        text.push_str(&value);
-    }
-    text.into_bytes()
-}
-
-/// Writes the texts of these names that are there: a line for the name, one for the value.
-fn lines(names: &[String], json: Option<&Value>) -> String {
-    let line = |name: &String| {
-        let value = json?.get(name)?.as_str()?;
-        Some(format!("{name}\n{value}\n"))
-    };
-    names.iter().filter_map(line).collect()
 }
 
 impl<'de> Deserialize<'de> for Template {

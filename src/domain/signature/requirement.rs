@@ -1,10 +1,10 @@
 //! What must hold besides the signature.
 
 use super::{Reading, same, token, visible_fault};
-use crate::domain::provider::Scheme;
 use crate::domain::provider::place::View;
-use crate::domain::provider::scheme::{But, Otherwise, Requirement};
+
 use crate::domain::provider::template::Filling;
+use crate::domain::provider::{But, Otherwise, Requirement, Scheme};
 use crate::domain::request::Request;
 use crate::domain::verification::{Finding, Status};
 
