@@ -116,9 +116,24 @@ pub fn verify(
 }
 /// Makes a finding that is visible in the bytes.
 fn visible_fault(code: &str, message: String, advice: &str) -> Finding {
+    finding(code, true, message, advice)
+}
+
+/// Makes the finding of a signature that does not hold, where nothing more
+/// can be said.
+pub(super) fn unexplained() -> Finding {
+    finding(
+        "unexplained",
+        false,
+        "The signature does not hold with the configured key over these bytes.".to_owned(),
+        "Compare the key with the provider's page; then look for a proxy that changes the body.",
+    )
+}
+
+fn finding(code: &str, proved: bool, message: String, advice: &str) -> Finding {
     Finding {
         code: code.to_owned(),
-        proved: true,
+        proved,
         message,
         advice: advice.to_owned(),
     }

@@ -8,9 +8,11 @@ use crate::domain::provider::{KeyForm, Scheme};
 
 /// Decodes a secret; `None` where it is empty or not in that form.
 ///
-/// An empty key would let anybody sign, so it is never one.
+/// An empty key would let anybody sign, so it is never one; nor is a public
+/// key in PEM where a shared secret is asked for, since everybody may know it.
 pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
     let key = match form {
+        KeyForm::Text if secret.starts_with(b"-----BEGIN ") => return None,
         KeyForm::Text => secret.to_vec(),
         KeyForm::Whsec => STANDARD
             .decode(secret.strip_prefix(b"whsec_").unwrap_or(secret))
@@ -75,5 +77,6 @@ mod tests {
             assert_eq!(*decode(text.as_bytes(), KeyForm::Pem).unwrap(), b"abc");
         }
         assert!(decode(b"YWJj", KeyForm::Pem).is_none());
+        assert!(decode(b"-----BEGIN PUBLIC KEY-----", KeyForm::Text).is_none());
     }
 }
