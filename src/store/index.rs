@@ -79,9 +79,9 @@ pub(super) struct Sealed {
 pub(super) struct Changes {
     /// Blocks that changed, and the empty ones that go.
     pub(super) blocks: BTreeMap<u64, Block>,
-    attempts: Batch,
-    runs: Batch,
-    sealed: Batch,
+    attempts: Option<Batch>,
+    runs: Option<Batch>,
+    sealed: Option<Batch>,
 }
 
 impl Index {
@@ -134,19 +134,27 @@ impl Index {
 
     /// Makes changes, then notes the position they reach.
     pub(super) fn apply(&self, changes: Changes, position: Position) -> Result<(), ReadError> {
-        let mut blocks = Batch::default();
+        let mut blocks = None;
         for (key, block) in &changes.blocks {
+            let blocks = blocks.get_or_insert_with(Batch::default);
             if block.is_empty() {
                 blocks.remove(&key.to_be_bytes());
             } else {
                 blocks.insert(&key.to_be_bytes(), block.value());
             }
         }
+        let batches = [
+            (&self.blocks, blocks),
+            (&self.attempts, changes.attempts),
+            (&self.runs, changes.runs),
+            (&self.sealed, changes.sealed),
+        ];
         guarded(|| {
-            self.blocks.apply_batch(blocks)?;
-            self.attempts.apply_batch(changes.attempts)?;
-            self.runs.apply_batch(changes.runs)?;
-            self.sealed.apply_batch(changes.sealed)?;
+            for (tree, batch) in batches {
+                if let Some(batch) = batch {
+                    tree.apply_batch(batch)?;
+                }
+            }
             self.meta.insert(POSITION, position.bytes())?;
             Ok(())
         })
@@ -379,20 +387,19 @@ impl Changes {
     pub(super) fn attempt(&mut self, seq: u64, number: u32, place: Place) {
         let mut w = Writer::default();
         write_place(&mut w, place);
-        self.attempts.insert(&attempt_key(seq, number), w.0);
+        batch(&mut self.attempts).insert(&attempt_key(seq, number), w.0);
     }
 
     pub(super) fn forget_attempt(&mut self, seq: u64, number: u32) {
-        self.attempts.remove(&attempt_key(seq, number));
+        batch(&mut self.attempts).remove(&attempt_key(seq, number));
     }
 
     /// Notes a run of deliveries; of length 0: there is none any more.
     pub(super) fn run(&mut self, first: u64, length: u64) {
         if length == 0 {
-            self.runs.remove(&first.to_be_bytes());
+            batch(&mut self.runs).remove(&first.to_be_bytes());
         } else {
-            self.runs
-                .insert(&first.to_be_bytes(), &length.to_be_bytes());
+            batch(&mut self.runs).insert(&first.to_be_bytes(), &length.to_be_bytes());
         }
     }
 
@@ -400,12 +407,17 @@ impl Changes {
         let mut w = Writer::default();
         w.u64(sealed.end);
         w.u64(sealed.seq);
-        self.sealed.insert(&sealed.segment.to_be_bytes(), w.0);
+        batch(&mut self.sealed).insert(&sealed.segment.to_be_bytes(), w.0);
     }
 
     pub(super) fn forget_segment(&mut self, segment: u64) {
-        self.sealed.remove(&segment.to_be_bytes());
+        batch(&mut self.sealed).remove(&segment.to_be_bytes());
     }
+}
+
+/// Returns the batch for changes of a tree; most batches change few trees.
+fn batch(batch: &mut Option<Batch>) -> &mut Batch {
+    batch.get_or_insert_with(Batch::default)
 }
 
 impl Position {

@@ -29,6 +29,13 @@ const SMALL: u64 = 32 << 20;
 /// How many times its content a database may take before it is rewritten.
 const GROWN: u64 = 4;
 
+/// After so many records at once the thread rests a little: more come
+/// together, and a batch costs the database about the same whatever its size.
+const BUSY: usize = 16;
+
+/// How long it rests.
+const REST: Duration = Duration::from_millis(10);
+
 /// How long the thread waits for room on the disk before it looks again.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -160,6 +167,13 @@ impl Line {
         items
     }
 
+    /// Lets records come together.
+    fn rest(&self) {
+        let waiting = lock(self);
+        let more = |waiting: &mut Waiting| !waiting.closed && waiting.bytes < HELD / 2;
+        drop(self.arrived.wait_timeout_while(waiting, REST, more));
+    }
+
     fn is_closed(&self) -> bool {
         lock(self).closed
     }
@@ -193,7 +207,8 @@ impl Hand {
                 continue;
             }
             self.wait_for_room();
-            dirty += items.len();
+            let count = items.len();
+            dirty += count;
             if let Err(error) = self.editor.put(&self.shared, items) {
                 self.renew(line, last, &error);
             }
@@ -204,6 +219,9 @@ impl Hand {
                 if let Err(error) = self.editor.index.flush() {
                     tracing::error!(%error, "the index cannot be flushed");
                 }
+            }
+            if count >= BUSY {
+                line.rest();
             }
         }
         if self.has_room() {

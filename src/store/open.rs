@@ -168,6 +168,7 @@ pub(super) fn open(
         next_number: end.number + 1,
         next_seq: end.seq + 1,
         last_id: Id::from_bits(end.id),
+        bytes: Vec::new(),
     };
     let thread = std::thread::Builder::new()
         .name("journal".to_owned())

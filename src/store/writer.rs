@@ -151,6 +151,9 @@ impl Job {
 /// How many bytes are written and synced together at the most.
 const BATCH: usize = 8 << 20;
 
+/// How many bytes of room for a batch are held while nothing comes.
+const HELD: usize = 1 << 20;
+
 /// The writer's own state.
 pub(super) struct Writer {
     pub(super) queue: Arc<Queue>,
@@ -162,6 +165,8 @@ pub(super) struct Writer {
     pub(super) next_number: u64,
     pub(super) next_seq: u64,
     pub(super) last_id: Id,
+    /// Room for a batch's records, used again and again.
+    pub(super) bytes: Vec<u8>,
 }
 
 /// A job with the answer it gets once its record is on disk.
@@ -194,7 +199,7 @@ impl Writer {
             return;
         }
         let before = (self.next_number, self.next_seq, self.last_id);
-        let mut bytes = Vec::with_capacity(needed);
+        let mut bytes = std::mem::take(&mut self.bytes);
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
             let start = bytes.len();
@@ -203,7 +208,11 @@ impl Writer {
             done.push((job, start, bytes.len() - start, number));
             self.next_number += 1;
         }
-        match self.tail.append(before.0, &bytes) {
+        let appended = self.tail.append(before.0, &bytes);
+        bytes.clear();
+        bytes.shrink_to(HELD);
+        self.bytes = bytes;
+        match appended {
             Ok((segment, offset)) => {
                 self.indexer.shared.set_trouble(None);
                 self.indexer.durable(self.next_number - 1);
