@@ -1,0 +1,158 @@
+//! A delivery as the hypotheses see it: read by its scheme, ready to be
+//! computed anew.
+
+use std::cell::OnceCell;
+
+use zeroize::Zeroizing;
+
+use super::Patient;
+use super::came::{self, Came};
+use super::hypothesis::Piece;
+use super::json::Json;
+use super::mac::{Hash, Method};
+use super::shape::{self, Place, Values};
+use crate::domain::provider::Scheme;
+use crate::domain::secret::Secret;
+use crate::domain::signature::{Reading, decode_key};
+use crate::domain::verification::Verification;
+
+/// A patient with its headers read by its provider's scheme.
+pub(crate) struct Case<'a> {
+    pub(super) patient: Patient<'a>,
+    pub(super) scheme: &'a Scheme,
+    pub(super) reading: Reading,
+    pub(super) verification: &'a Verification,
+    /// The keys that the configured secrets give.
+    pub(super) keys: Vec<(&'a Secret, Zeroizing<Vec<u8>>)>,
+    /// How the scheme makes its digest.
+    pub(super) method: Method,
+    /// The order of what the scheme signs.
+    pub(super) shape: Vec<Place>,
+    /// What fills its places.
+    pub(super) values: Values,
+    /// What the scheme signs of this request.
+    pub(super) text: Vec<Piece>,
+    /// Every digest that may have come.
+    pub(super) came: Vec<Came>,
+    json: OnceCell<Option<Json<'a>>>,
+}
+
+/// A digest that was computed and came.
+#[derive(Clone)]
+pub(super) struct Hit {
+    /// Which of those that came.
+    pub(super) came: usize,
+    /// Whether only its beginning came.
+    pub(super) cut: bool,
+    /// Which of the configured keys gave it, where it was one of them.
+    pub(super) key: Option<usize>,
+}
+
+/// All that a digest is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'s> {
+    /// The key; `None`: each of the configured ones.
+    pub(super) key: Option<&'s [u8]>,
+    pub(super) body: &'s [u8],
+    pub(super) text: &'s [Piece],
+    pub(super) method: Method,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(
+        patient: Patient<'a>,
+        scheme: &'a Scheme,
+        verification: &'a Verification,
+    ) -> Self {
+        let reading = Reading::of(patient.request, scheme);
+        let keys = patient
+            .secrets
+            .iter()
+            .filter_map(|secret| Some((*secret, decode_key(secret.reveal(), scheme.secret)?)))
+            .collect();
+        let shape = shape::of(&scheme.signed);
+        let values = Values::of(&reading, patient.request, patient.url);
+        Self {
+            text: shape::fill(&shape, &values),
+            came: came::all(patient.request, scheme, &reading),
+            method: Method::Hmac(Hash::of(scheme.algorithm)),
+            patient,
+            scheme,
+            reading,
+            verification,
+            keys,
+            shape,
+            values,
+            json: OnceCell::new(),
+        }
+    }
+
+    /// Returns the same case as if `secrets` were configured for it.
+    pub(super) fn with_secrets(&self, secrets: &'a [&'a Secret]) -> Self {
+        let patient = Patient {
+            secrets,
+            others: &[],
+            ..self.patient
+        };
+        Self::new(patient, self.scheme, self.verification)
+    }
+
+    /// Returns the body as it came.
+    pub(super) fn body(&self) -> &'a [u8] {
+        &self.patient.request.body
+    }
+
+    /// Returns the body as JSON, where it is.
+    pub(super) fn json(&self) -> Option<&Json<'a>> {
+        let body = self.body();
+        self.json.get_or_init(|| Json::read(body)).as_ref()
+    }
+
+    /// Returns what scheme and configuration say.
+    pub(super) fn setting(&self) -> Setting<'_> {
+        Setting {
+            key: None,
+            body: self.body(),
+            text: &self.text,
+            method: self.method,
+        }
+    }
+
+    /// Says whether a digest of that size can have come.
+    pub(super) fn possible(&self, size: usize) -> bool {
+        self.came.iter().any(|came| came.may_be(size))
+    }
+
+    /// Computes a digest and looks for it among those that came.
+    pub(super) fn hit(&self, setting: &Setting<'_>) -> Option<Hit> {
+        if !self.possible(setting.method.size()) {
+            return None;
+        }
+        let with = |key: &[u8], at: Option<usize>| {
+            let pieces = setting.text.iter().map(|piece| match piece {
+                Piece::Bytes(bytes) => bytes.as_slice(),
+                Piece::Body => setting.body,
+            });
+            let digest = setting.method.digest(key, pieces);
+            came::find(&self.came, &digest).map(|(came, cut)| Hit { came, cut, key: at })
+        };
+        match setting.key {
+            Some(key) => with(key, None),
+            None => self
+                .keys
+                .iter()
+                .enumerate()
+                .find_map(|(at, (_, key))| with(key, Some(at))),
+        }
+    }
+
+    /// Returns how many bytes [`Case::hit`] hashes, near enough.
+    pub(super) fn cost(&self, setting: &Setting<'_>) -> usize {
+        let keys = if setting.key.is_some() {
+            1
+        } else {
+            self.keys.len()
+        };
+        keys * (setting.body.len() + 256)
+    }
+}
