@@ -193,7 +193,13 @@ impl Assessor {
             history,
         };
         let found = doctor::diagnose(&patient, &verification, effort);
-        verification.findings.extend(found.findings);
+        // What is proved tells more than what a look at the header said.
+        let (first, rest): (Vec<_>, Vec<_>) = found
+            .findings
+            .into_iter()
+            .partition(|f| !f.proof.is_empty());
+        verification.findings.splice(0..0, first);
+        verification.findings.extend(rest);
         verification.tried = found.tried;
         verification
     }

@@ -106,7 +106,9 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effo
     let Some(scheme) = &patient.provider.signature else {
         return Diagnosis::default();
     };
-    let case = Case::new(*patient, scheme, verification);
+    let right = matches!(verification.status, Status::Valid | Status::Stale);
+    let compared = effort == Effort::Full || !right;
+    let case = Case::new(*patient, scheme, verification, compared);
     let found = search::search(&case, effort);
     // What stands in the headers and the body explains as well, a time does not.
     let seen = |(group, finding): &(Group, Finding)| finding.proved && *group != Group::Time;
@@ -131,16 +133,34 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effo
     }
 }
 
+/// A code that a finding may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The code.
+    pub code: &'static str,
+    /// What it is about; `None` where it is about nothing in particular.
+    pub group: Option<Group>,
+    /// The word for it in a list; empty where the verdict says as much.
+    pub word: &'static str,
+    /// What it stands for.
+    pub what: &'static str,
+}
+
 /// Returns the word that a list shows of a finding.
 pub fn word(code: &str) -> &'static str {
     codes()
-        .find(|(known, ..)| *known == code)
-        .map_or("see 4", |(_, word, _)| word)
+        .find(|known| known.code == code)
+        .map_or("", |known| known.word)
 }
 
-/// Returns every code a finding may have, the word for it, and what it means.
-pub fn codes() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let hypotheses = list::HYPOTHESES.iter().map(|h| (h.code, h.word, h.what));
+/// Returns every code a finding may have, in the order in which they are told.
+pub fn codes() -> impl Iterator<Item = Code> {
+    let hypotheses = list::HYPOTHESES.iter().map(|h| Code {
+        code: h.code,
+        group: Some(h.group),
+        word: h.word,
+        what: h.what,
+    });
     hypotheses.chain(list::VERDICTS.iter().copied())
 }
 

@@ -177,7 +177,7 @@ pub(super) fn cut(case: &Case<'_>) -> Seen {
     let round = body.len() >= 256
         && body.len().is_multiple_of(256)
         && (body.len().is_power_of_two() || body.len().is_multiple_of(4096));
-    if !super::json::broken_off(body) {
+    if case.json().is_some() || !super::json::broken_off(body) {
         return Seen::No("the body does not break off");
     }
     let at = crate::domain::text::thousands(body.len() as u64);

@@ -42,9 +42,10 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 impl Came {
-    /// Says whether it may be a digest of `size` bytes, or the start of one.
-    pub(super) fn may_be(&self, size: usize) -> bool {
-        self.digest.len() == size || self.is_cut() && self.digest.len() < size
+    /// Says whether it may be a digest of `size` bytes or, with `cut`, the
+    /// start of one.
+    pub(super) fn may_be(&self, size: usize, cut: bool) -> bool {
+        self.digest.len() == size || cut && self.is_cut() && self.digest.len() < size
     }
 
     fn is_cut(&self) -> bool {
@@ -206,7 +207,12 @@ fn decoded(text: &[u8], encoding: Encoding) -> Vec<(Vec<u8>, Vec<Spelling>)> {
         if text.iter().any(u8::is_ascii_uppercase) {
             spelled.push(Spelling::Case);
         }
+        let whole = SIZES.contains(&digest.len());
         found.push((digest, spelled));
+        // So much hexadecimal is no base64 that happens to look like it.
+        if whole {
+            return found;
+        }
     }
     let safe = text.iter().any(|b| matches!(b, b'-' | b'_'));
     let engine = if safe { &URL_SAFE } else { &STANDARD };

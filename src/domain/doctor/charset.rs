@@ -35,10 +35,10 @@ pub(super) fn wrong<'a>(case: &Case<'a>) -> Ideas<'a> {
     if let Ok(text) = std::str::from_utf8(body) {
         if body.is_ascii() {
             add(Some(utf16(text, u16::to_le_bytes)), "as UTF-16");
-            add(
-                Some(utf16(text, u16::to_be_bytes)),
-                "as UTF-16, high byte first",
-            );
+            if !case.large() {
+                let bytes = utf16(text, u16::to_be_bytes);
+                add(Some(bytes), "as UTF-16, high byte first");
+            }
             return Ok(ideas);
         }
         add(narrow(text, false), "as Latin-1");
@@ -73,7 +73,11 @@ pub(super) fn wrong<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
-    text.encode_utf16().flat_map(bytes).collect()
+    let mut out = Vec::with_capacity(text.len() * 2);
+    for unit in text.encode_utf16() {
+        out.extend_from_slice(&bytes(unit));
+    }
+    out
 }
 
 /// Writes each character as one byte; `None` where one does not fit.

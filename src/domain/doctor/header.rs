@@ -91,7 +91,7 @@ const RENAMED: &str = "Keep the proxy from renaming headers; in nginx, proxy_set
 
 /// Returns a right signature's header, where it is not the scheme's.
 fn found_elsewhere<'c>(case: &'c Case<'_>) -> Option<&'c str> {
-    let hit = case.hit(&case.setting())?;
+    let hit = case.base()?;
     let found = &case.came[hit.came];
     found
         .spelled
@@ -220,7 +220,7 @@ pub(super) fn doubled(case: &Case<'_>) -> Seen {
             Seen::No("it came once")
         };
     }
-    let hit = case.hit(&case.setting());
+    let hit = case.base();
     let which = match hit.map(|hit| &case.came[hit.came].text) {
         Some(text) => format!("one of them is right: {text}."),
         None => "none of them is right.".to_owned(),

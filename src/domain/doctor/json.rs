@@ -61,6 +61,7 @@ fn layouts<'a>(case: &Case<'a>, layouts: &[(&str, Layout)], sorted: bool) -> Ide
     let order = if sorted { json.sorted() } else { &json.tokens };
     Ok(layouts
         .iter()
+        .take(most(case))
         .filter(|(_, layout)| !json.deep || layout.indent.is_none())
         .map(|(how, layout)| {
             let keys = if sorted { ", with sorted keys" } else { "" };
@@ -70,6 +71,11 @@ fn layouts<'a>(case: &Case<'a>, layouts: &[(&str, Layout)], sorted: bool) -> Ide
             )
         })
         .collect())
+}
+
+/// Returns how many forms of one kind are written at the most.
+fn most(case: &Case<'_>) -> usize {
+    if case.large() { 2 } else { usize::MAX }
 }
 
 fn rewritten<'a>(body: String, how: &str) -> Idea<'a> {
@@ -116,13 +122,15 @@ pub(super) fn sorted<'a>(case: &Case<'a>) -> Ideas<'a> {
         INDENTED[0],
         INDENTED[1],
     ];
-    layouts(case, &every, true)
+    let few = if case.large() { &every[..1] } else { &every };
+    layouts(case, few, true)
 }
 
 fn kept<'a>(case: &Case<'a>, every: &[(&str, Values)]) -> Ideas<'a> {
     let json = case.json().ok_or(NO_JSON)?;
     Ok(every
         .iter()
+        .take(most(case))
         .map(|(how, values)| {
             rewritten(
                 rewrite::write_kept(json.source, &json.tokens, *values),
@@ -197,32 +205,30 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Ideas<'a> {
         number,
         ..Values::KEPT
     };
-    let mut ideas = if json.any(Kind::Number, |_| true) {
-        kept(
-            case,
-            &[
-                (
-                    "with numbers as short as can be, as JavaScript writes (1 for 1.0)",
-                    with(Number::Short),
-                ),
-                (
-                    "with .0 behind whole numbers that had a fraction",
-                    with(Number::Float),
-                ),
-                (
-                    "with two places behind the point where there is one",
-                    with(Number::Money),
-                ),
-                ("with .0 behind every whole number", with(Number::AllFloat)),
-                (
-                    "with two places behind every number's point",
-                    with(Number::AllMoney),
-                ),
-            ],
-        )?
-    } else {
+    if !json.any(Kind::Number, |_| true) {
         return Err("the body has no number");
-    };
+    }
+    let every = [
+        (
+            "with numbers as short as can be, as JavaScript writes (1 for 1.0)",
+            with(Number::Short),
+        ),
+        (
+            "with .0 behind whole numbers that had a fraction",
+            with(Number::Float),
+        ),
+        (
+            "with two places behind the point where there is one",
+            with(Number::Money),
+        ),
+        ("with .0 behind every whole number", with(Number::AllFloat)),
+        (
+            "with two places behind every number's point",
+            with(Number::AllMoney),
+        ),
+    ];
+    let few = if case.large() { &every[..1] } else { &every };
+    let mut ideas = kept(case, few)?;
     let numbers: Vec<&Token<'_>> = json
         .tokens
         .iter()
@@ -350,6 +356,7 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
     ];
     Ok(every
         .into_iter()
+        .take(most(case))
         .filter(|(_, layout, ..)| !json.deep || layout.indent.is_none())
         .map(|(who, layout, values, sorted)| {
             let order = if sorted { json.sorted() } else { &json.tokens };

@@ -1,6 +1,7 @@
 //! Every hypothesis, in the order in which they are tried and told: within a
 //! group, the most telling first.
 
+use super::Code;
 use super::hypothesis::Test::{Compute, Look, Spelled};
 use super::hypothesis::{Hypothesis, Test};
 use super::{algorithm, body, charset, form, header, json, secret, text, time, url};
@@ -440,7 +441,7 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
     it(
         Group::Header,
         "signature_missing",
-        "missing",
+        "",
         "the signature header missing",
         Look(header::missing),
     ),
@@ -503,7 +504,7 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
     it(
         Group::Time,
         "stale",
-        "late",
+        "",
         "the time too far back",
         Look(time::stale),
     ),
@@ -524,46 +525,81 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
     it(
         Group::Time,
         "old",
-        "late",
+        "",
         "an old delivery without a limit",
         Look(time::old),
     ),
 ];
 
-/// What a finding's code means where it is no hypothesis', for the documentation.
-pub(crate) const VERDICTS: &[(&str, &str, &str)] = &[
-    ("unknown_provider", "unknown", "nothing says who sent it"),
-    ("no_secret", "no key", "there is no secret to check it with"),
-    (
+const fn verdict(
+    code: &'static str,
+    group: Option<Group>,
+    word: &'static str,
+    what: &'static str,
+) -> Code {
+    Code {
+        code,
+        group,
+        word,
+        what,
+    }
+}
+
+/// The codes of findings that are no hypothesis's.
+pub(crate) const VERDICTS: &[Code] = &[
+    verdict(
         "unexplained",
-        "unexplained",
+        None,
+        "",
         "nothing that was tried gives the signature that came",
     ),
-    (
+    verdict(
+        "no_secret",
+        Some(Group::Secret),
+        "",
+        "there is no secret to check it with",
+    ),
+    verdict("unknown_provider", None, "", "nothing says who sent it"),
+    verdict(
         "signature_header_doubled",
+        Some(Group::Header),
         "doubled",
         "the signature header came more than once, and the scheme has one signature",
     ),
-    (
+    verdict(
         "signature_form",
+        Some(Group::Header),
         "form",
         "the signature header does not have the scheme's form",
     ),
-    (
+    verdict(
         "signature_not_a_digest",
+        Some(Group::Header),
         "form",
         "the signature has not the length or the characters of a digest",
     ),
-    (
+    verdict(
         "timestamp_missing",
+        Some(Group::Header),
         "no time",
         "the timestamp is signed, and absent",
     ),
-    (
+    verdict(
         "timestamps_differ",
-        "time",
+        Some(Group::Header),
+        "times",
         "the timestamp came more than once",
     ),
-    ("timestamp_unreadable", "time", "the timestamp is no time"),
-    ("id_missing", "no id", "the id is signed, and absent"),
+    verdict(
+        "timestamp_unreadable",
+        Some(Group::Header),
+        "time",
+        "the timestamp is no time",
+    ),
+    verdict(
+        "id_missing",
+        Some(Group::Header),
+        "no id",
+        "the id is signed, and absent",
+    ),
 ];

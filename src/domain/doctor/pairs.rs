@@ -7,9 +7,6 @@ use super::search::{Budget, changes, with};
 use super::secret;
 use crate::domain::verification::Group;
 
-/// Bodies larger than this are tried with few other hypotheses.
-const LARGE: usize = 128 << 10;
-
 /// More ideas of one kind than these are not tried with another's.
 const IDEAS: usize = 200;
 
@@ -77,12 +74,11 @@ fn try_class<'a>(
 /// Collects the ideas of each kind: keys, bodies, texts and methods.
 fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
     let mut kinds: [Vec<Combination<'a>>; 4] = Default::default();
-    let large = case.body().len() > LARGE;
     for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
         let Test::Compute(ideas) = &hypothesis.test else {
             continue;
         };
-        if large && hypothesis.group == Group::Body && !CHEAP.contains(&hypothesis.code) {
+        if case.large() && hypothesis.group == Group::Body && !CHEAP.contains(&hypothesis.code) {
             continue;
         }
         let ideas = ideas(case).unwrap_or_default();

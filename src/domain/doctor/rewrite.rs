@@ -344,13 +344,19 @@ pub(super) fn write_kept(source: &str, tokens: &[Token<'_>], values: Values) -> 
 }
 
 fn break_line(text: &mut String, layout: Layout, depth: usize) {
-    if let Some(blanks) = layout.indent {
-        text.push('\n');
-        if blanks == TAB {
-            text.extend(std::iter::repeat_n('\t', depth));
-        } else {
-            text.extend(std::iter::repeat_n(' ', blanks * depth));
-        }
+    const BLANKS: &str = "                                ";
+    const TABS: &str = "\t\t\t\t\t\t\t\t";
+    let Some(blanks) = layout.indent else { return };
+    let (filler, mut left) = if blanks == TAB {
+        (TABS, depth)
+    } else {
+        (BLANKS, blanks * depth)
+    };
+    text.push('\n');
+    while left > 0 {
+        let part = left.min(filler.len());
+        text.push_str(&filler[..part]);
+        left -= part;
     }
 }
 

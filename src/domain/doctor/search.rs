@@ -4,7 +4,7 @@
 //! how fast a machine is.
 
 use super::case::{Case, Hit, Setting};
-use super::hypothesis::{Change, Idea, Ideas, Piece, Seen, Test};
+use super::hypothesis::{Change, Hypothesis, Idea, Ideas, Piece, Seen, Test};
 use super::list::HYPOTHESES;
 use super::spelling::{self, Spelling};
 use super::{Effort, finding, pairs};
@@ -15,7 +15,10 @@ use crate::domain::verification::{Finding, Group, Status, Trial, Tried};
 const BRIEF: usize = 1 << 20;
 
 /// What a delivery may cost when somebody looks at it.
-const FULL: usize = 40 << 20;
+const FULL: usize = 64 << 20;
+
+/// What of that the pairs may cost.
+const PAIRS: usize = 16 << 20;
 
 const TOO_LARGE: &str = "not tried: so large a body would take too long";
 
@@ -75,24 +78,33 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
             .collect(),
         computed: Vec::new(),
     };
-    let base = if brief && right {
-        None
-    } else {
-        case.hit(&case.setting())
-    };
+    let base = case.base();
     if let Some(hit) = &base {
         sheet.found(&[], hit);
     }
     let mut explained = base.is_some();
+    let computing = |h: &&Hypothesis| matches!(h.test, Test::Compute(_));
+    let mut waiting = HYPOTHESES.iter().filter(computing).count();
     for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
         match &hypothesis.test {
             Test::Compute(_) if brief && (right || explained) => {}
-            Test::Compute(ideas) => explained |= sheet.compute(at, *ideas, &mut budget),
+            Test::Compute(ideas) => {
+                // Another secret is the likeliest cause. What one hypothesis
+                // leaves over is the next ones'.
+                let share = if at == 0 {
+                    budget.0 / 3
+                } else {
+                    2 * budget.0 / waiting.max(1)
+                };
+                waiting -= 1;
+                explained |= sheet.compute(at, *ideas, share, &mut budget);
+            }
             Test::Spelled => sheet.spelled(at, base.is_some()),
             Test::Look(look) => sheet.look(at, *look),
         }
     }
     if !explained && !right && !case.came.is_empty() {
+        budget.0 = budget.0.min(PAIRS);
         let pair = pairs::search(case, &mut budget);
         explained = pair.is_some();
         if let Some((ideas, hit)) = pair {
@@ -104,16 +116,22 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
 }
 
 impl Sheet<'_, '_> {
-    /// Computes a hypothesis's ideas; says whether one holds.
+    /// Computes a hypothesis's ideas: one in any case, and more within its
+    /// share of the budget. Says whether one holds.
     fn compute(
         &mut self,
         at: usize,
         ideas: for<'b> fn(&Case<'b>) -> Ideas<'b>,
+        share: usize,
         budget: &mut Budget,
     ) -> bool {
         let case = self.case;
         if case.came.is_empty() {
             self.outcomes[at] = Outcome::Nothing("no digest came to compare with".to_owned());
+            return false;
+        }
+        if case.keys.is_empty() && HYPOTHESES[at].group != Group::Secret {
+            self.outcomes[at] = Outcome::Nothing("there is no secret to compute with".to_owned());
             return false;
         }
         if budget.0 < case.body().len() {
@@ -127,16 +145,17 @@ impl Sheet<'_, '_> {
                 return false;
             }
         };
-        let own = |idea: &Idea<'_>| !matches!(idea.change, Change::Key(_));
-        let unkeyed = case.keys.is_empty() && ideas.iter().all(own);
-        let (mut tried, mut left_out) = (0, 0);
+        let (mut tried, mut left_out, mut spent) = (0, 0, 0);
         for idea in ideas.iter().filter(|idea| changes(case, idea)) {
             let setting = with(case.setting(), idea);
-            if !budget.spend(case.cost(&setting)) {
+            let cost = case.cost(&setting);
+            let fits = spent == 0 || spent + cost <= share;
+            if !fits || !budget.spend(cost) {
                 left_out += 1;
                 continue;
             }
             tried += 1;
+            spent += cost;
             if let Some(hit) = case.hit(&setting) {
                 // No two texts or keys give one digest, so it is the same once more.
                 match self.computed.first() {
@@ -150,7 +169,6 @@ impl Sheet<'_, '_> {
             }
         }
         self.outcomes[at] = match (tried, left_out) {
-            (_, 0) if unkeyed => Outcome::Nothing("there is no secret to compute with".to_owned()),
             (0, 0) => Outcome::Nothing("it would change nothing here".to_owned()),
             (0, _) => Outcome::Nothing(TOO_LARGE.to_owned()),
             (1, 0) => Outcome::No("computed: another signature".to_owned()),
@@ -289,16 +307,18 @@ fn proof(case: &Case<'_>, ideas: &[(usize, &Idea<'_>)], hit: &Hit) -> String {
         Some(secret) if setting.method.keyed() => format!(" with {secret}"),
         _ => String::new(),
     };
-    let exactly = if hit.cut {
-        "begins with what came"
+    let text = &case.came[hit.came].text;
+    let start: String = text.chars().take(12).collect();
+    let gives = if hit.cut {
+        "begins with exactly what came"
     } else {
-        "is what came"
+        "gives exactly what came"
     };
     format!(
-        "Recomputed: {} over {} bytes{with} {exactly}, {}",
+        "Recomputed: {} over {} bytes{with} {gives}, {start}{}",
         setting.method.describe().trim_end_matches(','),
         thousands(size as u64),
-        case.came[hit.came].text
+        if start.len() < text.len() { "…" } else { "" },
     )
 }
 

@@ -98,7 +98,8 @@ pub(super) fn with_url<'a>(case: &Case<'a>) -> Ideas<'a> {
 pub(super) fn other_provider<'a>(case: &Case<'a>) -> Ideas<'a> {
     let mut seen = BTreeSet::new();
     let mut ideas = Vec::new();
-    for provider in case.patient.known {
+    let own = &case.patient.provider.name;
+    for provider in case.patient.known.iter().filter(|p| p.name != *own) {
         let Some(scheme) = &provider.signature else {
             continue;
         };

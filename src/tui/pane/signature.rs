@@ -307,12 +307,12 @@ impl Page<'_> {
             let (no, nothing) = (count(Trial::NotMatched), count(Trial::NotApplicable));
             if no > 0 {
                 let what = format!("{no} about the {}", about(group));
-                let rest = format!("{nothing} more do not apply");
-                self.trial(
-                    Trial::NotMatched,
-                    &what,
-                    if nothing > 0 { &rest } else { "" },
-                );
+                let rest = match nothing {
+                    0 => "none is so".to_owned(),
+                    1 => "none is so; 1 more does not apply".to_owned(),
+                    more => format!("none is so; {more} more do not apply"),
+                };
+                self.trial(Trial::NotMatched, &what, &rest);
             }
         }
         self.blank();

@@ -236,7 +236,7 @@ pub(super) fn forged(seq: u64) -> Detail {
             proved: true,
             message: "It was signed with the secret of another endpoint, \"billing-live\".".into(),
             advice: "Give this endpoint that secret: creel --secret porkbun=VALUE".into(),
-            proof: "Recomputed: hmac-sha256 over 146 bytes with billing-live (sk9_…x2Qa) is what came, 35c540d35fee65eca4297de56b44e9cdc5dd28deb23ed254318fdba135fd513f".into(),
+            proof: "Recomputed: hmac-sha256 over 146 bytes with billing-live (sk9_…x2Qa) gives exactly what came, 35c540d35fee…".into(),
         },
         Finding {
             code: "clock".into(),
