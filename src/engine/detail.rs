@@ -4,10 +4,8 @@ use super::command::{Arrival, Detail, ProviderFacts};
 use super::local::{Local, unreadable};
 use crate::domain::assess::Assessment;
 use crate::domain::delivery::Delivery;
-use crate::domain::doctor::History;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
-use crate::domain::verification::Status;
 
 /// How many arrivals of one event are told apart; older ones are left out.
 const ARRIVALS_SHOWN: usize = 50;
@@ -32,7 +30,7 @@ impl Local {
             .summary(seq)
             .map_err(unreadable)?
             .ok_or_else(gone)?;
-        let assessment = self.examination(&delivery);
+        let assessment = self.examination(&delivery)?;
         let provider = assessment
             .provider
             .as_deref()
@@ -58,21 +56,6 @@ impl Local {
             &delivery.request,
             delivery.received_at,
         )
-    }
-
-    /// Says the same of a delivery that is looked at: where its signature does
-    /// not hold, with all that was tried to explain it.
-    fn examination(&self, delivery: &Delivery) -> Assessment {
-        let assessment = self.assessment(delivery);
-        match assessment.verification.status {
-            Status::Valid => assessment,
-            _ => self.assessor.examine(
-                delivery.endpoint.as_deref(),
-                &delivery.request,
-                delivery.received_at,
-                History::default(),
-            ),
-        }
     }
 
     /// Returns where a delivery is resent to unless told otherwise.
