@@ -131,7 +131,9 @@ pub(super) fn lines(v: &Verification) -> Vec<String> {
             lines.push(format!("  Do this: {}", finding.advice));
         }
     }
-    lines.extend(tried(&v.tried));
+    if v.status != Status::Valid {
+        lines.extend(tried(&v.tried));
+    }
     lines
 }
 

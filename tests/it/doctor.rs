@@ -18,6 +18,7 @@ use creel::domain::secret::Secret;
 use creel::domain::signature::{Signed, sign};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verification::{Status, Trial, Verification};
+use proptest::prelude::*;
 use serde_json::Value;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_790_000_000);
@@ -343,4 +344,50 @@ fn a_mebibyte_is_diagnosed_within_its_budget() {
         .iter()
         .filter(|t| t.reason.starts_with("not tried"));
     assert_eq!(left_out.count(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn nothing_that_arrives_makes_it_panic_or_believe(
+        values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..90), 4),
+        texts in proptest::collection::vec("[ -~]{0,80}", 4),
+        body in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "[\\[\\]{}:,\"a0-9é\\\\/u.eE&=%+ \n\r-]{0,80}".prop_map(String::into_bytes),
+        ],
+    ) {
+        let catalog = Catalog::builtin();
+        let names: Vec<String> = catalog.iter().map(|p| p.name.clone()).collect();
+        for name in names {
+            let catalog = Catalog::builtin();
+            let Some(scheme) = catalog.get(&name).and_then(|p| p.signature.clone()) else { continue };
+            let fields: Vec<(&str, &[u8])> = [
+                (scheme.header.as_str(), values[0].as_slice()),
+                ("content-encoding", b"gzip"),
+                ("content-type", texts[0].as_bytes()),
+                ("host", texts[1].as_bytes()),
+                ("forwarded", texts[2].as_bytes()),
+                ("x-forwarded-prefix", values[1].as_slice()),
+                ("x-some-id", values[2].as_slice()),
+                ("date", texts[3].as_bytes()),
+                ("content-length", b"7"),
+            ].into();
+            let request = Request {
+                method: texts[3].clone(),
+                path: texts[2].clone(),
+                query: Some(texts[1].clone()),
+                headers: fields.into_iter().collect(),
+                body: body.clone().into(),
+                ..Request::default()
+            };
+            let secret = |name: &str, text: &str| Secret::new(name, "env:A_NAME", text);
+            let secrets = vec![secret(&name, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), secret("other", &texts[0])];
+            let assessor = Assessor::new(catalog, Vec::new(), secrets, Some(name.clone()));
+            let found = assessor.examine(None, &request, NOW, History::default()).verification;
+            prop_assert_ne!(found.status, Status::Valid);
+            prop_assert!(found.findings.iter().all(|f| f.proof.is_empty()), "{:?}", found.findings);
+        }
+    }
 }

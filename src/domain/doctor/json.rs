@@ -75,7 +75,7 @@ fn layouts<'a>(case: &Case<'a>, layouts: &[(&str, Layout)], sorted: bool) -> Ide
 
 /// Returns how many forms of one kind are written at the most.
 fn most(case: &Case<'_>) -> usize {
-    if case.large() { 2 } else { usize::MAX }
+    if case.large() { 1 } else { usize::MAX }
 }
 
 fn rewritten<'a>(body: String, how: &str) -> Idea<'a> {
@@ -122,8 +122,7 @@ pub(super) fn sorted<'a>(case: &Case<'a>) -> Ideas<'a> {
         INDENTED[0],
         INDENTED[1],
     ];
-    let few = if case.large() { &every[..1] } else { &every };
-    layouts(case, few, true)
+    layouts(case, &every, true)
 }
 
 fn kept<'a>(case: &Case<'a>, every: &[(&str, Values)]) -> Ideas<'a> {
@@ -178,22 +177,24 @@ pub(super) fn unicode<'a>(case: &Case<'a>) -> Ideas<'a> {
         html,
         ..Values::KEPT
     };
-    kept(
-        case,
-        &[
-            (
-                "with characters such as é as \\u00e9, as Python writes",
-                with(Unicode::Lower),
-            ),
-            ("with characters such as \\u00e9 as é", with(Unicode::Plain)),
-            ("with characters such as é as \\u00E9", with(Unicode::Upper)),
-            (
-                "with < > & as \\u003c and the like, as Go writes",
-                html(Html::Escaped),
-            ),
-            ("with < > & as they are", html(Html::Plain)),
-        ],
-    )
+    let mut every = [
+        (
+            "with characters such as é as \\u00e9, as Python writes",
+            with(Unicode::Lower),
+        ),
+        ("with characters such as \\u00e9 as é", with(Unicode::Plain)),
+        ("with characters such as é as \\u00E9", with(Unicode::Upper)),
+        (
+            "with < > & as \\u003c and the like, as Go writes",
+            html(Html::Escaped),
+        ),
+        ("with < > & as they are", html(Html::Plain)),
+    ];
+    // What came escaped was signed plain, if anything.
+    if json.source.is_ascii() {
+        every.swap(0, 1);
+    }
+    kept(case, &every)
 }
 
 /// Tries numbers written otherwise: all alike, then each alone.
@@ -227,8 +228,7 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Ideas<'a> {
             with(Number::AllMoney),
         ),
     ];
-    let few = if case.large() { &every[..1] } else { &every };
-    let mut ideas = kept(case, few)?;
+    let mut ideas = kept(case, &every)?;
     let numbers: Vec<&Token<'_>> = json
         .tokens
         .iter()
@@ -356,7 +356,7 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
     ];
     Ok(every
         .into_iter()
-        .take(most(case))
+        .take(most(case).saturating_mul(2))
         .filter(|(_, layout, ..)| !json.deep || layout.indent.is_none())
         .map(|(who, layout, values, sorted)| {
             let order = if sorted { json.sorted() } else { &json.tokens };

@@ -96,6 +96,13 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Compute(secret::empty),
     ),
     it(
+        Group::Secret,
+        "secret_named",
+        "secret",
+        "a variable's name configured as the secret",
+        Look(secret::named),
+    ),
+    it(
         Group::Body,
         "body_newline",
         "newline",
@@ -479,13 +486,6 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         "gzip",
         "the body came compressed",
         Look(header::content_encoding),
-    ),
-    it(
-        Group::Secret,
-        "secret_named",
-        "secret",
-        "a variable's name configured as the secret",
-        Look(secret::named),
     ),
     it(
         Group::Time,

@@ -55,7 +55,7 @@ pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, Broken> {
     let mut reader = Reader {
         source,
         at: 0,
-        tokens: Vec::new(),
+        tokens: Vec::with_capacity(source.len() / 6),
         open: Vec::new(),
     };
     reader.read().map_err(|at| {
