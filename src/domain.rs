@@ -14,6 +14,7 @@ pub mod event;
 pub mod export;
 pub mod failure;
 pub mod filter;
+pub mod handshake;
 pub mod headers;
 pub mod hop;
 pub mod id;

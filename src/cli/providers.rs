@@ -82,6 +82,9 @@ fn lines(provider: &Provider) -> Vec<String> {
     if let Some(handshake) = &sender.handshake {
         fact("handshake", handshake.clone());
     }
+    for handshake in &provider.handshakes {
+        fact("answers", handshake.name.clone());
+    }
     if let Some(event) = &sender.test_event {
         fact("test event", event.clone());
     }

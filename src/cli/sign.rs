@@ -33,7 +33,7 @@ pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended
         .id
         .clone()
         .unwrap_or_else(|| Id::new(now, random_bits()).to_string());
-    let headers = signature::sign(
+    let made = signature::prepare(
         provider,
         &secret,
         &Signed {
@@ -46,15 +46,25 @@ pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended
         },
     )?;
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let body = made.body.as_deref().map(text);
     if output.json {
-        let headers: Vec<_> = headers
+        let headers: Vec<_> = made
+            .headers
             .iter()
             .map(|h| [h.name.clone(), text(&h.value)])
             .collect();
-        return output.json(&json!({ "headers": headers }));
+        let mut answer = json!({ "headers": headers });
+        if let Some(body) = body {
+            answer["body"] = body.into();
+        }
+        return output.json(&answer);
     }
-    for header in &headers {
+    for header in &made.headers {
         output.line(&format!("{}: {}", header.name, text(&header.value)))?;
+    }
+    if let Some(body) = body {
+        output.line("")?;
+        output.line(&body)?;
     }
     Ok(Ended::Well)
 }

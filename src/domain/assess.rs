@@ -182,6 +182,15 @@ impl Assessor {
                 verification = own;
             }
         }
+        // What is visible needs no search, and only an HMAC can be searched for.
+        if verification.status == Status::Invalid
+            && (!verification.findings.is_empty() || !provider.signs_by_hmac())
+        {
+            if verification.findings.is_empty() {
+                verification.findings.push(signature::unexplained());
+            }
+            return verification;
+        }
         let patient = Patient {
             request,
             provider,
@@ -236,7 +245,8 @@ impl Assessor {
     /// Returns the start of the text that a request's signature covers.
     pub fn signed_text(&self, endpoint: Option<&str>, request: &Request) -> Option<SignedText> {
         let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
-        let reading = Reading::of(request, scheme);
+        let scheme = scheme.suited(request);
+        let reading = Reading::of(request, &scheme);
         let url = self
             .endpoint(endpoint)
             .and_then(|e| e.public_url.as_deref());
@@ -298,10 +308,7 @@ impl Assessor {
 fn adapted(provider: &Provider, headers: &BTreeMap<String, String>) -> Provider {
     let mut provider = provider.clone();
     for (role, name) in headers {
-        let source = Some(Source {
-            header: Some(name.to_ascii_lowercase()),
-            pointer: None,
-        });
+        let source = Some(Source::header(name));
         match (role.as_str(), &mut provider.signature) {
             ("signature", Some(scheme)) => scheme.header = name.to_ascii_lowercase(),
             ("timestamp", Some(scheme)) => scheme.timestamp = source,
@@ -429,5 +436,33 @@ mod tests {
                 .group,
             None
         );
+    }
+
+    #[test]
+    fn what_is_visible_is_not_searched_for() {
+        let mut catalog = Catalog::builtin();
+        let text = "name = \"acme\"\ntitle = \"Acme\"\n[detect]\nheaders = [\"x-acme\"]\n[signature]\nalgorithm = \"hmac-sha256\"\nheader = \"x-acme\"\nsigned = \"{body}\"\nencoding = \"hex\"\nrequire = [{ at = { header = \"x-version\" }, is = \"1\" }]";
+        catalog.add(text, "acme.toml").unwrap();
+        let secrets = vec![Secret::new("", "test", "s")];
+        let assessor = Assessor::new(catalog, Vec::new(), secrets, None);
+        let codes = |headers: &[(&str, &str)]| {
+            let request = Request {
+                method: "POST".into(),
+                headers: headers.iter().copied().collect(),
+                body: "{}".into(),
+                ..Request::default()
+            };
+            let verification = assessor.assess(None, &request, Timestamp(0)).verification;
+            assert_eq!(verification.status, Status::Invalid);
+            let codes = verification.findings.into_iter().map(|f| f.code);
+            codes.collect::<Vec<_>>()
+        };
+        let mac = digest(Algorithm::HmacSha256, b"s", [b"{}"].into_iter());
+        assert_eq!(
+            codes(&[("x-acme", &hex::encode(mac))]),
+            ["requirement_unmet"]
+        );
+        let plain = hex::encode(digest(Algorithm::Sha256, b"", [b"{}"].into_iter()));
+        assert_eq!(codes(&[("x-hubspot-signature", &plain)]), ["unexplained"]);
     }
 }

@@ -106,6 +106,8 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effo
     let Some(scheme) = &patient.provider.signature else {
         return Diagnosis::default();
     };
+    let suited = scheme.suited(patient.request);
+    let scheme = suited.as_ref();
     let right = matches!(verification.status, Status::Valid | Status::Stale);
     let compared = effort == Effort::Full || !right;
     let case = Case::new(*patient, scheme, verification, compared);

@@ -2,13 +2,24 @@
 //!
 //! Checking a signature by it is left to [`super::signature`].
 
+mod ahead;
+mod algorithm;
+mod check;
 pub mod definition;
+mod derived;
+pub(crate) mod place;
+mod requirement;
+pub mod scheme;
 mod span;
 pub mod template;
 
-use serde_json::Value;
-
-pub use self::definition::{Algorithm, Encoding, KeyForm, Provider, Scheme, Source, TimeUnit};
+pub use self::ahead::Ahead;
+pub use self::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
+pub use self::definition::Provider;
+pub use self::place::Source;
+pub use self::requirement::{But, Otherwise, Requirement};
+pub use self::scheme::Scheme;
+pub use self::span::Span;
 use super::failure::Failure;
 use super::request::Request;
 
@@ -41,6 +52,164 @@ const BUILTIN: &[(&str, &str)] = &[
     (
         "standard-webhooks.toml",
         include_str!("../../assets/providers/standard-webhooks.toml"),
+    ),
+    (
+        "adyen-payments.toml",
+        include_str!("../../assets/providers/adyen-payments.toml"),
+    ),
+    (
+        "adyen-platform.toml",
+        include_str!("../../assets/providers/adyen-platform.toml"),
+    ),
+    (
+        "amazon-sns.toml",
+        include_str!("../../assets/providers/amazon-sns.toml"),
+    ),
+    (
+        "asana.toml",
+        include_str!("../../assets/providers/asana.toml"),
+    ),
+    (
+        "bigcommerce.toml",
+        include_str!("../../assets/providers/bigcommerce.toml"),
+    ),
+    ("box.toml", include_str!("../../assets/providers/box.toml")),
+    (
+        "cloudinary.toml",
+        include_str!("../../assets/providers/cloudinary.toml"),
+    ),
+    (
+        "coinbase-commerce.toml",
+        include_str!("../../assets/providers/coinbase-commerce.toml"),
+    ),
+    (
+        "contentful.toml",
+        include_str!("../../assets/providers/contentful.toml"),
+    ),
+    (
+        "discord.toml",
+        include_str!("../../assets/providers/discord.toml"),
+    ),
+    (
+        "dropbox.toml",
+        include_str!("../../assets/providers/dropbox.toml"),
+    ),
+    (
+        "github.toml",
+        include_str!("../../assets/providers/github.toml"),
+    ),
+    (
+        "gocardless.toml",
+        include_str!("../../assets/providers/gocardless.toml"),
+    ),
+    (
+        "hubspot-v3.toml",
+        include_str!("../../assets/providers/hubspot-v3.toml"),
+    ),
+    (
+        "line.toml",
+        include_str!("../../assets/providers/line.toml"),
+    ),
+    (
+        "linear.toml",
+        include_str!("../../assets/providers/linear.toml"),
+    ),
+    (
+        "liveblocks.toml",
+        include_str!("../../assets/providers/liveblocks.toml"),
+    ),
+    (
+        "livekit.toml",
+        include_str!("../../assets/providers/livekit.toml"),
+    ),
+    (
+        "messagebird.toml",
+        include_str!("../../assets/providers/messagebird.toml"),
+    ),
+    (
+        "microsoft-graph.toml",
+        include_str!("../../assets/providers/microsoft-graph.toml"),
+    ),
+    ("mux.toml", include_str!("../../assets/providers/mux.toml")),
+    (
+        "openai.toml",
+        include_str!("../../assets/providers/openai.toml"),
+    ),
+    (
+        "paddle.toml",
+        include_str!("../../assets/providers/paddle.toml"),
+    ),
+    (
+        "pagerduty.toml",
+        include_str!("../../assets/providers/pagerduty.toml"),
+    ),
+    (
+        "pusher.toml",
+        include_str!("../../assets/providers/pusher.toml"),
+    ),
+    (
+        "razorpay.toml",
+        include_str!("../../assets/providers/razorpay.toml"),
+    ),
+    (
+        "resend.toml",
+        include_str!("../../assets/providers/resend.toml"),
+    ),
+    (
+        "sanity.toml",
+        include_str!("../../assets/providers/sanity.toml"),
+    ),
+    (
+        "sendgrid.toml",
+        include_str!("../../assets/providers/sendgrid.toml"),
+    ),
+    (
+        "shopify.toml",
+        include_str!("../../assets/providers/shopify.toml"),
+    ),
+    (
+        "slack.toml",
+        include_str!("../../assets/providers/slack.toml"),
+    ),
+    (
+        "square.toml",
+        include_str!("../../assets/providers/square.toml"),
+    ),
+    (
+        "stripe.toml",
+        include_str!("../../assets/providers/stripe.toml"),
+    ),
+    (
+        "telnyx.toml",
+        include_str!("../../assets/providers/telnyx.toml"),
+    ),
+    (
+        "twilio.toml",
+        include_str!("../../assets/providers/twilio.toml"),
+    ),
+    (
+        "upstash-qstash.toml",
+        include_str!("../../assets/providers/upstash-qstash.toml"),
+    ),
+    (
+        "workos.toml",
+        include_str!("../../assets/providers/workos.toml"),
+    ),
+    (
+        "zendesk.toml",
+        include_str!("../../assets/providers/zendesk.toml"),
+    ),
+    (
+        "zoom.toml",
+        include_str!("../../assets/providers/zoom.toml"),
+    ),
+    (
+        "hubspot-v1-v2.toml",
+        include_str!("../../assets/providers/hubspot-v1-v2.toml"),
+    ),
+    (
+        "meta.toml",
+        include_str!("../../assets/providers/meta.toml"),
     ),
 ];
 
@@ -82,7 +251,7 @@ impl Catalog {
         self.0.iter()
     }
 
-    /// Finds who sent a request, by its headers. Where one header is shared
+    /// Finds who sent a request, by its headers or what its body holds. Where one header is shared
     /// by several (Svix's), the one whose events the body names comes first.
     pub fn detect(&self, request: &Request) -> Option<&Provider> {
         let by_header = |p: &&Provider| {
@@ -91,18 +260,26 @@ impl Catalog {
                 .iter()
                 .any(|name| request.headers.contains(name))
         };
-        let mut candidates = self.0.iter().filter(by_header);
+        let mut candidates = self.0.iter().filter(by_header).peekable();
+        if candidates.peek().is_none() {
+            return self.detect_in_body(request);
+        }
         let fits = |p: &&Provider| {
             !p.detect.known_event
                 || p.event(request)
                     .is_some_and(|event| p.events.contains(&event))
         };
-        let (narrow, wide): (Vec<_>, Vec<_>) =
-            candidates.by_ref().partition(|p| p.detect.known_event);
+        let (narrow, wide): (Vec<_>, Vec<_>) = candidates.partition(|p| p.detect.known_event);
         narrow
             .into_iter()
             .find(fits)
             .or_else(|| wide.into_iter().next())
+    }
+
+    fn detect_in_body(&self, request: &Request) -> Option<&Provider> {
+        let json = place::json(&request.body)?;
+        let holds = |pointer: &String| json.pointer(pointer).is_some();
+        self.0.iter().find(|p| p.detect.pointers.iter().any(holds))
     }
 }
 
@@ -126,25 +303,6 @@ impl Provider {
     /// Says whether `other` signs in the same way, so that one's secrets serve the other.
     pub fn shares_scheme(&self, other: &Self) -> bool {
         self.family.is_some() && self.family == other.family
-    }
-}
-
-impl Source {
-    /// Reads the value out of a request.
-    pub fn read(&self, request: &Request) -> Option<String> {
-        if let Some(header) = &self.header {
-            return request
-                .headers
-                .text(header)
-                .filter(|v| !v.is_empty())
-                .map(str::to_owned);
-        }
-        let body: Value = serde_json::from_slice(&request.body).ok()?;
-        match body.pointer(self.pointer.as_deref()?)? {
-            Value::String(text) => Some(text.clone()),
-            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }
     }
 }
 
@@ -200,6 +358,61 @@ mod tests {
         );
         assert_eq!(name("x-porkbun-signature", ""), Some("porkbun"));
         assert_eq!(name("x-unknown", ""), None);
+    }
+
+    /// What the rules on contradictions say, for files that a user writes.
+    #[test]
+    fn a_contradiction_is_explained() {
+        let scheme = |more: &str| {
+            format!(
+                "name = \"acme\"\ntitle = \"Acme\"\n[signature]\nalgorithm = \"hmac-sha256\"\nencoding = \"hex\"\n{more}"
+            )
+        };
+        let header = "header = \"x-acme\"\n";
+        for (text, expected) in [
+            (scheme("signed = \"{body}\""), "a signature stands in a header"),
+            (
+                scheme(&format!("{header}pointer = \"/s\"\nsigned = \"{{body}}\"")),
+                "a signature stands in a header",
+            ),
+            (scheme(&format!("{header}signed = \"fixed\"")), "has no {body}"),
+            (
+                scheme(&format!("{header}signed = \"{{secret}}{{body}}\"")),
+                "plain hash",
+            ),
+            (scheme(&format!("{header}signed = \"{{token}}\"")), "JSON Web Token"),
+            (scheme(&format!("{header}signed = \"{{timestamp}}{{body}}\"")), "where the timestamp is"),
+            (scheme(&format!("{header}signed = \"{{id}}{{body}}\"")), "where the id is"),
+            (scheme(&format!("{header}signed = \"{{headers}}{{body}}\"")), "which headers"),
+            (
+                scheme(&format!("{header}signed = \"{{body}}\"\nformat = \"v1\"")),
+                "no {signature}",
+            ),
+            (
+                scheme(&format!("{header}signed = \"{{body}}\"\ntimestamp = {{ claim = \"iat\" }}")),
+                "no JSON Web Token",
+            ),
+            (
+                scheme(&format!("{header}signed = \"{{body}}\"\ntimestamp = {{ pointer = \"t\" }}")),
+                "begins with a slash",
+            ),
+            (
+                scheme(&format!("{header}signed = \"{{body}}\"\n[[signature.variant]]\nat = {{ header = \"v\" }}\nalgorithm = \"sha256\"")),
+                "plain hash",
+            ),
+            (
+                "name = \"acme\"\ntitle = \"Acme\"\n[[handshake]]\nname = \"any\"".to_owned(),
+                "every request",
+            ),
+            (
+                "name = \"acme\"\ntitle = \"Acme\"\n[[handshake]]\nname = \"any\"\nwhen = [{ at = { query = \"c\" } }]\nsigned = \"no\"\ntext = \"{query:c|hmac-sha256}\"".to_owned(),
+                "what the secret makes",
+            ),
+        ] {
+            let failure = Provider::parse("acme.toml", &text).unwrap_err().to_string();
+            assert!(failure.starts_with("acme.toml: "), "{failure}");
+            assert!(failure.contains(expected), "{failure}, expected {expected}");
+        }
     }
 
     #[test]

@@ -3,17 +3,26 @@
 //! Verdicts follow what the providers' own libraries answer. Why a signature
 //! does not match is left to [`super::doctor`].
 
+mod address;
 mod key;
 mod mac;
+mod matching;
+mod problem;
+mod public;
 pub mod reading;
+mod requirement;
+mod seal;
 mod signing;
+pub mod token;
 
 pub use self::key::decode as decode_key;
 pub use self::mac::{digest, encode, same};
-pub use self::reading::{Problem, Reading};
-pub use self::signing::{Signed, resign, sign};
+pub use self::matching::holds;
+pub use self::problem::Problem;
+pub use self::reading::Reading;
+pub use self::signing::{Prepared, Signed, prepare, resign, sign};
 use super::provider::template::Filling;
-use super::provider::{Provider, Scheme};
+use super::provider::{Ahead, Otherwise, Provider, Scheme, Span};
 use super::request::Request;
 use super::secret::Secret;
 use super::timestamp::Timestamp;
@@ -44,6 +53,8 @@ pub fn verify(
             ..Verification::bare(Status::UnknownProvider)
         };
     };
+    let scheme = scheme.suited(request);
+    let scheme = scheme.as_ref();
     let mut verification = Verification {
         provider: Some(provider.name.clone()),
         scheme: Some(scheme.describe()),
@@ -61,69 +72,120 @@ pub fn verify(
     verification.age_seconds = verification
         .timestamp
         .map(|at| now.unix_seconds().saturating_sub(at));
-    match &reading.problem {
-        Some(Problem::NoSignature) => {
-            verification.status = Status::MissingSignature;
-            return verification;
+    if let Some(problem) = &reading.problem {
+        verification.status = problem.status();
+        if *problem != Problem::NoSignature {
+            verification.findings.push(problem.finding(scheme));
         }
-        Some(problem) => {
-            verification.findings.push(Finding {
-                code: problem.code().to_owned(),
-                proved: true,
-                message: problem.message(scheme),
-                advice: problem.advice(scheme),
-                proof: String::new(),
-            });
-            return verification;
-        }
-        None => {}
+        return verification;
+    }
+    let filling = reading.filling(request, keys.url);
+    if let Some((status, finding)) =
+        requirement::unmet(Otherwise::Malformed, scheme, request, &reading, &filling)
+    {
+        verification.status = status;
+        verification.findings.push(finding);
+        return verification;
     }
     if keys.secrets.is_empty() {
         verification.status = Status::NoSecret;
         return verification;
     }
-    let filling = reading.filling(request, keys.url);
-    let mut matched = None;
-    for secret in keys.secrets {
-        let Some(expected) = expected(scheme, secret, &filling) else {
-            continue;
-        };
-        // All signatures are compared, also after one matched.
-        let hits = reading
-            .signatures
-            .iter()
-            .filter(|received| same(received, expected.as_bytes()))
-            .count();
-        if hits > 0 && matched.is_none() {
-            matched = Some(secret);
-        }
-        verification.expected.push(expected);
-    }
-    let Some(secret) = matched else {
+    let Some(found) = matching::find(scheme, request, &reading, keys, &mut verification.expected)
+    else {
         verification.status = Status::Invalid;
         return verification;
     };
-    verification.secret = Some(secret.to_string());
-    let fresh = match (verification.age_seconds, verification.tolerance_seconds) {
-        (Some(age), Some(tolerance)) => age.unsigned_abs() <= tolerance.unsigned_abs(),
-        _ => true,
+    verification.secret = Some(found.secret.to_string());
+    if let Some(problem) = &reading.afterwards {
+        verification.status = problem.status();
+        verification.findings.push(problem.finding(scheme));
+        return verification;
+    }
+    let filling = reading.filling(request, found.url.as_deref());
+    let unmet = requirement::unmet(Otherwise::Invalid, scheme, request, &reading, &filling);
+    verification.status = match unmet {
+        Some((status, finding)) => {
+            verification.findings.push(finding);
+            status
+        }
+        None if fresh(scheme, &reading, verification.age_seconds, now) => Status::Valid,
+        None => Status::Stale,
     };
-    verification.status = if fresh { Status::Valid } else { Status::Stale };
     verification
 }
+/// Makes a finding that is visible in the bytes.
+fn visible_fault(code: &str, message: String, advice: &str) -> Finding {
+    finding(code, true, message, advice)
+}
 
-/// Returns the signature a secret gives, as it would stand in the header;
-/// `None` where the secret cannot be a key of that scheme.
+/// Makes the finding of a signature that does not hold, where nothing more
+/// can be said.
+pub(super) fn unexplained() -> Finding {
+    finding(
+        "unexplained",
+        false,
+        "The signature does not hold with the configured key over these bytes.".to_owned(),
+        "Compare the key with the provider's page; then look for a proxy that changes the body.",
+    )
+}
+
+fn finding(code: &str, proved: bool, message: String, advice: &str) -> Finding {
+    Finding {
+        code: code.to_owned(),
+        proved,
+        message,
+        advice: advice.to_owned(),
+        proof: String::new(),
+    }
+}
+
+/// Says whether a delivery came in time.
+fn fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -> bool {
+    if let (Some(jwt), Some(token)) = (&scheme.jwt, &reading.token) {
+        let leeway = jwt.leeway.seconds().cast_signed();
+        let now = now.unix_seconds();
+        let time = |claim| token.time(claim).ok().flatten();
+        let expired = time("exp").is_some_and(|exp| now >= exp.saturating_add(leeway));
+        let early = time("nbf").is_some_and(|nbf| nbf > now.saturating_add(leeway));
+        if expired || early {
+            return false;
+        }
+    }
+    let (Some(age), Some(tolerance)) = (age, scheme.tolerance) else {
+        return true;
+    };
+    let seconds = |span: Span| span.seconds().cast_signed();
+    if age < 0 {
+        return match scheme.ahead {
+            Ahead::Same => age.saturating_neg() <= seconds(tolerance),
+            Ahead::Any => true,
+            Ahead::Within(span) => age.saturating_neg() <= seconds(span),
+        };
+    }
+    age < seconds(tolerance) || age == seconds(tolerance) && !scheme.exclusive
+}
+
+/// Returns the signature a shared secret gives, as it would stand in the
+/// header; `None` where the secret cannot be a key of that scheme.
 pub fn expected(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Option<String> {
-    let key = decode_key(secret.reveal(), scheme.secret)?;
-    let digest = digest(scheme.algorithm, &key, scheme.signed.pieces(filling));
+    if !scheme.shared_secret() {
+        return None;
+    }
+    let (_, secret) = key::parts(secret.reveal(), scheme);
+    let key = decode_key(secret, scheme.secret)?;
+    let filling = Filling {
+        secret: &key,
+        ..*filling
+    };
+    let digest = digest(scheme.algorithm, &key, scheme.signed.pieces(&filling));
     Some(encode(scheme.encoding, &digest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::provider::Catalog;
+    use crate::domain::provider::{Algorithm, Catalog};
 
     fn request(headers: &[(&str, &str)], body: &'static str) -> Request {
         Request {
@@ -150,7 +212,7 @@ mod tests {
     /// Signs by hand, apart from the code under test's own templates.
     fn hex_mac(secret: &str, text: &str) -> String {
         hex::encode(digest(
-            crate::domain::provider::Algorithm::HmacSha256,
+            Algorithm::HmacSha256,
             secret.as_bytes(),
             [text.as_bytes()].into_iter(),
         ))
@@ -270,5 +332,89 @@ mod tests {
         let found = verify(&request, catalog.get("zyra").unwrap(), keys, Timestamp(0));
         assert_eq!(found.secret.as_deref(), Some("billing (ne…ue)"));
         assert_eq!(found.expected.len(), 2);
+    }
+
+    fn custom(signature: &str) -> Provider {
+        let text = format!("name = \"acme\"\ntitle = \"Acme\"\n[signature]\n{signature}");
+        Provider::parse("acme.toml", &text).unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    fn check(provider: &Provider, request: &Request, secret: &str) -> Verification {
+        let secret = Secret::new("", "test", secret);
+        let keys = Keys {
+            secrets: &[&secret],
+            url: None,
+        };
+        verify(request, provider, keys, Timestamp::from_unix_seconds(100))
+    }
+
+    #[test]
+    fn a_plain_token_is_compared_and_never_told() {
+        let provider = custom(
+            "algorithm = \"token\"\nheader = \"x-token\"\nsigned = \"{secret}\"\nencoding = \"text\"",
+        );
+        for (value, expected) in [
+            ("hunter2", Status::Valid),
+            ("hunter", Status::Invalid),
+            ("hunter22", Status::Invalid),
+            ("", Status::MissingSignature),
+        ] {
+            let found = check(&provider, &request(&[("x-token", value)], "{}"), "hunter2");
+            assert_eq!(found.status, expected, "{value}");
+            assert!(found.expected.is_empty());
+        }
+    }
+
+    /// A token signed with ES256 whose claim binds the body.
+    #[test]
+    fn a_token_may_be_signed_with_a_private_key() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+        use ring::rand::SystemRandom;
+        use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+        let random = SystemRandom::new();
+        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref(), &random)
+            .unwrap();
+        let public = STANDARD.encode(key.public_key());
+        let provider = custom(
+            "algorithm = \"ecdsa-p256-sha256\"\nheader = \"x-jwt\"\nsigned = \"{token}\"\nencoding = \"base64url\"\nsecret = \"base64\"\n\
+             timestamp = { claim = \"iat\" }\ntolerance = \"5m\"\n\
+             jwt = { leeway = \"0s\", lifetime = \"5m\" }\n\
+             require = [{ at = { claim = \"body\" }, is = \"{body|sha256}\" }]",
+        );
+        let token = |name: &str, issued: i64| {
+            let mut claims = token::Claims::new();
+            let body = digest(Algorithm::Sha256, b"", [b"{}"].into_iter());
+            claims.insert("body".into(), hex::encode(body).into());
+            claims.insert("iat".into(), issued.into());
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{name}"}}"#));
+            let claims = URL_SAFE_NO_PAD.encode(serde_json::to_string(&claims).unwrap());
+            let signed = format!("{header}.{claims}");
+            let signature = key.sign(&random, signed.as_bytes()).unwrap();
+            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        };
+        let status = |token: &str, body| {
+            check(&provider, &request(&[("x-jwt", token)], body), &public).status
+        };
+        assert_eq!(status(&token("ES256", 90), "{}"), Status::Valid);
+        assert_eq!(status(&token("ES256", 90), "{ }"), Status::Invalid);
+        assert_eq!(status(&token("ES256", -900), "{}"), Status::Malformed);
+        assert_eq!(status(&token("ES256", 500), "{}"), Status::Stale);
+        // A public key is no shared secret, whatever the token says.
+        let (signed, _) = token("HS256", 90)
+            .rsplit_once('.')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        let mac = digest(
+            Algorithm::HmacSha256,
+            key.public_key().as_ref(),
+            [signed.as_bytes()].into_iter(),
+        );
+        let forged = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac));
+        assert_eq!(status(&forged, "{}"), Status::Invalid);
+        for name in ["none", "RS256", "EdDSA"] {
+            assert_eq!(status(&token(name, 90), "{}"), Status::Invalid, "{name}");
+        }
     }
 }

@@ -239,7 +239,7 @@ fn decoded(text: &[u8], encoding: Encoding) -> Vec<(Vec<u8>, Vec<Spelling>)> {
                 spelled.push(Spelling::Alphabet);
             }
             Encoding::Base64Url if padded => spelled.push(Spelling::Padding),
-            Encoding::Base64 | Encoding::Base64Url => {}
+            Encoding::Base64 | Encoding::Base64Url | Encoding::Text => {}
         }
         if let Ok(inner) = hex::decode(&digest) {
             found.push((inner, vec![Spelling::Twice]));

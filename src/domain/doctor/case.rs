@@ -29,7 +29,10 @@ pub(crate) struct Case<'a> {
     pub(super) keys: Vec<(&'a Secret, Zeroizing<Vec<u8>>)>,
     /// How the scheme makes its digest.
     pub(super) method: Method,
-    /// The order of what the scheme signs.
+    /// Whether body and text can be varied: the scheme signs no more than
+    /// body, time, id, method and address.
+    pub(super) plain: bool,
+    /// The order of what the scheme signs; empty where it is not plain.
     pub(super) shape: Vec<Place>,
     /// What fills its places.
     pub(super) values: Values,
@@ -61,6 +64,17 @@ pub(super) struct Setting<'s> {
     pub(super) method: Method,
 }
 
+/// Returns the key that a secret gives: what stands behind the colon where
+/// deliveries name their keys.
+pub(super) fn key(secret: &Secret, scheme: &Scheme) -> Option<Zeroizing<Vec<u8>>> {
+    let text = secret.reveal();
+    let colon = text.iter().position(|byte| *byte == b':');
+    let from = colon
+        .filter(|_| scheme.key_id.is_some())
+        .map_or(0, |at| at + 1);
+    decode_key(&text[from..], scheme.secret)
+}
+
 impl<'a> Case<'a> {
     /// Reads a patient. Where nothing is to be compared, no digest is looked for.
     pub(super) fn new(
@@ -73,18 +87,31 @@ impl<'a> Case<'a> {
         let keys = patient
             .secrets
             .iter()
-            .filter_map(|secret| Some((*secret, decode_key(secret.reveal(), scheme.secret)?)))
+            .filter_map(|secret| Some((*secret, key(secret, scheme)?)))
             .collect();
-        let shape = shape::of(&scheme.signed);
+        let hash = Hash::of(scheme.algorithm);
+        let plain = scheme.is_plain();
         let values = Values::of(&reading, patient.request, patient.url);
+        let shape = if plain {
+            shape::of(&scheme.signed)
+        } else {
+            Vec::new()
+        };
+        let text = if plain {
+            shape::fill(&shape, &values)
+        } else {
+            let filling = reading.filling(patient.request, patient.url);
+            vec![Piece::Bytes(scheme.signed.fill(&filling))]
+        };
         Self {
-            text: shape::fill(&shape, &values),
-            came: if compared {
+            text,
+            came: if compared && hash.is_some() {
                 came::all(patient.request, scheme, &reading)
             } else {
                 Vec::new()
             },
-            method: Method::Hmac(Hash::of(scheme.algorithm)),
+            method: Method::Hmac(hash.unwrap_or(Hash::Sha256)),
+            plain,
             patient,
             scheme,
             reading,

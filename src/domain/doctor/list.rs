@@ -258,13 +258,6 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
     ),
     it(
         Group::Text,
-        "signed_as_other",
-        "signed",
-        "the way each other known provider signs",
-        Compute(text::other_provider),
-    ),
-    it(
-        Group::Text,
         "signed_time_unit",
         "time",
         "the signed time in another unit",
@@ -339,6 +332,13 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         "url",
         "the address as one more part",
         Compute(text::with_url),
+    ),
+    it(
+        Group::Text,
+        "signed_as_other",
+        "signed",
+        "the way each other known provider signs",
+        Compute(text::other_provider),
     ),
     it(
         Group::Algorithm,

@@ -33,13 +33,21 @@ pub(super) enum Method {
 impl Hash {
     pub(super) const ALL: [Self; 4] = [Self::Sha256, Self::Sha1, Self::Sha512, Self::Sha384];
 
-    /// Returns the hash that an algorithm rests on.
-    pub(super) const fn of(algorithm: Algorithm) -> Self {
+    /// Returns the hash of an algorithm that makes an HMAC.
+    pub(super) const fn of(algorithm: Algorithm) -> Option<Self> {
         match algorithm {
-            Algorithm::HmacSha1 => Self::Sha1,
-            Algorithm::HmacSha256 => Self::Sha256,
-            Algorithm::HmacSha384 => Self::Sha384,
-            Algorithm::HmacSha512 => Self::Sha512,
+            Algorithm::HmacSha1 => Some(Self::Sha1),
+            Algorithm::HmacSha256 => Some(Self::Sha256),
+            Algorithm::HmacSha384 => Some(Self::Sha384),
+            Algorithm::HmacSha512 => Some(Self::Sha512),
+            Algorithm::Sha1
+            | Algorithm::Sha256
+            | Algorithm::Sha512
+            | Algorithm::Token
+            | Algorithm::Ed25519
+            | Algorithm::EcdsaP256Sha256
+            | Algorithm::RsaSha256
+            | Algorithm::RsaSha1 => None,
         }
     }
 

@@ -134,6 +134,11 @@ impl Sheet<'_, '_> {
             self.outcomes[at] = Outcome::Nothing("there is no secret to compute with".to_owned());
             return false;
         }
+        if !case.plain && matches!(HYPOTHESES[at].group, Group::Body | Group::Text) {
+            self.outcomes[at] =
+                Outcome::Nothing("the signed text is of a kind of its own".to_owned());
+            return false;
+        }
         if budget.0 < case.body().len() {
             self.outcomes[at] = Outcome::Nothing(TOO_LARGE.to_owned());
             return false;

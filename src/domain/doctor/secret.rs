@@ -32,7 +32,7 @@ pub(super) fn other<'a>(case: &Case<'a>) -> Ideas<'a> {
         .iter()
         .take(MOST)
         .filter_map(|secret| {
-            let key = decode_key(secret.reveal(), case.scheme.secret)?;
+            let key = super::case::key(secret, case.scheme)?;
             Some(other_idea(secret, key.to_vec()))
         })
         .collect())
@@ -67,7 +67,7 @@ pub(super) fn old<'a>(case: &Case<'a>) -> Ideas<'a> {
         .iter()
         .take(MOST)
         .filter_map(|secret| {
-            let key = decode_key(secret.reveal(), case.scheme.secret)?.to_vec();
+            let key = super::case::key(secret, case.scheme)?.to_vec();
             Some(Idea::key(
                 secret,
                 key,

@@ -38,6 +38,7 @@ pub(super) fn of(template: &Template) -> Vec<Place> {
         id,
         method,
         url,
+        ..Filling::default()
     };
     let place = |piece: &[u8]| match MARKS.iter().position(|mark| std::ptr::eq(*mark, piece)) {
         Some(0) => Place::Body,
@@ -47,7 +48,8 @@ pub(super) fn of(template: &Template) -> Vec<Place> {
         Some(4) => Place::Url,
         _ => Place::Literal(piece.to_vec()),
     };
-    template.pieces(&filling).map(place).collect()
+    let pieces = template.pieces(&filling);
+    pieces.map(|piece| place(&piece)).collect()
 }
 
 /// Reads a shape as the hypotheses write it: `t.b` is the time, a dot and the

@@ -103,6 +103,9 @@ pub(super) fn other_provider<'a>(case: &Case<'a>) -> Ideas<'a> {
         let Some(scheme) = &provider.signature else {
             continue;
         };
+        if !scheme.is_plain() {
+            continue;
+        }
         let shape = shape::of(&scheme.signed);
         let reading = Reading::of(case.patient.request, scheme);
         let theirs = Values::of(&reading, case.patient.request, case.patient.url);

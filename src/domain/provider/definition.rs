@@ -2,10 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::place::Source;
+use super::scheme::Scheme;
 use super::span::Span;
-use super::template::{Part, Template};
 use crate::domain::failure::Failure;
+use crate::domain::handshake::Handshake;
 use crate::domain::mend;
+
+/// What contradicts itself in a definition, and what to write instead.
+pub(crate) type Wrong = (String, &'static str);
 
 /// A provider: who it is, how it signs, what it promises of its sending side.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +39,9 @@ pub struct Provider {
     /// What it promises of its sending side.
     #[serde(default)]
     pub sender: Sender,
+    /// The requests it sends to try an address, and their answers.
+    #[serde(default, rename = "handshake")]
+    pub handshakes: Vec<Handshake>,
     /// The events it names; an unknown one is normal.
     #[serde(default)]
     pub events: Vec<String>,
@@ -48,40 +56,10 @@ pub struct Provider {
 pub struct Detect {
     /// Any of these headers speaks for it.
     pub headers: Vec<String>,
+    /// Any of these values in a JSON body speaks for it (RFC 6901).
+    pub pointers: Vec<String>,
     /// Only where the event is one of those it names.
     pub known_event: bool,
-}
-
-/// A signing scheme: an HMAC over a template, carried in a header.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scheme {
-    /// How the digest is made.
-    pub algorithm: Algorithm,
-    /// The header that carries the signature.
-    pub header: String,
-    /// What stands in that header: `{signature}`, a prefix before it
-    /// (`sha256={signature}`), or labelled parts (`t={timestamp},v1={signature}`).
-    #[serde(default = "bare")]
-    pub format: String,
-    /// What parts the entries where the header is a list.
-    pub separator: Option<String>,
-    /// The text that is signed.
-    pub signed: Template,
-    /// Where the timestamp is, unless it stands in the signature header.
-    pub timestamp: Option<Source>,
-    /// What the timestamp counts.
-    #[serde(default)]
-    pub unit: TimeUnit,
-    /// Where the id is that is part of the signed text.
-    pub id: Option<Source>,
-    /// How the digest is written.
-    pub encoding: Encoding,
-    /// How the secret becomes a key.
-    #[serde(default)]
-    pub secret: KeyForm,
-    /// How far the timestamp may be from the receiver's clock, either way.
-    pub tolerance: Option<Span>,
 }
 
 /// Where the event's name and id are.
@@ -92,16 +70,6 @@ pub struct Fields {
     pub delivery_id: Option<Source>,
     /// What happened.
     pub event: Option<Source>,
-}
-
-/// A place in a request: a header, or a JSON pointer into the body (RFC 6901).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// The header.
-    pub header: Option<String>,
-    /// The JSON pointer.
-    pub pointer: Option<String>,
 }
 
 /// What a provider's documentation promises of its sending side.
@@ -128,73 +96,8 @@ pub struct Sender {
     pub history: Option<Span>,
 }
 
-/// How a digest is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Algorithm {
-    /// HMAC with SHA-1.
-    HmacSha1,
-    /// HMAC with SHA-256 (RFC 2104, FIPS 180-4).
-    HmacSha256,
-    /// HMAC with SHA-384.
-    HmacSha384,
-    /// HMAC with SHA-512.
-    HmacSha512,
-}
-
-/// How a digest is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Encoding {
-    /// Lower-case hexadecimal.
-    #[serde(rename = "hex")]
-    Hex,
-    /// Base64 with the standard alphabet and padding (RFC 4648 section 4).
-    #[serde(rename = "base64")]
-    Base64,
-    /// Base64 with the URL-safe alphabet, no padding (RFC 4648 section 5).
-    #[serde(rename = "base64url")]
-    Base64Url,
-}
-
-/// How a secret becomes a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KeyForm {
-    /// Its bytes as they are.
-    #[default]
-    #[serde(rename = "text")]
-    Text,
-    /// Base64, with or without the prefix `whsec_`.
-    #[serde(rename = "whsec")]
-    Whsec,
-    /// Base64.
-    #[serde(rename = "base64")]
-    Base64,
-    /// Hexadecimal.
-    #[serde(rename = "hex")]
-    Hex,
-}
-
-/// What a timestamp counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TimeUnit {
-    /// Seconds since the Unix epoch.
-    #[default]
-    #[serde(rename = "s")]
-    Seconds,
-    /// Milliseconds since the Unix epoch.
-    #[serde(rename = "ms")]
-    Milliseconds,
-    /// A date and time as RFC 3339 writes it.
-    #[serde(rename = "rfc3339")]
-    Rfc3339,
-}
-
 const fn yes() -> bool {
     true
-}
-
-fn bare() -> String {
-    "{signature}".to_owned()
 }
 
 impl Provider {
@@ -216,7 +119,7 @@ impl Provider {
     }
 
     /// Finds contradictions that the shape alone does not rule out.
-    fn check(&self) -> Result<(), (String, &'static str)> {
+    fn check(&self) -> Result<(), Wrong> {
         let no = |what: &str, next| Err((what.to_owned(), next));
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.name.is_empty() || !self.name.chars().all(plain) {
@@ -229,40 +132,15 @@ impl Provider {
             .into_iter()
             .flatten()
         {
-            source.check()?;
+            source.check_outside_token()?;
         }
-        let Some(scheme) = &self.signature else {
-            return Ok(());
-        };
-        for source in [&scheme.timestamp, &scheme.id].into_iter().flatten() {
-            source.check()?;
+        for handshake in &self.handshakes {
+            handshake.check()?;
         }
-        if !scheme.format.contains("{signature}") {
-            return no(
-                "signature.format has no {signature}.",
-                "Write, for example, format = \"sha256={signature}\"",
-            );
+        match &self.signature {
+            Some(scheme) => scheme.check(),
+            None => Ok(()),
         }
-        if !scheme.signed.has(&Part::Body) {
-            return no(
-                "signature.signed has no {body}.",
-                "Write, for example, signed = \"{timestamp}.{body}\"",
-            );
-        }
-        let in_header = scheme.format.contains("{timestamp}");
-        if scheme.signed.has(&Part::Timestamp) && scheme.timestamp.is_none() && !in_header {
-            return no(
-                "nothing says where the timestamp is.",
-                "Add timestamp = { header = \"…\" } under [signature]",
-            );
-        }
-        if scheme.signed.has(&Part::Id) && scheme.id.is_none() {
-            return no(
-                "nothing says where the id is.",
-                "Add id = { header = \"…\" } under [signature]",
-            );
-        }
-        Ok(())
     }
 
     /// Describes the scheme in a few words: `hmac-sha256 over {timestamp}.{body}, hex`.
@@ -271,6 +149,14 @@ impl Provider {
             Some(scheme) => scheme.describe(),
             None => "not signed".to_owned(),
         }
+    }
+
+    /// Says whether its signature is an HMAC, so that a wrong one can be
+    /// looked for by making others.
+    pub fn signs_by_hmac(&self) -> bool {
+        self.signature
+            .as_ref()
+            .is_none_or(|scheme| scheme.algorithm.is_keyed())
     }
 
     /// Returns how long the provider waits for an answer, in milliseconds; `None`: not stated.
@@ -285,62 +171,5 @@ impl Provider {
             .iter()
             .map(|span| span.seconds())
             .collect()
-    }
-}
-
-impl Source {
-    fn check(&self) -> Result<(), (String, &'static str)> {
-        if self.header.is_some() == self.pointer.is_some() {
-            return Err((
-                "a place is either a header or a pointer.".to_owned(),
-                "Write { header = \"x-acme-id\" } or { pointer = \"/id\" }",
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl Scheme {
-    /// Describes the scheme in a few words.
-    pub fn describe(&self) -> String {
-        format!(
-            "{} over {}, {}",
-            self.algorithm.word(),
-            self.signed.text(),
-            self.encoding.word()
-        )
-    }
-}
-
-impl Algorithm {
-    /// Returns the word used in files and JSON.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::HmacSha1 => "hmac-sha1",
-            Self::HmacSha256 => "hmac-sha256",
-            Self::HmacSha384 => "hmac-sha384",
-            Self::HmacSha512 => "hmac-sha512",
-        }
-    }
-
-    /// Returns the digest's size in bytes.
-    pub const fn size(self) -> usize {
-        match self {
-            Self::HmacSha1 => 20,
-            Self::HmacSha256 => 32,
-            Self::HmacSha384 => 48,
-            Self::HmacSha512 => 64,
-        }
-    }
-}
-
-impl Encoding {
-    /// Returns the word used in files and JSON.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Hex => "hex",
-            Self::Base64 => "base64",
-            Self::Base64Url => "base64url",
-        }
     }
 }

@@ -11,12 +11,27 @@ impl Span {
     pub const fn seconds(self) -> u64 {
         self.0 / 1000
     }
+
+    /// Reads a span; `None` where the text is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let end = text.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = text[..end].parse().ok()?;
+        let unit = match &text[end..] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        number.checked_mul(unit).map(Self)
+    }
 }
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| {
+        Self::parse(&text).ok_or_else(|| {
             serde::de::Error::custom(format!("{text:?} is no span of time; write, for example, \"300s\", \"5m\", \"2h\" or \"1d\""))
         })
     }
@@ -32,30 +47,16 @@ impl serde::Serialize for Span {
     }
 }
 
-fn parse(text: &str) -> Option<Span> {
-    let end = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = text[..end].parse().ok()?;
-    let unit = match &text[end..] {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(unit).map(Span)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn reads_units() {
-        assert_eq!(parse("300s"), Some(Span(300_000)));
-        assert_eq!(parse("5m"), Some(Span(300_000)));
-        assert_eq!(parse("1250ms"), Some(Span(1250)));
-        assert_eq!(parse("300"), None);
-        assert_eq!(parse("3y"), None);
+        assert_eq!(Span::parse("300s"), Some(Span(300_000)));
+        assert_eq!(Span::parse("5m"), Some(Span(300_000)));
+        assert_eq!(Span::parse("1250ms"), Some(Span(1250)));
+        assert_eq!(Span::parse("300"), None);
+        assert_eq!(Span::parse("3y"), None);
     }
 }

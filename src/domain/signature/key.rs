@@ -4,21 +4,47 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::domain::provider::KeyForm;
+use crate::domain::provider::{KeyForm, Scheme};
 
 /// Decodes a secret; `None` where it is empty or not in that form.
 ///
-/// An empty key would let anybody sign, so it is never one.
+/// An empty key would let anybody sign, so it is never one; nor is a public
+/// key in PEM where a shared secret is asked for, since everybody may know it.
 pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
     let key = match form {
+        KeyForm::Text if secret.starts_with(b"-----BEGIN ") => return None,
         KeyForm::Text => secret.to_vec(),
         KeyForm::Whsec => STANDARD
             .decode(secret.strip_prefix(b"whsec_").unwrap_or(secret))
             .ok()?,
+        KeyForm::WhsecOrText => match secret.strip_prefix(b"whsec_") {
+            Some(encoded) => STANDARD.decode(encoded).ok()?,
+            None => secret.to_vec(),
+        },
         KeyForm::Base64 => STANDARD.decode(secret).ok()?,
         KeyForm::Hex => hex::decode(secret).ok()?,
+        KeyForm::Pem => pem(std::str::from_utf8(secret).ok()?)?,
     };
     (!key.is_empty()).then(|| Zeroizing::new(key))
+}
+
+/// Returns what stands between a PEM text's first two lines of dashes.
+fn pem(text: &str) -> Option<Vec<u8>> {
+    let (_, rest) = text.split_once("-----BEGIN ")?;
+    let (_, rest) = rest.split_once("-----")?;
+    let (inside, _) = rest.split_once("-----END ")?;
+    let inside: String = inside.split_ascii_whitespace().collect();
+    STANDARD.decode(inside).ok()
+}
+
+/// Parts a secret written as `ID:SECRET`, where the scheme's deliveries name
+/// their keys.
+pub(super) fn parts<'a>(secret: &'a [u8], scheme: &Scheme) -> (Option<&'a [u8]>, &'a [u8]) {
+    let colon = secret.iter().position(|byte| *byte == b':');
+    match colon {
+        Some(at) if scheme.key_id.is_some() => (Some(&secret[..at]), &secret[at + 1..]),
+        _ => (None, secret),
+    }
 }
 
 #[cfg(test)]
@@ -29,6 +55,7 @@ mod tests {
     fn an_empty_key_is_none() {
         assert!(decode(b"", KeyForm::Text).is_none());
         assert!(decode(b"whsec_", KeyForm::Whsec).is_none());
+        assert!(decode(b"-----BEGIN X-----\n-----END X-----", KeyForm::Pem).is_none());
     }
 
     #[test]
@@ -38,5 +65,18 @@ mod tests {
             decode(b"YWJj", KeyForm::Whsec)
         );
         assert!(decode(b"whsec_not base64", KeyForm::Whsec).is_none());
+        assert_eq!(*decode(b"YWJj", KeyForm::WhsecOrText).unwrap(), b"YWJj");
+    }
+
+    #[test]
+    fn pem_may_have_any_line_ends() {
+        for text in [
+            "-----BEGIN PUBLIC KEY-----\nYW\nJj\n-----END PUBLIC KEY-----\n",
+            "-----BEGIN PUBLIC KEY-----\r\nYWJj\r\n-----END PUBLIC KEY-----",
+        ] {
+            assert_eq!(*decode(text.as_bytes(), KeyForm::Pem).unwrap(), b"abc");
+        }
+        assert!(decode(b"YWJj", KeyForm::Pem).is_none());
+        assert!(decode(b"-----BEGIN PUBLIC KEY-----", KeyForm::Text).is_none());
     }
 }

@@ -1,28 +1,38 @@
 //! Digests: made, written and compared.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
-use sha2::{Sha256, Sha384, Sha512};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use crate::domain::provider::{Algorithm, Encoding};
 
-/// Computes a digest over `pieces` put together.
-pub fn digest<'a>(
+/// Computes a digest over `pieces` put together. A plain hash needs no key, a
+/// token's digest is the text itself, and an algorithm with a public key has none.
+pub fn digest<P: AsRef<[u8]>>(
     algorithm: Algorithm,
     key: &[u8],
-    pieces: impl Iterator<Item = &'a [u8]>,
+    pieces: impl Iterator<Item = P>,
 ) -> Vec<u8> {
     macro_rules! hmac {
         ($hash:ty) => {{
             let mut mac =
                 Hmac::<$hash>::new_from_slice(key).expect("an HMAC takes a key of any length");
             for piece in pieces {
-                mac.update(piece);
+                mac.update(piece.as_ref());
             }
             mac.finalize().into_bytes().to_vec()
+        }};
+    }
+    macro_rules! hash {
+        ($hash:ty) => {{
+            let mut hash = <$hash>::new();
+            for piece in pieces {
+                hash.update(piece.as_ref());
+            }
+            hash.finalize().to_vec()
         }};
     }
     match algorithm {
@@ -30,6 +40,17 @@ pub fn digest<'a>(
         Algorithm::HmacSha256 => hmac!(Sha256),
         Algorithm::HmacSha384 => hmac!(Sha384),
         Algorithm::HmacSha512 => hmac!(Sha512),
+        Algorithm::Sha1 => hash!(Sha1),
+        Algorithm::Sha256 => hash!(Sha256),
+        Algorithm::Sha512 => hash!(Sha512),
+        Algorithm::Token => pieces.fold(Vec::new(), |mut text, piece| {
+            text.extend_from_slice(piece.as_ref());
+            text
+        }),
+        Algorithm::Ed25519
+        | Algorithm::EcdsaP256Sha256
+        | Algorithm::RsaSha256
+        | Algorithm::RsaSha1 => Vec::new(),
     }
 }
 
@@ -39,7 +60,37 @@ pub fn encode(encoding: Encoding, digest: &[u8]) -> String {
         Encoding::Hex => hex::encode(digest),
         Encoding::Base64 => STANDARD.encode(digest),
         Encoding::Base64Url => URL_SAFE_NO_PAD.encode(digest),
+        Encoding::Text => String::from_utf8_lossy(digest).into_owned(),
     }
+}
+
+/// Reads what [`encode`] wrote; `None` where it is written in another way.
+pub(super) fn decode(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
+    match encoding {
+        Encoding::Hex => hex::decode(text).ok(),
+        Encoding::Base64 => STANDARD.decode(text).ok(),
+        Encoding::Base64Url => URL_SAFE_NO_PAD.decode(text).ok(),
+        Encoding::Text => Some(text.to_vec()),
+    }
+}
+
+/// Writes a signature anew as [`encode`] does, whichever case, alphabet or
+/// padding it came in; `None` where it cannot be read at all.
+pub(super) fn respelled(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
+    let digest = match encoding {
+        Encoding::Hex | Encoding::Text => decode(encoding, text)?,
+        Encoding::Base64 | Encoding::Base64Url => {
+            let standard = |byte: &u8| match byte {
+                b'-' => b'+',
+                b'_' => b'/',
+                other => *other,
+            };
+            let text: Vec<u8> = text.iter().map(standard).collect();
+            let end = text.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
+            STANDARD_NO_PAD.decode(&text[..end]).ok()?
+        }
+    };
+    Some(encode(encoding, &digest).into_bytes())
 }
 
 /// Compares two signatures in a time that does not depend on where they differ.
@@ -72,5 +123,25 @@ mod tests {
         );
         assert!(of(Algorithm::HmacSha384).starts_with("af45d2e376484031617f78d2b58a6b1b"));
         assert!(of(Algorithm::HmacSha512).starts_with("164b7a7bfcf819e2e395fbe73b56e0a3"));
+    }
+
+    #[test]
+    fn a_plain_hash_and_a_token_need_no_key() {
+        let of = |algorithm| digest(algorithm, b"", [b"a".as_slice(), b"bc"].into_iter());
+        assert_eq!(
+            hex::encode(of(Algorithm::Sha1)),
+            "a9993e364706816aba3e25717850c26c9cd0d89d"
+        );
+        assert_eq!(of(Algorithm::Token), b"abc");
+        assert!(of(Algorithm::Ed25519).is_empty());
+    }
+
+    #[test]
+    fn other_spellings_of_one_digest_are_respelled() {
+        for text in [&b"-_8="[..], b"+/8=", b"-_8", b"+/8"] {
+            assert_eq!(respelled(Encoding::Base64, text).unwrap(), b"+/8=");
+        }
+        assert_eq!(respelled(Encoding::Hex, b"AbcD").unwrap(), b"abcd");
+        assert_eq!(respelled(Encoding::Base64, b"?"), None);
     }
 }

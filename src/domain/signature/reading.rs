@@ -1,13 +1,18 @@
-//! Reads signature, timestamp and id out of a request's headers.
+//! Reads signature, timestamp and id out of a request.
 
 use chrono::DateTime;
 
+use super::mac;
+use super::problem::Problem;
+use super::token::Token;
+use crate::domain::provider::place::{self, View};
+use crate::domain::provider::scheme::HeaderList;
 use crate::domain::provider::template::{Filling, Part};
 use crate::domain::provider::{Encoding, Scheme, Source, TimeUnit};
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 
-/// What a request's headers say of its signature.
+/// What a request says of its signature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// The signatures of a known version, without prefix or label.
@@ -16,72 +21,56 @@ pub struct Reading {
     pub timestamp: Option<Vec<u8>>,
     /// The id as it came.
     pub id: Option<Vec<u8>>,
+    /// For each signature, the number of the header it came in.
+    pub slots: Vec<usize>,
+    /// The JSON Web Token, where the signature is one.
+    pub token: Option<Token>,
+    /// Which headers are part of the signed text.
+    pub headers: Option<HeaderList>,
     /// What stands in the way of checking.
     pub problem: Option<Problem>,
-}
-
-/// What stands in the way of checking a signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// There is no signature header, or it is empty.
-    NoSignature,
-    /// The header came more than once, and the scheme has no list.
-    Doubled(usize),
-    /// No entry has the form that the scheme knows.
-    Form,
-    /// No signature has the length or the characters of a digest.
-    NotADigest,
-    /// The timestamp is absent or empty.
-    NoTimestamp,
-    /// The timestamp came more than once.
-    TimestampsDiffer,
-    /// The timestamp is no time.
-    TimestampUnreadable(Vec<u8>),
-    /// The id is absent or empty.
-    NoId,
+    /// What counts only where the signature holds, for it concerns a value in
+    /// the signed body.
+    pub afterwards: Option<Problem>,
 }
 
 impl Reading {
-    /// Reads a request's headers by a scheme.
+    /// Reads a request by a scheme.
     pub fn of(request: &Request, scheme: &Scheme) -> Self {
-        let values: Vec<&[u8]> = request
-            .headers
-            .all(&scheme.header)
-            .filter(|v| !v.is_empty())
-            .collect();
-        let mut reading = Self::default();
-        if values.is_empty() {
+        let mut reading = Self {
+            headers: scheme.headers.clone(),
+            ..Self::default()
+        };
+        let view = View::of(request);
+        let mut problem = match &scheme.pointer {
+            Some(pointer) => reading.in_body(&view, pointer),
+            None => reading.in_headers(request, scheme),
+        };
+        if reading.signatures.is_empty() && reading.token.is_none() && problem.is_none() {
             reading.problem = Some(Problem::NoSignature);
             return reading;
         }
-        let mut problem = None;
-        if let Some((labels, separator)) = labels(&scheme.format) {
-            problem = reading.labelled(&values, &labels, separator);
-        } else if let Some(separator) = &scheme.separator {
-            let entries = values
-                .iter()
-                .flat_map(|value| split(value, separator.as_bytes()));
-            reading.signatures = entries
-                .filter_map(|entry| unwrap(entry, &scheme.format))
-                .collect();
-        } else if values.len() > 1 {
-            problem = Some(Problem::Doubled(values.len()));
-            reading.signatures = values
-                .iter()
-                .filter_map(|value| unwrap(value, &scheme.format))
-                .collect();
-        } else {
-            reading.signatures = unwrap(values[0], &scheme.format).into_iter().collect();
+        if let Some((place, said)) = scheme.unknown_version(&view) {
+            problem = problem.or(Some(Problem::UnknownVersion(place.name(), said)));
         }
-        if reading.signatures.is_empty() && problem.is_none() {
-            problem = Some(Problem::Form);
-            reading.signatures = values.iter().map(|value| value.to_vec()).collect();
+        if scheme.lenient {
+            for signature in &mut reading.signatures {
+                if let Some(respelled) = mac::respelled(scheme.encoding, signature) {
+                    *signature = respelled;
+                }
+            }
         }
         if problem.is_none() && !reading.signatures.iter().any(|s| like_a_digest(s, scheme)) {
             problem = Some(Problem::NotADigest);
         }
         if let Some(source) = &scheme.timestamp {
-            reading.timestamp = value_of(request, source);
+            reading.timestamp = match &reading.token {
+                Some(token) => source
+                    .read_claim(&view, &token.claims)
+                    .map(String::into_bytes),
+                None if scheme.strict_time => source.read_exact(&view).map(String::into_bytes),
+                None => value_of(request, &view, source),
+            };
             if source
                 .header
                 .as_deref()
@@ -91,10 +80,108 @@ impl Reading {
             }
         }
         if let Some(source) = &scheme.id {
-            reading.id = value_of(request, source);
+            reading.id = value_of(request, &view, source);
         }
-        reading.problem = problem.or_else(|| reading.gaps(scheme));
+        if let Some(list) = &scheme.headers
+            && !request.headers.contains(&list.named_by)
+        {
+            problem = problem.or_else(|| Some(Problem::NoHeaderList(list.named_by.clone())));
+        }
+        let gap = reading.gaps(scheme);
+        if scheme.signed.has(&Part::Timestamp)
+            || scheme
+                .timestamp
+                .as_ref()
+                .is_none_or(|s| s.pointer.is_none())
+        {
+            problem = problem.or(gap);
+        } else {
+            reading.afterwards = gap;
+        }
+        reading.problem = problem;
         reading
+    }
+
+    /// Reads the signature out of the body.
+    fn in_body(&mut self, view: &View<'_>, pointer: &str) -> Option<Problem> {
+        let Some(json) = view.json() else {
+            return Some(Problem::NoJson);
+        };
+        let signature = json.pointer(pointer).and_then(place::text)?;
+        if !signature.is_empty() {
+            self.signatures.push(signature.into_bytes());
+            self.slots.push(0);
+        }
+        None
+    }
+
+    /// Reads the signatures out of the headers that carry them.
+    fn in_headers(&mut self, request: &Request, scheme: &Scheme) -> Option<Problem> {
+        let mut problem = None;
+        let headers = std::iter::once(&scheme.header).chain(&scheme.also);
+        for (slot, header) in headers.enumerate() {
+            let values: Vec<&[u8]> = request
+                .headers
+                .all(header)
+                .filter(|v| !v.is_empty())
+                .collect();
+            if !values.is_empty() {
+                problem = problem.or(self.in_header(&values, scheme));
+            }
+            self.slots.resize(self.signatures.len(), slot);
+        }
+        problem
+    }
+
+    /// Reads the signatures out of one header's values.
+    fn in_header(&mut self, values: &[&[u8]], scheme: &Scheme) -> Option<Problem> {
+        let as_they_are = || values.iter().map(|value| value.to_vec());
+        if let Some((labels, separator)) = labels(&scheme.format) {
+            if scheme.once && values.len() > 1 {
+                self.signatures.extend(as_they_are());
+                return Some(Problem::Doubled(values.len()));
+            }
+            let problem = self.labelled(values, &labels, separator);
+            return problem.or_else(|| self.signatures.is_empty().then_some(Problem::NotADigest));
+        }
+        if let Some(separator) = &scheme.separator {
+            let entries = values
+                .iter()
+                .flat_map(|value| split(value, separator.as_bytes()));
+            self.signatures
+                .extend(entries.filter_map(|entry| unwrap(entry, &scheme.format)));
+            return self.signatures.is_empty().then_some(Problem::Form);
+        }
+        if values.len() > 1 {
+            self.signatures.extend(as_they_are());
+            return Some(Problem::Doubled(values.len()));
+        }
+        let Some(signature) = unwrap(values[0], &scheme.format) else {
+            self.signatures.extend(as_they_are());
+            return Some(Problem::Form);
+        };
+        if scheme.jwt.is_none() {
+            self.signatures.push(signature);
+            return None;
+        }
+        let Some(token) = Token::read(&signature) else {
+            self.signatures.push(signature);
+            return Some(Problem::NoToken);
+        };
+        let allowed = token
+            .algorithm()
+            .is_some_and(|named| named.family() == scheme.algorithm.family());
+        let times = ["exp", "nbf"].into_iter().find_map(|c| token.time(c).err());
+        let problem = if allowed {
+            times.map(Problem::TokenTime)
+        } else {
+            Some(Problem::TokenAlgorithm(token.named.clone()))
+        };
+        if !token.signature.is_empty() {
+            self.signatures.push(token.signature.clone());
+        }
+        self.token = Some(token);
+        problem
     }
 
     /// Reads parts such as `t=…,v1=…`, each by its label, in any order.
@@ -123,14 +210,15 @@ impl Reading {
     /// Finds what is missing beside the signature.
     fn gaps(&self, scheme: &Scheme) -> Option<Problem> {
         let empty = |value: &Option<Vec<u8>>| value.as_ref().is_none_or(Vec::is_empty);
-        if scheme.signed.has(&Part::Timestamp) && empty(&self.timestamp) {
+        let counts = scheme.tolerance.is_some() && scheme.timestamp.is_some();
+        if (counts || scheme.signed.has(&Part::Timestamp)) && empty(&self.timestamp) {
             return Some(Problem::NoTimestamp);
         }
         if scheme.signed.has(&Part::Id) && empty(&self.id) {
             return Some(Problem::NoId);
         }
         // Where the age does not count, the time's text need not be a number.
-        if scheme.tolerance.is_some() && self.signed_at(scheme).is_none() {
+        if (scheme.tolerance.is_some() || scheme.strict_time) && self.signed_at(scheme).is_none() {
             return self.timestamp.clone().map(Problem::TimestampUnreadable);
         }
         None
@@ -164,6 +252,10 @@ impl Reading {
             id: self.id.as_deref().unwrap_or_default(),
             method: request.method.as_bytes(),
             url: url.unwrap_or_default().as_bytes(),
+            token: self.token.as_ref().map_or(&[], |token| &token.signed),
+            headers: self.headers.as_ref(),
+            request: Some(request),
+            ..Filling::default()
         }
     }
 }
@@ -183,7 +275,7 @@ fn labels(format: &str) -> Option<(Labels<'_>, char)> {
         timestamp: "",
         signature: "",
     };
-    for part in format.split(separator) {
+    for part in format.split(separator).map(str::trim_start) {
         if let Some(label) = part.strip_suffix("{timestamp}") {
             labels.timestamp = label;
         } else if let Some(label) = part.strip_suffix("{signature}") {
@@ -214,107 +306,24 @@ fn split<'a>(value: &'a [u8], separator: &[u8]) -> impl Iterator<Item = &'a [u8]
 /// Says whether a signature could be a digest in the scheme's encoding.
 fn like_a_digest(signature: &[u8], scheme: &Scheme) -> bool {
     let size = scheme.algorithm.size();
+    let letters = |more: &[u8]| {
+        signature
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || more.contains(b))
+    };
+    let long = |expected: usize| size == 0 || signature.len() == expected;
     match scheme.encoding {
-        Encoding::Hex => signature.len() == size * 2 && signature.iter().all(u8::is_ascii_hexdigit),
-        Encoding::Base64 => {
-            signature.len() == size.div_ceil(3) * 4
-                && signature
-                    .iter()
-                    .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b))
-        }
-        Encoding::Base64Url => {
-            signature.len() == (size * 4).div_ceil(3)
-                && signature
-                    .iter()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
-        }
+        Encoding::Hex => long(size * 2) && signature.iter().all(u8::is_ascii_hexdigit),
+        Encoding::Base64 => long(size.div_ceil(3) * 4) && letters(b"+/="),
+        Encoding::Base64Url => long((size * 4).div_ceil(3)) && letters(b"-_"),
+        Encoding::Text => !signature.is_empty(),
     }
 }
 
 /// Reads a value as it came; a header that came twice with one value counts once.
-fn value_of(request: &Request, source: &Source) -> Option<Vec<u8>> {
+fn value_of(request: &Request, view: &View<'_>, source: &Source) -> Option<Vec<u8>> {
     match &source.header {
         Some(header) => request.headers.first(header).map(<[u8]>::to_vec),
-        None => source.read(request).map(String::into_bytes),
-    }
-}
-
-impl Problem {
-    /// Returns a stable word for programs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NoSignature => "signature_missing",
-            Self::Doubled(_) => "signature_header_doubled",
-            Self::Form => "signature_form",
-            Self::NotADigest => "signature_not_a_digest",
-            Self::NoTimestamp => "timestamp_missing",
-            Self::TimestampsDiffer => "timestamps_differ",
-            Self::TimestampUnreadable(_) => "timestamp_unreadable",
-            Self::NoId => "id_missing",
-        }
-    }
-
-    /// Says what was found.
-    pub fn message(&self, scheme: &Scheme) -> String {
-        let header = &scheme.header;
-        let timestamp = scheme
-            .timestamp
-            .as_ref()
-            .and_then(|s| s.header.as_deref())
-            .unwrap_or(header);
-        match self {
-            Self::NoSignature => format!("There is no {header} header."),
-            Self::Doubled(times) => {
-                format!("{header} came {times} times; the scheme has one signature.")
-            }
-            Self::Form => format!("{header} does not have the form {}.", scheme.format),
-            Self::NotADigest => format!(
-                "{header} holds no {} digest: {} characters of {} are expected.",
-                scheme.algorithm.word(),
-                super::encode(scheme.encoding, &vec![0; scheme.algorithm.size()]).len(),
-                scheme.encoding.word()
-            ),
-            Self::NoTimestamp => {
-                format!("{timestamp} holds no timestamp, and the timestamp is signed.")
-            }
-            Self::TimestampsDiffer => format!("{timestamp} came more than once."),
-            Self::TimestampUnreadable(value) => {
-                format!(
-                    "{timestamp} is no time: {}",
-                    crate::domain::text::visible_bytes(value)
-                )
-            }
-            Self::NoId => {
-                let id = scheme
-                    .id
-                    .as_ref()
-                    .and_then(|s| s.header.as_deref())
-                    .unwrap_or("the id");
-                format!("{id} is absent or empty, and the id is signed.")
-            }
-        }
-    }
-
-    /// Says what to do next.
-    pub fn advice(&self, scheme: &Scheme) -> String {
-        match self {
-            Self::NoSignature => {
-                "Check that the sender signs, and that no proxy takes the header away."
-            }
-            Self::Doubled(_) => "Look for a proxy that adds the header once more.",
-            Self::Form | Self::NotADigest => {
-                "Check that another provider, or another version of the scheme, is not meant."
-            }
-            Self::NoTimestamp | Self::NoId => "Check that no proxy takes the header away.",
-            Self::TimestampsDiffer => "Look for a proxy that joins two requests' headers.",
-            Self::TimestampUnreadable(_) => match scheme.unit {
-                TimeUnit::Seconds => "It should be whole seconds since 1970, digits only.",
-                TimeUnit::Milliseconds => {
-                    "It should be whole milliseconds since 1970, digits only."
-                }
-                TimeUnit::Rfc3339 => "It should be a date and time such as 2026-11-21T14:02:31Z.",
-            },
-        }
-        .to_owned()
+        None => source.read_in(view).map(String::into_bytes),
     }
 }

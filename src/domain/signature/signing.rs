@@ -1,10 +1,14 @@
-//! Makes the headers a provider would send.
+//! Makes what a provider would send.
 
-use super::expected;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::seal::Seal;
+use super::{Reading, key};
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
-use crate::domain::provider::template::{Filling, Part};
-use crate::domain::provider::{Provider, Scheme, TimeUnit};
+use crate::domain::provider::template::{Part, Template};
+use crate::domain::provider::{Provider, Scheme, Source, TimeUnit};
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
@@ -26,53 +30,140 @@ pub struct Signed<'a> {
     pub url: Option<&'a str>,
 }
 
+/// What the provider would send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// The headers.
+    pub headers: Headers,
+    /// The body, where time or signature stand in it and were put there.
+    pub body: Option<Vec<u8>>,
+}
+
 /// Returns the headers the provider would send with a body: content type,
 /// event, id, timestamp and signature.
 ///
 /// # Errors
-/// A [`Failure`] where the provider does not sign, the secret is no key, or
-/// the scheme signs an address that is not known.
+/// A [`Failure`] where the provider does not sign, signs with a key that only
+/// it has, or in the body; where the secret is no key, or the scheme signs an
+/// address that is not known.
 pub fn sign(provider: &Provider, secret: &Secret, what: &Signed<'_>) -> Result<Headers, Failure> {
-    let scheme = scheme_of(provider)?;
-    let mut headers: Headers = [("content-type", "application/json")].into_iter().collect();
-    if let (Some(header), Some(event)) = (
-        provider
-            .fields
-            .event
-            .as_ref()
-            .and_then(|s| s.header.as_deref()),
-        what.event,
-    ) {
-        headers.push(header, event);
+    let made = prepare(provider, secret, what)?;
+    if made.body.is_some() {
+        return Err(in_body(provider));
     }
-    let id_header = scheme
-        .id
-        .as_ref()
-        .or(provider.fields.delivery_id.as_ref())
-        .and_then(|s| s.header.as_deref());
-    if let Some(header) = id_header {
-        headers.push(header, what.id);
+    Ok(made.headers)
+}
+
+/// Returns what the provider would send with a body: as [`sign`], and the body
+/// itself where its scheme changes that.
+///
+/// # Errors
+/// As [`sign`], and where a time or signature cannot be put into the body.
+pub fn prepare(
+    provider: &Provider,
+    secret: &Secret,
+    what: &Signed<'_>,
+) -> Result<Prepared, Failure> {
+    let scheme = scheme_of(provider)?;
+    let mut request = sender_s_request(provider, scheme, secret, what);
+    let scheme = scheme.suited(&request);
+    for requirement in &scheme.requirements {
+        if let (Some(header), Some(value)) = (
+            &requirement.at.header,
+            requirement.is.as_ref().and_then(Template::literal),
+        ) {
+            request.headers.set(header, value);
+        }
     }
     let timestamp = written(scheme.unit, what.now);
-    if let Some(header) = scheme.timestamp.as_ref().and_then(|s| s.header.as_deref()) {
-        headers.push(header, &timestamp);
+    let place = scheme.timestamp.as_ref().and_then(|s| s.pointer.as_deref());
+    if let Some(pointer) = place {
+        let value = match scheme.unit {
+            TimeUnit::Rfc3339 => Value::String(timestamp.clone()),
+            TimeUnit::Seconds => what.now.unix_seconds().into(),
+            TimeUnit::Milliseconds => what.now.unix_millis().into(),
+        };
+        put(&mut request, pointer, value).ok_or_else(|| no_place(provider, pointer))?;
     }
-    let filling = Filling {
-        body: what.body,
-        timestamp: timestamp.as_bytes(),
+    let seal = Seal {
+        provider,
+        scheme: &scheme,
+        secret,
+        url: what.url,
+        now: what.now,
+        timestamp: &timestamp,
         id: what.id.as_bytes(),
-        method: what.method.as_bytes(),
-        url: what.url.unwrap_or_default().as_bytes(),
     };
-    headers.push(
-        &scheme.header,
-        value(provider, scheme, secret, &filling, &timestamp)?,
-    );
-    Ok(headers)
+    let signature = seal.signature(&request)?;
+    match &scheme.pointer {
+        Some(pointer) => {
+            put(&mut request, pointer, Value::String(signature))
+                .ok_or_else(|| no_place(provider, pointer))?;
+        }
+        None => request
+            .headers
+            .push(&scheme.header, seal.header_value(&signature)),
+    }
+    let changed = request.body != what.body;
+    Ok(Prepared {
+        headers: request.headers,
+        body: changed.then(|| request.body.to_vec()),
+    })
+}
+
+/// Makes all of the provider's request but time and signature in the body.
+fn sender_s_request(
+    provider: &Provider,
+    scheme: &Scheme,
+    secret: &Secret,
+    what: &Signed<'_>,
+) -> Request {
+    fn header(source: Option<&Source>) -> Option<&str> {
+        source.and_then(|s| s.header.as_deref())
+    }
+    let kind = if scheme.signed.has(&Part::Form) {
+        "application/x-www-form-urlencoded"
+    } else {
+        "application/json"
+    };
+    let mut headers: Headers = [("content-type", kind)].into_iter().collect();
+    if let (Some(name), Some(event)) = (header(provider.fields.event.as_ref()), what.event) {
+        headers.push(name, event);
+    }
+    if let Some(name) = header(scheme.id.as_ref().or(provider.fields.delivery_id.as_ref())) {
+        headers.push(name, what.id);
+    }
+    if let Some(name) = header(scheme.timestamp.as_ref()) {
+        headers.push(name, written(scheme.unit, what.now));
+    }
+    if let (Some(name), (Some(id), _)) = (
+        header(scheme.key_id.as_ref()),
+        key::parts(secret.reveal(), scheme),
+    ) {
+        headers.push(name, id);
+    }
+    if let Some(first) = scheme.variants.first()
+        && let (Some(name), Some(version)) = (header(Some(&first.at)), first.is.first())
+    {
+        headers.push(name, version);
+    }
+    if let Some(list) = &scheme.headers {
+        headers.push(&list.named_by, list.usual.join(","));
+    }
+    let url = what.url.and_then(|url| url::Url::parse(url).ok());
+    Request {
+        method: what.method.to_owned(),
+        path: url.as_ref().map_or("/", |url| url.path()).to_owned(),
+        query: url.and_then(|url| url.query().map(str::to_owned)),
+        http_version: "1.1".to_owned(),
+        headers,
+        body: Bytes::copy_from_slice(what.body),
+    }
 }
 
 /// Returns a request's headers with timestamp and signature made anew, in
-/// their places; the id stays, for it is the same event.
+/// their places; the id stays, for it is the same event. A time that stands
+/// in the body stays too.
 ///
 /// # Errors
 /// As [`sign`].
@@ -84,73 +175,103 @@ pub fn resign(
     now: Timestamp,
 ) -> Result<Headers, Failure> {
     let scheme = scheme_of(provider)?;
-    let mut headers = request.headers.clone();
+    if scheme.pointer.is_some() {
+        return Err(in_body(provider));
+    }
+    let scheme = scheme.suited(request);
+    let mut request = request.clone();
     let timestamp = written(scheme.unit, now);
     if let Some(header) = scheme.timestamp.as_ref().and_then(|s| s.header.as_deref()) {
-        headers.set(header, &timestamp);
+        request.headers.set(header, &timestamp);
     }
-    let id = scheme
-        .id
-        .as_ref()
-        .and_then(|source| source.header.as_deref())
-        .and_then(|header| request.headers.first(header));
-    if scheme.signed.has(&Part::Id) && id.is_none_or(<[u8]>::is_empty) {
+    let id = match Reading::of(&request, &scheme) {
+        Reading { id: Some(id), .. } => Some(id),
+        Reading { token, .. } => token
+            .and_then(|token| Some(token.claims.get("jti")?.as_str()?.to_owned().into_bytes()))
+            .or_else(|| provider.delivery_id(&request).map(String::into_bytes)),
+    };
+    if scheme.signed.has(&Part::Id) && id.as_ref().is_none_or(Vec::is_empty) {
         return Err(Failure::no(
             "It cannot be signed afresh.",
             "It came without the id that is part of the signed text.",
             "Send it with the signature it came with.",
         ));
     }
-    let filling = Filling {
-        body: &request.body,
-        timestamp: timestamp.as_bytes(),
-        id: id.unwrap_or_default(),
-        method: request.method.as_bytes(),
-        url: url.unwrap_or_default().as_bytes(),
+    let seal = Seal {
+        provider,
+        scheme: &scheme,
+        secret,
+        url,
+        now,
+        timestamp: &timestamp,
+        id: &id.unwrap_or_default(),
     };
-    headers.set(
-        &scheme.header,
-        value(provider, scheme, secret, &filling, &timestamp)?,
-    );
-    Ok(headers)
+    let signature = seal.signature(&request)?;
+    let value = seal.header_value(&signature);
+    request.headers.set(&scheme.header, value);
+    Ok(request.headers)
 }
 
 fn scheme_of(provider: &Provider) -> Result<&Scheme, Failure> {
-    provider.signature.as_ref().ok_or_else(|| {
+    let scheme = provider.signature.as_ref().ok_or_else(|| {
         Failure::usage(
             format!("{} does not sign its deliveries.", provider.title),
             "",
             "Send it as it is.",
         )
-    })
-}
-
-/// Makes the signature header's value.
-fn value(
-    provider: &Provider,
-    scheme: &Scheme,
-    secret: &Secret,
-    filling: &Filling<'_>,
-    timestamp: &str,
-) -> Result<String, Failure> {
-    if scheme.signed.has(&Part::Url) && filling.url.is_empty() {
+    })?;
+    if !scheme.shared_secret() {
         return Err(Failure::usage(
-            format!("{} signs the address, and none is known.", provider.title),
-            "",
-            "Name it:  --url https://…   (or public_url in creel.toml)",
+            format!("Only {} itself can sign its deliveries.", provider.title),
+            format!(
+                "Its {} signatures are made with a private key; the configured secret is the public key.",
+                scheme.algorithm.word()
+            ),
+            "Send a delivery with the signature it came with.",
         ));
     }
-    let signature = expected(scheme, secret, filling).ok_or_else(|| {
-        Failure::usage(
-            format!("The secret {secret} is no key of {}.", provider.title),
-            "It is empty, or not in the form that the scheme asks for.",
-            "Copy it once more from the provider, whole.",
-        )
-    })?;
-    Ok(scheme
-        .format
-        .replace("{timestamp}", timestamp)
-        .replace("{signature}", &signature))
+    Ok(scheme)
+}
+
+fn in_body(provider: &Provider) -> Failure {
+    Failure::no(
+        "It cannot be signed afresh.",
+        format!(
+            "{}'s signature or time is part of the body.",
+            provider.title
+        ),
+        "Send it with the signature it came with.",
+    )
+}
+
+fn no_place(provider: &Provider, pointer: &str) -> Failure {
+    Failure::usage(
+        format!("The body has no place for {pointer}."),
+        format!(
+            "{} puts that value into its JSON, and this body is none or is built otherwise.",
+            provider.title
+        ),
+        "Start from a body that the provider sent.",
+    )
+}
+
+/// Puts a value into a JSON body; `None` where the body has no such place.
+fn put(request: &mut Request, pointer: &str, value: Value) -> Option<()> {
+    let mut body: Value = serde_json::from_slice(&request.body).ok()?;
+    let mut place = &mut body;
+    for name in pointer.split('/').skip(1) {
+        let name = name.replace("~1", "/").replace("~0", "~");
+        place = match place {
+            Value::Object(fields) => fields
+                .entry(name)
+                .or_insert_with(|| Value::Object(Map::new())),
+            Value::Array(items) => items.get_mut(name.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    *place = value;
+    request.body = body.to_string().into();
+    Some(())
 }
 
 /// Writes a time as the provider does.

@@ -1,0 +1,405 @@
+//! The requests with which a provider tries an address, and the answers it expects.
+//!
+//! What such a request looks like and what is answered stands in the
+//! provider's file; here it is only recognised and filled in.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::headers::Headers;
+use super::provider::definition::Wrong;
+use super::provider::place::View;
+use super::provider::template::{Filling, Template};
+use super::provider::{Provider, Source};
+use super::request::Request;
+use super::secret::Secret;
+use super::signature::decode_key;
+use super::verification::{Status, Verification};
+
+/// A request with which a provider tries an address: how it is known and what
+/// is answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handshake {
+    /// A name for people: `url_verification`.
+    pub name: String,
+    /// The request's method; `None`: any.
+    pub method: Option<String>,
+    /// What the request holds; all of it must be there.
+    #[serde(default)]
+    pub when: Vec<Sign>,
+    /// What the request does not hold.
+    #[serde(default)]
+    pub without: Vec<Source>,
+    /// What its signature must be.
+    #[serde(default)]
+    pub signed: Signed,
+    /// The status of the answer.
+    #[serde(default = "ok")]
+    pub status: u16,
+    /// The answer's headers, each value a template.
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, Template>,
+    /// The answer's body as text.
+    pub text: Option<Template>,
+    /// The answer's body as a JSON object of texts.
+    #[serde(default)]
+    pub json: std::collections::BTreeMap<String, Template>,
+    /// The answer's body as JSON that is always the same.
+    pub fixed: Option<toml::Table>,
+    /// Where the request hands over the secret of later deliveries.
+    pub hands_over_secret: Option<Source>,
+}
+
+/// A place that must hold something.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sign {
+    /// Where it stands.
+    pub at: Source,
+    /// What it must be; `None`: anything.
+    pub is: Option<String>,
+}
+
+/// What a handshake's signature must be before it is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signed {
+    /// It must be valid.
+    #[default]
+    Valid,
+    /// It is not looked at, for the request comes without one.
+    No,
+}
+
+/// What a receiver answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The handshake's name.
+    pub name: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Handshake {
+    /// Returns the answer to a request that tries an address; `None` where the
+    /// request is none, or where it should be refused like any other.
+    ///
+    /// `verification` is the verdict on the request; `secrets` are those that
+    /// are configured for it. What is made with a secret is made with the one
+    /// that matched, and only where one did.
+    pub fn answer(
+        provider: &Provider,
+        request: &Request,
+        verification: &Verification,
+        secrets: &[&Secret],
+    ) -> Option<Reply> {
+        let handshake = Self::find(provider, request)?;
+        let valid = verification.status == Status::Valid;
+        if handshake.signed == Signed::Valid && !valid {
+            return None;
+        }
+        let matched = secrets
+            .iter()
+            .find(|secret| verification.secret.as_ref() == Some(&secret.to_string()))
+            .filter(|_| valid);
+        let form = provider.signature.as_ref().map(|s| s.secret);
+        let key = matched.and_then(|s| decode_key(s.reveal(), form.unwrap_or_default()));
+        if key.is_none() && handshake.uses_secret() {
+            return None;
+        }
+        let filling = Filling {
+            body: &request.body,
+            method: request.method.as_bytes(),
+            secret: key.as_ref().map_or(&[], |key| key.as_slice()),
+            request: Some(request),
+            ..Filling::default()
+        };
+        Some(handshake.reply(&filling))
+    }
+
+    /// Reads the secret that a request hands over for later deliveries, as it
+    /// stands there. Whoever can reach the address can send one: it should be
+    /// kept only where a person asked for it.
+    pub fn handed_over(provider: &Provider, request: &Request) -> Option<String> {
+        Self::find(provider, request)?
+            .hands_over_secret
+            .as_ref()?
+            .read(request)
+    }
+
+    /// Returns the name of the handshake that a request is, where it is one
+    /// that comes without a signature.
+    pub fn unsigned<'p>(provider: &'p Provider, request: &Request) -> Option<&'p str> {
+        Self::find(provider, request)
+            .filter(|handshake| handshake.signed == Signed::No)
+            .map(|handshake| handshake.name.as_str())
+    }
+
+    /// Finds the handshake that a request is, whoever sent it.
+    fn find<'p>(provider: &'p Provider, request: &Request) -> Option<&'p Self> {
+        let view = View::of(request);
+        provider
+            .handshakes
+            .iter()
+            .find(|handshake| handshake.means(request, &view))
+    }
+
+    fn means(&self, request: &Request, view: &View<'_>) -> bool {
+        self.method.as_ref().is_none_or(|m| *m == request.method)
+            && !self
+                .without
+                .iter()
+                .any(|place| place.read_in(view).is_some())
+            && self.when.iter().all(|sign| {
+                sign.at
+                    .read_in(view)
+                    .is_some_and(|value| sign.is.as_ref().is_none_or(|is| *is == value))
+            })
+    }
+
+    fn reply(&self, filling: &Filling<'_>) -> Reply {
+        let mut headers = Headers::new();
+        let json = |value: &Value| (Some("application/json"), value.to_string().into_bytes());
+        let (kind, body) = if let Some(text) = &self.text {
+            (Some("text/plain"), text.fill(filling))
+        } else if let Some(fixed) = &self.fixed {
+            json(&serde_json::to_value(fixed).unwrap_or_default())
+        } else if self.json.is_empty() {
+            (None, Vec::new())
+        } else {
+            let text = |t: &Template| String::from_utf8_lossy(&t.fill(filling)).into_owned();
+            let object: Map<String, Value> = self
+                .json
+                .iter()
+                .map(|(name, template)| (name.clone(), Value::String(text(template))))
+                .collect();
+            json(&Value::Object(object))
+        };
+        if let Some(kind) = kind {
+            headers.push("content-type", kind);
+        }
+        for (name, template) in &self.headers {
+            headers.push(name, header_value(template.fill(filling)));
+        }
+        Reply {
+            name: self.name.clone(),
+            status: self.status,
+            headers,
+            body,
+        }
+    }
+
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.headers
+            .values()
+            .chain(&self.text)
+            .chain(self.json.values())
+    }
+
+    fn uses_secret(&self) -> bool {
+        self.templates().any(Template::uses_secret)
+    }
+
+    /// Finds contradictions that the shape alone does not rule out.
+    pub(crate) fn check(&self) -> Result<(), Wrong> {
+        let no = |what: String, next| Err((what, next));
+        let name = &self.name;
+        for sign in &self.when {
+            sign.at.check_outside_token()?;
+        }
+        for place in self.without.iter().chain(&self.hands_over_secret) {
+            place.check_outside_token()?;
+        }
+        if self.when.is_empty() && self.without.is_empty() {
+            return no(
+                format!("the handshake {name} would be every request."),
+                "Say how it is known:  when = [{ at = { pointer = \"/type\" }, is = \"ping\" }]",
+            );
+        }
+        if !(200..300).contains(&self.status) {
+            return no(
+                format!("the handshake {name} would be refused."),
+                "Write a status from 200 to 299; a wrong signature is refused in any case",
+            );
+        }
+        let bodies = [
+            self.text.is_some(),
+            !self.json.is_empty(),
+            self.fixed.is_some(),
+        ];
+        if bodies.iter().filter(|given| **given).count() > 1 {
+            return no(
+                format!("the handshake {name} has more than one body."),
+                "Keep one of text, json and fixed",
+            );
+        }
+        if self.signed == Signed::No && self.uses_secret() {
+            return no(
+                format!("the handshake {name} would answer anybody with what the secret makes."),
+                "Write signed = \"valid\", or leave the secret out of the answer",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Takes out what cannot stand in a header's value.
+fn header_value(mut value: Vec<u8>) -> Vec<u8> {
+    value.retain(|byte| !byte.is_ascii_control());
+    value
+}
+
+const fn ok() -> u16 {
+    200
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::provider::Catalog;
+    use crate::domain::signature::{Keys, verify};
+    use crate::domain::timestamp::Timestamp;
+
+    fn request(method: &str, query: &str, headers: &[(&str, &str)], body: &'static str) -> Request {
+        Request {
+            method: method.into(),
+            path: "/in".into(),
+            query: (!query.is_empty()).then(|| query.to_owned()),
+            headers: headers.iter().copied().collect(),
+            body: body.into(),
+            ..Request::default()
+        }
+    }
+
+    fn answer(provider: &str, request: &Request) -> Option<Reply> {
+        let catalog = Catalog::builtin();
+        let provider = catalog.get(provider).unwrap();
+        let secret = Secret::new("", "test", "s");
+        let keys = Keys {
+            secrets: &[&secret],
+            url: None,
+        };
+        let verification = verify(request, provider, keys, Timestamp::from_unix_seconds(100));
+        Handshake::answer(provider, request, &verification, &[&secret])
+    }
+
+    #[test]
+    fn a_challenge_in_the_query_is_sent_back_as_text() {
+        for (provider, method, query) in [
+            (
+                "meta",
+                "GET",
+                "hub.mode=subscribe&hub.challenge=a%20b&hub.verify_token=x",
+            ),
+            ("dropbox", "GET", "challenge=a+b"),
+            ("microsoft-graph", "POST", "validationToken=a%20b"),
+        ] {
+            let reply = answer(provider, &request(method, query, &[], "")).unwrap();
+            assert_eq!(
+                (reply.status, reply.body),
+                (200, b"a b".to_vec()),
+                "{provider}"
+            );
+            assert_eq!(reply.headers.text("content-type"), Some("text/plain"));
+            assert_eq!(answer(provider, &request(method, "", &[], "{}")), None);
+        }
+        assert_eq!(
+            answer("meta", &request("GET", "hub.challenge=x", &[], "")),
+            None
+        );
+        assert_eq!(
+            answer("dropbox", &request("POST", "challenge=x", &[], "")),
+            None
+        );
+    }
+
+    #[test]
+    fn asana_s_secret_is_sent_back_in_its_header_and_handed_over() {
+        let first = request("POST", "", &[("X-Hook-Secret", "b5370")], "");
+        let reply = answer("asana", &first).unwrap();
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.headers.text("x-hook-secret"), Some("b5370"));
+        assert!(reply.body.is_empty());
+        let catalog = Catalog::builtin();
+        let handed = |provider| Handshake::handed_over(catalog.get(provider).unwrap(), &first);
+        assert_eq!(handed("asana").as_deref(), Some("b5370"));
+        assert_eq!(handed("slack"), None);
+        assert_eq!(answer("asana", &request("POST", "", &[], "{}")), None);
+    }
+
+    #[test]
+    fn a_verification_post_needs_only_a_200() {
+        let reply = answer("stackryze", &request("POST", "", &[], "{}")).unwrap();
+        assert_eq!((reply.status, reply.body), (200, Vec::new()));
+        let event = request("POST", "", &[("x-stackryze-event", "zone.created")], "{}");
+        assert_eq!(answer("stackryze", &event), None);
+        let catalog = Catalog::builtin();
+        let unsigned = |provider, request| {
+            Handshake::unsigned(catalog.get(provider).unwrap(), request).map(str::to_owned)
+        };
+        let post = request("POST", "", &[], "{}");
+        assert_eq!(
+            unsigned("stackryze", &post).as_deref(),
+            Some("verification")
+        );
+        assert_eq!(unsigned("slack", &post), None);
+        assert_eq!(answer("stackryze", &request("GET", "", &[], "")), None);
+    }
+
+    /// Whatever an unsigned request holds, the answer holds nothing that only
+    /// the secret could make.
+    #[test]
+    fn an_unsigned_request_gets_nothing_made_with_a_secret() {
+        let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"x"},"type":"url_verification","challenge":"x"}"#;
+        for provider in ["zoom", "slack", "discord"] {
+            for headers in [&[][..], &[("x-zm-signature", "v0=00")]] {
+                assert_eq!(answer(provider, &request("POST", "", headers, body)), None);
+            }
+        }
+        for provider in Catalog::builtin().iter() {
+            for handshake in &provider.handshakes {
+                assert!(handshake.signed == Signed::Valid || !handshake.uses_secret());
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_is_no_ping() {
+        let catalog = Catalog::builtin();
+        let discord = catalog.get("discord").unwrap();
+        let valid = Verification::bare(Status::Valid);
+        let answer = |body| {
+            let request = request("POST", "", &[], body);
+            Handshake::answer(discord, &request, &valid, &[]).map(|r| r.status)
+        };
+        let event = r#"{"type":1,"event":{"type":"ENTITLEMENT_CREATE"}}"#;
+        assert_eq!(answer(event), None);
+        assert_eq!(answer(r#"{"type":1}"#), Some(200));
+        assert_eq!(answer(r#"{"type":0}"#), Some(204));
+        assert_eq!(answer(r#"{"type":2}"#), None);
+    }
+
+    #[test]
+    fn a_verdict_of_another_secret_makes_no_answer() {
+        let catalog = Catalog::builtin();
+        let zoom = catalog.get("zoom").unwrap();
+        let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"x"}}"#;
+        let request = request("POST", "", &[], body);
+        let valid = Verification {
+            secret: Some("another".into()),
+            ..Verification::bare(Status::Valid)
+        };
+        let secret = Secret::new("", "test", "s");
+        assert_eq!(Handshake::answer(zoom, &request, &valid, &[&secret]), None);
+    }
+
+    #[test]
+    fn line_ends_do_not_enter_a_header() {
+        assert_eq!(header_value(b"a\r\nb: c".to_vec()), b"ab: c");
+    }
+}

@@ -1,0 +1,108 @@
+//! Contradictions in a scheme that its shape alone does not rule out.
+
+use super::algorithm::{Algorithm, Encoding};
+use super::definition::Wrong;
+use super::scheme::Scheme;
+use super::template::{Part, Template};
+
+impl Scheme {
+    /// Finds contradictions that the shape alone does not rule out.
+    pub(super) fn check(&self) -> Result<(), Wrong> {
+        let no = |what: &str, next| Err((what.to_owned(), next));
+        let places = [&self.timestamp, &self.id, &self.key_id];
+        let wanted = self.requirements.iter().map(|r| &r.at);
+        let versions = self.variants.iter().map(|v| &v.at);
+        for place in places.into_iter().flatten().chain(wanted).chain(versions) {
+            place.check()?;
+            if place.claim.is_some() && self.jwt.is_none() {
+                return no(
+                    "a claim is named, and the signature is no JSON Web Token.",
+                    "Add the table [signature.jwt], or name a header",
+                );
+            }
+        }
+        if self.variants.iter().any(|v| v.at.claim.is_some()) {
+            return no(
+                "a version cannot stand in a claim.",
+                "Name a header, a pointer or a parameter of the query under [[signature.variant]]",
+            );
+        }
+        if self.header.is_empty() == self.pointer.is_none() {
+            return no(
+                "a signature stands in a header or, by its pointer, in the body.",
+                "Write, for example, header = \"x-acme-signature\" under [signature]",
+            );
+        }
+        if !self.format.contains("{signature}") {
+            return no(
+                "signature.format has no {signature}.",
+                "Write, for example, format = \"sha256={signature}\"",
+            );
+        }
+        if (self.encoding == Encoding::Text) != (self.algorithm == Algorithm::Token) {
+            return no(
+                "the encoding \"text\" is for tokens, and tokens have no other.",
+                "Write encoding = \"hex\" or encoding = \"base64\", whichever the provider sends",
+            );
+        }
+        self.check_signed(self.algorithm, &self.signed)?;
+        for variant in &self.variants {
+            let algorithm = variant.algorithm.unwrap_or(self.algorithm);
+            self.check_signed(algorithm, variant.signed.as_ref().unwrap_or(&self.signed))?;
+        }
+        Ok(())
+    }
+
+    fn check_signed(&self, algorithm: Algorithm, signed: &Template) -> Result<(), Wrong> {
+        let no = |what: &str, next| Err((what.to_owned(), next));
+        if self.jwt.is_some() != signed.has(&Part::Token) {
+            return no(
+                "a JSON Web Token signs {token}, and only it does.",
+                "Write signed = \"{token}\" and the table [signature.jwt], or neither",
+            );
+        }
+        if algorithm.holds_secret() != signed.has(&Part::Secret) {
+            return no(
+                "{secret} is part of the text where the algorithm is a plain hash or a token, and only there.",
+                "Write, for example, algorithm = \"sha256\" and signed = \"{secret}{body}\"",
+            );
+        }
+        let about_the_body = signed.reads_body() || algorithm == Algorithm::Token;
+        if !about_the_body && !self.requires_body() {
+            return no(
+                "signature.signed has no {body}.",
+                "Write, for example, signed = \"{timestamp}.{body}\"",
+            );
+        }
+        let in_header = self.format.contains("{timestamp}");
+        if signed.has(&Part::Timestamp) && self.timestamp.is_none() && !in_header {
+            return no(
+                "nothing says where the timestamp is.",
+                "Add timestamp = { header = \"…\" } under [signature]",
+            );
+        }
+        if signed.has(&Part::Id) && self.id.is_none() {
+            return no(
+                "nothing says where the id is.",
+                "Add id = { header = \"…\" } under [signature]",
+            );
+        }
+        if signed.has(&Part::Headers) && self.headers.is_none() {
+            return no(
+                "nothing says which headers are signed.",
+                "Add headers = { named_by = \"…\", join = \";\" } under [signature]",
+            );
+        }
+        Ok(())
+    }
+
+    /// Says whether a requirement binds the body to what is signed.
+    fn requires_body(&self) -> bool {
+        let variants = self.variants.iter().flat_map(|v| &v.require);
+        self.requirements
+            .iter()
+            .chain(variants)
+            .filter_map(|r| r.is.as_ref())
+            .any(Template::reads_body)
+    }
+}

@@ -1,0 +1,87 @@
+//! Texts that a template makes out of a request: sorted, named, escaped.
+
+use serde_json::Value;
+
+use super::template::Filling;
+use crate::domain::request::Request;
+
+/// Writes path and query percent-encoded once more.
+pub(super) fn escaped_target(request: &Request) -> String {
+    let target = match &request.query {
+        Some(query) => format!("{}?{}", request.path, percent_encoded(query, b"")),
+        None => request.path.clone(),
+    };
+    percent_encoded(&target, b";,/?:@&=+$#")
+}
+
+/// Percent-encodes all but letters, digits, `-_.!~*'()` and those in `plain`.
+fn percent_encoded(text: &str, plain: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) || plain.contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// Writes the headers that the delivery names, in lower case and sorted.
+pub(super) fn named_headers(filling: &Filling<'_>) -> Vec<u8> {
+    let (Some(list), Some(request)) = (filling.headers, filling.request) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = request
+        .headers
+        .text(&list.named_by)
+        .unwrap_or_default()
+        .split(',')
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
+        .collect();
+    names.sort();
+    let line = |name: &String| {
+        let value = request.headers.first(name).unwrap_or_default();
+        [name.as_bytes(), b":", value].concat()
+    };
+    names
+        .iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join(list.join.as_bytes())
+}
+
+/// Writes a form's fields, sorted; nothing where the body is no form.
+pub(super) fn sorted_form(filling: &Filling<'_>) -> Vec<u8> {
+    let is_form = filling
+        .request
+        .and_then(Request::content_type)
+        .is_some_and(|kind| {
+            kind.trim_start()
+                .to_ascii_lowercase()
+                .starts_with("application/x-www-form-urlencoded")
+        });
+    if !is_form {
+        return Vec::new();
+    }
+    let mut fields: Vec<_> = url::form_urlencoded::parse(filling.body).collect();
+    fields.sort();
+    fields.dedup();
+    let mut text = String::new();
+    for (name, value) in fields {
+        text.push_str(&name);
+        text.push_str(&value);
+    }
+    text.into_bytes()
+}
+
+/// Writes the texts of these names that are there: a line for the name, one for the value.
+pub(super) fn lines(names: &[String], json: Option<&Value>) -> String {
+    let line = |name: &String| {
+        let value = json?.get(name)?.as_str()?;
+        Some(format!("{name}\n{value}\n"))
+    };
+    names.iter().filter_map(line).collect()
+}

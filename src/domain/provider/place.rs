@@ -1,0 +1,203 @@
+//! A place in a request: where a value stands.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::definition::Wrong;
+use crate::domain::request::Request;
+use crate::domain::signature::token;
+
+/// A place in a request. Exactly one of its fields is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Source {
+    /// A header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// A JSON pointer into the body (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// A parameter of the query, decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// A field of a form in the body, decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// A claim of the JSON Web Token in the signature header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+}
+
+/// A request of which several values are read: its JSON is parsed once.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    request: &'a Request,
+    json: OnceCell<Option<Value>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) const fn of(request: &'a Request) -> Self {
+        Self {
+            request,
+            json: OnceCell::new(),
+        }
+    }
+
+    /// Returns the body as JSON, where it is that.
+    pub(crate) fn json(&self) -> Option<&Value> {
+        self.json.get_or_init(|| json(&self.request.body)).as_ref()
+    }
+}
+
+impl Source {
+    /// Returns the place of a header.
+    pub fn header(name: &str) -> Self {
+        Self {
+            header: Some(name.to_ascii_lowercase()),
+            ..Self::default()
+        }
+    }
+
+    /// Reads the value out of a request; `None` where it is absent or empty.
+    /// Claims are read with [`Source::read_claim`].
+    pub fn read(&self, request: &Request) -> Option<String> {
+        self.read_in(&View::of(request))
+    }
+
+    /// Reads as [`Source::read`] does, one of many values of a request.
+    pub(crate) fn read_in(&self, view: &View<'_>) -> Option<String> {
+        let request = view.request;
+        if let Some(header) = &self.header {
+            return request
+                .headers
+                .text(header)
+                .filter(|v| !v.is_empty())
+                .map(str::to_owned);
+        }
+        if let Some(name) = &self.query {
+            return parameter(request.query.as_deref()?.as_bytes(), name);
+        }
+        if let Some(name) = &self.form {
+            return parameter(&request.body, name);
+        }
+        text(view.json()?.pointer(self.pointer.as_deref()?)?)
+    }
+
+    /// Reads a value as [`Source::read`] does, but a text in JSON with its
+    /// quotes, so that it is told from a number.
+    pub(crate) fn read_exact(&self, view: &View<'_>) -> Option<String> {
+        match &self.pointer {
+            Some(pointer) => Some(view.json()?.pointer(pointer)?.to_string()),
+            None => self.read_in(view),
+        }
+    }
+
+    /// Reads the value out of a request or, where it is a claim, out of a token's claims.
+    pub(crate) fn read_claim(&self, view: &View<'_>, claims: &token::Claims) -> Option<String> {
+        match &self.claim {
+            Some(name) => text(claims.get(name)?),
+            None => self.read_in(view),
+        }
+    }
+
+    /// Names the place as a sentence does: `x-acme-id`, `/id in the body`.
+    pub fn name(&self) -> String {
+        let named = [
+            (&self.header, ""),
+            (&self.pointer, " in the body"),
+            (&self.query, " in the query"),
+            (&self.form, " in the form"),
+            (&self.claim, " in the token"),
+        ];
+        named
+            .iter()
+            .find_map(|(name, place)| name.as_ref().map(|name| format!("{name}{place}")))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Wrong> {
+        let given = [
+            &self.header,
+            &self.pointer,
+            &self.query,
+            &self.form,
+            &self.claim,
+        ];
+        if given.iter().filter(|place| place.is_some()).count() != 1 {
+            return Err((
+                "a place is one of header, pointer, query, form and claim.".to_owned(),
+                "Write { header = \"x-acme-id\" } or { pointer = \"/id\" }",
+            ));
+        }
+        if self.pointer.as_ref().is_some_and(|p| !p.starts_with('/')) {
+            return Err((
+                "a pointer begins with a slash.".to_owned(),
+                "Write, for example, { pointer = \"/data/id\" }",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// Checks a place that is read before any signature is.
+    pub(crate) fn check_outside_token(&self) -> Result<(), Wrong> {
+        self.check()?;
+        if self.claim.is_some() {
+            return Err((
+                "a claim is for the table [signature] alone.".to_owned(),
+                "Write { header = \"x-acme-id\" } or { pointer = \"/id\" }",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a body as JSON; bytes that are no UTF-8 are replaced, so that a
+/// field beside them can still be read.
+pub(crate) fn json(body: &[u8]) -> Option<Value> {
+    match String::from_utf8_lossy(body) {
+        Cow::Borrowed(text) => serde_json::from_str(text).ok(),
+        Cow::Owned(text) => serde_json::from_str(&text).ok(),
+    }
+}
+
+/// Writes a JSON value that is no list and no object as text.
+pub(crate) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn parameter(form: &[u8], name: &str) -> Option<String> {
+    url::form_urlencoded::parse(form)
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_kind_of_place() {
+        let request = Request {
+            headers: [("x-id", "1")].into_iter().collect(),
+            query: Some("a=b%20c&empty=".into()),
+            body: (&b"{\"n\":{\"v\":7,\"l\":[]},\"s\":\"\xff\"}"[..]).into(),
+            ..Request::default()
+        };
+        let at = |place: &str| toml::from_str::<Source>(place).unwrap().read(&request);
+        assert_eq!(at("header = 'X-Id'").as_deref(), Some("1"));
+        assert_eq!(at("query = 'a'").as_deref(), Some("b c"));
+        assert_eq!(at("query = 'empty'"), None);
+        assert_eq!(at("pointer = '/n/v'").as_deref(), Some("7"));
+        assert_eq!(at("pointer = '/n/l'"), None);
+        assert_eq!(at("pointer = '/s'").as_deref(), Some("\u{fffd}"));
+    }
+}

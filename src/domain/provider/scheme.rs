@@ -1,0 +1,226 @@
+//! The shape of a signing scheme: the `[signature]` table of a provider's file.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::ahead::Ahead;
+use super::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
+use super::place::{Source, View};
+use super::requirement::Requirement;
+use super::span::Span;
+use super::template::Template;
+use crate::domain::request::Request;
+use crate::domain::signature::token;
+
+/// A signing scheme: what is signed, how, and where the signature stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own in the file"
+)]
+pub struct Scheme {
+    /// How the signature is made.
+    pub algorithm: Algorithm,
+    /// The header that carries the signature; empty where it stands in the body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub header: String,
+    /// Further headers that carry signatures. Where there are as many secrets
+    /// as headers, each header is checked with its own, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// Where the signature stands in the body, as a JSON pointer (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// What stands in that header: `{signature}`, a prefix before it
+    /// (`sha256={signature}`), or labelled parts (`t={timestamp},v1={signature}`).
+    #[serde(default = "bare")]
+    pub format: String,
+    /// What parts the entries where the header is a list.
+    pub separator: Option<String>,
+    /// Whether a header of labelled parts may come only once.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub once: bool,
+    /// The text that is signed.
+    pub signed: Template,
+    /// Where the timestamp is, unless it stands in the signature header.
+    pub timestamp: Option<Source>,
+    /// What the timestamp counts.
+    #[serde(default)]
+    pub unit: TimeUnit,
+    /// Where the id is that is part of the signed text.
+    pub id: Option<Source>,
+    /// How the signature is written.
+    pub encoding: Encoding,
+    /// Whether the same signature may be written in other ways: hexadecimal in
+    /// either case, base64 in either alphabet, with padding or without.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lenient: bool,
+    /// How the secret becomes a key.
+    #[serde(default)]
+    pub secret: KeyForm,
+    /// Where the delivery names its key. A secret written as `ID:SECRET` is
+    /// then only for deliveries that name that id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<Source>,
+    /// How far the timestamp may be from the receiver's clock, either way.
+    pub tolerance: Option<Span>,
+    /// How far it may lie ahead, where that differs.
+    #[serde(default, skip_serializing_if = "Ahead::is_same")]
+    pub ahead: Ahead,
+    /// Whether a delivery exactly as old as the tolerance is too old.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub exclusive: bool,
+    /// Whether the timestamp must be a time, although its age does not count.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub strict_time: bool,
+    /// Whether the signed address may be with or without its port.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub any_port: bool,
+    /// Which headers `{headers}` stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<HeaderList>,
+    /// That the signature is a JSON Web Token, and how it is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Jwt>,
+    /// Versions of the scheme. What a delivery says of its version is looked
+    /// up here; `creel sign` makes the first.
+    #[serde(default, rename = "variant", skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+    /// What must hold besides the signature.
+    #[serde(default, rename = "require", skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<Requirement>,
+}
+
+/// The headers that are part of the signed text, as `name:value`, sorted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderList {
+    /// The header that names them, parted by commas.
+    pub named_by: String,
+    /// What stands between two of them in the signed text.
+    pub join: String,
+    /// Those that the provider usually names.
+    #[serde(default)]
+    pub usual: Vec<String>,
+}
+
+/// How a JSON Web Token (RFC 7519) is read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    /// How far the clocks may differ where `exp` and `nbf` are checked.
+    pub leeway: Span,
+    /// How long a token is valid that `creel sign` makes.
+    pub lifetime: Span,
+}
+
+/// A version of a scheme: where it applies and what it changes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Where the delivery says which version it is.
+    pub at: Source,
+    /// The words for this version; empty: any.
+    #[serde(default)]
+    pub is: Vec<String>,
+    /// How the signature is made.
+    pub algorithm: Option<Algorithm>,
+    /// The text that is signed.
+    pub signed: Option<Template>,
+    /// What must hold besides, in this version only.
+    #[serde(default)]
+    pub require: Vec<Requirement>,
+}
+
+fn bare() -> String {
+    "{signature}".to_owned()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Scheme {
+    /// Describes the scheme in a few words.
+    pub fn describe(&self) -> String {
+        format!(
+            "{} over {}, {}",
+            self.algorithm.word(),
+            self.signed.text(),
+            self.encoding.word()
+        )
+    }
+
+    /// Returns where the signature stands, as a sentence names it.
+    pub fn place(&self) -> String {
+        match &self.pointer {
+            Some(pointer) => format!("{pointer} in the body"),
+            None => self.header.clone(),
+        }
+    }
+
+    /// Says whether whoever can check a signature could also make one.
+    pub const fn shared_secret(&self) -> bool {
+        !self.algorithm.is_public()
+    }
+
+    /// Says whether the signature is an HMAC over no more than body, time, id,
+    /// method and address, so that each of them can be varied by itself.
+    pub fn is_plain(&self) -> bool {
+        self.algorithm.is_keyed()
+            && self.pointer.is_none()
+            && self.jwt.is_none()
+            && self.variants.is_empty()
+            && self.signed.is_plain()
+    }
+
+    /// Returns the scheme in the version that a request says it has.
+    pub fn suited(&self, request: &Request) -> Cow<'_, Self> {
+        let mut scheme = Cow::Borrowed(self);
+        let view = View::of(request);
+        for variant in self.variants.iter().filter(|v| v.fits(&view)) {
+            let scheme = scheme.to_mut();
+            scheme.algorithm = variant.algorithm.unwrap_or(scheme.algorithm);
+            if let Some(signed) = &variant.signed {
+                scheme.signed = signed.clone();
+            }
+            scheme.requirements.extend(variant.require.iter().cloned());
+        }
+        if self.jwt.is_some()
+            && let Some(named) = request
+                .headers
+                .first(&self.header)
+                .and_then(|value| token::Token::read(value)?.algorithm())
+            && named != self.algorithm
+            && named.family() == self.algorithm.family()
+        {
+            scheme.to_mut().algorithm = named;
+        }
+        scheme
+    }
+
+    /// Finds what a request says of its version where no version is called so.
+    pub(crate) fn unknown_version(&self, view: &View<'_>) -> Option<(&Source, String)> {
+        self.variants.iter().find_map(|variant| {
+            let said = variant.at.read_in(view)?;
+            let known = self
+                .variants
+                .iter()
+                .any(|other| other.at == variant.at && other.means(&said));
+            (!known).then_some((&variant.at, said))
+        })
+    }
+}
+
+impl Variant {
+    fn fits(&self, view: &View<'_>) -> bool {
+        self.at.read_in(view).is_some_and(|said| self.means(&said))
+    }
+
+    fn means(&self, said: &str) -> bool {
+        self.is.is_empty() || self.is.iter().any(|word| word == said)
+    }
+}

@@ -1,0 +1,109 @@
+//! Finds the secret that explains a signature.
+
+use super::reading::Reading;
+use super::{Keys, address, decode_key, expected, key, mac, public, same};
+use crate::domain::provider::place::View;
+use crate::domain::provider::template::Filling;
+use crate::domain::provider::{Algorithm, Scheme};
+use crate::domain::request::Request;
+use crate::domain::secret::Secret;
+
+/// A secret that explains a signature.
+pub(super) struct Match<'a> {
+    pub(super) secret: &'a Secret,
+    /// The address that is part of the signed text, in the spelling that matched.
+    pub(super) url: Option<String>,
+}
+
+/// Tries every secret over every spelling of the address; the first that
+/// matches counts, and all others are tried all the same. What would have
+/// been right is added to `right`.
+pub(super) fn find<'a>(
+    scheme: &Scheme,
+    request: &Request,
+    reading: &Reading,
+    keys: Keys<'a>,
+    right: &mut Vec<String>,
+) -> Option<Match<'a>> {
+    let urls: Vec<Option<String>> = match keys.url {
+        Some(url) if scheme.any_port => address::with_and_without_port(url)
+            .into_iter()
+            .map(Some)
+            .collect(),
+        url => vec![url.map(str::to_owned)],
+    };
+    let named = scheme
+        .key_id
+        .as_ref()
+        .and_then(|source| match &reading.token {
+            Some(token) => source.read_claim(&View::of(request), &token.claims),
+            None => source.read(request),
+        });
+    // With a secret for each header, each is for its own.
+    let paired = !scheme.also.is_empty() && keys.secrets.len() == scheme.also.len() + 1;
+    let mut found = None;
+    for (number, secret) in keys.secrets.iter().enumerate() {
+        let (id, _) = key::parts(secret.reveal(), scheme);
+        let other_key = id.is_some_and(|id| {
+            named
+                .as_ref()
+                .is_none_or(|named| !same(named.as_bytes(), id))
+        });
+        let received = reading.signatures.iter().enumerate();
+        let received: Vec<&[u8]> = received
+            .filter(|(at, _)| !paired || reading.slots.get(*at) == Some(&number))
+            .map(|(_, signature)| signature.as_slice())
+            .collect();
+        let mut would_be = None;
+        for url in &urls {
+            let filling = reading.filling(request, url.as_deref());
+            let (hit, made) = compare(scheme, secret, &filling, &received);
+            if hit && !other_key && found.is_none() {
+                found = Some(Match {
+                    secret,
+                    url: url.clone(),
+                });
+                would_be = made;
+            } else {
+                would_be = would_be.or(made);
+            }
+        }
+        right.extend(would_be);
+    }
+    found
+}
+
+/// Says whether a secret explains one of these signatures, whatever the
+/// scheme's algorithm.
+pub fn holds(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>, received: &[&[u8]]) -> bool {
+    compare(scheme, secret, filling, received).0
+}
+
+/// Says whether a secret gives one of the signatures that came, and which it
+/// gives. All are compared, also after one matched.
+fn compare(
+    scheme: &Scheme,
+    secret: &Secret,
+    filling: &Filling<'_>,
+    received: &[&[u8]],
+) -> (bool, Option<String>) {
+    if scheme.shared_secret() {
+        let Some(made) = expected(scheme, secret, filling) else {
+            return (false, None);
+        };
+        let hits = received.iter().filter(|r| same(r, made.as_bytes()));
+        let hit = hits.count() > 0;
+        // What would be right for a token is the secret itself: it is not told.
+        return (hit, (scheme.algorithm != Algorithm::Token).then_some(made));
+    }
+    let (_, secret) = key::parts(secret.reveal(), scheme);
+    let Some(key) = decode_key(secret, scheme.secret) else {
+        return (false, None);
+    };
+    let text = scheme.signed.fill(filling);
+    let holds = |written: &&[u8]| {
+        mac::decode(scheme.encoding, written)
+            .is_some_and(|signature| public::holds(scheme.algorithm, &key, &text, &signature))
+    };
+    (received.iter().any(holds), None)
+}

@@ -1,0 +1,169 @@
+//! What stands in the way of checking a signature, as a sentence.
+
+use super::visible_fault;
+use crate::domain::provider::{Scheme, Source, TimeUnit};
+use crate::domain::verification::{Finding, Status};
+
+/// What stands in the way of checking a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no signature header, or it is empty.
+    NoSignature,
+    /// The header came more than once, and the scheme has no list.
+    Doubled(usize),
+    /// No entry has the form that the scheme knows.
+    Form,
+    /// No signature has the length or the characters of a digest.
+    NotADigest,
+    /// The timestamp is absent or empty.
+    NoTimestamp,
+    /// The timestamp came more than once.
+    TimestampsDiffer,
+    /// The timestamp is no time.
+    TimestampUnreadable(Vec<u8>),
+    /// The id is absent or empty.
+    NoId,
+    /// The signature stands in the body, and the body is no JSON.
+    NoJson,
+    /// What the delivery says of its version is not known: place and word.
+    UnknownVersion(String, String),
+    /// Nothing names the headers that are signed.
+    NoHeaderList(String),
+    /// The header holds no JSON Web Token.
+    NoToken,
+    /// The token names an algorithm that is not the scheme's.
+    TokenAlgorithm(String),
+    /// A time in the token is no number.
+    TokenTime(&'static str),
+}
+
+impl Problem {
+    /// Returns a stable word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSignature => "signature_missing",
+            Self::Doubled(_) => "signature_header_doubled",
+            Self::Form => "signature_form",
+            Self::NotADigest => "signature_not_a_digest",
+            Self::NoTimestamp => "timestamp_missing",
+            Self::TimestampsDiffer => "timestamps_differ",
+            Self::TimestampUnreadable(_) => "timestamp_unreadable",
+            Self::NoId => "id_missing",
+            Self::NoJson => "body_no_json",
+            Self::UnknownVersion(..) => "version_unknown",
+            Self::NoHeaderList(_) => "signed_headers_missing",
+            Self::NoToken => "token_form",
+            Self::TokenAlgorithm(_) => "token_algorithm",
+            Self::TokenTime(_) => "token_time",
+        }
+    }
+
+    /// Returns the verdict on a delivery that has the problem.
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::NoSignature => Status::MissingSignature,
+            // Whoever chooses the algorithm may hope that nobody checks.
+            Self::TokenAlgorithm(_) => Status::Invalid,
+            _ => Status::Malformed,
+        }
+    }
+
+    /// Returns what was found and what to do next.
+    pub(super) fn finding(&self, scheme: &Scheme) -> Finding {
+        visible_fault(self.code(), self.message(scheme), &self.advice(scheme))
+    }
+
+    /// Says what was found.
+    pub fn message(&self, scheme: &Scheme) -> String {
+        let header = &scheme.place();
+        let timestamp = &scheme
+            .timestamp
+            .as_ref()
+            .map_or_else(|| header.clone(), Source::name);
+        match self {
+            Self::NoSignature if scheme.pointer.is_some() => {
+                format!("There is no signature at {header}.")
+            }
+            Self::NoSignature => format!("There is no {header} header."),
+            Self::Doubled(times) => {
+                format!("{header} came {times} times; the scheme has one signature.")
+            }
+            Self::Form => format!("{header} does not have the form {}.", scheme.format),
+            Self::NotADigest if scheme.algorithm.size() == 0 => {
+                format!("{header} holds no signature in {}.", scheme.encoding.word())
+            }
+            Self::NotADigest => format!(
+                "{header} holds no {} digest: {} characters of {} are expected.",
+                scheme.algorithm.word(),
+                super::encode(scheme.encoding, &vec![0; scheme.algorithm.size()]).len(),
+                scheme.encoding.word()
+            ),
+            Self::NoTimestamp => {
+                format!("{timestamp} holds no timestamp, and the timestamp is signed.")
+            }
+            Self::TimestampsDiffer => format!("{timestamp} came more than once."),
+            Self::TimestampUnreadable(value) => {
+                format!(
+                    "{timestamp} is no time: {}",
+                    crate::domain::text::visible_bytes(value)
+                )
+            }
+            Self::NoId => {
+                let id = scheme
+                    .id
+                    .as_ref()
+                    .and_then(|s| s.header.as_deref())
+                    .unwrap_or("the id");
+                format!("{id} is absent or empty, and the id is signed.")
+            }
+            Self::NoJson => "The body is no JSON, and the signature should stand in it.".to_owned(),
+            Self::UnknownVersion(place, said) => format!(
+                "{place} says {}, and the scheme knows no such version.",
+                crate::domain::text::visible(said)
+            ),
+            Self::NoHeaderList(name) => {
+                format!("{name} is absent or empty, and it names the signed headers.")
+            }
+            Self::NoToken => format!("{header} holds no JSON Web Token."),
+            Self::TokenAlgorithm(name) => format!(
+                "The token is made with {}; the scheme has {}.",
+                crate::domain::text::visible(name),
+                scheme.algorithm.word()
+            ),
+            Self::TokenTime(claim) => format!("The token's {claim} is no number."),
+        }
+    }
+
+    /// Says what to do next.
+    pub fn advice(&self, scheme: &Scheme) -> String {
+        match self {
+            Self::NoSignature => {
+                "Check that the sender signs, and that no proxy takes the header away."
+            }
+            Self::Doubled(_) => "Look for a proxy that adds the header once more.",
+            Self::Form
+            | Self::NotADigest
+            | Self::NoJson
+            | Self::UnknownVersion(..)
+            | Self::NoToken
+            | Self::TokenTime(_) => {
+                "Check that another provider, or another version of the scheme, is not meant."
+            }
+            Self::TokenAlgorithm(_) => {
+                "Do not act on it: only the sender's own algorithm shows who sent it."
+            }
+            Self::NoTimestamp | Self::NoId | Self::NoHeaderList(_) => {
+                "Check that no proxy takes the header away."
+            }
+            Self::TimestampsDiffer => "Look for a proxy that joins two requests' headers.",
+            Self::TimestampUnreadable(_) => match scheme.unit {
+                TimeUnit::Seconds => "It should be whole seconds since 1970, digits only.",
+                TimeUnit::Milliseconds => {
+                    "It should be whole milliseconds since 1970, digits only."
+                }
+                TimeUnit::Rfc3339 => "It should be a date and time such as 2026-11-21T14:02:31Z.",
+            },
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,125 @@
+//! JSON Web Tokens as signatures (RFC 7515, RFC 7519).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::domain::provider::Algorithm;
+
+/// What a token says.
+pub type Claims = Map<String, Value>;
+
+/// A token taken apart. Nothing about it is checked yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Token {
+    /// What is signed: header and claims as they came, a point between them.
+    pub signed: Vec<u8>,
+    /// The signature, as it came.
+    pub signature: Vec<u8>,
+    /// The algorithm that the header names.
+    pub named: String,
+    /// The claims.
+    pub claims: Claims,
+}
+
+impl Token {
+    /// Takes a token apart; `None` where it is none.
+    pub fn read(value: &[u8]) -> Option<Self> {
+        let mut parts = value.split(|byte| *byte == b'.');
+        let (header, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let named = object(header)?.get("alg")?.as_str()?.to_owned();
+        Some(Self {
+            signed: value[..=header.len() + claims.len()].to_vec(),
+            signature: signature.to_vec(),
+            named,
+            claims: object(claims)?,
+        })
+    }
+
+    /// Returns the algorithm that the header names (RFC 7518 section 3.1);
+    /// `None` where it is not one that is known here. `none` is no algorithm.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        NAMES
+            .iter()
+            .find(|(name, _)| *name == self.named)
+            .map(|(_, algorithm)| *algorithm)
+    }
+
+    /// Returns a claim that counts seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// The claim's name, where it is there and is no number.
+    pub fn time(&self, claim: &'static str) -> Result<Option<i64>, &'static str> {
+        match self.claims.get(claim) {
+            None => Ok(None),
+            Some(value) => value
+                .as_i64()
+                .or_else(|| value.as_f64().map(|number| number.floor() as i64))
+                .map(Some)
+                .ok_or(claim),
+        }
+    }
+}
+
+/// The names of algorithms in a token's header.
+const NAMES: &[(&str, Algorithm)] = &[
+    ("HS256", Algorithm::HmacSha256),
+    ("HS384", Algorithm::HmacSha384),
+    ("HS512", Algorithm::HmacSha512),
+    ("ES256", Algorithm::EcdsaP256Sha256),
+    ("RS256", Algorithm::RsaSha256),
+    ("EdDSA", Algorithm::Ed25519),
+];
+
+/// Writes the part of a token that is signed; `None` where tokens know no
+/// such algorithm.
+pub fn write(algorithm: Algorithm, claims: &Claims) -> Option<String> {
+    let (name, _) = NAMES.iter().find(|(_, known)| *known == algorithm)?;
+    let header = format!(r#"{{"alg":"{name}","typ":"JWT"}}"#);
+    let claims = Value::Object(claims.clone()).to_string();
+    Some(format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(claims)
+    ))
+}
+
+fn object(part: &[u8]) -> Option<Claims> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let claims: Claims = serde_json::from_str(r#"{"iss":"a","exp":12,"nbf":"x"}"#).unwrap();
+        let signed = write(Algorithm::HmacSha512, &claims).unwrap();
+        let token = Token::read(format!("{signed}.c2ln").as_bytes()).unwrap();
+        assert_eq!(token.signed, signed.as_bytes());
+        assert_eq!(token.signature, b"c2ln");
+        assert_eq!(token.algorithm(), Some(Algorithm::HmacSha512));
+        assert_eq!(token.time("exp"), Ok(Some(12)));
+        assert_eq!(token.time("nbf"), Err("nbf"));
+        assert_eq!(token.time("iat"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_token_is_none() {
+        for value in [
+            "",
+            "a.b",
+            "a.b.c",
+            "e30.e30.",
+            "e30.e30.x.y",
+            "Bearer e30.e30.x",
+        ] {
+            assert_eq!(Token::read(value.as_bytes()), None, "{value}");
+        }
+        assert_eq!(write(Algorithm::Sha256, &Claims::new()), None);
+    }
+}
