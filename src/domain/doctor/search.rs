@@ -15,7 +15,7 @@ use crate::domain::verification::{Finding, Group, Status, Trial, Tried};
 const BRIEF: usize = 1 << 20;
 
 /// What a delivery may cost when somebody looks at it.
-const FULL: usize = 64 << 20;
+const FULL: usize = 32 << 20;
 
 /// What of that the pairs may cost.
 const PAIRS: usize = 16 << 20;
@@ -94,7 +94,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
                 let share = if at == 0 {
                     budget.0 / 3
                 } else {
-                    2 * budget.0 / waiting.max(1)
+                    budget.0 / waiting.max(1)
                 };
                 waiting -= 1;
                 explained |= sheet.compute(at, *ideas, share, &mut budget);
