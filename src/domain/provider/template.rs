@@ -121,10 +121,9 @@ impl Template {
 
     /// Says whether something in it is made with the secret.
     pub fn uses_secret(&self) -> bool {
-        self.any(&|part| match part {
-            Part::Secret => true,
-            Part::Digest(_, algorithm, _) => algorithm.is_keyed(),
-            _ => false,
+        self.any(&|part| {
+            *part == Part::Secret
+                || matches!(part, Part::Digest(_, algorithm, _) if algorithm.is_keyed())
         })
     }
 

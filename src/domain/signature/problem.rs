@@ -64,7 +64,18 @@ impl Problem {
             Self::NoSignature => Status::MissingSignature,
             // Whoever chooses the algorithm may hope that nobody checks.
             Self::TokenAlgorithm(_) => Status::Invalid,
-            _ => Status::Malformed,
+            Self::Doubled(_)
+            | Self::Form
+            | Self::NotADigest
+            | Self::NoTimestamp
+            | Self::TimestampsDiffer
+            | Self::TimestampUnreadable(_)
+            | Self::NoId
+            | Self::NoJson
+            | Self::UnknownVersion(..)
+            | Self::NoHeaderList(_)
+            | Self::NoToken
+            | Self::TokenTime(_) => Status::Malformed,
         }
     }
 

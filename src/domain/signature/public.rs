@@ -22,7 +22,14 @@ pub(super) fn holds(algorithm: Algorithm, key: &[u8], text: &[u8], signature: &[
         Algorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
         Algorithm::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
         Algorithm::RsaSha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-        _ => return false,
+        Algorithm::HmacSha1
+        | Algorithm::HmacSha256
+        | Algorithm::HmacSha384
+        | Algorithm::HmacSha512
+        | Algorithm::Sha1
+        | Algorithm::Sha256
+        | Algorithm::Sha512
+        | Algorithm::Token => return false,
     };
     let key = bare(key).unwrap_or(key);
     UnparsedPublicKey::new(with, key)
