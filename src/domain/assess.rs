@@ -182,15 +182,6 @@ impl Assessor {
                 verification = own;
             }
         }
-        // What is visible needs no search, and only an HMAC can be searched for.
-        if verification.status == Status::Invalid
-            && (!verification.findings.is_empty() || !provider.signs_by_hmac())
-        {
-            if verification.findings.is_empty() {
-                verification.findings.push(signature::unexplained());
-            }
-            return verification;
-        }
         let patient = Patient {
             request,
             provider,

@@ -114,10 +114,17 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effo
     let found = search::search(&case, effort);
     // What stands in the headers and the body explains as well, a time does not.
     let seen = |(group, finding): &(Group, Finding)| finding.proved && *group != Group::Time;
-    let unexplained = verification.status == Status::Invalid && !found.findings.iter().any(seen);
+    let unexplained = verification.status == Status::Invalid
+        && verification.findings.is_empty()
+        && !found.explained
+        && !found.findings.iter().any(seen);
     let mut findings: Vec<Finding> = Vec::new();
     if unexplained {
-        findings.push(self::unexplained(&case));
+        findings.push(if mac::Hash::of(scheme.algorithm).is_some() {
+            self::unexplained(&case)
+        } else {
+            super::signature::unexplained()
+        });
     }
     let mut rest = found.findings.into_iter().map(|(_, finding)| finding);
     if verification.status == Status::NoSecret {

@@ -602,4 +602,46 @@ pub(crate) const VERDICTS: &[Code] = &[
         "no id",
         "the id is signed, and absent",
     ),
+    verdict(
+        "requirement_unmet",
+        Some(Group::Header),
+        "unmet",
+        "what the provider asks for besides the signature is not so",
+    ),
+    verdict(
+        "version_unknown",
+        Some(Group::Header),
+        "version",
+        "the delivery names a version of the scheme that is not known",
+    ),
+    verdict(
+        "signed_headers_missing",
+        Some(Group::Header),
+        "headers",
+        "nothing names the headers that are signed",
+    ),
+    verdict(
+        "body_no_json",
+        Some(Group::Body),
+        "no json",
+        "the signature should stand in the body, which is no JSON",
+    ),
+    verdict(
+        "token_form",
+        Some(Group::Header),
+        "token",
+        "the signature is no JSON Web Token",
+    ),
+    verdict(
+        "token_algorithm",
+        Some(Group::Algorithm),
+        "token",
+        "the token names an algorithm that is not the provider's",
+    ),
+    verdict(
+        "token_time",
+        Some(Group::Time),
+        "token",
+        "a time in the token cannot be read",
+    ),
 ];

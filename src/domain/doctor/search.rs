@@ -6,6 +6,7 @@
 use super::case::{Case, Hit, Setting};
 use super::hypothesis::{Change, Hypothesis, Idea, Ideas, Piece, Seen, Test};
 use super::list::HYPOTHESES;
+use super::mac::Hash;
 use super::spelling::{self, Spelling};
 use super::{Effort, finding, pairs};
 use crate::domain::text::thousands;
@@ -126,6 +127,10 @@ impl Sheet<'_, '_> {
         budget: &mut Budget,
     ) -> bool {
         let case = self.case;
+        if Hash::of(case.scheme.algorithm).is_none() {
+            self.outcomes[at] = Outcome::Nothing("only an HMAC can be computed anew".to_owned());
+            return false;
+        }
         if case.came.is_empty() {
             self.outcomes[at] = Outcome::Nothing("no digest came to compare with".to_owned());
             return false;
