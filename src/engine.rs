@@ -7,6 +7,7 @@
 pub mod command;
 pub mod demo;
 mod detail;
+mod history;
 mod intake;
 pub mod local;
 mod resend;

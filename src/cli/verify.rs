@@ -10,12 +10,14 @@ use super::session;
 use crate::clock::{Clock as _, System};
 use crate::config::{self, Overrides};
 use crate::domain::assess::Assessor;
+use crate::domain::doctor::History;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::json::SignatureJson;
 use crate::domain::request::Request;
+use crate::domain::text::pad;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verification::{Status, Verification};
+use crate::domain::verification::{Status, Trial, Tried, Verification};
 
 /// The name of the endpoint the request is checked as.
 const ENDPOINT: &str = "secret";
@@ -53,7 +55,9 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
         .now
         .map_or_else(|| System.now(), Timestamp::from_unix_seconds);
     let assessor = Assessor::new(config.catalog, vec![endpoint], secrets, None);
-    let verification = assessor.assess(Some(ENDPOINT), &request, now).verification;
+    let verification = assessor
+        .examine(Some(ENDPOINT), &request, now, History::default())
+        .verification;
     if output.json {
         output.json(&SignatureJson {
             signature: &verification,
@@ -120,9 +124,41 @@ pub(super) fn lines(v: &Verification) -> Vec<String> {
             if finding.proved { "✗" } else { "·" },
             finding.message
         ));
+        if !finding.proof.is_empty() {
+            lines.push(format!("  {}", finding.proof));
+        }
         if !finding.advice.is_empty() {
             lines.push(format!("  Do this: {}", finding.advice));
         }
+    }
+    if v.status != Status::Valid {
+        lines.extend(tried(&v.tried));
+    }
+    lines
+}
+
+/// Writes what was tried, and how much of it does not apply.
+fn tried(tried: &[Tried]) -> Vec<String> {
+    let applies = |t: &&Tried| t.outcome != Trial::NotApplicable;
+    let mut lines: Vec<String> = tried
+        .iter()
+        .filter(applies)
+        .map(|t| {
+            let what = pad(&t.what, 52);
+            format!(
+                "  {:<4} {:<10} {what}  {}",
+                t.outcome.word(),
+                t.group.word(),
+                t.reason
+            )
+        })
+        .collect();
+    if !tried.is_empty() {
+        lines.insert(0, "tried".to_owned());
+        let rest = tried.len() - tried.iter().filter(applies).count();
+        lines.push(format!(
+            "  {rest} more do not apply here; --json names them"
+        ));
     }
     lines
 }

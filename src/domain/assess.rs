@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::doctor::{self, Patient};
+use super::doctor::{self, Effort, History, Patient};
 use super::endpoint::Endpoint;
 use super::event::EventKey;
 use super::provider::{Catalog, Provider, Source};
@@ -90,8 +90,32 @@ impl Assessor {
         }
     }
 
-    /// Says all that the configuration makes of a request that came at `at`.
+    /// Says all that the configuration makes of a request that came at `at`,
+    /// in the little time there is while deliveries arrive.
     pub fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
+        self.assess_with(endpoint, request, at, Effort::Brief, History::default())
+    }
+
+    /// Says the same of a request that somebody looks at: where its signature
+    /// does not hold, every hypothesis is tried and told.
+    pub fn examine(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        at: Timestamp,
+        history: History<'_>,
+    ) -> Assessment {
+        self.assess_with(endpoint, request, at, Effort::Full, history)
+    }
+
+    fn assess_with(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        at: Timestamp,
+        effort: Effort,
+        history: History<'_>,
+    ) -> Assessment {
         let Some(provider) = self.provider_of(endpoint, request) else {
             return Assessment {
                 provider: None,
@@ -117,7 +141,7 @@ impl Assessor {
         };
         Assessment {
             provider: Some(provider.name.clone()),
-            verification: self.verify(endpoint, provider, request, at),
+            verification: self.verify(endpoint, provider, request, at, effort, history),
             event,
             delivery_id,
             group,
@@ -130,6 +154,8 @@ impl Assessor {
         provider: &Provider,
         request: &Request,
         at: Timestamp,
+        effort: Effort,
+        history: History<'_>,
     ) -> Verification {
         let url = self
             .endpoint(endpoint)
@@ -156,25 +182,25 @@ impl Assessor {
                 verification = own;
             }
         }
-        // What is visible needs no search, and only an HMAC can be searched for.
-        if verification.status == Status::Invalid
-            && (!verification.findings.is_empty() || !provider.signs_by_hmac())
-        {
-            if verification.findings.is_empty() {
-                verification.findings.push(signature::unexplained());
-            }
-            return verification;
-        }
         let patient = Patient {
             request,
             provider,
+            known: self.catalog.iter().as_slice(),
             secrets: &secrets,
             others: &others,
             url,
             now: at,
+            history,
         };
-        let found = doctor::diagnose(&patient, &verification);
-        verification.findings.extend(found);
+        let found = doctor::diagnose(&patient, &verification, effort);
+        // What is proved tells more than what a look at the header said.
+        let (first, rest): (Vec<_>, Vec<_>) = found
+            .findings
+            .into_iter()
+            .partition(|f| !f.proof.is_empty());
+        verification.findings.splice(0..0, first);
+        verification.findings.extend(rest);
+        verification.tried = found.tried;
         verification
     }
 

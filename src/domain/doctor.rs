@@ -2,22 +2,40 @@
 //!
 //! A cause is called proved only where computing the signature anew under
 //! that cause gives exactly the signature that came, or where the
-//! contradiction is visible in the bytes. Checks are small pure functions in
-//! families ([`secret`], [`body`], [`header`], [`time`]); the most telling
-//! come first.
+//! contradiction is visible in the bytes. The causes are a closed list of
+//! small pure functions ([`list`]), each tried alone and then two at once
+//! ([`search`], [`pairs`]); what was tried in vain is told as well.
 
-pub mod body;
-pub mod header;
+mod algorithm;
+mod body;
+mod came;
+mod case;
+mod charset;
+mod form;
+mod header;
+mod hypothesis;
+mod inflate;
+mod json;
+mod list;
+mod mac;
+mod pairs;
 mod rewrite;
-pub mod secret;
-pub mod time;
+mod search;
+mod secret;
+mod shape;
+mod spelling;
+mod text;
+mod time;
+mod url;
+mod values;
 
-use super::provider::{Provider, Scheme};
+use self::case::Case;
+use super::id::Id;
+use super::provider::Provider;
 use super::request::Request;
 use super::secret::Secret;
-use super::signature::{self, Reading, same};
 use super::timestamp::Timestamp;
-use super::verification::{Finding, Status, Verification};
+use super::verification::{Finding, Group, Status, Tried, Verification};
 
 /// A delivery whose signature is looked into.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +44,8 @@ pub struct Patient<'a> {
     pub request: &'a Request,
     /// Who sent it.
     pub provider: &'a Provider,
+    /// Every provider there is.
+    pub known: &'a [Provider],
     /// The secrets configured for it.
     pub secrets: &'a [&'a Secret],
     /// All other configured secrets.
@@ -34,66 +54,123 @@ pub struct Patient<'a> {
     pub url: Option<&'a str>,
     /// When it came.
     pub now: Timestamp,
+    /// What came before it.
+    pub history: History<'a>,
 }
 
-/// A patient with its headers read by its provider's scheme.
-pub(crate) struct Case<'a> {
-    pub(crate) patient: Patient<'a>,
-    pub(crate) scheme: &'a Scheme,
-    pub(crate) reading: Reading,
-    pub(crate) verification: &'a Verification,
+/// What is known of the time before a delivery; all of it may be empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct History<'a> {
+    /// Arrival minus signed time, in seconds, of the same sender's last deliveries.
+    pub offsets: &'a [i64],
+    /// The same of other senders' last deliveries.
+    pub other_offsets: &'a [i64],
+    /// An older delivery that carried the same signature.
+    pub same_signature: Option<Earlier>,
+    /// Secrets that were configured once and no longer are.
+    pub old_secrets: &'a [&'a Secret],
 }
 
-/// One check: gives what it found, nothing where it does not apply.
-type Check = fn(&Case<'_>) -> Vec<Finding>;
+/// An older delivery that carried the same signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier {
+    /// The delivery.
+    pub id: Id,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Whether its body is the same too.
+    pub same_body: bool,
+}
 
-/// What may explain a signature that does not match, the most telling first.
-const MISMATCH: &[Check] = &[
-    secret::other,
-    secret::spelling,
-    body::line_ends,
-    body::rewritten,
-    header::encoding,
-];
+/// How much a diagnosis may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Little, and nothing is recomputed for a signature that holds: for each
+    /// delivery that arrives. It ends at the first cause.
+    Brief,
+    /// All hypotheses: for the delivery that somebody looks at.
+    Full,
+}
 
-/// What is worth saying whatever the verdict.
-const ALWAYS: &[Check] = &[
-    header::content_length,
-    header::content_encoding,
-    time::outside,
-    time::unguarded,
-];
+/// What a diagnosis gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// What was found, the most telling first.
+    pub findings: Vec<Finding>,
+    /// Every hypothesis with its answer; empty after a brief one.
+    pub tried: Vec<Tried>,
+}
 
 /// Finds what explains a verdict.
-pub fn diagnose(patient: &Patient<'_>, verification: &Verification) -> Vec<Finding> {
+pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effort) -> Diagnosis {
     let Some(scheme) = &patient.provider.signature else {
-        return Vec::new();
+        return Diagnosis::default();
     };
-    let reading = Reading::of(patient.request, scheme);
-    let case = Case {
-        patient: *patient,
-        scheme,
-        reading,
-        verification,
-    };
-    let mut findings = Vec::new();
-    match verification.status {
-        Status::Invalid => {
-            let found = MISMATCH
-                .iter()
-                .map(|check| check(&case))
-                .find(|found| !found.is_empty());
-            findings.extend(found.unwrap_or_else(|| vec![unexplained(&case)]));
-        }
-        Status::NoSecret => findings.push(secret::none(&case)),
-        Status::MissingSignature => findings.push(header::absent(&case)),
-        Status::Malformed => findings.extend(header::encoding(&case)),
-        Status::Valid | Status::Stale | Status::UnknownProvider => {}
+    let suited = scheme.suited(patient.request);
+    let scheme = suited.as_ref();
+    let right = matches!(verification.status, Status::Valid | Status::Stale);
+    let compared = effort == Effort::Full || !right;
+    let case = Case::new(*patient, scheme, verification, compared);
+    let found = search::search(&case, effort);
+    // What stands in the headers and the body explains as well, a time does not.
+    let seen = |(group, finding): &(Group, Finding)| finding.proved && *group != Group::Time;
+    let unexplained = verification.status == Status::Invalid
+        && verification.findings.is_empty()
+        && !found.explained
+        && !found.findings.iter().any(seen);
+    let mut findings: Vec<Finding> = Vec::new();
+    if unexplained {
+        findings.push(if mac::Hash::of(scheme.algorithm).is_some() {
+            self::unexplained(&case)
+        } else {
+            super::signature::unexplained()
+        });
     }
-    for check in ALWAYS {
-        findings.extend(check(&case));
+    let mut rest = found.findings.into_iter().map(|(_, finding)| finding);
+    if verification.status == Status::NoSecret {
+        findings.extend(rest.by_ref().take(usize::from(found.explained)));
+        findings.push(secret::none(&case));
     }
-    findings
+    findings.extend(rest);
+    Diagnosis {
+        findings,
+        tried: if effort == Effort::Full {
+            found.tried
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+/// A code that a finding may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The code.
+    pub code: &'static str,
+    /// What it is about; `None` where it is about nothing in particular.
+    pub group: Option<Group>,
+    /// The word for it in a list; empty where the verdict says as much.
+    pub word: &'static str,
+    /// What it stands for.
+    pub what: &'static str,
+}
+
+/// Returns the word that a list shows of a finding.
+pub fn word(code: &str) -> &'static str {
+    codes()
+        .find(|known| known.code == code)
+        .map_or("", |known| known.word)
+}
+
+/// Returns every code a finding may have, in the order in which they are told.
+pub fn codes() -> impl Iterator<Item = Code> {
+    let hypotheses = list::HYPOTHESES.iter().map(|h| Code {
+        code: h.code,
+        group: Some(h.group),
+        word: h.word,
+        what: h.what,
+    });
+    hypotheses.chain(list::VERDICTS.iter().copied())
 }
 
 /// Says what to do about a request that nobody known sent.
@@ -134,7 +211,7 @@ fn unexplained(case: &Case<'_>) -> Finding {
 }
 
 /// Makes a finding.
-pub(crate) fn finding(
+fn finding(
     code: &str,
     proved: bool,
     message: impl Into<String>,
@@ -145,33 +222,16 @@ pub(crate) fn finding(
         proved,
         message: message.into(),
         advice: advice.into(),
+        proof: String::new(),
     }
 }
 
-impl Case<'_> {
-    /// Says whether a key over a body gives one of the signatures that came.
-    pub(crate) fn matches(&self, key: &[u8], body: &[u8]) -> bool {
-        let mut filling = self.reading.filling(self.patient.request, self.patient.url);
-        filling.body = body;
-        let digest = signature::digest(
-            self.scheme.algorithm,
-            key,
-            self.scheme.signed.pieces(&filling),
-        );
-        let expected = signature::encode(self.scheme.encoding, &digest);
-        self.reading
-            .signatures
-            .iter()
-            .any(|received| same(received, expected.as_bytes()))
-    }
-
-    /// Says whether a configured secret over a body gives a signature that came.
-    pub(crate) fn explains(&self, body: &[u8]) -> bool {
-        self.patient
-            .secrets
-            .iter()
-            .filter_map(|secret| signature::decode_key(secret.reveal(), self.scheme.secret))
-            .any(|key| self.matches(&key, body))
+/// Returns whose a secret is.
+fn visible_name(secret: &Secret) -> String {
+    if secret.name().is_empty() {
+        "a secret without a name".to_owned()
+    } else {
+        format!("\"{}\"", secret.name())
     }
 }
 

@@ -367,6 +367,7 @@ mod tests {
                 proved: true,
                 message: "m".to_owned(),
                 advice: "a".to_owned(),
+                proof: String::new(),
             }],
             ..Verification::bare(Status::Invalid)
         };

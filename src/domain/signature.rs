@@ -136,6 +136,7 @@ fn finding(code: &str, proved: bool, message: String, advice: &str) -> Finding {
         proved,
         message,
         advice: advice.to_owned(),
+        proof: String::new(),
     }
 }
 

@@ -86,6 +86,10 @@ pub struct Verification {
     pub expected: Vec<String>,
     /// What was found besides, the most telling first.
     pub findings: Vec<Finding>,
+    /// What was tried to explain the verdict, each with its answer; empty
+    /// where the delivery was not looked into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
 }
 
 impl Verification {
@@ -102,6 +106,7 @@ impl Verification {
             received: Vec::new(),
             expected: Vec::new(),
             findings: Vec::new(),
+            tried: Vec::new(),
         }
     }
 }
@@ -118,4 +123,77 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub advice: String,
+    /// How it is proved: what was computed, and that it is what came.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub proof: String,
+}
+
+/// One thing the signature doctor tried, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// A stable word for programs, that of the finding it would give.
+    pub code: String,
+    /// What it is about.
+    pub group: Group,
+    /// What was tried, in a few words.
+    pub what: String,
+    /// What came of it.
+    pub outcome: Trial,
+    /// What shows it, or why it does not apply.
+    pub reason: String,
+}
+
+/// What a hypothesis is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// The key.
+    Secret,
+    /// The body's bytes.
+    Body,
+    /// What is signed besides the body, and in which order.
+    Text,
+    /// How the digest is made and written.
+    Algorithm,
+    /// The headers that carry it.
+    Header,
+    /// When it was signed.
+    Time,
+}
+
+impl Group {
+    /// Returns the word used in JSON and on the screen.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Body => "body",
+            Self::Text => "text",
+            Self::Algorithm => "algorithm",
+            Self::Header => "header",
+            Self::Time => "time",
+        }
+    }
+}
+
+/// What came of a hypothesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trial {
+    /// It is so.
+    Matched,
+    /// It was tried and is not so.
+    NotMatched,
+    /// There was nothing to try it on.
+    NotApplicable,
+}
+
+impl Trial {
+    /// Returns the word shown to a person.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Matched => "YES",
+            Self::NotMatched => "no",
+            Self::NotApplicable => "--",
+        }
+    }
 }

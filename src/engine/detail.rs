@@ -30,7 +30,7 @@ impl Local {
             .summary(seq)
             .map_err(unreadable)?
             .ok_or_else(gone)?;
-        let assessment = self.assessment(&delivery);
+        let assessment = self.examination(&delivery)?;
         let provider = assessment
             .provider
             .as_deref()

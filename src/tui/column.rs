@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::domain::attempt::Outcome;
+use crate::domain::doctor;
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
@@ -26,6 +27,11 @@ pub trait Column: Sync {
     /// Returns how wide the last column must be at least for this one to be shown.
     fn shown_when_rest(&self) -> usize {
         0
+    }
+
+    /// Returns what a cell shows where it would be cut.
+    fn short(&self, _row: &Summary) -> Option<&'static str> {
+        None
     }
 
     /// Writes the cell of a row.
@@ -122,12 +128,25 @@ impl Column for Sig {
         "SIG"
     }
 
+    fn short(&self, row: &Summary) -> Option<&'static str> {
+        Some(row.status.word())
+    }
+
     fn room(&self) -> Room {
-        fixed(7)
+        Room::Fixed {
+            wide: 13,
+            narrow: 7,
+        }
     }
 
     fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
-        (row.status.word().into(), status_role(row.status))
+        let word = row.status.word();
+        let cause = row.cause.as_deref().map_or("", doctor::word);
+        let text = match (row.status, cause) {
+            (Status::Valid, _) | (_, "") => word.into(),
+            (_, cause) => format!("{word} {cause}").into(),
+        };
+        (text, status_role(row.status))
     }
 }
 

@@ -5,6 +5,7 @@
 mod commands;
 mod conformance;
 mod crash;
+mod doctor;
 mod outbound;
 mod readme;
 mod resending;

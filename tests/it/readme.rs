@@ -6,6 +6,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use creel::domain::doctor;
+use creel::domain::verification::Group;
 use creel::tui::action::ACTIONS;
 use creel::tui::keymap::Keymap;
 
@@ -191,6 +193,23 @@ fn updated(readme: &str) -> bool {
         .unwrap();
     }
     asked
+}
+
+#[test]
+fn its_codes_are_those_of_the_doctor() {
+    let readme = readme();
+    let mut table =
+        String::from("| code | about | in the list | what |\n| --- | --- | --- | --- |");
+    for known in doctor::codes() {
+        let about = known.group.map_or("", Group::word);
+        let (code, word, what) = (known.code, known.word, known.what);
+        write!(table, "\n| `{code}` | {about} | {word} | {what} |").unwrap();
+    }
+    let with_codes = filled(&readme, "<!-- codes -->", "<!-- /codes -->", &table);
+    assert!(
+        with_codes == readme || updated(&with_codes),
+        "the table of codes is out of date; set CREEL_UPDATE_README=1 and test again"
+    );
 }
 
 #[test]

@@ -1,127 +1,236 @@
-//! What may have happened to the body on its way.
+//! What may have happened to the body's bytes on their way.
 
-use super::rewrite::{self, Layout};
-use super::{Case, finding};
-use crate::domain::verification::Finding;
+use super::case::Case;
+use super::finding;
+use super::hypothesis::{Idea, Ideas, Seen};
+use super::inflate::inflate;
+use crate::domain::verification::Status;
 
-/// Bodies larger than this are not rewritten; 4 MiB.
-const REWRITTEN: usize = 4 * 1024 * 1024;
+/// How much a compressed body may hold; 2 MiB.
+const INFLATED: usize = 2 << 20;
 
-/// Deeper JSON is not tried in layouts that indent.
-const DEEPEST: usize = 200;
+const ON_THE_WAY: &str = "Find what changes the body between the sender and creel: a proxy, a tunnel, or a tool that reads it and writes it again.";
 
-/// Tries line ends added, removed and swapped, and a byte order mark.
-pub(super) fn line_ends(case: &Case<'_>) -> Vec<Finding> {
-    let body: &[u8] = &case.patient.request.body;
-    let mut variants: Vec<(&str, Vec<u8>)> = Vec::new();
-    for (end, what) in [
-        (&b"\n"[..], "A newline at its end was removed on the way"),
-        (
-            b"\r\n",
-            "A line end (CRLF) at its end was removed on the way",
-        ),
-    ] {
-        variants.push((what, [body, end].concat()));
-    }
-    for (end, what) in [
-        (
-            &b"\r\n"[..],
-            "A line end (CRLF) was added at its end on the way",
-        ),
-        (b"\n", "A newline was added at its end on the way"),
-    ] {
-        if let Some(rest) = body.strip_suffix(end) {
-            variants.push((what, rest.to_vec()));
-        }
-    }
-    if body.contains(&b'\n') {
-        let lf = replaced(body, b"\r\n", b"\n");
-        variants.push((
-            "Its line ends became LF on the way; they were signed as CRLF",
-            replaced(&lf, b"\n", b"\r\n"),
-        ));
-        if lf.len() != body.len() {
-            variants.push((
-                "Its line ends became CRLF on the way; they were signed as LF",
-                lf,
-            ));
-        }
-    }
-    match body.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => variants.push((
-            "A byte order mark was put before it on the way",
-            rest.to_vec(),
-        )),
-        None => variants.push((
-            "A byte order mark before it was removed on the way",
-            [b"\xef\xbb\xbf", body].concat(),
-        )),
-    }
-    first_match(case, "body_line_ends", variants)
-}
-
-/// Tries the JSON laid out in other ways; every token's text stays as it is.
-pub(super) fn rewritten(case: &Case<'_>) -> Vec<Finding> {
-    let body = &case.patient.request.body;
-    if body.len() > REWRITTEN {
-        return Vec::new();
-    }
-    let Some(tokens) = std::str::from_utf8(body)
-        .ok()
-        .and_then(|text| rewrite::tokens(text).ok())
-    else {
-        return Vec::new();
-    };
-    let layouts = [
-        ("compact", Layout::COMPACT),
-        ("with a blank behind commas and colons", Layout::SPACED),
-        ("indented by 2", Layout::indented(2)),
-        ("indented by 4", Layout::indented(4)),
-        ("compact with sorted keys", Layout::COMPACT.sorted()),
-        ("with blanks and sorted keys", Layout::SPACED.sorted()),
-    ];
-    // Indented, each step of depth is written on every line: too much to try.
-    let deep = rewrite::depth(&tokens) > DEEPEST;
-    for (how, layout) in layouts {
-        if deep && layout.indent.is_some() {
-            continue;
-        }
-        if case.explains(rewrite::write(&tokens, layout).as_bytes()) {
-            return vec![changed(
-                "body_rewritten",
-                &format!("The JSON was written anew on the way; it was signed {how}"),
-            )];
-        }
-    }
-    Vec::new()
-}
-
-fn first_match(case: &Case<'_>, code: &str, variants: Vec<(&str, Vec<u8>)>) -> Vec<Finding> {
-    variants
-        .into_iter()
-        .find(|(_, body)| case.explains(body))
-        .map(|(what, _)| changed(code, what))
-        .into_iter()
-        .collect()
-}
-
-fn changed(code: &str, what: &str) -> Finding {
-    finding(
-        code,
-        true,
-        format!("{what}. The secret is right."),
-        "Find what changes the body between the sender and creel: a proxy, a tunnel, or a tool that reads JSON and writes it again.",
+fn idea<'a>(body: impl Into<std::borrow::Cow<'a, [u8]>>, what: &str) -> Idea<'a> {
+    Idea::body(
+        body,
+        format!("{what}. The rest of it is as signed."),
+        ON_THE_WAY,
     )
 }
 
-fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + 16);
-    let mut rest = bytes;
-    while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(to);
-        rest = &rest[at + from.len()..];
+/// Tries a newline at the end put there and taken away.
+#[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
+pub(super) fn newline<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let body = case.body();
+    let mut ideas = vec![
+        idea(
+            [body, b"\n"].concat(),
+            "A newline at the body's end was removed on the way",
+        ),
+        idea(
+            [body, b"\r\n"].concat(),
+            "A line end (CRLF) at the body's end was removed on the way",
+        ),
+    ];
+    if let Some(rest) = body.strip_suffix(b"\r\n") {
+        ideas.push(idea(
+            rest,
+            "A line end (CRLF) was added at the body's end on the way",
+        ));
     }
-    out.extend_from_slice(rest);
-    out
+    if let Some(rest) = body.strip_suffix(b"\n") {
+        ideas.push(idea(
+            rest,
+            "A newline was added at the body's end on the way",
+        ));
+    }
+    let trimmed = body.trim_ascii();
+    if trimmed.len() != body.len() {
+        ideas.push(idea(
+            trimmed,
+            "Blanks or line ends were added around the body on the way",
+        ));
+    }
+    Ok(ideas)
+}
+
+/// Tries line ends in the other form.
+pub(super) fn line_ends<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let body = case.body();
+    if !body.contains(&b'\n') && !body.contains(&b'\r') {
+        return Err("the body has no line ends");
+    }
+    let mut lf = Vec::with_capacity(body.len());
+    for (at, byte) in body.iter().enumerate() {
+        match byte {
+            b'\r' if body.get(at + 1) == Some(&b'\n') => {}
+            other => lf.push(*other),
+        }
+    }
+    let mut crlf = Vec::with_capacity(lf.len() + lf.len() / 16);
+    for byte in &lf {
+        if *byte == b'\n' {
+            crlf.push(b'\r');
+        }
+        crlf.push(*byte);
+    }
+    let none: Vec<u8> = lf
+        .iter()
+        .copied()
+        .filter(|b| *b != b'\n' && *b != b'\r')
+        .collect();
+    Ok(vec![
+        idea(
+            crlf,
+            "The body's line ends became LF on the way; they were signed as CRLF",
+        ),
+        idea(
+            lf,
+            "The body's line ends became CRLF on the way; they were signed as LF",
+        ),
+        idea(
+            none,
+            "Line ends were put into the body on the way; it was signed without any",
+        ),
+    ])
+}
+
+/// Tries a byte order mark put there and taken away.
+#[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
+pub(super) fn bom<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let mark = b"\xef\xbb\xbf";
+    Ok(vec![match case.body().strip_prefix(mark) {
+        Some(rest) => idea(rest, "A byte order mark was put before the body on the way"),
+        None => idea(
+            [mark, case.body()].concat(),
+            "A byte order mark before the body was removed on the way",
+        ),
+    }])
+}
+
+/// Tries no body, and what careless code makes of one.
+#[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
+pub(super) fn empty<'a>(_: &Case<'a>) -> Ideas<'a> {
+    let words: [&'static [u8]; 8] = [
+        b"",
+        b"{}",
+        b"[object Object]",
+        b"undefined",
+        b"null",
+        b"\"\"",
+        b"None",
+        b"b''",
+    ];
+    Ok(words
+        .into_iter()
+        .map(|word| {
+            let what = if word.is_empty() { "an empty body".to_owned() } else { format!("\"{}\" in the place of the body", String::from_utf8_lossy(word)) };
+            Idea::body(
+                word,
+                format!("Signed over {what}."),
+                "Where you sign, the body is not there yet, or was read already: sign the very bytes that are sent. In Express, keep them with express.json({verify: (req, res, buf) => { req.rawBody = buf }}).",
+            )
+        })
+        .collect())
+}
+
+/// Tries only the beginning of the body.
+pub(super) fn beginning<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let body = case.body();
+    let stated = case
+        .patient
+        .request
+        .headers
+        .text("content-length")
+        .and_then(|v| v.parse::<usize>().ok());
+    let mut lengths: Vec<usize> = (8..=24)
+        .map(|power| 1 << power)
+        .filter(|n| *n < body.len())
+        .collect();
+    lengths.extend(stated.filter(|n| *n < body.len() && *n > 0));
+    // Multiples of the sizes buffers have are worth a look near the end only.
+    let ideas: Vec<_> = lengths
+        .into_iter()
+        .map(|length| {
+            let size = crate::domain::text::thousands(length as u64);
+            Idea::body(
+                &body[..length],
+                format!("Only the first {size} bytes of the body were signed."),
+                if stated == Some(length) {
+                    "Something was added to the body behind what content-length says."
+                } else {
+                    "Where you sign, the body is read into a buffer of that size: read it to its end."
+                },
+            )
+        })
+        .collect();
+    super::text::some("the body is shorter than any usual buffer")(ideas)
+}
+
+/// Sees a body that was cut off.
+pub(super) fn cut(case: &Case<'_>) -> Seen {
+    let body = case.body();
+    if !matches!(case.verification.status, Status::Invalid) {
+        return Seen::Nothing("the signature is not in doubt");
+    }
+    let round = body.len() >= 256
+        && body.len().is_multiple_of(256)
+        && (body.len().is_power_of_two() || body.len().is_multiple_of(4096));
+    if case.json().is_some() || !super::json::broken_off(body) {
+        return Seen::No("the body does not break off");
+    }
+    let at = crate::domain::text::thousands(body.len() as u64);
+    let size = if round { ", the size of a buffer" } else { "" };
+    Seen::Yes(finding(
+        "body_cut",
+        true,
+        format!(
+            "The body is JSON that breaks off after {at} bytes{size}; what is lacking cannot be computed."
+        ),
+        "Look for a limit on the way: client_max_body_size or a buffer in a proxy, a column, a read that does not loop.",
+    ))
+}
+
+/// Tries what a compressed body holds.
+pub(super) fn inflated<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let Some(inner) = inflate(case.body(), INFLATED) else {
+        return Err("the body is not compressed");
+    };
+    Ok(vec![Idea::body(
+        inner,
+        "The signature is that of the body before it was compressed.",
+        "Sign what is sent, or let nothing compress bodies on the way. In Express, check before anything inflates, or after: as the sender does.",
+    )])
+}
+
+/// Sees a body that claims to be compressed and is not: it was inflated on
+/// the way.
+pub(super) fn inflated_on_the_way(case: &Case<'_>) -> Seen {
+    let coding = case
+        .patient
+        .request
+        .headers
+        .text("content-encoding")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let zipped = ["gzip", "x-gzip", "deflate"].contains(&coding.as_str());
+    if !zipped {
+        return Seen::Nothing("no content-encoding says that it was compressed");
+    }
+    let is = match coding.as_str() {
+        "deflate" => matches!(case.body().first(), Some(first) if first & 15 == 8),
+        _ => case.body().starts_with(b"\x1f\x8b"),
+    };
+    if is {
+        return Seen::No("the body is compressed, as content-encoding says");
+    }
+    Seen::Yes(finding(
+        "body_inflated",
+        true,
+        format!(
+            "content-encoding says {coding}, but the body is not compressed: it was inflated on the way, and the signature may be of the compressed bytes."
+        ),
+        "Let the proxy pass bodies as they are: gunzip off in nginx, inflate: false in express.raw().",
+    ))
 }

@@ -1,120 +1,263 @@
 //! What may be wrong with the headers.
 
-use super::{Case, finding};
-use crate::domain::provider::Encoding;
-use crate::domain::signature::{decode_key, digest, encode, same};
-use crate::domain::text;
-use crate::domain::verification::Finding;
+use super::case::Case;
+use super::finding;
+use super::hypothesis::Seen;
+use super::spelling::Spelling;
+use crate::domain::signature::Problem;
+use crate::domain::text::{thousands, visible};
+use crate::domain::verification::{Finding, Status};
 
-/// Tries the right digest written in another way, or without its prefix.
-pub(super) fn encoding(case: &Case<'_>) -> Vec<Finding> {
-    let Some(value) = case.patient.request.headers.first(&case.scheme.header) else {
-        return Vec::new();
-    };
-    let filling = case.reading.filling(case.patient.request, case.patient.url);
-    for secret in case.patient.secrets {
-        let Some(key) = decode_key(secret.reveal(), case.scheme.secret) else {
-            continue;
-        };
-        let digest = digest(
-            case.scheme.algorithm,
-            &key,
-            case.scheme.signed.pieces(&filling),
-        );
-        let right = encode(case.scheme.encoding, &digest);
-        let mut forms = vec![
-            ("in hexadecimal", hex::encode(&digest)),
-            ("in upper-case hexadecimal", hex::encode_upper(&digest)),
-            ("in base64", encode(Encoding::Base64, &digest)),
-            (
-                "in base64 without padding",
-                encode(Encoding::Base64, &digest)
-                    .trim_end_matches('=')
-                    .to_owned(),
-            ),
-            ("in url-safe base64", encode(Encoding::Base64Url, &digest)),
-        ];
-        forms.retain(|(_, form)| *form != right);
-        for (how, text) in forms {
-            let matched = case
-                .reading
-                .signatures
-                .iter()
-                .any(|received| same(received, text.as_bytes()));
-            if matched || contains(value, text.as_bytes()) {
-                return vec![finding(
-                    "signature_encoding",
-                    true,
-                    format!(
-                        "The digest is right, but written {how}; the scheme writes it {}.",
-                        case.scheme.encoding.word()
-                    ),
-                    "Correct how the sender writes it, or name the provider that signs so.",
-                )];
-            }
-        }
-        if case.reading.problem.is_some() && contains(value, right.as_bytes()) {
-            return vec![finding(
-                "signature_prefix",
-                true,
-                format!(
-                    "The digest is right, but the header does not have the form {}.",
-                    case.scheme.format
-                ),
-                "Correct what the sender writes around it, or name the provider that signs so.",
-            )];
-        }
+/// Sees that the signature header is absent.
+pub(super) fn missing(case: &Case<'_>) -> Seen {
+    if case.verification.status != Status::MissingSignature {
+        return Seen::No("the header is there");
     }
-    Vec::new()
+    let provider = case.patient.provider;
+    if renamed_name(case).is_some() || theirs(case).is_some() || found_elsewhere(case).is_some() {
+        return Seen::No("it came under another name");
+    }
+    if probable_handshake(case) {
+        return Seen::No("a request that registers an endpoint is not signed");
+    }
+    Seen::Yes(finding(
+        "signature_missing",
+        true,
+        format!(
+            "The header {} is absent or empty, though {} signs every delivery.",
+            case.scheme.header, provider.title
+        ),
+        "Check that this request really came from there, and that no proxy takes the header away.",
+    ))
 }
 
-/// Says that the signature header is absent.
-pub(super) fn absent(case: &Case<'_>) -> Finding {
-    let provider = case.patient.provider;
-    let header = &case.scheme.header;
-    if provider.sender.handshake.is_some() && case.patient.request.method == "POST" {
+fn probable_handshake(case: &Case<'_>) -> bool {
+    case.patient.provider.sender.handshake.is_some() && case.patient.request.method == "POST"
+}
+
+/// Sees a request that registers an endpoint.
+pub(super) fn handshake(case: &Case<'_>) -> Seen {
+    if case.patient.provider.sender.handshake.is_none() {
+        return Seen::Nothing("the provider sends none");
+    }
+    let unsigned =
+        case.verification.status == Status::MissingSignature && renamed_name(case).is_none();
+    if !unsigned || !probable_handshake(case) {
+        return Seen::No("it is signed");
+    }
+    Seen::Yes(finding(
+        "probable_verification",
+        false,
+        format!(
+            "Unsigned: probably the verification POST that {} sends when an endpoint is registered.",
+            case.patient.provider.title
+        ),
+        "Nothing; it was answered, and signed events follow.",
+    ))
+}
+
+/// Says what a digest in another header means.
+pub(super) fn elsewhere(case: &Case<'_>, header: &str) -> Finding {
+    let (shown, expected) = (visible(header), &case.scheme.header);
+    if alike(header, expected) {
         return finding(
-            "probable_verification",
-            false,
-            format!(
-                "Unsigned: probably the verification POST that {} sends when an endpoint is registered.",
-                provider.title
-            ),
-            "Nothing; it was answered, and signed events follow.",
+            "header_renamed",
+            true,
+            format!("The signature came in {shown}: {expected}, renamed on the way. It is right."),
+            RENAMED,
         );
     }
-    let renamed = case.patient.request.headers.iter().find(|h| {
-        h.name != *header
-            && h.name
-                .replace('_', "-")
-                .trim_start_matches("x-original-")
-                .trim_start_matches("http-")
-                == *header
-    });
-    match renamed {
-        Some(renamed) => finding(
+    if let Some(provider) = provider_of(case, header) {
+        return finding(
+            "other_provider_header",
+            true,
+            format!(
+                "The signature came in {shown}, the header of {provider}; this endpoint expects {expected}. It is right."
+            ),
+            "Name the provider that sends here, or send it under the header this one expects.",
+        );
+    }
+    finding(
+        "signature_elsewhere",
+        true,
+        format!("The signature came in {shown} in the place of {expected}. It is right."),
+        format!(
+            "Send it as {expected}, or name that header for the endpoint in creel.toml: headers = {{ signature = \"{shown}\" }}"
+        ),
+    )
+}
+
+const RENAMED: &str = "Keep the proxy from renaming headers; in nginx, proxy_set_header passes one under its own name.";
+
+/// Returns a right signature's header, where it is not the scheme's.
+fn found_elsewhere<'c>(case: &'c Case<'_>) -> Option<&'c str> {
+    let hit = case.base()?;
+    let found = &case.came[hit.came];
+    found
+        .spelled
+        .contains(&Spelling::Elsewhere)
+        .then_some(found.header.as_str())
+}
+
+fn renamed_name<'c>(case: &'c Case<'_>) -> Option<&'c str> {
+    let headers = &case.patient.request.headers;
+    headers
+        .iter()
+        .map(|h| h.name.as_str())
+        .find(|name| alike(name, &case.scheme.header))
+}
+
+/// Says whether a header's name is another's, as proxies change names.
+fn alike(name: &str, expected: &str) -> bool {
+    let plain = |name: &str| {
+        let name = name.replace('_', "-");
+        let mut rest = name.as_str();
+        for prefix in [
+            "http-",
+            "x-original-",
+            "x-forwarded-",
+            "original-",
+            "x-amzn-remapped-",
+            "x-",
+        ] {
+            rest = rest.strip_prefix(prefix).unwrap_or(rest);
+        }
+        rest.to_owned()
+    };
+    name != expected && plain(name) == plain(expected)
+}
+
+/// Sees the signature header under a changed name.
+pub(super) fn renamed(case: &Case<'_>) -> Seen {
+    if case.verification.status != Status::MissingSignature {
+        return Seen::No("the header has its own name");
+    }
+    match renamed_name(case) {
+        Some(name) if found_elsewhere(case).is_some() => Seen::Yes(elsewhere(case, name)),
+        Some(name) => Seen::Yes(finding(
             "header_renamed",
             true,
             format!(
-                "{header} is absent; {} looks like it, renamed on the way.",
-                text::visible(&renamed.name)
+                "{} is absent; {} looks like it, renamed on the way.",
+                case.scheme.header,
+                visible(name)
             ),
-            "Keep the proxy from renaming headers.",
-        ),
-        None => finding(
-            "signature_missing",
-            true,
-            format!(
-                "The header {header} is absent or empty, though {} signs every delivery.",
-                provider.title
-            ),
-            "Check that this request really came from there, and that no proxy takes the header away.",
-        ),
+            RENAMED,
+        )),
+        None => Seen::No("no header's name is like it"),
     }
 }
 
+/// Returns the name of the provider whose signature header that is.
+fn provider_of<'c>(case: &'c Case<'_>, header: &str) -> Option<&'c str> {
+    let known = case.patient.known.iter();
+    let of = |p: &&crate::domain::provider::Provider| {
+        p.signature.as_ref().is_some_and(|s| s.header == header)
+    };
+    known
+        .filter(|p| p.name != case.patient.provider.name)
+        .find(of)
+        .map(|p| p.title.as_str())
+}
+
+/// Returns another provider's signature header that came.
+fn theirs<'c>(case: &'c Case<'_>) -> Option<(&'c str, &'c str)> {
+    let mut headers = case.patient.request.headers.iter();
+    headers.find_map(|h| {
+        (h.name != case.scheme.header)
+            .then(|| provider_of(case, &h.name))
+            .flatten()
+            .map(|provider| (h.name.as_str(), provider))
+    })
+}
+
+/// Sees another provider's signature header.
+pub(super) fn other_provider(case: &Case<'_>) -> Seen {
+    if case.verification.status != Status::MissingSignature {
+        return Seen::No("the provider's own header came");
+    }
+    match theirs(case) {
+        Some((name, _)) if found_elsewhere(case) == Some(name) => Seen::Yes(elsewhere(case, name)),
+        Some((name, provider)) => Seen::Yes(finding(
+            "other_provider_header",
+            true,
+            format!(
+                "{} is absent; {}, the header of {provider}, came.",
+                case.scheme.header,
+                visible(name)
+            ),
+            "Name the provider that sends here for this endpoint, or send it to another endpoint.",
+        )),
+        None => Seen::No("no other provider's header came"),
+    }
+}
+
+/// Sees a signature in some other header.
+pub(super) fn anywhere(case: &Case<'_>) -> Seen {
+    if case.verification.status != Status::MissingSignature {
+        return Seen::Nothing("the scheme's own header came");
+    }
+    match found_elsewhere(case) {
+        Some(name) if !alike(name, &case.scheme.header) && provider_of(case, name).is_none() => {
+            Seen::Yes(elsewhere(case, name))
+        }
+        _ => Seen::No("no other header holds it"),
+    }
+}
+
+/// Sees a signature header that came more than once where there should be one.
+pub(super) fn doubled(case: &Case<'_>) -> Seen {
+    let times = case
+        .patient
+        .request
+        .headers
+        .all(&case.scheme.header)
+        .count();
+    if !matches!(case.reading.problem, Some(Problem::Doubled(_))) {
+        return if times > 1 {
+            Seen::No("the scheme allows a list")
+        } else {
+            Seen::No("it came once")
+        };
+    }
+    let hit = case.base();
+    let which = match hit.map(|hit| &case.came[hit.came].text) {
+        Some(text) => format!("one of them is right: {text}."),
+        None => "none of them is right.".to_owned(),
+    };
+    Seen::Yes(finding(
+        "header_doubled",
+        true,
+        format!("{} came {times} times; {which}", case.scheme.header),
+        "Two hops sign or copy the header: let one do it. In nginx proxy_set_header replaces, add_header adds.",
+    ))
+}
+
+/// Sees that only versions came which the scheme does not know.
+pub(super) fn versions(case: &Case<'_>) -> Seen {
+    if !matches!(case.reading.problem, Some(Problem::Form)) {
+        return Seen::No("the version that came is known");
+    }
+    let Some(found) = case
+        .came
+        .iter()
+        .find(|c| c.spelled.contains(&Spelling::Version))
+    else {
+        return Seen::No("no version of another number came");
+    };
+    Seen::Yes(finding(
+        "signature_version",
+        true,
+        format!(
+            "Only versions came that the scheme does not know: it reads {}, and {} stands under another.",
+            case.scheme.format, found.text
+        ),
+        "Ask the sender for the version this scheme knows, or name the provider that signs so.",
+    ))
+}
+
 /// Compares `content-length` with the body.
-pub(super) fn content_length(case: &Case<'_>) -> Vec<Finding> {
+pub(super) fn content_length(case: &Case<'_>) -> Seen {
     let request = case.patient.request;
     let size = request.body.len();
     match request
@@ -122,49 +265,39 @@ pub(super) fn content_length(case: &Case<'_>) -> Vec<Finding> {
         .text("content-length")
         .map(str::parse::<usize>)
     {
-        Some(Ok(stated)) if stated != size => vec![finding(
+        Some(Ok(stated)) if stated != size => Seen::Yes(finding(
             "content_length",
             true,
             format!(
                 "content-length says {} bytes, the body has {}.",
-                text::thousands(stated as u64),
-                text::thousands(size as u64)
+                thousands(stated as u64),
+                thousands(size as u64)
             ),
             if stated > size {
                 "The body was cut short on the way."
             } else {
                 "Something was added to the body on the way."
             },
-        )],
-        _ => Vec::new(),
+        )),
+        Some(_) => Seen::No("content-length agrees"),
+        None => Seen::Nothing("there is no content-length"),
     }
 }
 
 /// Says that a body came compressed, where the signature does not hold.
-pub(super) fn content_encoding(case: &Case<'_>) -> Vec<Finding> {
-    use crate::domain::verification::Status;
-    let coding = case
-        .patient
-        .request
-        .headers
-        .text("content-encoding")
-        .filter(|c| !c.eq_ignore_ascii_case("identity"));
-    match coding {
-        Some(coding) if case.verification.status == Status::Invalid => vec![finding(
+pub(super) fn content_encoding(case: &Case<'_>) -> Seen {
+    let coding = case.patient.request.headers.text("content-encoding");
+    match coding.filter(|c| !c.eq_ignore_ascii_case("identity")) {
+        Some(coding) if case.verification.status == Status::Invalid => Seen::Yes(finding(
             "content_encoding",
             false,
             format!(
                 "The body came with content-encoding {}; a sender signs it before or after compressing.",
-                text::visible(coding)
+                visible(coding)
             ),
             "Check that no proxy compresses bodies.",
-        )],
-        _ => Vec::new(),
+        )),
+        Some(_) => Seen::Nothing("the signature is not in doubt"),
+        None => Seen::Nothing("there is no content-encoding"),
     }
-}
-
-fn contains(value: &[u8], part: &[u8]) -> bool {
-    value
-        .windows(part.len().max(1))
-        .any(|window| window == part)
 }

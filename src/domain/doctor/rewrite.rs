@@ -4,8 +4,9 @@
 //! No number is ever parsed and no text unescaped, so what is shown is what
 //! came (RFC 8259 for the grammar). Nothing here recurses: depth is a counter.
 
-use std::fmt::Write as _;
 use std::ops::Range;
+
+use super::values::Values;
 
 /// One token of a JSON text, as it stands in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) struct Token<'a> {
     pub(super) kind: Kind,
     /// Its text in the source.
     pub(super) text: &'a str,
+    /// Where it begins in the source.
+    pub(super) at: usize,
 }
 
 /// What a token is.
@@ -52,7 +55,7 @@ pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, Broken> {
     let mut reader = Reader {
         source,
         at: 0,
-        tokens: Vec::new(),
+        tokens: Vec::with_capacity(source.len() / 6),
         open: Vec::new(),
     };
     reader.read().map_err(|at| {
@@ -164,6 +167,7 @@ impl Reader<'_> {
         self.tokens.push(Token {
             kind,
             text: &self.source[self.at..self.at + length],
+            at: self.at,
         });
         self.at += length;
     }
@@ -242,15 +246,16 @@ fn number_length(bytes: &[u8]) -> Option<usize> {
 /// How a JSON text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// Blanks for each step of indentation; `None`: all on one line.
+    /// Blanks for each step of indentation, or [`TAB`]; `None`: all on one line.
     pub(super) indent: Option<usize>,
     /// What stands between values on one line.
     pub(super) comma: &'static str,
     /// What stands between a name and its value.
     pub(super) colon: &'static str,
-    /// Whether the members of objects are sorted by name.
-    pub(super) sorted: bool,
 }
+
+/// Stands for one tab for each step of indentation.
+pub(super) const TAB: usize = usize::MAX;
 
 impl Layout {
     /// Without any blanks, as most libraries write.
@@ -258,14 +263,12 @@ impl Layout {
         indent: None,
         comma: ",",
         colon: ":",
-        sorted: false,
     };
     /// With a blank behind comma and colon, as Python's `json.dumps` writes.
     pub(super) const SPACED: Self = Self {
         indent: None,
         comma: ", ",
         colon: ": ",
-        sorted: false,
     };
 
     /// With each value on a line of its own.
@@ -274,15 +277,6 @@ impl Layout {
             indent: Some(blanks),
             comma: ",",
             colon: ": ",
-            sorted: false,
-        }
-    }
-
-    /// The same with sorted members.
-    pub(super) const fn sorted(self) -> Self {
-        Self {
-            sorted: true,
-            ..self
         }
     }
 }
@@ -302,13 +296,9 @@ pub(super) fn depth(tokens: &[Token<'_>]) -> usize {
     deepest
 }
 
-/// Writes tokens anew in another layout; every token's text stays as it was.
-pub(super) fn write(tokens: &[Token<'_>], layout: Layout) -> String {
-    let order = if layout.sorted {
-        sorted(tokens)
-    } else {
-        tokens.to_vec()
-    };
+/// Writes tokens, which are in the wanted order, in another layout and with
+/// values written as another program would.
+pub(super) fn write_as(order: &[Token<'_>], layout: Layout, values: Values) -> String {
     let mut text = String::with_capacity(order.iter().map(|t| t.text.len() + 1).sum());
     let mut depth = 0usize;
     for (at, token) in order.iter().enumerate() {
@@ -333,15 +323,40 @@ pub(super) fn write(tokens: &[Token<'_>], layout: Layout) -> String {
                 break_line(&mut text, layout, depth);
             }
             Kind::Colon => text.push_str(layout.colon),
-            Kind::Text | Kind::Number | Kind::Word => text.push_str(token.text),
+            Kind::Text | Kind::Number | Kind::Word => values.write(token, &mut text),
         }
     }
     text
 }
 
+/// Writes the source with its blanks as they were, and values as another
+/// program would.
+pub(super) fn write_kept(source: &str, tokens: &[Token<'_>], values: Values) -> String {
+    let mut text = String::with_capacity(source.len() + source.len() / 8);
+    let mut end = 0;
+    for token in tokens {
+        text.push_str(&source[end..token.at]);
+        values.write(token, &mut text);
+        end = token.at + token.text.len();
+    }
+    text.push_str(&source[end..]);
+    text
+}
+
 fn break_line(text: &mut String, layout: Layout, depth: usize) {
-    if let Some(blanks) = layout.indent {
-        let _ = write!(text, "\n{:1$}", "", blanks * depth);
+    const BLANKS: &str = "                                ";
+    const TABS: &str = "\t\t\t\t\t\t\t\t";
+    let Some(blanks) = layout.indent else { return };
+    let (filler, mut left) = if blanks == TAB {
+        (TABS, depth)
+    } else {
+        (BLANKS, blanks * depth)
+    };
+    text.push('\n');
+    while left > 0 {
+        let part = left.min(filler.len());
+        text.push_str(&filler[..part]);
+        left -= part;
     }
 }
 
@@ -355,7 +370,7 @@ struct Container {
 ///
 /// Depth is the sender's choice, so this neither recurses nor copies what
 /// lies inside more than once.
-fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
+pub(super) fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     enum Step {
         Run(Range<usize>),
         Members(usize, usize),
@@ -364,6 +379,7 @@ fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     let comma = Token {
         kind: Kind::Comma,
         text: ",",
+        at: 0,
     };
     let mut order = Vec::with_capacity(tokens.len());
     let mut steps = vec![Step::Run(0..tokens.len())];
@@ -449,17 +465,18 @@ mod tests {
         let source = r#" {"b" : 1.0e+10, "a":[12345678901234567890, -0.0 ,"\u00e9\/"],"a":{}} "#;
         let tokens = tokens(source).unwrap();
         assert_eq!(
-            write(&tokens, Layout::COMPACT),
+            write_as(&tokens, Layout::COMPACT, Values::KEPT),
             r#"{"b":1.0e+10,"a":[12345678901234567890,-0.0,"\u00e9\/"],"a":{}}"#
         );
         assert_eq!(
-            write(&tokens, Layout::SPACED.sorted()),
+            write_as(&sorted(&tokens), Layout::SPACED, Values::KEPT),
             r#"{"a": [12345678901234567890, -0.0, "\u00e9\/"], "a": {}, "b": 1.0e+10}"#
         );
         assert_eq!(
-            write(
+            write_as(
                 &super::tokens("[1,{\"a\":[]}]").unwrap(),
-                Layout::indented(2)
+                Layout::indented(2),
+                Values::KEPT
             ),
             "[\n  1,\n  {\n    \"a\": []\n  }\n]"
         );
@@ -483,7 +500,10 @@ mod tests {
     fn depth_is_no_danger() {
         let deep = "[".repeat(200_000) + &"]".repeat(200_000);
         let tokens = tokens(&deep).unwrap();
-        assert_eq!(write(&tokens, Layout::COMPACT.sorted()).len(), deep.len());
+        assert_eq!(
+            write_as(&sorted(&tokens), Layout::COMPACT, Values::KEPT).len(),
+            deep.len()
+        );
     }
 
     fn any_json() -> impl Strategy<Value = serde_json::Value> {
@@ -508,8 +528,8 @@ mod tests {
             let compact = serde_json::to_string(&value).unwrap();
             let pretty = serde_json::to_string_pretty(&value).unwrap();
             let read = tokens(&pretty).unwrap();
-            prop_assert_eq!(write(&read, Layout::COMPACT), compact);
-            prop_assert_eq!(write(&read, Layout::indented(2)), pretty);
+            prop_assert_eq!(write_as(&read, Layout::COMPACT, Values::KEPT), compact);
+            prop_assert_eq!(write_as(&read, Layout::indented(2), Values::KEPT), pretty);
         }
 
         #[test]

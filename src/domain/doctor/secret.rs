@@ -1,144 +1,349 @@
 //! What may be wrong with the secret.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::alphabet;
+use base64::engine::DecodePaddingMode::Indifferent;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::{Case, finding};
+use super::case::Case;
+use super::hypothesis::{Idea, Ideas, Seen};
+use super::{finding, visible_name};
 use crate::domain::provider::KeyForm;
 use crate::domain::secret::Secret;
 use crate::domain::signature::decode_key;
-use crate::domain::verification::Finding;
+use crate::domain::verification::{Finding, Status};
+
+/// More secrets than these are not tried.
+const MOST: usize = 64;
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// Tries every other configured secret.
-pub(super) fn other(case: &Case<'_>) -> Vec<Finding> {
-    let body = &case.patient.request.body;
-    let fits = |secret: &&&Secret| {
-        decode_key(secret.reveal(), case.scheme.secret).is_some_and(|key| case.matches(&key, body))
-    };
-    let Some(secret) = case.patient.others.iter().find(fits) else {
-        return Vec::new();
-    };
-    let whose = if secret.name().is_empty() {
-        "a secret without a name".to_owned()
-    } else {
-        format!("\"{}\"", secret.name())
-    };
-    vec![finding(
-        "other_secret",
-        true,
+pub(super) fn other<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if case.patient.others.is_empty() {
+        return Err("no other secret is configured");
+    }
+    Ok(case
+        .patient
+        .others
+        .iter()
+        .take(MOST)
+        .filter_map(|secret| {
+            let key = super::case::key(secret, case.scheme)?;
+            Some(other_idea(secret, key.to_vec()))
+        })
+        .collect())
+}
+
+/// Makes the idea that a delivery is signed with another configured secret.
+pub(super) fn other_idea(secret: &Secret, key: Vec<u8>) -> Idea<'_> {
+    let whose = visible_name(secret);
+    Idea::key(
+        secret,
+        key,
         format!(
-            "Signed with another secret, that of {whose} ({}, from {}); the bytes are intact.",
+            "Signed with another secret, that of {whose} ({}, from {}).",
             secret.fingerprint(),
             secret.origin()
         ),
         format!(
             "Give this endpoint the secret of {whose}, or send that provider's deliveries to its own endpoint."
         ),
-    )]
+    )
 }
 
-/// Tries each secret configured here in the ways it is commonly mistyped.
-pub(super) fn spelling(case: &Case<'_>) -> Vec<Finding> {
-    let body = &case.patient.request.body;
-    for secret in case.patient.secrets.iter().chain(case.patient.others) {
-        for (how, advice, key) in variants(secret.reveal(), case.scheme.secret) {
-            if !key.is_empty() && case.matches(&key, body) {
-                return vec![finding(
-                    "secret_spelling",
-                    true,
-                    format!("The secret {secret} is right {how}."),
-                    advice,
-                )];
+/// Tries the secrets that were configured before.
+pub(super) fn old<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if case.patient.history.old_secrets.is_empty() {
+        return Err("no earlier secret is known");
+    }
+    Ok(case
+        .patient
+        .history
+        .old_secrets
+        .iter()
+        .take(MOST)
+        .filter_map(|secret| {
+            let key = super::case::key(secret, case.scheme)?.to_vec();
+            Some(Idea::key(
+                secret,
+                key,
+                format!("Signed with the earlier secret {secret}, which is no longer configured."),
+                "Finish the rotation where it is sent, or configure both secrets until it is.",
+            ))
+        })
+        .collect())
+}
+
+/// Tries blanks and line ends around a secret taken away, or put behind it.
+pub(super) fn space<'a>(case: &Case<'a>) -> Ideas<'a> {
+    each(case, |secret, add| {
+        let text = secret.reveal();
+        let trimmed = text.trim_ascii();
+        if trimmed.len() != text.len() {
+            add(
+                trimmed.to_vec(),
+                "is right without the blanks or line end around it",
+                "Write it without them: echo -n, or $(cat file) in place of the file.",
+            );
+        }
+        for end in ["\n", "\r\n", " "] {
+            add(
+                [trimmed, end.as_bytes()].concat(),
+                "is right with a blank or line end behind it",
+                "The sender keeps its secret with a line end: store it anew there without one, as with echo -n.",
+            );
+        }
+    })
+}
+
+/// Tries quotes around a secret taken away, or put there.
+pub(super) fn quotes<'a>(case: &Case<'a>) -> Ideas<'a> {
+    each(case, |secret, add| {
+        let text = secret.reveal().trim_ascii();
+        for quote in [b'"', b'\'', b'`'] {
+            match text
+                .strip_prefix(&[quote])
+                .and_then(|t| t.strip_suffix(&[quote]))
+            {
+                Some(inner) => add(
+                    inner.to_vec(),
+                    "is right without the quotes around it",
+                    "Write it without quotes.",
+                ),
+                None => add(
+                    [&[quote], text, &[quote]].concat(),
+                    "is right with quotes around it",
+                    "The sender's environment file keeps the quotes as part of the value: take them out there.",
+                ),
             }
         }
-    }
-    Vec::new()
+    })
 }
 
-/// Returns the ways to read a secret otherwise: how, what to do, and the key.
-fn variants(secret: &[u8], form: KeyForm) -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    let mut found: Vec<(&'static str, &'static str, Vec<u8>)> = Vec::new();
-    let trimmed = secret.trim_ascii();
-    let decode = |text: &[u8]| decode_key(text, form).map(|key| key.to_vec());
-    if trimmed.len() != secret.len() {
-        found.extend(decode(trimmed).map(|key| {
-            (
-                "without the blanks or line end around it",
-                "Write it without them.",
-                key,
-            )
-        }));
-    }
-    for end in ["\n", "\r\n"] {
-        let key = decode(&[secret, end.as_bytes()].concat());
-        found.extend(key.map(|key| {
-            (
-                "with a line end behind it",
-                "The sender keeps its secret with a line end: store it anew there, without one.",
-                key,
-            )
-        }));
-    }
-    let unquoted = trimmed
-        .strip_prefix(b"\"")
-        .and_then(|s| s.strip_suffix(b"\""))
-        .or_else(|| {
-            trimmed
-                .strip_prefix(b"'")
-                .and_then(|s| s.strip_suffix(b"'"))
-        });
-    if let Some(unquoted) = unquoted {
-        found.extend(decode(unquoted).map(|key| {
-            (
-                "without the quotes around it",
-                "Write it without quotes.",
-                key,
-            )
-        }));
-    }
-    for prefix in [&b"v1,whsec_"[..], b"whsec_", b"v1,", b"sk_"] {
-        if let Some(rest) = trimmed.strip_prefix(prefix) {
-            found.extend(
-                decode(rest).map(|key| ("without its prefix", "Write it without the prefix.", key)),
-            );
-            let text = "as text, without its prefix";
-            found.push((
-                text,
-                "Its text is the key here, not what base64 makes of it.",
+/// Prefixes that secrets are handed out with.
+const PREFIXES: [&str; 10] = [
+    "v1,whsec_",
+    "whsec_",
+    "v1,",
+    "whsk_",
+    "sk_",
+    "sk_live_",
+    "sk_test_",
+    "whs_",
+    "secret_",
+    "sha256=",
+];
+
+/// Tries a secret without its prefix, or with one.
+pub(super) fn prefix<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let form = case.scheme.secret;
+    let mut ideas = each(case, |secret, add| {
+        let text = secret.reveal().trim_ascii();
+        for prefix in PREFIXES {
+            match text.strip_prefix(prefix.as_bytes()) {
+                Some(rest) => add(
+                    rest.to_vec(),
+                    "is right without its prefix",
+                    "Write it without the prefix.",
+                ),
+                None => add(
+                    [prefix.as_bytes(), text].concat(),
+                    "is right with its prefix",
+                    "Copy it whole, with the prefix.",
+                ),
+            }
+        }
+    })?;
+    // The text behind the prefix may be the key itself, undecoded.
+    for secret in case.patient.secrets.iter().take(MOST) {
+        let text = secret.reveal().trim_ascii();
+        let rest = PREFIXES
+            .iter()
+            .find_map(|p| text.strip_prefix(p.as_bytes()));
+        if let (Some(rest), true) = (rest, form != KeyForm::Text) {
+            ideas.push(Idea::key(
+                secret,
                 rest.to_vec(),
+                format!("The secret {secret} is right as text, without its prefix."),
+                "Its text behind the prefix is the key here, not what base64 makes of it.",
             ));
-        } else if prefix.ends_with(b"_") {
-            let key = decode(&[prefix, trimmed].concat());
-            found
-                .extend(key.map(|key| ("with its prefix", "Copy it whole, with the prefix.", key)));
         }
     }
-    found.push((
-        "as plain text",
-        "Its text is the key here, not what base64 or hex makes of it.",
-        trimmed.to_vec(),
-    ));
-    let bare = trimmed.strip_prefix(b"whsec_").unwrap_or(trimmed);
-    let forms = [
-        ("decoded from base64", STANDARD.decode(bare).ok()),
-        (
-            "decoded from base64 without padding",
-            STANDARD_NO_PAD.decode(bare).ok(),
-        ),
-        (
-            "decoded from url-safe base64",
-            URL_SAFE
-                .decode(bare)
-                .ok()
-                .or_else(|| URL_SAFE_NO_PAD.decode(bare).ok()),
-        ),
-        ("decoded from hex", hex::decode(trimmed).ok()),
-    ];
-    for (how, key) in forms {
-        let advice = "The sender decodes its secret before it signs; this provider's scheme does not say so.";
-        found.extend(key.map(|key| (how, advice, key)));
+    Ok(ideas)
+}
+
+/// Tries what base64 and hexadecimal make of a secret that is meant as text.
+pub(super) fn decoded<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if case.scheme.secret != KeyForm::Text {
+        return Err("the scheme decodes its secret already");
     }
-    found
+    raw(
+        case,
+        |text| {
+            let bare = behind_prefix(text);
+            [
+                ("decoded from base64", STANDARD.decode(bare).ok()),
+                ("decoded from url-safe base64", URL_SAFE.decode(bare).ok()),
+                ("decoded from hexadecimal", hex::decode(bare).ok()),
+            ]
+            .into_iter()
+            .filter_map(|(how, key)| Some((how, key?)))
+            .collect()
+        },
+        "The sender decodes its secret before it signs; sign with its text, as hmac.new(secret.encode(), …) does in Python.",
+    )
+}
+
+/// Tries a secret's text as the key where the scheme decodes it.
+pub(super) fn text<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if case.scheme.secret == KeyForm::Text {
+        return Err("the scheme takes its secret as text already");
+    }
+    raw(
+        case,
+        |text| {
+            vec![
+                ("as plain text", text.to_vec()),
+                (
+                    "as plain text without its prefix",
+                    behind_prefix(text).to_vec(),
+                ),
+            ]
+        },
+        "The sender signs with the text: decode it first, as Buffer.from(secret, 'base64') does in Node.",
+    )
+}
+
+/// Tries base64 of the other alphabet or without padding, and hexadecimal.
+pub(super) fn alphabet<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if case.scheme.secret == KeyForm::Text {
+        return Err("the scheme takes its secret as text");
+    }
+    raw(
+        case,
+        |text| {
+            let bare = behind_prefix(text);
+            [
+                ("read as base64 without padding", STANDARD.decode(bare).ok()),
+                ("read as url-safe base64", URL_SAFE.decode(bare).ok()),
+                ("read as hexadecimal", hex::decode(bare).ok()),
+            ]
+            .into_iter()
+            .filter_map(|(how, key)| Some((how, key?)))
+            .collect()
+        },
+        "Copy it anew from the provider's page; its letters were changed on the way here.",
+    )
+}
+
+/// Tries the name of an environment variable in the place of its value.
+pub(super) fn variable<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let mut ideas = Vec::new();
+    for secret in case
+        .patient
+        .secrets
+        .iter()
+        .chain(case.patient.others)
+        .take(MOST)
+    {
+        let text = String::from_utf8_lossy(secret.reveal()).into_owned();
+        let origin = secret.origin().strip_prefix("env:").map(str::to_owned);
+        // What reads like a name may be a secret all the same: it is not shown.
+        let shown = origin.as_ref().map_or_else(
+            || "its variable".to_owned(),
+            |name| format!("the variable {name}"),
+        );
+        let Some(name) = origin.or_else(|| is_variable(&text).then(|| text.trim().to_owned()))
+        else {
+            continue;
+        };
+        let name = name
+            .trim_start_matches(['$', '{', '%'])
+            .trim_end_matches(['}', '%']);
+        let forms = [
+            name.to_owned(),
+            format!("${name}"),
+            format!("${{{name}}}"),
+            format!("%{name}%"),
+            format!("env:{name}"),
+            format!("process.env.{name}"),
+        ];
+        ideas.extend(forms.into_iter().map(|form| {
+            Idea::key(
+                secret,
+                form.into_bytes(),
+                format!("Signed with the name of {shown}, not with its value."),
+                "Where you sign, the variable is not put in: use double quotes in a shell, process.env.NAME in Node, os.environ[\"NAME\"] in Python.",
+            )
+        }));
+    }
+    if ideas.is_empty() {
+        return Err("no secret is, or comes from, a variable's name");
+    }
+    Ok(ideas)
+}
+
+fn is_variable(text: &str) -> bool {
+    let name = text
+        .trim()
+        .trim_start_matches(['$', '{', '%'])
+        .trim_end_matches(['}', '%']);
+    let marked = name.len() != text.trim().len();
+    name.len() >= 3
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        && (marked || name.contains('_'))
+}
+
+/// Sees a variable's name where a secret should be.
+pub(super) fn named(case: &Case<'_>) -> Seen {
+    let wrong = matches!(case.verification.status, Status::Invalid | Status::NoSecret);
+    let looks = |secret: &&&Secret| is_variable(&String::from_utf8_lossy(secret.reveal()));
+    match case.patient.secrets.iter().find(looks) {
+        Some(secret) if wrong => Seen::Yes(finding(
+            "secret_named",
+            false,
+            format!(
+                "The secret configured for {} reads like the name of a variable.",
+                visible_name(secret)
+            ),
+            "To take the variable's value, write env:NAME in the place of the secret.",
+        )),
+        _ if case.patient.secrets.is_empty() => Seen::Nothing("no secret is configured"),
+        _ => Seen::No("the secrets do not read like names"),
+    }
+}
+
+/// Words that stand for nothing in careless code.
+const NOTHING: [&str; 7] = ["", "undefined", "null", "None", "nil", "false", "secret"];
+
+/// Tries an empty secret, and the words that stand for one.
+pub(super) fn empty<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let Some(secret) = case.patient.secrets.first().or(case.patient.others.first()) else {
+        return Err("no secret is configured");
+    };
+    Ok(NOTHING
+        .iter()
+        .map(|word| {
+            let what = if word.is_empty() {
+                "Signed with an empty secret.".to_owned()
+            } else {
+                format!("Signed with the word \"{word}\" in the place of a secret.")
+            };
+            Idea::key(
+                secret,
+                word.as_bytes().to_vec(),
+                what,
+                "The sender has no secret where it signs: set it there, and let it refuse to sign without one.",
+            )
+        })
+        .collect())
 }
 
 /// Says how to add a secret.
@@ -155,4 +360,65 @@ pub(super) fn none(case: &Case<'_>) -> Finding {
             "Add it:  creel --secret {name}=SECRET   (or secrets = [\"env:NAME\"] in creel.toml)"
         ),
     )
+}
+
+/// Makes ideas of each configured secret's text changed, decoded as the scheme does.
+fn each<'a>(
+    case: &Case<'a>,
+    change: impl Fn(&Secret, &mut dyn FnMut(Vec<u8>, &'static str, &'static str)),
+) -> Ideas<'a> {
+    if case.patient.secrets.is_empty() {
+        return Err("no secret is configured");
+    }
+    let mut ideas = Vec::new();
+    for secret in case.patient.secrets.iter().take(MOST) {
+        change(secret, &mut |text, how, advice| {
+            // An empty key is tried by its own hypothesis.
+            if let Some(key) = decode_key(&text, case.scheme.secret) {
+                let what = format!("The secret {secret} {how}.");
+                ideas.push(Idea::key(secret, key.to_vec(), what, advice));
+            }
+        });
+    }
+    Ok(ideas)
+}
+
+/// Makes ideas of each configured secret read in other forms.
+fn raw<'a>(
+    case: &Case<'a>,
+    forms: impl Fn(&[u8]) -> Vec<(&'static str, Vec<u8>)>,
+    advice: &'static str,
+) -> Ideas<'a> {
+    if case.patient.secrets.is_empty() {
+        return Err("no secret is configured");
+    }
+    let of = |secret: &&'a Secret| {
+        let secret: &'a Secret = secret;
+        forms(secret.reveal().trim_ascii())
+            .into_iter()
+            .filter(|(_, key)| !key.is_empty())
+            .map(move |(how, key)| {
+                Idea::key(
+                    secret,
+                    key,
+                    format!("The secret {secret} is right {how}."),
+                    advice,
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    Ok(case
+        .patient
+        .secrets
+        .iter()
+        .take(MOST)
+        .flat_map(of)
+        .collect())
+}
+
+fn behind_prefix(text: &[u8]) -> &[u8] {
+    PREFIXES
+        .iter()
+        .find_map(|p| text.strip_prefix(p.as_bytes()))
+        .unwrap_or(text)
 }

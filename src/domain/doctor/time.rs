@@ -1,77 +1,214 @@
 //! What may be wrong with the time.
 
-use super::{Case, finding};
-use crate::domain::text;
+use super::case::Case;
+use super::finding;
+use super::hypothesis::Seen;
+use crate::domain::provider::TimeUnit;
+use crate::domain::text::{age, span, thousands};
 use crate::domain::verification::{Finding, Status};
 
 /// An old delivery is worth a word from this age on, in seconds.
 const OLD: i64 = 300;
 
-/// Says by how much a signed time is outside the tolerance.
-pub(super) fn outside(case: &Case<'_>) -> Vec<Finding> {
+/// How many deliveries it takes to tell a clock from a delay.
+const ENOUGH: usize = 3;
+
+/// A clock is worth a word from this difference on, in seconds.
+const SKEWED: i64 = 20;
+
+/// Returns age and tolerance, where there are both.
+fn bounds(case: &Case<'_>) -> Result<(i64, i64), &'static str> {
     let v = case.verification;
-    let (Some(age), Some(tolerance)) = (v.age_seconds, v.tolerance_seconds) else {
-        return Vec::new();
-    };
-    if age.abs() <= tolerance {
-        return Vec::new();
+    match (v.age_seconds, v.tolerance_seconds) {
+        (Some(age), Some(tolerance)) => Ok((age, tolerance)),
+        (None, _) => Err("no time came that can be read"),
+        (_, None) => Err("the provider states no limit"),
     }
-    if let Some(finding) = milliseconds(case, tolerance) {
-        return vec![finding];
-    }
-    let by = text::thousands((age.abs() - tolerance).unsigned_abs());
-    let limit = text::thousands(tolerance.unsigned_abs());
-    if age > 0 {
-        vec![finding(
+}
+
+/// Says by how much a signed time lies too far back.
+pub(super) fn stale(case: &Case<'_>) -> Seen {
+    match bounds(case) {
+        Err(why) => Seen::Nothing(why),
+        Ok((age, tolerance)) if age <= tolerance => Seen::No("it is not too old"),
+        Ok(_) if milliseconds(case).is_some() => Seen::No("the time is in another unit"),
+        Ok((since, tolerance)) => Seen::Yes(finding(
             "stale",
             true,
             format!(
-                "Signed {} before it arrived: {by} s more than the {limit} s that are allowed.",
-                text::age(age).trim_end_matches(" ago")
+                "Signed {} before it arrived: {} s more than the {} s that are allowed.",
+                age(since).trim_end_matches(" ago"),
+                thousands((since - tolerance).unsigned_abs()),
+                thousands(tolerance.unsigned_abs())
             ),
             "A late or repeated delivery: send it again signed afresh (R). A fresh one: set the clocks of both machines.",
-        )]
-    } else {
-        vec![finding(
-            "future",
-            true,
-            format!(
-                "Signed {} s after it arrived: {by} s more than the {limit} s that are allowed.",
-                text::thousands(age.unsigned_abs())
-            ),
-            "Set the clocks: the sender's is ahead, or this machine's is behind.",
-        )]
+        )),
     }
 }
 
-/// Says that milliseconds stand where the scheme has seconds.
-fn milliseconds(case: &Case<'_>, tolerance: i64) -> Option<Finding> {
-    let stated = case.verification.timestamp?;
-    let close = case.patient.now.unix_seconds().abs_diff(stated / 1000) <= tolerance.unsigned_abs();
-    close.then(|| {
-        finding(
-            "timestamp_unit",
+/// Says by how much a signed time lies ahead.
+pub(super) fn future(case: &Case<'_>) -> Seen {
+    match bounds(case) {
+        Err(why) => Seen::Nothing(why),
+        Ok((age, tolerance)) if age >= tolerance.saturating_neg() => {
+            Seen::No("it does not lie ahead")
+        }
+        Ok(_) if milliseconds(case).is_some() => Seen::No("the time is in another unit"),
+        Ok((age, tolerance)) => Seen::Yes(finding(
+            "future",
             true,
-            format!("The timestamp {stated} counts milliseconds; the scheme counts seconds."),
-            "Divide it by 1000 where it is signed.",
-        )
-    })
+            format!(
+                "Signed {} s after it arrived: {} s more than the {} s that are allowed.",
+                thousands(age.unsigned_abs()),
+                thousands((age.saturating_add(tolerance)).unsigned_abs()),
+                thousands(tolerance.unsigned_abs())
+            ),
+            "Set the clocks: the sender's is ahead, or this machine's is behind.",
+        )),
+    }
+}
+
+/// Says that the timestamp counts in another unit than the scheme's.
+pub(super) fn unit(case: &Case<'_>) -> Seen {
+    match milliseconds(case) {
+        Some(finding) => Seen::Yes(finding),
+        None if case.verification.timestamp.is_none() => {
+            Seen::Nothing("no time came that can be read")
+        }
+        None => Seen::No("it is no other unit's"),
+    }
+}
+
+fn milliseconds(case: &Case<'_>) -> Option<Finding> {
+    let (age, _) = bounds(case).ok()?;
+    let stated = case.verification.timestamp?;
+    let now = case.patient.now.unix_seconds();
+    // A day: however late, it is far from being a thousandth or a thousandfold.
+    let close = |seconds: i64| now.abs_diff(seconds) <= 86_400;
+    if close(stated) || age == 0 {
+        return None;
+    }
+    let (counted, scheme, mend) = match case.scheme.unit {
+        TimeUnit::Seconds if close(stated / 1000) => (
+            "milliseconds",
+            "seconds",
+            "Divide it by 1000 where it is signed: Math.floor(Date.now() / 1000) in JavaScript.",
+        ),
+        TimeUnit::Seconds if close(stated / 1_000_000) => (
+            "microseconds",
+            "seconds",
+            "Divide it by 1,000,000 where it is signed.",
+        ),
+        TimeUnit::Milliseconds if close(stated.saturating_mul(1000)) => (
+            "seconds",
+            "milliseconds",
+            "Multiply it by 1000 where it is signed.",
+        ),
+        TimeUnit::Seconds | TimeUnit::Milliseconds | TimeUnit::Rfc3339 => return None,
+    };
+    let text = crate::domain::text::visible_bytes(&case.values.time);
+    Some(finding(
+        "timestamp_unit",
+        true,
+        format!("The timestamp {text} counts {counted}; the scheme counts {scheme}."),
+        mend,
+    ))
+}
+
+/// Says that a clock is wrong: the last deliveries are all off alike.
+pub(super) fn clock(case: &Case<'_>) -> Seen {
+    let Some(age) = case.verification.age_seconds else {
+        return Seen::Nothing("no time came that can be read");
+    };
+    let mut offsets = case.patient.history.offsets.to_vec();
+    offsets.push(age);
+    if offsets.len() < ENOUGH {
+        return Seen::Nothing("too few deliveries came to tell");
+    }
+    let (off, spread) = middle(&mut offsets);
+    if off.abs() < SKEWED || spread > (off.abs() / 4).max(5) {
+        return Seen::No("the last deliveries are not off alike");
+    }
+    let mut others = case.patient.history.other_offsets.to_vec();
+    let whose = if others.is_empty() {
+        "the sender's or this machine's"
+    } else {
+        let (other, spread) = middle(&mut others);
+        let alike = other.abs_diff(off) <= (off.unsigned_abs() / 4).max(5);
+        match (alike, spread <= SKEWED || alike) {
+            (true, _) => "this machine's, for other senders' are off alike",
+            (false, true) => "the sender's, for others' are not off",
+            (false, false) => "the sender's or this machine's",
+        }
+    };
+    let way = if off > 0 { "before" } else { "after" };
+    Seen::Yes(finding(
+        "clock_skew",
+        true,
+        format!(
+            "A clock is wrong, {whose}: the last {} deliveries were all signed about {} {way} they arrived.",
+            offsets.len(),
+            span(off.unsigned_abs())
+        ),
+        "Set the clock by the network: timedatectl set-ntp true, or restart the virtual machine that slept.",
+    ))
+}
+
+/// Returns the median, and how far the others are from it.
+fn middle(numbers: &mut [i64]) -> (i64, i64) {
+    numbers.sort_unstable();
+    let middle = numbers[numbers.len() / 2];
+    let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+    (
+        middle,
+        last.saturating_sub(middle)
+            .max(middle.saturating_sub(first)),
+    )
+}
+
+/// Says that an older delivery carried the same signature.
+pub(super) fn replay(case: &Case<'_>) -> Seen {
+    let Some(earlier) = &case.patient.history.same_signature else {
+        return Seen::No("no older delivery carried this signature");
+    };
+    let body = if earlier.same_body {
+        "and the same body"
+    } else {
+        "with another body"
+    };
+    let since = case.patient.now.unix_seconds() - earlier.received_at.unix_seconds();
+    Seen::Yes(finding(
+        "replay",
+        true,
+        format!(
+            "A replay: the delivery {} carried the same signature {body}, {} before.",
+            earlier.id,
+            span(since.unsigned_abs())
+        ),
+        if earlier.same_body {
+            "Somebody sent it again as it was. To try your own code, send it signed afresh (R)."
+        } else {
+            "The header was taken from another delivery: a signature belongs to one body. Send it signed afresh (R)."
+        },
+    ))
 }
 
 /// Warns of an old delivery where the provider states no tolerance.
-pub(super) fn unguarded(case: &Case<'_>) -> Vec<Finding> {
+pub(super) fn old(case: &Case<'_>) -> Seen {
     let v = case.verification;
     match (v.status, v.age_seconds, v.tolerance_seconds) {
-        (Status::Valid, Some(age), None) if age.abs() > OLD => vec![finding(
+        (Status::Valid, Some(since), None) if since.abs() > OLD => Seen::Yes(finding(
             "old",
             true,
             format!(
                 "Signed {}; {} states no limit, so it is valid all the same.",
-                text::age(age),
+                age(since),
                 case.patient.provider.title
             ),
             "If it should be refused, compare the signed time in your own code.",
-        )],
-        _ => Vec::new(),
+        )),
+        (_, _, Some(_)) => Seen::Nothing("the provider states a limit"),
+        (_, None, _) => Seen::Nothing("no time came that can be read"),
+        _ => Seen::No("it is not old, or not valid"),
     }
 }

@@ -151,14 +151,6 @@ impl Provider {
         }
     }
 
-    /// Says whether its signature is an HMAC, so that a wrong one can be
-    /// looked for by making others.
-    pub fn signs_by_hmac(&self) -> bool {
-        self.signature
-            .as_ref()
-            .is_none_or(|scheme| scheme.algorithm.is_keyed())
-    }
-
     /// Returns how long the provider waits for an answer, in milliseconds; `None`: not stated.
     pub fn answer_within_ms(&self) -> Option<u64> {
         self.sender.answer_within.map(|span| span.0)

@@ -6,7 +6,7 @@
 use ratatui::text::{Line, Span};
 
 use crate::domain::text::{pad, span, thousands, width as columns};
-use crate::domain::verification::{Finding, Status, Verification};
+use crate::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
 use crate::tui::theme::Role;
 use crate::tui::widget::{hex, wrap};
 
@@ -16,6 +16,21 @@ use super::overview::{sentence, sign, signed_when};
 
 /// How many columns the names of the checks take.
 const NAME: usize = 17;
+/// How many columns the answers of what was tried take.
+const ANSWER: usize = 7;
+/// How many columns what was tried takes on a wide page.
+const WHAT: usize = 56;
+/// From this width on a page is wide.
+const WIDE: usize = 100;
+/// The groups of what was tried, in the order they are shown.
+const GROUPS: [Group; 6] = [
+    Group::Secret,
+    Group::Body,
+    Group::Text,
+    Group::Algorithm,
+    Group::Header,
+    Group::Time,
+];
 /// How many signatures of one kind are listed.
 const LISTED: usize = 8;
 
@@ -34,10 +49,12 @@ pub fn lines(shown: &Shown, ctx: Ctx<'_>, width: usize) -> Vec<Line<'static>> {
         page.check(&check);
     }
     page.blank();
+    page.tried(verification);
     page.secrets(verification);
     page.signed(shown);
     page.signatures(verification);
     page.findings(verification);
+    page.each_tried(verification);
     page.documentation(shown);
     page.lines
 }
@@ -238,6 +255,10 @@ impl Page<'_> {
             ];
             self.lines.push(Line::from(spans));
         }
+        let proof = verification.findings.first().map(|f| f.proof.as_str());
+        if let Some(proof) = proof.filter(|p| !p.is_empty() && verification.tried.is_empty()) {
+            self.text(proof, 0, Role::Context);
+        }
         let advice = verification.findings.first().map(|f| f.advice.as_str());
         if let Some(advice) = advice.filter(|a| !a.is_empty()) {
             self.text(&format!("Do this: {advice}"), 0, Role::Plain);
@@ -265,6 +286,84 @@ impl Page<'_> {
                 Span::raw(part),
             ];
             self.lines.push(Line::from(spans));
+        }
+    }
+
+    /// Writes what matched in full, of all else how much was tried.
+    fn tried(&mut self, verification: &Verification) {
+        let tried = &verification.tried;
+        if tried.is_empty() {
+            return;
+        }
+        self.heading("TRIED");
+        for it in tried.iter().filter(|t| t.outcome == Trial::Matched) {
+            self.trial(Trial::Matched, &it.what, &it.reason);
+        }
+        for group in GROUPS {
+            let count = |outcome| {
+                let of = |t: &&Tried| t.group == group && t.outcome == outcome;
+                tried.iter().filter(of).count()
+            };
+            let (no, nothing) = (count(Trial::NotMatched), count(Trial::NotApplicable));
+            if no > 0 {
+                let what = format!("{no} about the {}", about(group));
+                let rest = match nothing {
+                    0 => "none is so".to_owned(),
+                    1 => "none is so; 1 more does not apply".to_owned(),
+                    more => format!("none is so; {more} more do not apply"),
+                };
+                self.trial(Trial::NotMatched, &what, &rest);
+            }
+        }
+        self.blank();
+    }
+
+    /// Writes every hypothesis with its answer.
+    fn each_tried(&mut self, verification: &Verification) {
+        if verification.tried.is_empty() {
+            return;
+        }
+        self.heading("EACH TRIED");
+        let last = [Trial::Matched, Trial::NotMatched, Trial::NotApplicable];
+        for outcome in last {
+            for it in verification.tried.iter().filter(|t| t.outcome == outcome) {
+                self.trial(outcome, &it.what, &it.reason);
+            }
+        }
+        self.blank();
+    }
+
+    /// Writes one line of what was tried: the answer, the question, the reason.
+    fn trial(&mut self, outcome: Trial, what: &str, reason: &str) {
+        let look = self.ctx.look;
+        let role = match outcome {
+            Trial::Matched => Role::Strong,
+            Trial::NotMatched | Trial::NotApplicable => Role::Plain,
+        };
+        let what = look.own(what).into_owned();
+        // On a wide page the reason stands in a column of its own.
+        let wide = self.width >= WIDE && columns(&what) < WHAT;
+        let (what, text, indent) = match (reason, wide) {
+            (reason, true) => (
+                pad(&what, WHAT),
+                look.own(reason).into_owned(),
+                ANSWER + WHAT,
+            ),
+            ("", false) => (String::new(), what, ANSWER),
+            (reason, false) => (
+                String::new(),
+                format!("{what}: {}", look.own(reason)),
+                ANSWER,
+            ),
+        };
+        let room = self.width.saturating_sub(indent).max(16);
+        for (at, line) in wrap::words(&text, room).into_iter().enumerate() {
+            let head = match at {
+                0 => format!("  {:<5}{what}", outcome.word()),
+                _ => " ".repeat(indent),
+            };
+            self.lines
+                .push(Line::from(look.span(format!("{head}{line}"), role)));
         }
     }
 
@@ -407,6 +506,18 @@ impl Page<'_> {
 
     fn blank(&mut self) {
         self.lines.push(Line::default());
+    }
+}
+
+/// Names what a group of hypotheses is about.
+const fn about(group: Group) -> &'static str {
+    match group {
+        Group::Secret => "secret",
+        Group::Body => "body",
+        Group::Text => "signed text",
+        Group::Algorithm => "digest and how it is written",
+        Group::Header => "headers",
+        Group::Time => "time",
     }
 }
 

@@ -12,7 +12,7 @@ use creel::domain::id::Id;
 use creel::domain::request::Request;
 use creel::domain::summary::{LastAttempt, Summary};
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Finding, Status, Verification};
+use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
 use creel::engine::command::{Arrival, Detail, Event, Info, ListQuery, Page, ProviderFacts};
 use creel::tui::app::{App, update};
 use creel::tui::effect::Effect;
@@ -236,13 +236,66 @@ pub(super) fn forged(seq: u64) -> Detail {
             proved: true,
             message: "It was signed with the secret of another endpoint, \"billing-live\".".into(),
             advice: "Give this endpoint that secret: creel --secret porkbun=VALUE".into(),
+            proof: "Recomputed: hmac-sha256 over 146 bytes with billing-live (sk9_…x2Qa) gives exactly what came, 35c540d35fee…".into(),
         },
         Finding {
             code: "clock".into(),
             proved: false,
             message: "The signed time lies 2 s before the arrival.".into(),
             advice: String::new(),
+            proof: String::new(),
         },
+    ];
+    let tried = |code: &str, group, what: &str, outcome, reason: &str| Tried {
+        code: code.into(),
+        group,
+        what: what.into(),
+        outcome,
+        reason: reason.into(),
+    };
+    detail.verification.tried = vec![
+        tried(
+            "other_secret",
+            Group::Secret,
+            "another configured secret",
+            Trial::Matched,
+            &detail.verification.findings[0].proof,
+        ),
+        tried(
+            "old_secret",
+            Group::Secret,
+            "a secret configured earlier",
+            Trial::NotApplicable,
+            "no earlier secret is known",
+        ),
+        tried(
+            "secret_space",
+            Group::Secret,
+            "blanks or a line end around the secret",
+            Trial::NotMatched,
+            "3 computed: none gives it",
+        ),
+        tried(
+            "body_newline",
+            Group::Body,
+            "a newline at the body's end added or removed",
+            Trial::NotMatched,
+            "2 computed: none gives it",
+        ),
+        tried(
+            "body_line_ends",
+            Group::Body,
+            "the body's line ends swapped, CRLF and LF",
+            Trial::NotApplicable,
+            "the body has no line ends",
+        ),
+        tried(
+            "stale",
+            Group::Time,
+            "the time too far back",
+            Trial::NotMatched,
+            "it is not too old",
+        ),
     ];
     detail.summary.status = Status::Invalid;
     detail.summary.cause = Some("other_secret".into());
@@ -279,6 +332,14 @@ pub(super) fn hostile(seq: u64) -> Detail {
         proved: true,
         message: evil.into(),
         advice: evil.into(),
+        proof: evil.into(),
+    }];
+    detail.verification.tried = vec![Tried {
+        code: "evil".into(),
+        group: Group::Body,
+        what: evil.into(),
+        outcome: Trial::NotMatched,
+        reason: evil.into(),
     }];
     detail.summary.status = Status::Malformed;
     detail.attempts = vec![Attempt {

@@ -54,7 +54,10 @@ pub fn draw(list: &ListPane, ctx: Ctx<'_>, area: &ListArea, frame: &mut Frame) {
         };
         let mut line = Line::from(self::lead(list, row, selected, ctx));
         for (column, width) in &fitted {
-            let (content, role) = column.cell(row, ctx.look, ctx.now);
+            let (mut content, role) = column.cell(row, ctx.look, ctx.now);
+            if let Some(short) = column.short(row).filter(|_| text::width(&content) > *width) {
+                content = short.into();
+            }
             let content = cell(&content, *width, column.right(), ctx);
             line.push_span(ctx.look.span(content, role));
             line.push_span(Span::raw(" "));

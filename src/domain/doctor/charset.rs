@@ -1,0 +1,118 @@
+//! Bodies whose text was read in one charset and written in another.
+
+use super::case::Case;
+use super::finding;
+use super::hypothesis::{Idea, Ideas, Seen};
+use crate::domain::verification::Status;
+
+/// Bodies larger than this are not tried; 2 MiB.
+const LARGEST: usize = 2 << 20;
+
+const ADVICE: &str = "Something reads the body as text: hand it on as bytes. In Java getInputStream() in the place of getReader(); in Python request.data, not request.text.";
+
+/// Windows-1252 where it differs from Latin-1: 0x80 to 0x9f.
+const WINDOWS: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
+
+/// Tries the body in other charsets.
+pub(super) fn wrong<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let body = case.body();
+    if body.len() > LARGEST {
+        return Err("the body is too large");
+    }
+    let mut ideas = Vec::new();
+    let mut add = |bytes: Option<Vec<u8>>, how: &str| {
+        ideas.extend(bytes.map(|bytes| {
+            Idea::body(
+                bytes,
+                format!("The body's charset was changed on the way; it was signed {how}."),
+                ADVICE,
+            )
+        }));
+    };
+    if let Ok(text) = std::str::from_utf8(body) {
+        if body.is_ascii() {
+            add(Some(utf16(text, u16::to_le_bytes)), "as UTF-16");
+            if !case.large() {
+                let bytes = utf16(text, u16::to_be_bytes);
+                add(Some(bytes), "as UTF-16, high byte first");
+            }
+            return Ok(ideas);
+        }
+        add(narrow(text, false), "as Latin-1");
+        add(narrow(text, true), "as Windows-1252");
+        add(
+            Some(wide(body, false)),
+            "as UTF-8 written twice over (Latin-1)",
+        );
+        add(
+            Some(wide(body, true)),
+            "as UTF-8 written twice over (Windows-1252)",
+        );
+        add(
+            Some(
+                text.chars()
+                    .map(|c| if c.is_ascii() { c } else { '?' })
+                    .collect::<String>()
+                    .into_bytes(),
+            ),
+            "with ? for characters beyond ASCII",
+        );
+        add(Some(utf16(text, u16::to_le_bytes)), "as UTF-16");
+    } else {
+        add(Some(wide(body, false)), "as UTF-8; it came as Latin-1");
+        add(Some(wide(body, true)), "as UTF-8; it came as Windows-1252");
+        add(
+            Some(String::from_utf8_lossy(body).into_owned().into_bytes()),
+            "with \u{fffd} for what is no UTF-8",
+        );
+    }
+    Ok(ideas)
+}
+
+fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() * 2);
+    for unit in text.encode_utf16() {
+        out.extend_from_slice(&bytes(unit));
+    }
+    out
+}
+
+/// Writes each character as one byte; `None` where one does not fit.
+fn narrow(text: &str, windows: bool) -> Option<Vec<u8>> {
+    text.chars()
+        .map(|c| {
+            let at = WINDOWS.iter().position(|w| *w == c).filter(|_| windows);
+            at.map(|at| 0x80 + at as u8)
+                .or_else(|| u8::try_from(u32::from(c)).ok())
+        })
+        .collect()
+}
+
+/// Reads each byte as one character.
+fn wide(bytes: &[u8], windows: bool) -> Vec<u8> {
+    let read = |b: &u8| match b {
+        0x80..=0x9f if windows => WINDOWS[usize::from(*b) - 0x80],
+        _ => char::from(*b),
+    };
+    bytes.iter().map(read).collect::<String>().into_bytes()
+}
+
+/// Sees characters that were lost on the way.
+pub(super) fn lost(case: &Case<'_>) -> Seen {
+    if case.verification.status != Status::Invalid {
+        return Seen::Nothing("the signature is not in doubt");
+    }
+    let mark = "\u{fffd}".as_bytes();
+    if case.body().len() > LARGEST || !case.body().windows(3).any(|w| w == mark) {
+        return Seen::No("the body holds no \u{fffd}");
+    }
+    Seen::Yes(finding(
+        "body_characters_lost",
+        false,
+        "The body holds \u{fffd}, which stands for bytes that could not be read: they are lost, so nothing can be computed.",
+        ADVICE,
+    ))
+}

@@ -1,0 +1,135 @@
+//! Bodies of forms, decoded or encoded again on the way.
+
+use super::case::Case;
+use super::hypothesis::{Idea, Ideas};
+
+/// Bodies larger than this are not tried; 1 MiB.
+const LARGEST: usize = 1 << 20;
+
+const ADVICE: &str = "Sign and check the bytes of the form as they are sent, not the fields put together again. In Express, take express.raw({type: '*/*'}) for this route.";
+
+/// Tries a form's body decoded, and encoded in other ways.
+pub(super) fn recoded<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let body = case.body();
+    let declared = case
+        .patient
+        .request
+        .content_type()
+        .is_some_and(|t| t.to_ascii_lowercase().contains("form-urlencoded"));
+    if !declared && !looks_like(body) {
+        return Err("the body is no form");
+    }
+    if body.len() > LARGEST {
+        return Err("the form is too large");
+    }
+    let mut ideas = Vec::new();
+    let mut add = |bytes: Vec<u8>, how: &str| {
+        ideas.push(Idea::body(
+            bytes,
+            format!("The form was written anew on the way; it was signed {how}."),
+            ADVICE,
+        ));
+    };
+    add(decode(body, true), "decoded");
+    add(decode(body, false), "decoded, with its + kept");
+    let mut pairs: Vec<&[u8]> = body.split(|b| *b == b'&').collect();
+    let encoded = |pairs: &[&[u8]], space: &str, upper: bool, safe: &[u8]| {
+        let part = |bytes: &[u8]| encode(&decode(bytes, true), space, upper, safe);
+        pairs
+            .iter()
+            .map(|pair| match pair.iter().position(|b| *b == b'=') {
+                Some(at) => format!("{}={}", part(&pair[..at]), part(&pair[at + 1..])),
+                None => part(pair),
+            })
+            .collect::<Vec<_>>()
+            .join("&")
+            .into_bytes()
+    };
+    for (space, upper, safe, how) in [
+        (
+            "+",
+            true,
+            &b"-._*"[..],
+            "encoded as browsers and URLSearchParams do",
+        ),
+        ("%20", true, b"-._~", "encoded as RFC 3986 says"),
+        (
+            "%20",
+            true,
+            b"-._~!'()*",
+            "encoded as encodeURIComponent does",
+        ),
+        ("+", true, b"-._~", "encoded as Python's urlencode does"),
+        ("+", false, b"-._", "encoded with lower-case hexadecimal"),
+        (
+            "%20",
+            false,
+            b"-._~",
+            "encoded with %20 and lower-case hexadecimal",
+        ),
+    ] {
+        add(encoded(&pairs, space, upper, safe), how);
+    }
+    // Nested: a document in one field, as payload=%7B…
+    if let [only] = pairs[..]
+        && let Some(at) = only.iter().position(|b| *b == b'=')
+    {
+        add(
+            decode(&only[at + 1..], true),
+            "as the text of its one field",
+        );
+    }
+    pairs.sort_unstable();
+    add(pairs.join(&b'&'), "with sorted fields");
+    Ok(ideas)
+}
+
+fn looks_like(body: &[u8]) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"%+=&-._~*!'()[]@:,$".contains(b);
+    body.contains(&b'=') && body.iter().all(plain)
+}
+
+/// Decodes `%41`, and `+` as a blank where `plus` is so.
+pub(super) fn decode(text: &[u8], plus: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let pair = text.get(at + 1..at + 3).filter(|_| byte == b'%');
+        if let Some(decoded) = pair.and_then(|pair| hex::decode(pair).ok()) {
+            out.extend(decoded);
+            at += 3;
+        } else {
+            out.push(if byte == b'+' && plus { b' ' } else { byte });
+            at += 1;
+        }
+    }
+    out
+}
+
+fn encode(bytes: &[u8], space: &str, upper: bool, safe: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || safe.contains(byte) {
+            out.push(char::from(*byte));
+        } else if *byte == b' ' {
+            out.push_str(space);
+        } else {
+            let digits = hex::encode([*byte]);
+            out.push('%');
+            out.push_str(&if upper { digits.to_uppercase() } else { digits });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_and_encodes() {
+        assert_eq!(decode(b"a%2Fb+c%zz%4", true), b"a/b c%zz%4");
+        assert_eq!(decode(b"a+b", false), b"a+b");
+        assert_eq!(encode(b"a b/\xe9~", "+", true, b"~"), "a+b%2F%E9~");
+    }
+}

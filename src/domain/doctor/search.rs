@@ -1,0 +1,359 @@
+//! Tries the hypotheses: each alone, then two at once, within a budget.
+//!
+//! The budget counts hashed bytes, so that what is found does not depend on
+//! how fast a machine is.
+
+use super::case::{Case, Hit, Setting};
+use super::hypothesis::{Change, Hypothesis, Idea, Ideas, Piece, Seen, Test};
+use super::list::HYPOTHESES;
+use super::mac::Hash;
+use super::spelling::{self, Spelling};
+use super::{Effort, finding, pairs};
+use crate::domain::text::thousands;
+use crate::domain::verification::{Finding, Group, Status, Trial, Tried};
+
+/// What a delivery may cost while it is received: this, and four times its body.
+const BRIEF: usize = 1 << 20;
+
+/// What a delivery may cost when somebody looks at it.
+const FULL: usize = 32 << 20;
+
+/// What of that the pairs may cost.
+const PAIRS: usize = 16 << 20;
+
+const TOO_LARGE: &str = "not tried: so large a body would take too long";
+
+/// What was found, and what was tried.
+pub(super) struct Found {
+    /// The most telling first, with their groups.
+    pub(super) findings: Vec<(Group, Finding)>,
+    /// In the order of the list.
+    pub(super) tried: Vec<Tried>,
+    /// Whether a computation gave the signature that came.
+    pub(super) explained: bool,
+}
+
+/// The bytes that may still be hashed.
+pub(super) struct Budget(pub(super) usize);
+
+impl Budget {
+    /// Takes what a computation costs; says whether there was enough.
+    pub(super) fn spend(&mut self, cost: usize) -> bool {
+        let enough = self.0 >= cost;
+        self.0 -= if enough { cost } else { 0 };
+        enough
+    }
+}
+
+/// What came of one hypothesis.
+enum Outcome {
+    Yes(Finding),
+    /// It is so, and says the same as one that was tried before.
+    Same(String),
+    No(String),
+    Nothing(String),
+}
+
+/// What came of each hypothesis so far.
+struct Sheet<'c, 'a> {
+    case: &'c Case<'a>,
+    outcomes: Vec<Outcome>,
+    /// Those that a computation proved, the most telling first.
+    computed: Vec<usize>,
+}
+
+/// Tries every hypothesis.
+pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
+    let brief = effort == Effort::Brief;
+    let right = matches!(case.verification.status, Status::Valid | Status::Stale);
+    let mut budget = Budget(if brief {
+        BRIEF + 4 * case.body().len()
+    } else {
+        FULL
+    });
+    let mut sheet = Sheet {
+        case,
+        outcomes: HYPOTHESES
+            .iter()
+            .map(|_| Outcome::Nothing("it was not tried".to_owned()))
+            .collect(),
+        computed: Vec::new(),
+    };
+    let base = case.base();
+    if let Some(hit) = &base {
+        sheet.found(&[], hit);
+    }
+    let mut explained = base.is_some();
+    let computing = |h: &&Hypothesis| matches!(h.test, Test::Compute(_));
+    let mut waiting = HYPOTHESES.iter().filter(computing).count();
+    for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
+        match &hypothesis.test {
+            Test::Compute(_) if brief && (right || explained) => {}
+            Test::Compute(ideas) => {
+                // Another secret is the likeliest cause. What one hypothesis
+                // leaves over is the next ones'.
+                let share = if at == 0 {
+                    budget.0 / 3
+                } else {
+                    budget.0 / waiting.max(1)
+                };
+                waiting -= 1;
+                explained |= sheet.compute(at, *ideas, share, &mut budget);
+            }
+            Test::Spelled => sheet.spelled(at, base.is_some()),
+            Test::Look(look) => sheet.look(at, *look),
+        }
+    }
+    if !explained && !right && !case.came.is_empty() {
+        budget.0 = budget.0.min(PAIRS);
+        let pair = pairs::search(case, &mut budget);
+        explained = pair.is_some();
+        if let Some((ideas, hit)) = pair {
+            let ideas: Vec<_> = ideas.iter().map(|(at, idea)| (*at, idea)).collect();
+            sheet.found(&ideas, &hit);
+        }
+    }
+    sheet.done(explained)
+}
+
+impl Sheet<'_, '_> {
+    /// Computes a hypothesis's ideas: one in any case, and more within its
+    /// share of the budget. Says whether one holds.
+    fn compute(
+        &mut self,
+        at: usize,
+        ideas: for<'b> fn(&Case<'b>) -> Ideas<'b>,
+        share: usize,
+        budget: &mut Budget,
+    ) -> bool {
+        let case = self.case;
+        if Hash::of(case.scheme.algorithm).is_none() {
+            self.outcomes[at] = Outcome::Nothing("only an HMAC can be computed anew".to_owned());
+            return false;
+        }
+        if case.came.is_empty() {
+            self.outcomes[at] = Outcome::Nothing("no digest came to compare with".to_owned());
+            return false;
+        }
+        if case.keys.is_empty() && HYPOTHESES[at].group != Group::Secret {
+            self.outcomes[at] = Outcome::Nothing("there is no secret to compute with".to_owned());
+            return false;
+        }
+        if !case.plain && matches!(HYPOTHESES[at].group, Group::Body | Group::Text) {
+            self.outcomes[at] =
+                Outcome::Nothing("the signed text is of a kind of its own".to_owned());
+            return false;
+        }
+        if budget.0 < case.body().len() {
+            self.outcomes[at] = Outcome::Nothing(TOO_LARGE.to_owned());
+            return false;
+        }
+        let ideas = match ideas(case) {
+            Ok(ideas) => ideas,
+            Err(why) => {
+                self.outcomes[at] = Outcome::Nothing(why.to_owned());
+                return false;
+            }
+        };
+        let (mut tried, mut left_out, mut spent) = (0, 0, 0);
+        for idea in ideas.iter().filter(|idea| changes(case, idea)) {
+            let setting = with(case.setting(), idea);
+            let cost = case.cost(&setting);
+            let fits = spent == 0 || spent + cost <= share;
+            if !fits || !budget.spend(cost) {
+                left_out += 1;
+                continue;
+            }
+            tried += 1;
+            spent += cost;
+            if let Some(hit) = case.hit(&setting) {
+                // No two texts or keys give one digest, so it is the same once more.
+                match self.computed.first() {
+                    Some(first) => {
+                        let same = format!("here the same as {}", HYPOTHESES[*first].code);
+                        self.outcomes[at] = Outcome::Same(same);
+                    }
+                    None => self.found(&[(at, idea)], &hit),
+                }
+                return true;
+            }
+        }
+        self.outcomes[at] = match (tried, left_out) {
+            (0, 0) => Outcome::Nothing("it would change nothing here".to_owned()),
+            (0, _) => Outcome::Nothing(TOO_LARGE.to_owned()),
+            (1, 0) => Outcome::No("computed: another signature".to_owned()),
+            (n, 0) => Outcome::No(format!("{n} computed: none gives it")),
+            (n, more) => Outcome::No(format!(
+                "{n} computed: none gives it; {more} left out, the body is large"
+            )),
+        };
+        false
+    }
+
+    fn spelled(&mut self, at: usize, compared: bool) {
+        if matches!(self.outcomes[at], Outcome::Yes(_)) {
+            return;
+        }
+        self.outcomes[at] = if self.case.came.is_empty() {
+            Outcome::Nothing("no digest came".to_owned())
+        } else if compared {
+            Outcome::No("the digest is written as the scheme says".to_owned())
+        } else {
+            Outcome::No("read so, it is another digest".to_owned())
+        };
+    }
+
+    fn look(&mut self, at: usize, look: fn(&Case<'_>) -> Seen) {
+        if matches!(self.outcomes[at], Outcome::Yes(_)) {
+            return;
+        }
+        self.outcomes[at] = match look(self.case) {
+            Seen::Yes(finding) => Outcome::Yes(finding),
+            Seen::No(why) => Outcome::No(why.to_owned()),
+            Seen::Nothing(why) => Outcome::Nothing(why.to_owned()),
+        };
+    }
+
+    /// Notes ideas that together give a signature that came.
+    fn found(&mut self, ideas: &[(usize, &Idea<'_>)], hit: &Hit) {
+        let case = self.case;
+        let received = &case.came[hit.came];
+        let proof = proof(case, ideas, hit);
+        let mut all: Vec<(usize, Finding)> = ideas
+            .iter()
+            .map(|(at, idea)| {
+                (
+                    *at,
+                    finding(
+                        HYPOTHESES[*at].code,
+                        true,
+                        idea.what.clone(),
+                        idea.advice.clone(),
+                    ),
+                )
+            })
+            .collect();
+        let cut = hit.cut.then_some(Spelling::Cut);
+        for spelling in received.spelled.iter().copied().chain(cut) {
+            let finding = spelling::explain(case, spelling, hit);
+            let at = HYPOTHESES.iter().position(|h| h.code == finding.code);
+            all.extend(at.map(|at| (at, finding)));
+        }
+        if all.len() > 1 {
+            let count = if all.len() == 2 { "Two" } else { "Several" };
+            all[0]
+                .1
+                .message
+                .insert_str(0, &format!("{count} things at once. "));
+        }
+        for (at, mut finding) in all {
+            finding.proof.clone_from(&proof);
+            self.outcomes[at] = Outcome::Yes(finding);
+            if !self.computed.contains(&at) {
+                self.computed.push(at);
+            }
+        }
+    }
+
+    fn done(self, explained: bool) -> Found {
+        let what = |outcome: &Outcome| match outcome {
+            Outcome::Yes(f) if f.proof.is_empty() => (Trial::Matched, f.message.clone()),
+            Outcome::Yes(f) => (Trial::Matched, f.proof.clone()),
+            Outcome::Same(why) => (Trial::Matched, why.clone()),
+            Outcome::No(why) => (Trial::NotMatched, why.clone()),
+            Outcome::Nothing(why) => (Trial::NotApplicable, why.clone()),
+        };
+        let tried = HYPOTHESES
+            .iter()
+            .zip(&self.outcomes)
+            .map(|(hypothesis, outcome)| {
+                let (outcome, reason) = what(outcome);
+                Tried {
+                    code: hypothesis.code.to_owned(),
+                    group: hypothesis.group,
+                    what: hypothesis.what.to_owned(),
+                    outcome,
+                    reason,
+                }
+            })
+            .collect();
+        let rest = (0..HYPOTHESES.len()).filter(|at| !self.computed.contains(at));
+        let order: Vec<usize> = self.computed.iter().copied().chain(rest).collect();
+        let findings = order
+            .into_iter()
+            .filter_map(|at| match &self.outcomes[at] {
+                Outcome::Yes(finding) => Some((HYPOTHESES[at].group, finding.clone())),
+                Outcome::Same(_) | Outcome::No(_) | Outcome::Nothing(_) => None,
+            })
+            .collect();
+        Found {
+            findings,
+            tried,
+            explained,
+        }
+    }
+}
+
+/// Says how findings are proved.
+fn proof(case: &Case<'_>, ideas: &[(usize, &Idea<'_>)], hit: &Hit) -> String {
+    let mut setting = case.setting();
+    for (_, idea) in ideas {
+        setting = with(setting, idea);
+    }
+    let size: usize = setting
+        .text
+        .iter()
+        .map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes.len(),
+            Piece::Body => setting.body.len(),
+        })
+        .sum();
+    let secret = ideas.iter().find_map(|(_, idea)| idea.secret).or_else(|| {
+        hit.key
+            .and_then(|at| case.keys.get(at))
+            .map(|(secret, _)| *secret)
+    });
+    let with = match secret {
+        Some(secret) if setting.method.keyed() => format!(" with {secret}"),
+        _ => String::new(),
+    };
+    let text = &case.came[hit.came].text;
+    let start: String = text.chars().take(12).collect();
+    let gives = if hit.cut {
+        "begins with exactly what came"
+    } else {
+        "gives exactly what came"
+    };
+    format!(
+        "Recomputed: {} over {} bytes{with} {gives}, {start}{}",
+        setting.method.describe().trim_end_matches(','),
+        thousands(size as u64),
+        if start.len() < text.len() { "…" } else { "" },
+    )
+}
+
+/// Says whether an idea differs from what scheme and configuration say.
+pub(super) fn changes(case: &Case<'_>, idea: &Idea<'_>) -> bool {
+    match &idea.change {
+        Change::Key(key) => case.keys.iter().all(|(_, own)| own != key),
+        Change::Body(body) => body[..] != *case.body(),
+        Change::Text(text) => *text != case.text,
+        Change::Method(method) => *method != case.method,
+    }
+}
+
+/// Changes a setting as an idea says.
+pub(super) fn with<'s>(setting: Setting<'s>, idea: &'s Idea<'_>) -> Setting<'s> {
+    match &idea.change {
+        Change::Key(key) => Setting {
+            key: Some(key),
+            ..setting
+        },
+        Change::Body(body) => Setting { body, ..setting },
+        Change::Text(text) => Setting { text, ..setting },
+        Change::Method(method) => Setting {
+            method: *method,
+            ..setting
+        },
+    }
+}

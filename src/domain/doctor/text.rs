@@ -1,0 +1,341 @@
+//! What may have been signed instead: other parts, in another order, with
+//! other text between them.
+
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
+
+use super::case::Case;
+use super::hypothesis::{Idea, Ideas};
+use super::shape::{self, Place, Values};
+use crate::domain::signature::Reading;
+use crate::domain::text::visible;
+
+/// Shapes that are tried where the scheme has another; see [`shape::read`].
+const SHAPES: [&str; 24] = [
+    "b", "t.b", "tb", "t:b", "b.t", "bt", "t|b", "t\nb", "t_b", "t-b", "i.t.b", "t.i.b", "itb",
+    "i:t:b", "i.b", "ib", "u.b", "ub", "ut.b", "utb", "mub", "mubt", "m.u.t.b", "tub",
+];
+
+/// What stands between the parts.
+const BETWEEN: [&str; 12] = [
+    ".", "", ":", "\n", "|", ",", "-", "_", " ", "&", ";", "\r\n",
+];
+
+const ADVICE: &str =
+    "Put the signed text together as the scheme says; creel sign makes one to compare with.";
+
+/// Tries the body alone.
+pub(super) fn body_only<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if case.shape == [Place::Body] {
+        return Err("the scheme signs the body alone");
+    }
+    let what = format!(
+        "Signed over the body alone; the scheme signs {}.",
+        case.scheme.signed.text()
+    );
+    Ok(vec![Idea::text(
+        shape::fill(&shape::read("b"), &case.values),
+        what,
+        ADVICE,
+    )])
+}
+
+/// Tries the other parts and orders, those that name no address.
+pub(super) fn other_parts<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let values = guessed(case);
+    let shapes = SHAPES.iter().map(|text| shape::read(text));
+    Ok(shapes
+        .filter(|shape| shape.len() > 1 && !shape.contains(&Place::Url))
+        .filter(|shape| shape::order(shape) != shape::order(&case.shape))
+        .filter(|shape| values.fit(shape))
+        .map(|shape| idea(case, &shape, &values))
+        .collect::<Vec<_>>())
+    .and_then(some("there is neither a time nor an id to sign"))
+}
+
+/// Tries the same parts with other text between them.
+pub(super) fn separator<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let order = shape::order(&case.shape);
+    if order.len() < 2 {
+        return Err("the scheme signs one part alone");
+    }
+    let with = |between: &str| {
+        let mut shape = Vec::new();
+        for (at, place) in order.iter().enumerate() {
+            if at > 0 && !between.is_empty() {
+                shape.push(Place::Literal(between.as_bytes().to_vec()));
+            }
+            shape.push((*place).clone());
+        }
+        idea(case, &shape, &case.values)
+    };
+    Ok(BETWEEN.iter().map(|between| with(between)).collect())
+}
+
+/// Tries the address as one more part.
+pub(super) fn with_url<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if case.shape.contains(&Place::Url) {
+        return Err("the scheme signs the address already");
+    }
+    let mut ideas = Vec::new();
+    for address in super::url::candidates(case).into_iter().take(4) {
+        let values = Values {
+            url: address.text.into_bytes(),
+            ..guessed(case)
+        };
+        for text in SHAPES {
+            let shape = shape::read(text);
+            if shape.contains(&Place::Url) && values.fit(&shape) {
+                ideas.push(idea(case, &shape, &values));
+            }
+        }
+    }
+    some("the address is not known")(ideas)
+}
+
+/// Tries the way every other known provider signs.
+pub(super) fn other_provider<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let mut seen = BTreeSet::new();
+    let mut ideas = Vec::new();
+    let own = &case.patient.provider.name;
+    for provider in case.patient.known.iter().filter(|p| p.name != *own) {
+        let Some(scheme) = &provider.signature else {
+            continue;
+        };
+        if !scheme.is_plain() {
+            continue;
+        }
+        let shape = shape::of(&scheme.signed);
+        let reading = Reading::of(case.patient.request, scheme);
+        let theirs = Values::of(&reading, case.patient.request, case.patient.url);
+        let ours = guessed(case);
+        let or = |theirs: Vec<u8>, ours: &Vec<u8>| {
+            if theirs.is_empty() {
+                ours.clone()
+            } else {
+                theirs
+            }
+        };
+        let values = Values {
+            time: or(theirs.time, &ours.time),
+            id: or(theirs.id, &ours.id),
+            url: or(theirs.url, &ours.url),
+            method: theirs.method,
+        };
+        let text = shape::fill(&shape, &values);
+        if shape == case.shape && text == case.text
+            || !values.fit(&shape)
+            || !seen.insert(format!("{text:?}"))
+        {
+            continue;
+        }
+        ideas.push(Idea::text(
+            text,
+            format!(
+                "Signed as {} signs: {}.",
+                provider.title,
+                scheme.signed.text()
+            ),
+            format!(
+                "If it comes from there, say so:  creel --provider {}   Else sign {}.",
+                provider.name,
+                case.scheme.signed.text()
+            ),
+        ));
+    }
+    some("no other provider's parts came")(ideas)
+}
+
+/// Tries the time in another unit.
+pub(super) fn time_unit<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if !case.shape.contains(&Place::Time) {
+        return Err("the scheme signs no time");
+    }
+    let text = String::from_utf8_lossy(&case.values.time).into_owned();
+    let mut forms: Vec<(String, &str)> = Vec::new();
+    let seconds = match text.parse::<i64>() {
+        Ok(number) => {
+            forms.push((format!("{number}000"), "milliseconds"));
+            forms.push((format!("{number}000000"), "microseconds"));
+            forms.push((format!("{number}.0"), "seconds with a fraction"));
+            if text.len() > 10 {
+                forms.push(((number / 1000).to_string(), "seconds"));
+                number / 1000
+            } else {
+                number
+            }
+        }
+        Err(_) => match DateTime::parse_from_rfc3339(&text) {
+            Ok(at) => {
+                forms.push((at.timestamp().to_string(), "seconds"));
+                forms.push((at.timestamp_millis().to_string(), "milliseconds"));
+                at.timestamp()
+            }
+            Err(_) => return Err("the time that came is no time"),
+        },
+    };
+    if let Some(at) = DateTime::from_timestamp(seconds, 0) {
+        for form in [
+            "%Y-%m-%dT%H:%M:%SZ",
+            "%Y-%m-%dT%H:%M:%S.000Z",
+            "%Y-%m-%dT%H:%M:%S+00:00",
+        ] {
+            forms.push((at.format(form).to_string(), "a date"));
+        }
+    }
+    Ok(forms
+        .into_iter()
+        .map(|(time, unit)| {
+            let values = Values {
+                time: time.into_bytes(),
+                ..case.values.clone()
+            };
+            Idea::text(
+                shape::fill(&case.shape, &values),
+                format!(
+                    "The signed time is in another unit, {unit}, than the one that came: {}.",
+                    visible(&text)
+                ),
+                "Sign the very text that the header carries.",
+            )
+        })
+        .collect())
+}
+
+/// Tries the times that other headers hold.
+pub(super) fn time_header<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if !case.shape.contains(&Place::Time) {
+        return Err("the scheme signs no time");
+    }
+    let ideas = times(case)
+        .into_iter()
+        .map(|(header, time)| {
+            let values = Values { time, ..case.values.clone() };
+            Idea::text(
+                shape::fill(&case.shape, &values),
+                format!("The signed time is that of the header {}, not the one the scheme names.", visible(&header)),
+                "Sign the time that the scheme's own header carries, or name that header in creel.toml.",
+            )
+        })
+        .collect();
+    some("no other header holds a time")(ideas)
+}
+
+/// Tries the ids that other headers hold.
+pub(super) fn id_header<'a>(case: &Case<'a>) -> Ideas<'a> {
+    if !case.shape.contains(&Place::Id) {
+        return Err("the scheme signs no id");
+    }
+    let ideas = ids(case)
+        .into_iter()
+        .map(|(header, id)| {
+            let values = Values {
+                id,
+                ..case.values.clone()
+            };
+            Idea::text(
+                shape::fill(&case.shape, &values),
+                format!(
+                    "The signed id is that of the header {}, not the one the scheme names.",
+                    visible(&header)
+                ),
+                "Sign the id that the scheme's own header carries.",
+            )
+        })
+        .collect();
+    some("no other header holds an id")(ideas)
+}
+
+/// Returns the case's values; where there is no time or id, the first that
+/// any header holds.
+fn guessed(case: &Case<'_>) -> Values {
+    let mut values = case.values.clone();
+    if values.time.is_empty() {
+        values.time = times(case)
+            .into_iter()
+            .next()
+            .map(|(_, time)| time)
+            .unwrap_or_default();
+    }
+    if values.id.is_empty() {
+        values.id = ids(case)
+            .into_iter()
+            .next()
+            .map(|(_, id)| id)
+            .unwrap_or_default();
+    }
+    if values.url.is_empty() {
+        let first = super::url::candidates(case).into_iter().next();
+        values.url = first
+            .map(|address| address.text.into_bytes())
+            .unwrap_or_default();
+    }
+    values
+}
+
+/// Returns the times that headers hold, eight at the most.
+fn times(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for header in &case.patient.request.headers {
+        for part in header.value.split(|b| matches!(b, b',' | b';' | b' ')) {
+            let part = part.splitn(2, |b| *b == b'=').last().unwrap_or(part);
+            let digits = (9..=19).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+            let date =
+                std::str::from_utf8(part).is_ok_and(|t| DateTime::parse_from_rfc3339(t).is_ok());
+            if (digits || date) && part != case.values.time {
+                found.push((header.name.clone(), part.to_vec()));
+            }
+        }
+        if let Some(at) = std::str::from_utf8(&header.value)
+            .ok()
+            .and_then(|v| DateTime::parse_from_rfc2822(v).ok())
+        {
+            found.push((header.name.clone(), header.value.clone()));
+            found.push((header.name.clone(), at.timestamp().to_string().into_bytes()));
+        }
+    }
+    found.truncate(8);
+    found
+}
+
+/// Returns the ids that headers hold, eight at the most.
+fn ids(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
+    let is_id = |name: &str| name.ends_with("-id") || name.ends_with("delivery") || name == "id";
+    case.patient
+        .request
+        .headers
+        .iter()
+        .filter(|h| {
+            is_id(&h.name)
+                && !h.value.is_empty()
+                && h.value.len() <= 256
+                && h.value != case.values.id
+        })
+        .map(|h| (h.name.clone(), h.value.clone()))
+        .take(8)
+        .collect()
+}
+
+fn idea<'a>(case: &Case<'a>, shape: &[Place], values: &Values) -> Idea<'a> {
+    Idea::text(
+        shape::fill(shape, values),
+        format!(
+            "Signed over {}; the scheme signs {}.",
+            shape::show(shape),
+            case.scheme.signed.text()
+        ),
+        ADVICE,
+    )
+}
+
+/// Gives ideas on, or the reason where there are none.
+pub(super) fn some<'a>(why: &'static str) -> impl FnOnce(Vec<Idea<'a>>) -> Ideas<'a> {
+    move |ideas| {
+        if ideas.is_empty() {
+            Err(why)
+        } else {
+            Ok(ideas)
+        }
+    }
+}

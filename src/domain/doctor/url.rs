@@ -1,0 +1,320 @@
+//! The address a sender may have signed, for schemes that sign one.
+
+use super::case::Case;
+use super::hypothesis::{Idea, Ideas};
+use super::shape::{self, Place, Values};
+use super::text::some;
+use crate::domain::request::Request;
+
+/// An address that may have been signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) text: String,
+    /// The one thing in which it differs from the configured one; `None`: in several.
+    pub(super) differs: Option<Part>,
+}
+
+/// A part of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Scheme,
+    Host,
+    Port,
+    Slash,
+    Path,
+    Query,
+}
+
+/// How many addresses are tried at the most.
+const MOST: usize = 160;
+
+/// An address in its parts; nothing in them is decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Split {
+    scheme: String,
+    host: String,
+    port: String,
+    path: String,
+    query: String,
+}
+
+impl Split {
+    fn of(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (rest, query) = match rest.split_once('?') {
+            Some((rest, query)) => (rest, format!("?{query}")),
+            None => (rest, String::new()),
+        };
+        let slash = rest.find('/').unwrap_or(rest.len());
+        let (host, port) = host_port(&rest[..slash]);
+        Some(Self {
+            scheme: scheme.to_owned(),
+            host,
+            port,
+            path: rest[slash..].to_owned(),
+            query,
+        })
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "{}://{}{}{}{}",
+            self.scheme, self.host, self.port, self.path, self.query
+        )
+    }
+}
+
+/// Parts `a.test:80` into `a.test` and `:80`.
+fn host_port(authority: &str) -> (String, String) {
+    match authority.rfind(':') {
+        Some(at) if authority[at + 1..].bytes().all(|b| b.is_ascii_digit()) => {
+            (authority[..at].to_owned(), authority[at..].to_owned())
+        }
+        _ => (authority.to_owned(), String::new()),
+    }
+}
+
+/// What may stand in each part of an address.
+struct Parts {
+    schemes: Vec<String>,
+    hosts: Vec<(String, String)>,
+    ports: Vec<String>,
+    slash: String,
+    paths: Vec<String>,
+    queries: Vec<String>,
+}
+
+/// Returns a header's first value.
+fn header(request: &Request, name: &str) -> Option<String> {
+    let value = request.headers.text(name)?;
+    Some(value.split(',').next()?.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
+/// Returns the address a request seems to have been sent to.
+fn received(request: &Request) -> Split {
+    let host = header(request, "x-forwarded-host").or_else(|| header(request, "host"));
+    let (host, port) = host_port(&host.unwrap_or_default());
+    Split {
+        scheme: header(request, "x-forwarded-proto").unwrap_or_else(|| "https".to_owned()),
+        host,
+        port,
+        path: request.path.clone(),
+        query: query_of(request),
+    }
+}
+
+fn query_of(request: &Request) -> String {
+    let query = request.query.as_ref();
+    query.map(|q| format!("?{q}")).unwrap_or_default()
+}
+
+impl Parts {
+    fn of(request: &Request, base: &Split) -> Self {
+        let forwarded = header(request, "forwarded").and_then(|value| {
+            let mut pairs = value.split(';').map(str::trim);
+            pairs.find_map(|p| Some(p.strip_prefix("host=")?.trim_matches('"').to_owned()))
+        });
+        let named = ["host", "x-forwarded-host", "x-original-host"];
+        let hosts: Vec<(String, String)> = named
+            .into_iter()
+            .filter_map(|name| header(request, name))
+            .chain(forwarded)
+            .map(|host| host_port(&host))
+            .collect();
+        let mut ports: Vec<String> = vec![String::new(), ":443".into(), ":80".into()];
+        ports.extend(hosts.iter().map(|(_, port)| port.clone()));
+        ports.extend(header(request, "x-forwarded-port").map(|port| format!(":{port}")));
+        let before = [
+            "x-original-url",
+            "x-rewrite-url",
+            "x-forwarded-uri",
+            "x-forwarded-path",
+        ];
+        let mut paths = vec![request.path.clone()];
+        paths.extend(before.into_iter().filter_map(|name| {
+            let path = header(request, name)?;
+            Some(path.split('?').next().unwrap_or_default().to_owned())
+        }));
+        let prefix = header(request, "x-forwarded-prefix");
+        paths.extend(prefix.map(|p| format!("{}{}", p.trim_end_matches('/'), request.path)));
+        let slash = match base.path.strip_suffix('/') {
+            Some(without) => without.to_owned(),
+            None => format!("{}/", base.path),
+        };
+        Self {
+            schemes: ["https", "http"].map(str::to_owned).to_vec(),
+            hosts,
+            ports,
+            slash,
+            paths,
+            queries: queries(&query_of(request), &base.query),
+        }
+    }
+}
+
+/// Returns the query that came, none, the configured one, and it sorted.
+fn queries(came: &str, configured: &str) -> Vec<String> {
+    let mut queries = vec![came.to_owned(), String::new(), configured.to_owned()];
+    let pairs = configured.strip_prefix('?').or(came.strip_prefix('?'));
+    if let Some(pairs) = pairs {
+        let mut sorted: Vec<&str> = pairs.split('&').collect();
+        sorted.sort_unstable();
+        queries.push(format!("?{}", sorted.join("&")));
+        sorted.reverse();
+        queries.push(format!("?{}", sorted.join("&")));
+    }
+    queries
+}
+
+/// Returns the addresses that a sender may have used: by the configured one,
+/// by `host`, and by what proxies say they changed.
+pub(super) fn candidates(case: &Case<'_>) -> Vec<Address> {
+    let request = case.patient.request;
+    let own = case.patient.url.and_then(Split::of);
+    let received = received(request);
+    if own.is_none() && received.host.is_empty() {
+        return Vec::new();
+    }
+    let base = own.clone().unwrap_or_else(|| received.clone());
+    let parts = Parts::of(request, &base);
+    let mut found: Vec<Address> = Vec::new();
+    let mut add = |split: Split, differs: Option<Part>| {
+        let text = split.text();
+        let known = found.iter().any(|a| a.text == text) || own.as_ref() == Some(&split);
+        if !known && found.len() < MOST {
+            found.push(Address { text, differs });
+        }
+    };
+    if own.is_none() {
+        add(received, None);
+    }
+    one_part(&base, &parts, &mut add);
+    several_parts(&base, &parts, &mut add);
+    found
+}
+
+/// Gives the addresses that differ in one part.
+fn one_part(base: &Split, parts: &Parts, add: &mut impl FnMut(Split, Option<Part>)) {
+    let mut with = |part: Part, change: &dyn Fn(&mut Split)| {
+        let mut split = base.clone();
+        change(&mut split);
+        add(split, Some(part));
+    };
+    for scheme in &parts.schemes {
+        with(Part::Scheme, &|split| split.scheme.clone_from(scheme));
+    }
+    for (host, port) in &parts.hosts {
+        with(Part::Host, &|split| split.host.clone_from(host));
+        with(Part::Host, &|split| {
+            split.host.clone_from(host);
+            split.port.clone_from(port);
+        });
+    }
+    for port in &parts.ports {
+        with(Part::Port, &|split| split.port.clone_from(port));
+    }
+    with(Part::Slash, &|split| split.path.clone_from(&parts.slash));
+    for path in &parts.paths {
+        with(Part::Path, &|split| split.path.clone_from(path));
+    }
+    for query in &parts.queries {
+        with(Part::Query, &|split| split.query.clone_from(query));
+    }
+}
+
+/// Gives the addresses that differ in several parts.
+fn several_parts(base: &Split, parts: &Parts, add: &mut impl FnMut(Split, Option<Part>)) {
+    let own = (base.host.clone(), base.port.clone());
+    for (host, port) in parts.hosts.iter().chain([&own]) {
+        for scheme in &parts.schemes {
+            for path in parts.paths.iter().chain([&base.path, &parts.slash]) {
+                for query in &parts.queries {
+                    for port in [port.as_str(), ""] {
+                        let split = Split {
+                            scheme: scheme.clone(),
+                            host: host.clone(),
+                            port: port.to_owned(),
+                            path: path.clone(),
+                            query: query.clone(),
+                        };
+                        add(split, None);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn ideas<'a>(case: &Case<'a>, part: Option<Part>, advice: &'static str) -> Ideas<'a> {
+    if !case.shape.contains(&Place::Url) {
+        return Err("the scheme signs no address");
+    }
+    let ideas = candidates(case)
+        .into_iter()
+        .filter(|address| address.differs == part)
+        .map(|address| {
+            let values = Values {
+                url: address.text.clone().into_bytes(),
+                ..case.values.clone()
+            };
+            let shown = crate::domain::text::visible(&address.text).into_owned();
+            let configured = case.patient.url.unwrap_or("none");
+            Idea::text(
+                shape::fill(&case.shape, &values),
+                format!("The sender signed the address {shown}; configured is {configured}."),
+                advice,
+            )
+        })
+        .collect();
+    some("nothing names another")(ideas)
+}
+
+const PUBLIC: &str =
+    "Set public_url of the endpoint in creel.toml to the address the sender has, to the letter.";
+
+/// Tries the other scheme of the address.
+pub(super) fn scheme<'a>(case: &Case<'a>) -> Ideas<'a> {
+    ideas(
+        case,
+        Some(Part::Scheme),
+        "TLS ends before your code: take the scheme from X-Forwarded-Proto, as app.set('trust proxy', true) does in Express. Here, correct public_url.",
+    )
+}
+
+/// Tries the hosts that the headers name.
+pub(super) fn host<'a>(case: &Case<'a>) -> Ideas<'a> {
+    ideas(
+        case,
+        Some(Part::Host),
+        "Take the host the sender uses, not the one behind the proxy: X-Forwarded-Host, or public_url here.",
+    )
+}
+
+/// Tries the address with and without its port.
+pub(super) fn port<'a>(case: &Case<'a>) -> Ideas<'a> {
+    ideas(case, Some(Part::Port), PUBLIC)
+}
+
+/// Tries the path with and without a slash at its end.
+pub(super) fn slash<'a>(case: &Case<'a>) -> Ideas<'a> {
+    ideas(case, Some(Part::Slash), PUBLIC)
+}
+
+/// Tries the path that came, and those that proxies say they changed.
+pub(super) fn path<'a>(case: &Case<'a>) -> Ideas<'a> {
+    ideas(case, Some(Part::Path), PUBLIC)
+}
+
+/// Tries the query that came, none, and it sorted.
+pub(super) fn query<'a>(case: &Case<'a>) -> Ideas<'a> {
+    ideas(
+        case,
+        Some(Part::Query),
+        "Sign and check the query as it is sent, in its order: in Express req.originalUrl, not req.url or a rebuilt one.",
+    )
+}
+
+/// Tries addresses that differ in several parts.
+pub(super) fn rebuilt<'a>(case: &Case<'a>) -> Ideas<'a> {
+    ideas(case, None, PUBLIC)
+}

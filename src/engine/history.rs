@@ -1,0 +1,105 @@
+//! What came before a delivery, as far as it may explain its signature.
+
+use super::local::{Local, unreadable};
+use crate::domain::assess::Assessment;
+use crate::domain::delivery::Delivery;
+use crate::domain::doctor::{Earlier, History};
+use crate::domain::failure::Failure;
+use crate::domain::signature::Reading;
+use crate::domain::verification::Status;
+
+/// How many older deliveries are looked at.
+const LOOKED_AT: usize = 24;
+
+/// How many of one sender's are told on.
+const OFFSETS: usize = 8;
+
+/// Larger deliveries are left out, for they take long to read.
+const LARGEST: u64 = 256 << 10;
+
+/// What older deliveries say.
+#[derive(Default)]
+struct Past {
+    offsets: Vec<i64>,
+    other_offsets: Vec<i64>,
+    same_signature: Option<Earlier>,
+}
+
+impl Local {
+    /// Says what the configuration makes of a delivery that is looked at:
+    /// where its signature does not hold, with all that was tried to explain it.
+    pub(super) fn examination(&self, delivery: &Delivery) -> Result<Assessment, Failure> {
+        let assessment = self.assessment(delivery);
+        if assessment.verification.status == Status::Valid {
+            return Ok(assessment);
+        }
+        let past = self.past(delivery)?;
+        let history = History {
+            offsets: &past.offsets,
+            other_offsets: &past.other_offsets,
+            same_signature: past.same_signature,
+            old_secrets: &[],
+        };
+        Ok(self.assessor.examine(
+            delivery.endpoint.as_deref(),
+            &delivery.request,
+            delivery.received_at,
+            history,
+        ))
+    }
+
+    /// Reads the times and signatures of the deliveries before one.
+    fn past(&self, delivery: &Delivery) -> Result<Past, Failure> {
+        let mut past = Past::default();
+        let Some((provider, reading, _)) = self.reading(delivery) else {
+            return Ok(past);
+        };
+        let mut older = Vec::new();
+        self.store
+            .scan(Some(delivery.seq), &mut |row| {
+                if row.body_size <= LARGEST {
+                    older.push(row.seq);
+                }
+                older.len() < LOOKED_AT
+            })
+            .map_err(unreadable)?;
+        for seq in older {
+            let Some(other) = self.store.delivery(seq).map_err(unreadable)? else {
+                continue;
+            };
+            let Some((theirs, read, offset)) = self.reading(&other) else {
+                continue;
+            };
+            let offsets = if theirs == provider {
+                &mut past.offsets
+            } else {
+                &mut past.other_offsets
+            };
+            offsets.extend(offset.filter(|_| offsets.len() < OFFSETS));
+            let same = !reading.signatures.is_empty() && read.signatures == reading.signatures;
+            if same && past.same_signature.is_none() {
+                past.same_signature = Some(Earlier {
+                    id: other.id,
+                    received_at: other.received_at,
+                    same_body: other.request.body == delivery.request.body,
+                });
+            }
+        }
+        Ok(past)
+    }
+
+    /// Reads who sent a delivery, its signatures, and arrival minus signed time.
+    fn reading(&self, delivery: &Delivery) -> Option<(&str, Reading, Option<i64>)> {
+        let request = &delivery.request;
+        let provider = self
+            .assessor
+            .provider_of(delivery.endpoint.as_deref(), request)?;
+        let scheme = provider.signature.as_ref()?;
+        let reading = Reading::of(request, scheme);
+        let offset = reading.signed_at(scheme).map(|at| {
+            let arrived = delivery.received_at.unix_seconds();
+            arrived.saturating_sub(at.unix_seconds())
+        });
+        Some((provider.name.as_str(), reading, offset))
+    }
+}
