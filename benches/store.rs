@@ -57,12 +57,12 @@ fn main() {
             .expect("it starts");
         child.wait().expect("it ends");
     };
-    println!("{count} deliveries of {BODY} bytes\n");
+    line("deliveries", &format!("{count} of {BODY} bytes"));
     step("fill");
-    println!("\nafter a clean stop");
+    line("", "after a clean stop");
     step("open");
     step("kill");
-    println!("\nafter kill -9 under load");
+    line("", "after kill -9 under load");
     step("open");
 }
 
@@ -151,18 +151,18 @@ async fn fill(folder: &Path, count: u64) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let rate = |time: Duration| count as f64 / time.as_secs_f64();
-    line("kept durably", format!("{:.0} a second", rate(kept)));
+    line("kept durably", &format!("{:.0} a second", rate(kept)));
     line(
         "kept and indexed",
-        format!("{:.0} a second", rate(began.elapsed())),
+        &format!("{:.0} a second", rate(began.elapsed())),
     );
-    line("memory afterwards", megabytes(resident()));
+    line("memory afterwards", &megabytes(resident()));
     let bytes = store.bytes_on_disk();
     store.close().await;
     let raw = raw_size();
     line(
         "on disk, each",
-        format!(
+        &format!(
             "{} bytes; {} of them the request as received",
             bytes / count,
             raw
@@ -178,11 +178,11 @@ async fn measure(folder: &Path) {
     assert_eq!(page.len(), 200);
     line(
         "opened; first page",
-        format!("{}; {}", millis(opened), millis(began.elapsed())),
+        &format!("{}; {}", millis(opened), millis(began.elapsed())),
     );
     store.settle().await;
-    line("looked through", millis(began.elapsed()));
-    line("memory after opening", megabytes(resident()));
+    line("looked through", &millis(began.elapsed()));
+    line("memory after opening", &megabytes(resident()));
     let median = |each: &dyn Fn(u64)| {
         let mut times: Vec<Duration> = (0..200u64)
             .map(|n| {
@@ -197,18 +197,18 @@ async fn measure(folder: &Path) {
     let count = store.count() as u64;
     line(
         "newest 200",
-        median(&|_| assert_eq!(store.page(0, 200).expect("a page").len(), 200)),
+        &median(&|_| assert_eq!(store.page(0, 200).expect("a page").len(), 200)),
     );
     line(
         "200 from anywhere",
-        median(&|n| {
+        &median(&|n| {
             let offset = (n * 7919 * 31) % (count - 200);
             assert_eq!(store.page(offset as usize, 200).expect("a page").len(), 200);
         }),
     );
     line(
         "one with its body",
-        median(&|n| {
+        &median(&|n| {
             let seq = 1 + (n * 7919 * 31) % (count - 1);
             let found = store.delivery(seq).expect("readable").expect("there");
             assert_eq!(found.request.body.len(), BODY);
@@ -223,7 +223,7 @@ async fn measure(folder: &Path) {
         .collect();
     line(
         "one by its id",
-        median(&|n| {
+        &median(&|n| {
             store.find(&ids[n as usize]).expect("there");
         }),
     );
@@ -242,9 +242,9 @@ async fn measure(folder: &Path) {
     let rate = seen as f64 / began.elapsed().as_secs_f64();
     line(
         "filtered scan",
-        format!("{rate:.0} a second ({matching} match)"),
+        &format!("{rate:.0} a second ({matching} match)"),
     );
-    line("memory at the end", megabytes(resident()));
+    line("memory at the end", &megabytes(resident()));
     store.close().await;
 }
 
@@ -272,7 +272,7 @@ fn raw_size() -> usize {
     "POST /hooks/dns HTTP/1.1\r\n\r\n".len() + head + BODY
 }
 
-fn line(what: &str, figure: String) {
+fn line(what: &str, figure: &str) {
     let _ = writeln!(std::io::stdout(), "{what:>22}  {figure}");
 }
 

@@ -134,11 +134,7 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effo
     findings.extend(rest);
     Diagnosis {
         findings,
-        tried: if effort == Effort::Full {
-            found.tried
-        } else {
-            Vec::new()
-        },
+        tried: found.tried,
     }
 }
 

@@ -81,7 +81,7 @@ impl Disk for RealDisk {
 
     fn prepare(&self, file: &File, from: u64, until: u64) -> io::Result<()> {
         // In small pieces: each holds the writer up for as long as it takes.
-        const ZEROS: [u8; 128 << 10] = [0; 128 << 10];
+        static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
         let mut at = from;
         while at < until {
             let left = usize::try_from(until - at).unwrap_or(usize::MAX);

@@ -428,7 +428,7 @@ impl<'a> Draft<'a> {
         if let Some((key, block)) = &newest {
             self.changes.blocks.insert(*key, block.clone());
         }
-        let after: usize = self.changes.blocks.values().map(|b| b.size()).sum();
+        let after: usize = self.changes.blocks.values().map(Block::size).sum();
         self.position.bytes = (self.position.bytes + after as u64).saturating_sub(before as u64);
         self.editor.newest = newest;
         Ok(())

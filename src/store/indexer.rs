@@ -29,6 +29,12 @@ const SMALL: u64 = 32 << 20;
 /// How many times its content a database may take before it is rewritten.
 const GROWN: u64 = 4;
 
+/// How much the thread gives way to those that receive, by nice(2).
+const NICE: i32 = 5;
+
+/// How many records may wait; the journal waits then.
+const LONGEST: usize = 100_000;
+
 /// After so many records at once the thread rests a little: more come
 /// together, and a batch costs the database about the same whatever its size.
 const BUSY: usize = 16;
@@ -51,6 +57,7 @@ pub(super) struct Indexer {
 struct Line {
     inner: Mutex<Waiting>,
     arrived: Condvar,
+    left: Condvar,
 }
 
 #[derive(Default)]
@@ -98,7 +105,11 @@ impl Indexer {
 
     /// Gives it records that are durable.
     pub(super) fn push(&self, items: impl Iterator<Item = Item>) {
-        let mut waiting = lock(&self.line);
+        let mut waiting = self
+            .line
+            .left
+            .wait_while(lock(&self.line), |w| w.items.len() > LONGEST)
+            .unwrap_or_else(PoisonError::into_inner);
         for (work, number, place) in items {
             let work = match work {
                 Work::Delivery(delivery) if waiting.bytes > HELD => {
@@ -164,6 +175,8 @@ impl Line {
         let items: Vec<_> = waiting.items.drain(..count).collect();
         let bytes: usize = items.iter().map(|(work, ..)| work.size()).sum();
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
+        drop(waiting);
+        self.left.notify_one();
         items
     }
 
@@ -195,6 +208,8 @@ struct Hand {
 
 impl Hand {
     fn run(&mut self, line: &Line, until: u64) {
+        // Receiving goes before listing. Where the system says no, they share.
+        let _ = rustix::process::setpriority_process(None, NICE);
         self.start(line, until);
         let mut dirty = 0;
         loop {

@@ -41,13 +41,13 @@ impl Preparer {
     /// Starts the thread. Without one nothing is prepared, which is slower
     /// and no worse.
     pub(super) fn start(disk: Arc<dyn Disk>) -> Self {
-        let desk = Arc::new(Desk::default());
-        let theirs = Arc::clone(&desk);
+        let shared = Arc::new(Desk::default());
+        let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("zeros".to_owned())
             .spawn(move || theirs.work(&*disk));
         Self {
-            desk,
+            desk: shared,
             thread: thread.ok(),
         }
     }

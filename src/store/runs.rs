@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Sequence numbers, as runs: the first number and how many follow on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Runs {
-    runs: BTreeMap<u64, u64>,
+    by_first: BTreeMap<u64, u64>,
     count: u64,
     /// The first numbers of runs that began, ended or grew.
     changed: BTreeSet<u64>,
@@ -20,12 +20,14 @@ impl Runs {
 
     /// Returns the runs: first number and length.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.runs.iter().map(|(first, length)| (*first, *length))
+        self.by_first
+            .iter()
+            .map(|(first, length)| (*first, *length))
     }
 
     /// Returns the newest number.
     pub(super) fn newest(&self) -> Option<u64> {
-        let (first, length) = self.runs.last_key_value()?;
+        let (first, length) = self.by_first.last_key_value()?;
         Some(first + length - 1)
     }
 
@@ -43,7 +45,7 @@ impl Runs {
         if let Some((first, length)) = seq.checked_sub(1).and_then(|before| self.around(before)) {
             run = (first, length + 1);
         }
-        if let Some(length) = self.runs.remove(&(seq + 1)) {
+        if let Some(length) = self.by_first.remove(&(seq + 1)) {
             run.1 += length;
             self.changed.insert(seq + 1);
         }
@@ -63,9 +65,9 @@ impl Runs {
 
     fn set(&mut self, first: u64, length: u64) {
         if length == 0 {
-            self.runs.remove(&first);
+            self.by_first.remove(&first);
         } else {
-            self.runs.insert(first, length);
+            self.by_first.insert(first, length);
         }
         self.changed.insert(first);
     }
@@ -75,19 +77,24 @@ impl Runs {
     pub(super) fn take_changes(&mut self) -> Vec<(u64, u64)> {
         std::mem::take(&mut self.changed)
             .into_iter()
-            .map(|first| (first, self.runs.get(&first).copied().unwrap_or_default()))
+            .map(|first| {
+                (
+                    first,
+                    self.by_first.get(&first).copied().unwrap_or_default(),
+                )
+            })
             .collect()
     }
 
     /// Adds a run that is known to touch no other.
     pub(super) fn insert_run(&mut self, first: u64, length: u64) {
-        self.runs.insert(first, length);
+        self.by_first.insert(first, length);
         self.count += length;
     }
 
     /// Returns the numbers from the newest down, without the first `skip`.
     pub(super) fn newest_first(&self, mut skip: u64) -> impl Iterator<Item = u64> {
-        let mut older = self.runs.iter().rev();
+        let mut older = self.by_first.iter().rev();
         let mut newest = None;
         for (first, length) in older.by_ref() {
             if skip < *length {
@@ -104,14 +111,14 @@ impl Runs {
 
     /// Returns the numbers from the oldest up.
     pub(super) fn oldest_first(&self) -> impl Iterator<Item = u64> {
-        self.runs
+        self.by_first
             .iter()
             .flat_map(|(first, length)| *first..first + length)
     }
 
     /// Returns the run that a number is in.
     fn around(&self, seq: u64) -> Option<(u64, u64)> {
-        let (first, length) = self.runs.range(..=seq).next_back()?;
+        let (first, length) = self.by_first.range(..=seq).next_back()?;
         (seq - first < *length).then_some((*first, *length))
     }
 }

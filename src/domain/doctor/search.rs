@@ -3,6 +3,8 @@
 //! The budget counts hashed bytes, so that what is found does not depend on
 //! how fast a machine is.
 
+use std::borrow::Cow;
+
 use super::case::{Case, Hit, Setting};
 use super::hypothesis::{Change, Hypothesis, Idea, Ideas, Piece, Seen, Test};
 use super::list::HYPOTHESES;
@@ -49,9 +51,9 @@ impl Budget {
 enum Outcome {
     Yes(Finding),
     /// It is so, and says the same as one that was tried before.
-    Same(String),
-    No(String),
-    Nothing(String),
+    Same(Cow<'static, str>),
+    No(Cow<'static, str>),
+    Nothing(Cow<'static, str>),
 }
 
 /// What came of each hypothesis so far.
@@ -75,7 +77,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
         case,
         outcomes: HYPOTHESES
             .iter()
-            .map(|_| Outcome::Nothing("it was not tried".to_owned()))
+            .map(|_| Outcome::Nothing(Cow::Borrowed("it was not tried")))
             .collect(),
         computed: Vec::new(),
     };
@@ -113,7 +115,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
             sheet.found(&ideas, &hit);
         }
     }
-    sheet.done(explained)
+    sheet.done(explained, !brief)
 }
 
 impl Sheet<'_, '_> {
@@ -128,30 +130,32 @@ impl Sheet<'_, '_> {
     ) -> bool {
         let case = self.case;
         if Hash::of(case.scheme.algorithm).is_none() {
-            self.outcomes[at] = Outcome::Nothing("only an HMAC can be computed anew".to_owned());
+            self.outcomes[at] =
+                Outcome::Nothing(Cow::Borrowed("only an HMAC can be computed anew"));
             return false;
         }
         if case.came.is_empty() {
-            self.outcomes[at] = Outcome::Nothing("no digest came to compare with".to_owned());
+            self.outcomes[at] = Outcome::Nothing(Cow::Borrowed("no digest came to compare with"));
             return false;
         }
         if case.keys.is_empty() && HYPOTHESES[at].group != Group::Secret {
-            self.outcomes[at] = Outcome::Nothing("there is no secret to compute with".to_owned());
+            self.outcomes[at] =
+                Outcome::Nothing(Cow::Borrowed("there is no secret to compute with"));
             return false;
         }
         if !case.plain && matches!(HYPOTHESES[at].group, Group::Body | Group::Text) {
             self.outcomes[at] =
-                Outcome::Nothing("the signed text is of a kind of its own".to_owned());
+                Outcome::Nothing(Cow::Borrowed("the signed text is of a kind of its own"));
             return false;
         }
         if budget.0 < case.body().len() {
-            self.outcomes[at] = Outcome::Nothing(TOO_LARGE.to_owned());
+            self.outcomes[at] = Outcome::Nothing(Cow::Borrowed(TOO_LARGE));
             return false;
         }
         let ideas = match ideas(case) {
             Ok(ideas) => ideas,
             Err(why) => {
-                self.outcomes[at] = Outcome::Nothing(why.to_owned());
+                self.outcomes[at] = Outcome::Nothing(Cow::Borrowed(why));
                 return false;
             }
         };
@@ -171,7 +175,7 @@ impl Sheet<'_, '_> {
                 match self.computed.first() {
                     Some(first) => {
                         let same = format!("here the same as {}", HYPOTHESES[*first].code);
-                        self.outcomes[at] = Outcome::Same(same);
+                        self.outcomes[at] = Outcome::Same(same.into());
                     }
                     None => self.found(&[(at, idea)], &hit),
                 }
@@ -179,13 +183,13 @@ impl Sheet<'_, '_> {
             }
         }
         self.outcomes[at] = match (tried, left_out) {
-            (0, 0) => Outcome::Nothing("it would change nothing here".to_owned()),
-            (0, _) => Outcome::Nothing(TOO_LARGE.to_owned()),
-            (1, 0) => Outcome::No("computed: another signature".to_owned()),
-            (n, 0) => Outcome::No(format!("{n} computed: none gives it")),
-            (n, more) => Outcome::No(format!(
-                "{n} computed: none gives it; {more} left out, the body is large"
-            )),
+            (0, 0) => Outcome::Nothing(Cow::Borrowed("it would change nothing here")),
+            (0, _) => Outcome::Nothing(Cow::Borrowed(TOO_LARGE)),
+            (1, 0) => Outcome::No(Cow::Borrowed("computed: another signature")),
+            (n, 0) => Outcome::No(format!("{n} computed: none gives it").into()),
+            (n, more) => Outcome::No(
+                format!("{n} computed: none gives it; {more} left out, the body is large").into(),
+            ),
         };
         false
     }
@@ -195,11 +199,11 @@ impl Sheet<'_, '_> {
             return;
         }
         self.outcomes[at] = if self.case.came.is_empty() {
-            Outcome::Nothing("no digest came".to_owned())
+            Outcome::Nothing(Cow::Borrowed("no digest came"))
         } else if compared {
-            Outcome::No("the digest is written as the scheme says".to_owned())
+            Outcome::No(Cow::Borrowed("the digest is written as the scheme says"))
         } else {
-            Outcome::No("read so, it is another digest".to_owned())
+            Outcome::No(Cow::Borrowed("read so, it is another digest"))
         };
     }
 
@@ -209,8 +213,8 @@ impl Sheet<'_, '_> {
         }
         self.outcomes[at] = match look(self.case) {
             Seen::Yes(finding) => Outcome::Yes(finding),
-            Seen::No(why) => Outcome::No(why.to_owned()),
-            Seen::Nothing(why) => Outcome::Nothing(why.to_owned()),
+            Seen::No(why) => Outcome::No(Cow::Borrowed(why)),
+            Seen::Nothing(why) => Outcome::Nothing(Cow::Borrowed(why)),
         };
     }
 
@@ -255,17 +259,19 @@ impl Sheet<'_, '_> {
         }
     }
 
-    fn done(self, explained: bool) -> Found {
+    /// Sums up; with what was `tried`, where that is wanted.
+    fn done(self, explained: bool, tried: bool) -> Found {
         let what = |outcome: &Outcome| match outcome {
             Outcome::Yes(f) if f.proof.is_empty() => (Trial::Matched, f.message.clone()),
             Outcome::Yes(f) => (Trial::Matched, f.proof.clone()),
-            Outcome::Same(why) => (Trial::Matched, why.clone()),
-            Outcome::No(why) => (Trial::NotMatched, why.clone()),
-            Outcome::Nothing(why) => (Trial::NotApplicable, why.clone()),
+            Outcome::Same(why) => (Trial::Matched, why.to_string()),
+            Outcome::No(why) => (Trial::NotMatched, why.to_string()),
+            Outcome::Nothing(why) => (Trial::NotApplicable, why.to_string()),
         };
         let tried = HYPOTHESES
             .iter()
             .zip(&self.outcomes)
+            .take_while(|_| tried)
             .map(|(hypothesis, outcome)| {
                 let (outcome, reason) = what(outcome);
                 Tried {
