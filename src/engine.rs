@@ -35,6 +35,9 @@ pub struct Engine {
 pub trait Backend: Send + Sync + 'static {
     /// Carries out one command.
     fn call(&self, command: Command) -> BoxFuture<'_, Result<Reply, Failure>>;
+
+    /// Hears that somebody listens to the events from now on.
+    fn listened_to(&self) {}
 }
 
 impl Engine {
@@ -53,6 +56,8 @@ impl Engine {
 
     /// Returns the events from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        let events = self.events.subscribe();
+        self.backend.listened_to();
+        events
     }
 }

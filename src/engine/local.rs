@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
@@ -34,6 +35,8 @@ pub struct Local {
     pub(super) target: OnceLock<String>,
     pub(super) listening: OnceLock<SocketAddr>,
     pub(super) events: broadcast::Sender<Event>,
+    /// Whether the store's changes are passed on as events.
+    passing_on: Arc<AtomicBool>,
     data_dir: PathBuf,
     demo: bool,
 }
@@ -82,10 +85,10 @@ impl Local {
             target,
             listening: OnceLock::new(),
             events,
+            passing_on: Arc::default(),
             data_dir: config.data_dir.clone(),
             demo,
         });
-        tokio::spawn(pass_on(local.store.watch(), local.events.clone()));
         Ok((local, opened))
     }
 
@@ -287,10 +290,22 @@ impl Backend for Local {
     fn call(&self, command: Command) -> BoxFuture<'_, Result<Reply, Failure>> {
         self.carry_out(command).boxed()
     }
+
+    fn listened_to(&self) {
+        if !self.passing_on.swap(true, Ordering::SeqCst) {
+            let (changes, events) = (self.store.watch(), self.events.clone());
+            tokio::spawn(pass_on(changes, events, Arc::clone(&self.passing_on)));
+        }
+    }
 }
 
-/// Tells what changed in the store to whoever listens to the engine.
-async fn pass_on(mut changes: broadcast::Receiver<Change>, events: broadcast::Sender<Event>) {
+/// Tells what changed in the store to whoever listens to the engine, as long
+/// as anybody does: telling costs more than keeping.
+async fn pass_on(
+    mut changes: broadcast::Receiver<Change>,
+    events: broadcast::Sender<Event>,
+    passing_on: Arc<AtomicBool>,
+) {
     loop {
         let event = match changes.recv().await {
             Ok(Change::Added(summary)) => Event::Added(summary),
@@ -300,8 +315,13 @@ async fn pass_on(mut changes: broadcast::Receiver<Change>, events: broadcast::Se
             Ok(Change::Removed(_)) | Err(RecvError::Lagged(_)) => Event::Missed,
             Err(RecvError::Closed) => return,
         };
-        // Nobody listening is no error.
-        let _ = events.send(event);
+        if events.send(event).is_err() {
+            passing_on.store(false, Ordering::SeqCst);
+            // Somebody may have come in this moment.
+            if events.receiver_count() == 0 || passing_on.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Version, header};
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt;
 
@@ -188,43 +188,33 @@ async fn read_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<B
     }
     let began = Instant::now();
     let mut body = pin!(body);
-    let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
-    let mut size = 0;
+    let mut whole = Vec::new();
     loop {
+        let size = whole.len() as u64;
         let slowest = began + limits.body_grace + limits.time_for(size);
         let deadline = slowest.min(Instant::now() + limits.body_idle_timeout);
         let frame = tokio::time::timeout_at(deadline.into(), body.frame())
             .await
             .map_err(|_| Stop::TooSlow)?;
         let Some(frame) = frame else {
-            break;
+            return Ok(whole.into());
         };
         // Trailer fields say nothing a webhook needs; they are passed over.
         let Ok(data) = frame.map_err(|_| Stop::Broken)?.into_data() else {
             continue;
         };
-        size += data.len() as u64;
+        let size = size + data.len() as u64;
         if size > limits.max_body {
             return Err(too_large);
         }
-        if first.is_empty() {
-            first = data;
-        } else {
-            if whole.is_empty() {
-                // Room for what was announced, but not for a mere promise.
-                let room = declared.map_or(0, |d| d.min(16 * size) as usize);
-                whole.reserve(room.max(first.len() + data.len()));
-                whole.extend_from_slice(&first);
-            }
-            whole.extend_from_slice(&data);
+        if whole.len() + data.len() > whole.capacity() {
+            // Room for what was announced, but not for a mere promise.
+            let room = declared.map_or(0, |d| d.min(16 * size) as usize);
+            whole.reserve_exact(room.saturating_sub(whole.len()).max(data.len()));
         }
+        // A copy of its own lets the connection use its buffer again.
+        whole.extend_from_slice(&data);
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.freeze()
-    })
 }
 
 #[cfg(test)]

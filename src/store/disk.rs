@@ -80,16 +80,18 @@ impl Disk for RealDisk {
     }
 
     fn prepare(&self, file: &File, from: u64, until: u64) -> io::Result<()> {
-        // In small pieces: each holds the writer up for as long as it takes.
-        static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
+        // In small pieces, each synced by itself: the writer's own syncs wait
+        // for whatever of the file is not on the disk yet.
+        static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
         let mut at = from;
         while at < until {
             let left = usize::try_from(until - at).unwrap_or(usize::MAX);
             let piece = &ZEROS[..left.min(ZEROS.len())];
             file.write_all_at(piece, at)?;
+            file.sync_data()?;
             at += piece.len() as u64;
         }
-        file.sync_data()
+        Ok(())
     }
 
     fn space(&self, folder: &Path) -> io::Result<Space> {

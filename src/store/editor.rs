@@ -221,6 +221,8 @@ struct Draft<'a> {
     rows: BTreeMap<u64, Row>,
     changes: Changes,
     told: Vec<Change>,
+    /// Whether anybody listens.
+    heard: bool,
     new: Vec<u64>,
     /// The newest arrivals of the events in this draft.
     arrivals: HashMap<Group, u64>,
@@ -235,6 +237,7 @@ impl<'a> Draft<'a> {
             rows: BTreeMap::new(),
             changes: Changes::default(),
             told: Vec::new(),
+            heard: shared.changes.receiver_count() > 0,
             new: Vec::new(),
             arrivals: HashMap::new(),
         }
@@ -294,7 +297,9 @@ impl<'a> Draft<'a> {
             self.arrivals.insert(group, delivery.seq);
         }
         let summary = summary(delivery, &assessment, arrival);
-        self.told.push(Change::Added(summary.clone()));
+        if self.heard {
+            self.told.push(Change::Added(summary.clone()));
+        }
         self.new.push(delivery.seq);
         let row = Row {
             summary,
