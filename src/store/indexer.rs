@@ -30,7 +30,7 @@ const SMALL: u64 = 32 << 20;
 const GROWN: u64 = 4;
 
 /// How much the thread gives way to those that receive, by nice(2).
-const NICE: i32 = 5;
+const NICE: i32 = 15;
 
 /// How many records may wait; the journal waits then.
 const LONGEST: usize = 100_000;

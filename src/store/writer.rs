@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -57,8 +57,8 @@ struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
     closed: bool,
-    /// How many jobs wake the writer; 0: it is awake.
-    wake_at: usize,
+    /// Whether the writer sleeps until something arrives.
+    asleep: bool,
 }
 
 impl Queue {
@@ -82,20 +82,11 @@ impl Queue {
         }
         waiting.bytes += size;
         waiting.jobs.push_back(job);
-        let enough = waiting.wake_at > 0 && waiting.jobs.len() >= waiting.wake_at;
-        if enough {
-            waiting.wake_at = 0;
-        }
-        drop(waiting);
-        if enough {
+        if std::mem::take(&mut waiting.asleep) {
+            drop(waiting);
             self.arrived.notify_one();
         }
         Ok(())
-    }
-
-    /// Returns how many jobs wait.
-    fn len(&self) -> usize {
-        self.lock().jobs.len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
@@ -112,28 +103,16 @@ impl Queue {
     }
 
     /// Waits for jobs and takes up to `limit` bytes of them; `None` at the end.
-    ///
-    /// Waits for `expected` jobs, but for no more than one longer than
-    /// `patience`: senders that were answered together send again together.
-    fn take(&self, limit: usize, expected: usize, patience: Duration) -> Option<Vec<Job>> {
+    fn take(&self, limit: usize) -> Option<Vec<Job>> {
         let mut waiting = self.lock();
         while waiting.jobs.is_empty() && !waiting.closed {
-            waiting.wake_at = 1;
+            waiting.asleep = true;
             waiting = self
                 .arrived
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        if waiting.jobs.len() < expected && !waiting.closed {
-            waiting.wake_at = expected;
-            let few = |w: &mut Waiting| w.jobs.len() < expected && !w.closed;
-            waiting = self
-                .arrived
-                .wait_timeout_while(waiting, patience, few)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        waiting.wake_at = 0;
+        waiting.asleep = false;
         let mut taken = Vec::new();
         let mut bytes = 0;
         while let Some(job) = waiting.jobs.pop_front() {
@@ -184,10 +163,6 @@ impl Job {
 /// How many bytes are written and synced together at the most.
 const BATCH: usize = 8 << 20;
 
-/// How long the writer waits for more at the most: about as long as a quick
-/// disk takes for a sync.
-const LONGEST_WAIT: Duration = Duration::from_micros(200);
-
 /// How many bytes of room for a batch are held while nothing comes.
 const HELD: usize = 1 << 20;
 
@@ -220,13 +195,8 @@ enum Done {
 impl Writer {
     /// Keeps what arrives until the queue is closed.
     pub(super) fn run(mut self) {
-        let (mut expected, mut patience) = (1, Duration::ZERO);
-        while let Some(jobs) = self.queue.take(BATCH, expected, patience) {
-            let (count, began) = (jobs.len(), Instant::now());
+        while let Some(jobs) = self.queue.take(BATCH) {
             self.keep(jobs);
-            // As many senders as have just been answered or wait already.
-            expected = count + self.queue.len();
-            patience = began.elapsed().min(LONGEST_WAIT);
         }
         self.indexer.finish();
     }
