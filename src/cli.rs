@@ -6,6 +6,7 @@ mod inspect;
 mod list;
 mod output;
 mod providers;
+mod repair;
 mod resend;
 mod send;
 mod serve;
@@ -23,6 +24,7 @@ use self::args::{Args, Subcommand};
 use self::output::Output;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::engine::Engine;
+use crate::store::Store;
 
 /// How a command ended, for the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,12 @@ pub struct Screen {
 pub fn main(front: Front) -> ExitCode {
     // Whatever creel or its database writes is for its owner alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !Store::expects_panic() {
+            usual(info);
+        }
+    }));
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -122,6 +130,7 @@ async fn run(args: Args, output: &Output, front: Front) -> Result<Ended, Failure
         Some(Subcommand::Sign(args)) => sign::run(&global, &args, output),
         Some(Subcommand::Send(args)) => send::run(&global, &args, output).await,
         Some(Subcommand::Providers(args)) => providers::run(&global, &args, output),
+        Some(Subcommand::Repair(args)) => repair::run(&global, &args, output),
         Some(Subcommand::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "creel", &mut script);

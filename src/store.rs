@@ -47,6 +47,7 @@ use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
 use crate::domain::delivery::{Answer, Delivery};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
+use crate::domain::keep::Keep;
 use crate::domain::request::Request;
 use crate::domain::summary::Summary;
 use crate::domain::text;
@@ -91,6 +92,21 @@ impl Default for Options {
             reserve_bytes: 64 << 20,
             random: crate::clock::random_bits,
             disk: Arc::new(RealDisk),
+        }
+    }
+}
+
+impl Options {
+    /// Makes the segments small enough that `keep` can be held to: the
+    /// journal gives room back by whole segments.
+    pub fn keeping(keep: &Keep) -> Self {
+        let usual = Self::default();
+        let segment_bytes = keep.bytes.map_or(usual.segment_bytes, |bytes| {
+            (bytes / 8).clamp(256 << 10, usual.segment_bytes)
+        });
+        Self {
+            segment_bytes,
+            ..usual
         }
     }
 }
@@ -259,6 +275,12 @@ impl Store {
         assess: &Arc<dyn Assess>,
     ) -> Result<(Self, Opened), OpenError> {
         open::open(folder, options, assess)
+    }
+
+    /// Says whether a panic of this thread would be the database's, over
+    /// damaged files: it is dealt with, and nobody need hear of it.
+    pub fn expects_panic() -> bool {
+        index::is_guarded()
     }
 
     /// Says whether some process holds the folder.

@@ -151,6 +151,8 @@ pub enum Subcommand {
     Send(Send),
     /// List the known providers, or show one.
     Providers(Providers),
+    /// Copy what can be read of a damaged data directory into a fresh one.
+    Repair(Repair),
     /// Print a completion script.
     Completions {
         /// The shell to complete for.
@@ -169,6 +171,14 @@ pub struct List {
     /// How many at the most.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+}
+
+/// Arguments of `creel repair`.
+#[derive(Debug, ClapArgs)]
+pub struct Repair {
+    /// The folder to copy to, which must be empty or not there yet [default: one beside the damaged].
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
 }
 
 /// Arguments of `creel show`.

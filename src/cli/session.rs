@@ -113,6 +113,7 @@ pub(super) async fn receive(
         Arc::clone(&clock),
         shutdown.clone(),
     ));
+    tasks.spawn(Arc::clone(&local).retain(shutdown.clone()));
     if with_demo {
         demo::start(&local, address, &tasks, &shutdown).await?;
     }

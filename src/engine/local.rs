@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
 use super::command::{Command, Event, Info, ListQuery, Page, Reply};
 use super::{Backend, EVENTS_HELD, Engine, sample};
@@ -19,11 +21,15 @@ use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
 use crate::domain::json::{self, Bodies};
+use crate::domain::keep::Keep;
 use crate::domain::request::Request;
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::outbound;
 use crate::store::{self, Change, FindError, Store};
+
+/// How often old deliveries are looked for.
+const RETAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// Everything a running creel holds.
 pub struct Local {
@@ -38,6 +44,7 @@ pub struct Local {
     /// Whether the store's changes are passed on as events.
     passing_on: Arc<AtomicBool>,
     data_dir: PathBuf,
+    keep: Keep,
     demo: bool,
 }
 
@@ -69,7 +76,8 @@ impl Local {
         assessor.sample_secret = sample::secret(&config.data_dir);
         let assessor = Arc::new(assessor);
         let judge: Arc<dyn store::Assess> = Arc::new(Judge(Arc::clone(&assessor)));
-        let (store, opened) = Store::open(&config.data_dir, &store::Options::default(), &judge)
+        let options = store::Options::keeping(&config.keep);
+        let (store, opened) = Store::open(&config.data_dir, &options, &judge)
             .map_err(|error| error.failure(&config.data_dir))?;
         let (events, _) = broadcast::channel(EVENTS_HELD);
         let target = OnceLock::new();
@@ -87,6 +95,7 @@ impl Local {
             events,
             passing_on: Arc::default(),
             data_dir: config.data_dir.clone(),
+            keep: config.keep,
             demo,
         });
         Ok((local, opened))
@@ -111,6 +120,22 @@ impl Local {
     /// Notes where deliveries are received.
     pub fn received_at(&self, address: SocketAddr) {
         let _ = self.listening.set(address);
+    }
+
+    /// Lets old deliveries go, now and then, until `shutdown`.
+    pub async fn retain(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut pause = tokio::time::interval(RETAIN_EVERY);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = pause.tick() => {}
+            }
+            match self.store.retire(&self.keep, self.clock.now()).await {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(gone, "old deliveries were let go"),
+                Err(error) => tracing::warn!(%error, "old deliveries could not be let go"),
+            }
+        }
     }
 
     /// Sends deliveries to `target` where nothing else is configured.

@@ -53,6 +53,8 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     connections: TaskTracker,
     max_connections: usize,
+    /// How many bytes of bodies are held.
+    held: AtomicU64,
     /// Cancelled when no more requests are to be taken.
     shutdown: CancellationToken,
     /// Cancelled when there is no more time.
@@ -75,11 +77,20 @@ impl Desk {
             intake,
             clock,
             connections: TaskTracker::new(),
+            held: AtomicU64::new(0),
             shutdown,
             end: CancellationToken::new(),
             open: Mutex::default(),
             next: AtomicU64::new(0),
         })
+    }
+
+    /// Counts the bytes of one request's body as long as that lives.
+    pub(super) fn hold(&self) -> Held<'_> {
+        Held {
+            desk: self,
+            bytes: 0,
+        }
     }
 
     /// Serves a connection in a task of its own. Where there are too many, the
@@ -140,6 +151,28 @@ impl Desk {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Link>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bytes of one request's body, counted among all that are held.
+pub(super) struct Held<'a> {
+    desk: &'a Desk,
+    bytes: u64,
+}
+
+impl Held<'_> {
+    /// Counts more bytes; says no where that is too much.
+    pub(super) fn add(&mut self, bytes: u64) -> bool {
+        let limits = &self.desk.limits;
+        let most = limits.max_held.max(2 * limits.max_body);
+        self.bytes += bytes;
+        self.desk.held.fetch_add(bytes, Ordering::Relaxed) + bytes <= most
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.desk.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct Limits {
     /// The largest body, in bytes; a larger one is refused with 413.
     pub max_body: u64,
+    /// How many bytes of bodies are held at once, from the first byte to the
+    /// answer; beyond it 503. Never less than two of the largest bodies.
+    pub max_held: u64,
     /// How many header fields a request may have; more are refused with 431.
     pub max_headers: usize,
     /// How many bytes a request's head may have; more are refused with 431.
@@ -43,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_body: 10 * 1024 * 1024,
+            max_held: 256 * 1024 * 1024,
             max_headers: 500,
             max_head_bytes: 256 * 1024,
             max_connections: 20_000,

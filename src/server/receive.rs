@@ -15,13 +15,16 @@ use futures_util::FutureExt as _;
 use http_body_util::BodyExt;
 
 use super::answer::{self, Connection};
-use super::connection::Desk;
+use super::connection::{Desk, Held};
 use super::limits::Limits;
 use super::link::Link;
 use super::wire::{Head, Wire};
 use super::{Arrival, Refused, Reply};
 use crate::domain::headers::Headers;
 use crate::domain::request::Request;
+
+/// How many seconds a sender is asked to wait when there is no room for its body.
+const RETRY_AFTER_SECONDS: &str = "5";
 
 /// Takes one request and answers it.
 pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest) -> Response {
@@ -45,13 +48,22 @@ pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest)
     let Some(mut request) = read_head(&parts, wire_head, &link) else {
         return refuse(400);
     };
-    let refused = match read_body(&parts.headers, body, &desk.limits).await {
+    let mut held = desk.hold();
+    let refused = match read_body(&parts.headers, body, &desk.limits, &mut held).await {
         Ok(whole) => {
             request.body = whole;
             None
         }
         Err(Stop::Refused(refused)) => Some(refused),
         Err(Stop::TooSlow) => return refuse(408),
+        Err(Stop::TooMany) => {
+            tracing::warn!(
+                "too many bytes of deliveries wait to be kept; a sender was told to try again"
+            );
+            let mut reply = Reply::new(503);
+            reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
+            return answer::make(reply, is_head, Connection::close(&parts));
+        }
         Err(Stop::Broken) => return refuse(400),
     };
     let _kept = link.keep();
@@ -171,11 +183,18 @@ fn mapped(parts: &Parts) -> Headers {
 enum Stop {
     Refused(Refused),
     TooSlow,
+    /// Other senders' bodies take all the room there is.
+    TooMany,
     Broken,
 }
 
 /// Reads the body whole, within the limits.
-async fn read_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Stop> {
+async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &Limits,
+    held: &mut Held<'_>,
+) -> Result<Bytes, Stop> {
     let declared: Option<u64> = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
@@ -206,6 +225,9 @@ async fn read_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<B
         let size = size + data.len() as u64;
         if size > limits.max_body {
             return Err(too_large);
+        }
+        if !held.add(data.len() as u64) {
+            return Err(Stop::TooMany);
         }
         if whole.len() + data.len() > whole.capacity() {
             // Room for what was announced, but not for a mere promise.

@@ -3,6 +3,7 @@
 //! The only file that names it. All in it is derived from the journal, so
 //! whatever is wrong with it is mended by making it anew.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -88,7 +89,7 @@ impl Index {
     /// Opens the database, or says why that cannot be done.
     pub(super) fn open(folder: &Path) -> Result<Self, String> {
         remove_half_written_snapshots(folder);
-        let opened = catch_unwind(AssertUnwindSafe(|| -> sled::Result<Self> {
+        let open = || {
             let db = sled::Config::new()
                 .path(folder)
                 .cache_capacity(CACHE)
@@ -103,12 +104,8 @@ impl Index {
                 meta: db.open_tree("meta")?,
                 db,
             })
-        }));
-        match opened {
-            Ok(Ok(index)) => Ok(index),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("it ended unexpectedly while it was opened".to_owned()),
-        }
+        };
+        guarded(open).map_err(|error| error.to_string())
     }
 
     /// Returns up to where the journal is indexed; `None` in an empty or
@@ -446,8 +443,22 @@ impl From<sled::Error> for ReadError {
 /// Asks the database; where it panics over damaged files, that is an error
 /// like any other.
 fn guarded<T>(ask: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
-    catch_unwind(AssertUnwindSafe(ask))
-        .unwrap_or_else(|_| Err(ReadError::Database("it ended unexpectedly".to_owned())))
+    let before = GUARDED.replace(true);
+    let asked = catch_unwind(AssertUnwindSafe(ask));
+    GUARDED.set(before);
+    asked.unwrap_or_else(|_| Err(ReadError::Database("it ended unexpectedly".to_owned())))
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says whether a panic of this thread would be the database's, over damaged
+/// files: it is dealt with, and nobody need hear of it.
+pub(super) fn is_guarded() -> bool {
+    let databases_own =
+        |thread: &std::thread::Thread| thread.name().is_some_and(|name| name.starts_with("sled"));
+    GUARDED.get() || databases_own(&std::thread::current())
 }
 
 fn read_block((key, value): (sled::IVec, sled::IVec)) -> Result<(u64, Block), ReadError> {

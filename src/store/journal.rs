@@ -347,8 +347,7 @@ impl Tail {
         if current.preparing.is_some() || from - current.end > ahead / 2 {
             return;
         }
-        // A segment ends a little behind its bound.
-        let until = (from + ahead).min(self.segment_bytes + AHEAD.0);
+        let until = (from + ahead).min(self.segment_bytes);
         let room = self
             .disk
             .space(&self.folder)

@@ -155,16 +155,16 @@ impl Store {
             };
             let mut places = vec![row.place];
             places.extend(index.attempts(seq)?);
-            let mut carried = false;
-            for place in places.into_iter().filter(|place| place.segment == segment) {
+            if places.iter().all(|place| place.segment != segment) {
+                continue;
+            }
+            // All of it, in its order, so that the journal alone tells the same.
+            for place in places {
                 let record = shared.segments.read(place).map_err(ReadError::io)?;
-                let record = record.ok_or(ReadError::Damaged(segment))?;
+                let record = record.ok_or(ReadError::Damaged(place.segment))?;
                 self.other(Other::Again(record)).await?;
-                carried = true;
             }
-            if carried {
-                self.other(Other::Mark(vec![seq], true)).await?;
-            }
+            self.other(Other::Mark(vec![seq], true)).await?;
         }
         self.settle().await;
         Ok(())

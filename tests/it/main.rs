@@ -8,6 +8,7 @@ mod crash;
 mod doctor;
 mod outbound;
 mod readme;
+mod retention;
 mod resending;
 mod screen;
 mod signing;

@@ -1,0 +1,260 @@
+//! What is old goes, what is marked stays, and the room comes back.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use creel::domain::assess::Assessment;
+use creel::domain::attempt::{AttemptKind, Outcome, Signing};
+use creel::domain::delivery::{Answer, AnsweredBy};
+use creel::domain::event::EventKey;
+use creel::domain::headers::Headers;
+use creel::domain::keep::Keep;
+use creel::domain::request::Request;
+use creel::domain::timestamp::Timestamp;
+use creel::domain::verification::{Status, Verification};
+use creel::store::{Assess, Incoming, NewAttempt, Options, Store};
+use tempfile::TempDir;
+
+const DAY: i64 = 86_400;
+
+struct ByPath;
+
+impl Assess for ByPath {
+    fn assess(&self, _: Option<&str>, request: &Request, _: Timestamp) -> Assessment {
+        Assessment {
+            provider: Some("test".into()),
+            event: None,
+            delivery_id: Some(request.path.clone()),
+            group: Some(EventKey::of_id("test", &request.path)),
+            verification: Verification::bare(Status::Valid),
+        }
+    }
+}
+
+async fn open(folder: &Path) -> Store {
+    let assess: Arc<dyn Assess> = Arc::new(ByPath);
+    let options = Options {
+        segment_bytes: 16 << 10,
+        ..Options::default()
+    };
+    let (store, _) = Store::open(folder, &options, &assess).unwrap();
+    store.settle().await;
+    store
+}
+
+/// Keeps one delivery for every number, an hour apart each.
+async fn filled(numbers: std::ops::Range<u64>) -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    for number in numbers {
+        store.append(incoming(number)).await.unwrap();
+    }
+    store.settle().await;
+    (dir, store)
+}
+
+fn incoming(number: u64) -> Incoming {
+    Incoming {
+        received_at: Timestamp::from_unix_seconds(3600 * number.cast_signed()),
+        remote_addr: "127.0.0.1:1".into(),
+        endpoint: None,
+        request: Request {
+            method: "POST".into(),
+            path: format!("/{}", number % 7),
+            body: vec![b'x'; 1000].into(),
+            ..Request::default()
+        },
+        answer: Answer {
+            status: 200,
+            by: AnsweredBy::Creel,
+            duration_us: None,
+        },
+        refused: None,
+        started: Instant::now(),
+    }
+}
+
+fn attempt(seq: u64) -> NewAttempt {
+    NewAttempt {
+        delivery_seq: seq,
+        target: "http://127.0.0.1:3000/".into(),
+        started_at: Timestamp::default(),
+        kind: AttemptKind::Resend,
+        signing: Signing::Kept,
+        edited: false,
+        sent_headers: Headers::new(),
+        outcome: Outcome::Delivered,
+        response: None,
+        duration_us: 5,
+        within_ack_timeout: None,
+        error: None,
+    }
+}
+
+fn seqs(store: &Store) -> Vec<u64> {
+    let rows = store.page(0, usize::MAX).unwrap();
+    let mut seqs: Vec<u64> = rows.iter().map(|row| row.seq).collect();
+    seqs.reverse();
+    seqs
+}
+
+fn journal(folder: &Path) -> (usize, u64) {
+    let sizes: Vec<u64> = std::fs::read_dir(folder.join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .collect();
+    (sizes.len(), sizes.iter().sum())
+}
+
+const ALL: Keep = Keep {
+    count: None,
+    age_seconds: None,
+    bytes: None,
+};
+
+/// Looks whether everything of these deliveries can be read, now, after a
+/// restart and from the journal alone.
+async fn holds(dir: &TempDir, store: Store, expected: &[u64], tried: u64) {
+    let look = |store: &Store| {
+        assert_eq!(seqs(store), expected);
+        assert_eq!(store.count(), expected.len());
+        for seq in expected {
+            let found = store.delivery(*seq).unwrap().unwrap();
+            assert_eq!(found.request.body.len(), 1000);
+            let wanted = usize::from(*seq == tried) * 2;
+            assert_eq!(store.attempts(*seq).unwrap().len(), wanted, "{seq}");
+            let row = store.summary(*seq).unwrap().unwrap();
+            assert_eq!(row.attempts as usize, wanted);
+            assert_eq!(store.find(&row.id.to_string()), Ok(*seq));
+        }
+    };
+    look(&store);
+    store.close().await;
+    drop(store);
+    let again = open(dir.path()).await;
+    look(&again);
+    again.close().await;
+    drop(again);
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("index") {
+            std::fs::remove_dir_all(path).unwrap();
+        }
+    }
+    let anew = open(dir.path()).await;
+    look(&anew);
+    let next = anew.append(incoming(1000)).await.unwrap();
+    assert_eq!(next.seq, 101, "a number is never given twice");
+    anew.close().await;
+}
+
+#[tokio::test]
+async fn old_deliveries_go_and_marked_ones_stay_whole() {
+    let (dir, store) = filled(1..101).await;
+    let before = journal(dir.path());
+    store.set_marked(&[3, 70, 99], true).await.unwrap();
+    store.append_attempt(attempt(3)).await.unwrap();
+    store.append_attempt(attempt(3)).await.unwrap();
+    let keep = Keep {
+        age_seconds: Some(DAY.cast_unsigned()),
+        ..ALL
+    };
+    // 100 hours in, what came before hour 76 goes.
+    let now = Timestamp::from_unix_seconds(100 * 3600);
+    let gone = store.retire(&keep, now).await.unwrap();
+    assert_eq!(gone, 73);
+    assert_eq!(store.retire(&keep, now).await.unwrap(), 0);
+    let after = journal(dir.path());
+    assert!(
+        after.1 < before.1 / 2 && after.0 < before.0,
+        "{before:?} {after:?}"
+    );
+    let expected: Vec<u64> = [3, 70].into_iter().chain(76..101).collect();
+    holds(&dir, store, &expected, 3).await;
+}
+
+#[tokio::test]
+async fn so_many_deliveries_or_bytes_are_kept() {
+    let (dir, store) = filled(1..101).await;
+    let now = Timestamp::from_unix_seconds(100 * 3600);
+    let keep = Keep {
+        count: Some(60),
+        ..ALL
+    };
+    assert_eq!(store.retire(&keep, now).await.unwrap(), 40);
+    assert_eq!(seqs(&store), (41..101).collect::<Vec<u64>>());
+    let keep = Keep {
+        bytes: Some(40 << 10),
+        ..ALL
+    };
+    assert!(store.retire(&keep, now).await.unwrap() > 0);
+    let (_, bytes) = journal(dir.path());
+    assert!(bytes <= 40 << 10, "{bytes} bytes are left");
+    let left = seqs(&store);
+    assert!(left.len() > 10 && left.last() == Some(&100), "{left:?}");
+    holds(&dir, store, &left, 0).await;
+}
+
+#[tokio::test]
+async fn what_is_unmarked_goes_with_the_next() {
+    let (_dir, store) = filled(1..51).await;
+    store.set_marked(&[1, 2], true).await.unwrap();
+    let now = Timestamp::from_unix_seconds(0);
+    let keep = |count| Keep {
+        count: Some(count),
+        ..ALL
+    };
+    store.retire(&keep(20), now).await.unwrap();
+    assert_eq!(store.count(), 22);
+    store.set_marked(&[2], false).await.unwrap();
+    store.append(incoming(51)).await.unwrap();
+    store.retire(&keep(20), now).await.unwrap();
+    let left = seqs(&store);
+    assert!(left.contains(&1) && !left.contains(&2), "{left:?}");
+}
+
+#[tokio::test]
+async fn arrivals_of_an_event_are_those_still_kept() {
+    let (_dir, store) = filled(1..101).await;
+    let keep = Keep {
+        count: Some(20),
+        ..ALL
+    };
+    store.retire(&keep, Timestamp::default()).await.unwrap();
+    // Every seventh is the same event.
+    assert_eq!(store.arrivals(100, 50).unwrap(), [86, 93, 100]);
+    let next = store.append(incoming(107)).await.unwrap();
+    store.settle().await;
+    assert_eq!(store.summary(next.seq).unwrap().unwrap().arrival, 16);
+}
+
+#[tokio::test]
+async fn the_index_gives_room_back() {
+    let (dir, store) = filled(1..2).await;
+    let size = || -> u64 {
+        let folders = std::fs::read_dir(dir.path()).unwrap();
+        let index = folders
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("index"));
+        index
+            .map(|path| std::fs::metadata(path.join("db")).unwrap().len())
+            .sum()
+    };
+    let mut largest = 0;
+    // One row changed again and again: the database only grows by itself.
+    for round in 0..12 {
+        let mut marks = tokio::task::JoinSet::new();
+        for n in 0..2048u64 {
+            let store = store.clone();
+            marks.spawn(async move { store.set_marked(&[1], n % 2 == round % 2).await });
+        }
+        for done in marks.join_all().await {
+            done.unwrap();
+        }
+        store.settle().await;
+        largest = largest.max(size());
+    }
+    assert!(largest < 64 << 20, "{largest} bytes for one row");
+    assert_eq!(seqs(&store), [1]);
+}
