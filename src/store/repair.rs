@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::RealDisk;
+use super::folders;
 use super::journal::{Segments, Tail};
 use super::open::{self, OpenError};
 use super::record::{self, Kind};
@@ -47,9 +48,9 @@ pub fn repair(
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, error).into());
     }
     let segments = Segments::new(from.join("journal"));
-    let survey = survey(&segments, (0, 0))?;
-    let journal = to.join("journal");
     open::make_folder(to)?;
+    let survey = survey(&segments, known(from, to))?;
+    let journal = to.join("journal");
     open::make_folder(&journal)?;
     let mut tail = Tail::new(&journal, Arc::new(RealDisk), SEGMENT);
     let mut repaired = Repaired {
@@ -85,6 +86,38 @@ pub fn repair(
     // A folder without it is no store, so it comes last.
     open::write_format(to)?;
     Ok(repaired)
+}
+
+/// Asks a copy of the old index, where it can still be read, for the newest
+/// record's and the newest delivery's numbers: what is missing at the
+/// journal's end can be known from nowhere else.
+fn known(from: &Path, to: &Path) -> (u64, u64) {
+    let newest = folders::list(from)
+        .ok()
+        .and_then(|list| list.into_iter().next());
+    let Some((_, index)) = newest else {
+        return (0, 0);
+    };
+    let probe = to.join("probe");
+    let position = copy(&index, &probe)
+        .ok()
+        .and_then(|()| folders::open(&probe).ok())
+        .and_then(|index| index.position())
+        .unwrap_or_default();
+    let _ = std::fs::remove_dir_all(probe);
+    (position.number, position.seq)
+}
+
+/// Copies a folder's files.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    open::make_folder(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes a store's lock without changing anything in it.

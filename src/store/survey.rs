@@ -162,7 +162,7 @@ impl std::fmt::Display for Damage {
         }
         if self.others > 0 {
             let others = text::thousands(self.others);
-            write!(f, "; so are {others} records of attempts or marks")?;
+            write!(f, "; so are {others} other records")?;
         }
         write!(f, "; {} can be read.", text::thousands(self.readable))
     }

@@ -5,11 +5,12 @@
 mod commands;
 mod conformance;
 mod crash;
+mod damage;
 mod doctor;
 mod outbound;
 mod readme;
-mod retention;
 mod resending;
+mod retention;
 mod screen;
 mod signing;
 mod store;

@@ -138,7 +138,12 @@ async fn holds(dir: &TempDir, store: Store, expected: &[u64], tried: u64) {
     drop(again);
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("index") {
+        if path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("index")
+        {
             std::fs::remove_dir_all(path).unwrap();
         }
     }
@@ -234,9 +239,12 @@ async fn the_index_gives_room_back() {
     let (dir, store) = filled(1..2).await;
     let size = || -> u64 {
         let folders = std::fs::read_dir(dir.path()).unwrap();
-        let index = folders
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("index"));
+        let index = folders.map(|entry| entry.unwrap().path()).filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("index")
+        });
         index
             .map(|path| std::fs::metadata(path.join("db")).unwrap().len())
             .sum()

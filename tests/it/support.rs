@@ -4,5 +4,6 @@
 
 pub(crate) mod creel;
 pub(crate) mod pty;
+pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod upstream;
