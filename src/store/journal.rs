@@ -35,8 +35,12 @@ pub(super) struct Place {
 pub(super) struct Record {
     pub(super) kind: Kind,
     pub(super) number: u64,
+    /// How many records of its batch stand behind it.
+    pub(super) left: u32,
     pub(super) place: Place,
     pub(super) payload: Vec<u8>,
+    /// Whether something before it in its segment does not check.
+    pub(super) loose: bool,
 }
 
 /// The segment files, for reading.
@@ -96,7 +100,7 @@ impl Segments {
     }
 
     /// Reads the records of a segment from `offset` on, and gives them to
-    /// `each` until it has had enough. Returns where the last good record ends.
+    /// `each` until it has had enough.
     pub(super) fn scan(
         &self,
         segment: u64,
@@ -111,17 +115,29 @@ impl Segments {
             size,
             damaged: false,
         };
+        // Where the batch ends that the last good record, or the first loose
+        // one, belongs to, by number.
+        let (mut batch, mut loose) = (None, false);
         while at < size {
-            if let Some(record) = read_at(&file, segment, at, size)? {
-                // What lay between two good records is damage, not a torn end.
-                scanned.damaged |= scanned.end != at;
-                at += u64::from(record.place.length);
-                scanned.end = at;
-                if !each(record) {
-                    break;
-                }
-            } else {
+            let Some(mut record) = read_at(&file, segment, at, size)? else {
                 at = next_magic(&file, at + 1, size)?;
+                continue;
+            };
+            let ends = record.number + u64::from(record.left);
+            if loose || scanned.end != at {
+                // Only the last batch may be there in part: whatever follows
+                // on something that does not check must belong to it.
+                loose = true;
+                record.loose = true;
+                scanned.damaged |= batch.is_some_and(|batch| batch != ends);
+                batch = Some(ends);
+            } else {
+                batch = (record.left > 0).then_some(ends);
+                scanned.end = at + u64::from(record.place.length);
+            }
+            at += u64::from(record.place.length);
+            if !each(record) {
+                break;
             }
         }
         if !scanned.damaged && is_zero(&file, scanned.end, size)? {
@@ -166,11 +182,11 @@ impl Segments {
 /// What a scan of a segment found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Scanned {
-    /// Where the last good record ends.
+    /// Where the last record ends before which all is good.
     pub(super) end: u64,
     /// The file's size, without zeros that were written ahead.
     pub(super) size: u64,
-    /// Whether something between good records does not check.
+    /// Whether something does not check that was on the disk.
     pub(super) damaged: bool,
 }
 
@@ -185,6 +201,7 @@ fn read_at(file: &File, segment: u64, offset: u64, size: u64) -> io::Result<Opti
             kind,
             number,
             length,
+            left,
             ..
         },
     ) = record::frame(&head)
@@ -207,8 +224,10 @@ fn read_at(file: &File, segment: u64, offset: u64, size: u64) -> io::Result<Opti
     Ok(Some(Record {
         kind,
         number,
+        left,
         place,
         payload,
+        loose: false,
     }))
 }
 

@@ -307,6 +307,9 @@ fn find_end(segments: &Segments, start: Position, report: &mut Opened) -> Result
         };
         let mut whole = true;
         let scanned = segments.scan(*segment, offset, &mut |record: Record| {
+            if record.loose {
+                return true;
+            }
             whole &= record.number == end.number + 1;
             let known = match record.kind {
                 Kind::Delivery => codec::delivery_numbers(&record.payload).map(|(seq, id)| {

@@ -1,11 +1,13 @@
 //! One record of the journal: a checksummed frame around a payload.
 //!
 //! ```text
-//! magic "crl1" · crc32 · length · kind · reserved(3) · number(8) · payload
+//! magic "crl1" · crc32 · length · kind · left(3) · number(8) · payload
 //! ```
 //!
 //! The checksum covers everything behind itself. Numbers have no gaps, so a
-//! gap is a loss that can be named.
+//! gap is a loss that can be named. `left` counts the records that were
+//! written behind this one in one go: a power cut may leave any part of the
+//! last such batch, and nobody was answered for it.
 
 /// How many bytes stand before the payload.
 pub(super) const FRAME: usize = 24;
@@ -34,6 +36,8 @@ pub(super) struct Frame {
     pub(super) kind: Kind,
     pub(super) number: u64,
     pub(super) length: usize,
+    /// How many records of its batch stand behind it.
+    pub(super) left: u32,
     crc: u32,
 }
 
@@ -48,15 +52,16 @@ impl Kind {
     }
 }
 
-/// Appends a record to `out`.
-pub(super) fn write(out: &mut Vec<u8>, kind: Kind, number: u64, payload: &[&[u8]]) {
+/// Appends a record to `out`; so many of its batch are `left` behind it.
+pub(super) fn write(out: &mut Vec<u8>, kind: Kind, number: u64, left: usize, payload: &[&[u8]]) {
     let length: usize = payload.iter().map(|part| part.len()).sum();
     let start = out.len();
     out.reserve(FRAME + length);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-    out.extend_from_slice(&[kind.byte(), 0, 0, 0]);
+    let left = u32::try_from(left).unwrap_or(u32::MAX).min(0xFF_FFFF);
+    out.extend_from_slice(&(u32::from(kind.byte()) | left << 8).to_le_bytes());
     out.extend_from_slice(&number.to_le_bytes());
     for part in payload {
         out.extend_from_slice(part);
@@ -69,7 +74,7 @@ pub(super) fn write(out: &mut Vec<u8>, kind: Kind, number: u64, payload: &[&[u8]
 pub(super) fn frame(bytes: &[u8; FRAME]) -> Option<Frame> {
     let number =
         |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    if bytes[..4] != MAGIC || bytes[13..16] != [0; 3] {
+    if bytes[..4] != MAGIC {
         return None;
     }
     let kind = match bytes[12] {
@@ -88,6 +93,7 @@ pub(super) fn frame(bytes: &[u8; FRAME]) -> Option<Frame> {
         kind,
         number: high | u64::from(number(16)),
         length,
+        left: number(12) >> 8,
         crc: number(4),
     })
 }
@@ -113,17 +119,19 @@ mod tests {
 
     use super::*;
 
-    fn read(bytes: &[u8]) -> Option<(Kind, u64, Vec<u8>)> {
+    fn read(bytes: &[u8]) -> Option<(Kind, u64, u32, Vec<u8>)> {
         let head: [u8; FRAME] = bytes.get(..FRAME)?.try_into().ok()?;
         let frame = frame(&head)?;
         let payload = bytes.get(FRAME..FRAME + frame.length)?;
-        checks(&head, &frame, payload).then(|| (frame.kind, frame.number, payload.to_vec()))
+        checks(&head, &frame, payload)
+            .then(|| (frame.kind, frame.number, frame.left, payload.to_vec()))
     }
 
     proptest! {
         #[test]
         fn any_change_is_noticed(
             number in any::<u64>(),
+            left in 0u32..0xFF_FFFF,
             payload in proptest::collection::vec(any::<u8>(), 0..80),
             at in any::<proptest::sample::Index>(),
             bit in 0u8..8,
@@ -131,8 +139,8 @@ mod tests {
         ) {
             let mut bytes = Vec::new();
             let (a, b) = payload.split_at(payload.len() / 2);
-            write(&mut bytes, Kind::Attempt, number, &[a, b]);
-            prop_assert_eq!(read(&bytes), Some((Kind::Attempt, number, payload)));
+            write(&mut bytes, Kind::Attempt, number, left as usize, &[a, b]);
+            prop_assert_eq!(read(&bytes), Some((Kind::Attempt, number, left, payload)));
             prop_assert_eq!(read(&bytes[..cut.index(bytes.len())]), None);
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;

@@ -65,7 +65,7 @@ pub fn repair(
             && let Some(record) = segments.read(found.place)?
         {
             repaired.attempts += u64::from(record.kind == Kind::Attempt);
-            record::write(&mut bytes, record.kind, number, &[&record.payload]);
+            record::write(&mut bytes, record.kind, number, 0, &[&record.payload]);
             number += 1;
         }
         if bytes.len() >= TOGETHER {

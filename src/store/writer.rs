@@ -213,10 +213,12 @@ impl Writer {
         let before = (self.next_number, self.next_seq, self.last_id);
         let mut bytes = std::mem::take(&mut self.bytes);
         let mut done = Vec::with_capacity(jobs.len());
+        let mut left = jobs.len();
         for job in jobs {
             let start = bytes.len();
             let number = self.next_number;
-            let job = self.frame(job, number, &mut bytes);
+            left -= 1;
+            let job = self.frame(job, number, left, &mut bytes);
             done.push((job, start, bytes.len() - start, number));
             self.next_number += 1;
         }
@@ -264,7 +266,7 @@ impl Writer {
     }
 
     /// Appends a job's record to `bytes`.
-    fn frame(&mut self, job: Job, number: u64, bytes: &mut Vec<u8>) -> Done {
+    fn frame(&mut self, job: Job, number: u64, left: usize, bytes: &mut Vec<u8>) -> Done {
         match job {
             Job::Delivery(incoming, done) => {
                 let Incoming {
@@ -294,6 +296,7 @@ impl Writer {
                     bytes,
                     Kind::Delivery,
                     number,
+                    left,
                     &[&length, &head, &delivery.request.body],
                 );
                 Done::Delivery(Box::new(delivery), started, done)
@@ -308,6 +311,7 @@ impl Writer {
                     bytes,
                     Kind::Attempt,
                     number,
+                    left,
                     &[&codec::attempt_bytes(&attempt)],
                 );
                 Done::Attempt(Box::new(attempt), done)
@@ -316,14 +320,14 @@ impl Writer {
                 match &other {
                     Other::Mark(seqs, marked) => {
                         let payload = codec::mark_bytes(seqs, *marked);
-                        record::write(bytes, Kind::Mark, number, &[&payload]);
+                        record::write(bytes, Kind::Mark, number, left, &[&payload]);
                     }
                     Other::Retire(below, first) => {
                         let payload = codec::retire_bytes(*below, *first);
-                        record::write(bytes, Kind::Retire, number, &[&payload]);
+                        record::write(bytes, Kind::Retire, number, left, &[&payload]);
                     }
                     Other::Again(old) => {
-                        record::write(bytes, old.kind, number, &[&old.payload]);
+                        record::write(bytes, old.kind, number, left, &[&old.payload]);
                     }
                 }
                 Done::Other(other, done)

@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod doctor;
 mod outbound;
+mod power;
 mod readme;
 mod resending;
 mod retention;
