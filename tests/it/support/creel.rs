@@ -74,9 +74,14 @@ impl Creel {
         std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
     }
 
+    /// Returns its process's number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Kills it while others still use it.
     pub(crate) fn kill_now(&self) {
-        let id = self.child.as_ref().unwrap().id().to_string();
+        let id = self.process().to_string();
         assert!(
             Command::new("kill")
                 .args(["-KILL", &id])
