@@ -552,3 +552,52 @@ async fn segments_are_begun_as_they_fill() {
         "a missing segment is noticed"
     );
 }
+
+#[tokio::test]
+async fn a_store_of_the_first_format_is_taken_over() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/store-1");
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["", "journal", "index"] {
+        std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        for entry in std::fs::read_dir(golden.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                let to = dir.path().join(folder).join(entry.file_name());
+                std::fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let (store, opened) = open(dir.path()).await;
+    assert!(opened.rebuilt.is_some());
+    let rows = store.page(0, 10).unwrap();
+    let shown: Vec<(u64, &str, u32, bool)> = rows
+        .iter()
+        .map(|row| (row.seq, row.path.as_str(), row.attempts, row.marked))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (5, "/unsigned", 0, false),
+            (4, "/binary", 0, false),
+            (3, "/wrong", 0, false),
+            (2, "/hooks", 0, true),
+            (1, "/hooks", 2, false),
+        ]
+    );
+    let last = rows[4].last_attempt.unwrap();
+    assert_eq!((last.status, last.outcome), (None, Outcome::Failed));
+    assert_eq!(store.attempts(1).unwrap()[0].status(), Some(501));
+    let binary = store.delivery(4).unwrap().unwrap();
+    assert_eq!(binary.request.body, vec![0xff; 5000]);
+    let unsigned = store.delivery(5).unwrap().unwrap();
+    let values: Vec<&[u8]> = unsigned.request.headers.all("x-a").collect();
+    assert_eq!(values, [b"1", b"2"]);
+    assert_eq!(store.append(incoming("/next", b"")).await.unwrap().seq, 6);
+    store.close().await;
+    let format = std::fs::read_to_string(dir.path().join("format")).unwrap();
+    assert_eq!(format, "creel store 2\n");
+    assert!(!dir.path().join("index").exists());
+    drop(store);
+    let (_, again) = open(dir.path()).await;
+    assert_eq!(again.rebuilt, None);
+}
