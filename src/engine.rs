@@ -9,6 +9,7 @@ pub mod demo;
 mod detail;
 mod history;
 mod intake;
+mod judge;
 pub mod local;
 mod resend;
 pub mod sample;

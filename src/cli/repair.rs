@@ -89,7 +89,7 @@ pub(super) fn run(global: &Global, args: &Repair, output: &Output) -> Result<End
 /// Returns the first folder beside `from` that is not there yet.
 fn beside(from: &std::path::Path) -> PathBuf {
     let name = from.file_name().unwrap_or_default().to_string_lossy();
-    (1..)
+    (1..1000)
         .map(|n| match n {
             1 => format!("{name}-repaired"),
             n => format!("{name}-repaired-{n}"),

@@ -96,6 +96,12 @@ impl Assessor {
         self.assess_with(endpoint, request, at, Effort::Brief, History::default())
     }
 
+    /// Says the same where not even that little time is left: what can be seen,
+    /// and nothing that must be computed anew.
+    pub fn glance(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
+        self.assess_with(endpoint, request, at, Effort::Least, History::default())
+    }
+
     /// Says the same of a request that somebody looks at: where its signature
     /// does not hold, every hypothesis is tried and told.
     pub fn examine(

@@ -85,6 +85,8 @@ pub struct Earlier {
 /// How much a diagnosis may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
+    /// None: only what can be seen is told.
+    Least,
     /// Little, and nothing is recomputed for a signature that holds: for each
     /// delivery that arrives. It ends at the first cause.
     Brief,
@@ -109,7 +111,7 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effo
     let suited = scheme.suited(patient.request);
     let scheme = suited.as_ref();
     let right = matches!(verification.status, Status::Valid | Status::Stale);
-    let compared = effort == Effort::Full || !right;
+    let compared = effort == Effort::Full || effort == Effort::Brief && !right;
     let case = Case::new(*patient, scheme, verification, compared);
     let found = search::search(&case, effort);
     // What stands in the headers and the body explains as well, a time does not.

@@ -13,23 +13,22 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Command, Event, Info, ListQuery, Page, Reply};
+use super::judge::Judge;
 use super::{Backend, EVENTS_HELD, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::assess::{Assessment, Assessor};
+use crate::domain::assess::Assessor;
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
 use crate::domain::json::{self, Bodies};
 use crate::domain::keep::Keep;
-use crate::domain::request::Request;
 use crate::domain::summary::Summary;
-use crate::domain::timestamp::Timestamp;
 use crate::outbound;
 use crate::store::{self, Change, FindError, Store};
 
 /// How often old deliveries are looked for.
-const RETAIN_EVERY: Duration = Duration::from_secs(60);
+const RETAIN_EVERY: Duration = Duration::from_mins(1);
 
 /// Everything a running creel holds.
 pub struct Local {
@@ -46,15 +45,6 @@ pub struct Local {
     data_dir: PathBuf,
     keep: Keep,
     demo: bool,
-}
-
-/// Lets the store ask what the configuration says of a delivery.
-struct Judge(Arc<Assessor>);
-
-impl store::Assess for Judge {
-    fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
-        self.0.assess(endpoint, request, at)
-    }
 }
 
 impl Local {
@@ -75,7 +65,7 @@ impl Local {
         );
         assessor.sample_secret = sample::secret(&config.data_dir);
         let assessor = Arc::new(assessor);
-        let judge: Arc<dyn store::Assess> = Arc::new(Judge(Arc::clone(&assessor)));
+        let judge: Arc<dyn store::Assess> = Arc::new(Judge::new(Arc::clone(&assessor)));
         let options = store::Options::keeping(&config.keep);
         let (store, opened) = Store::open(&config.data_dir, &options, &judge)
             .map_err(|error| error.failure(&config.data_dir))?;

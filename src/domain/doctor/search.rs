@@ -66,7 +66,8 @@ struct Sheet<'c, 'a> {
 
 /// Tries every hypothesis.
 pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
-    let brief = effort == Effort::Brief;
+    let brief = effort != Effort::Full;
+    let least = effort == Effort::Least;
     let right = matches!(case.verification.status, Status::Valid | Status::Stale);
     let mut budget = Budget(if brief {
         BRIEF + 4 * case.body().len()
@@ -81,7 +82,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
             .collect(),
         computed: Vec::new(),
     };
-    let base = case.base();
+    let base = if least { None } else { case.base() };
     if let Some(hit) = &base {
         sheet.found(&[], hit);
     }
@@ -90,7 +91,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
     let mut waiting = HYPOTHESES.iter().filter(computing).count();
     for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
         match &hypothesis.test {
-            Test::Compute(_) if brief && (right || explained) => {}
+            Test::Compute(_) if least || brief && (right || explained) => {}
             Test::Compute(ideas) => {
                 // Another secret is the likeliest cause. What one hypothesis
                 // leaves over is the next ones'.
@@ -106,7 +107,9 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
             Test::Look(look) => sheet.look(at, *look),
         }
     }
-    if !explained && !right && !case.came.is_empty() {
+    // Two things at once are a secret and something else.
+    let any_secret = !case.keys.is_empty() || !case.patient.others.is_empty();
+    if !explained && !right && !case.came.is_empty() && any_secret {
         budget.0 = budget.0.min(PAIRS);
         let pair = pairs::search(case, &mut budget);
         explained = pair.is_some();
