@@ -19,6 +19,13 @@ pub(super) fn run(global: &Global, args: &Repair, output: &Output) -> Result<End
     let config = config::load(&session::overrides(global, &Receiving::default()))?;
     let from = config.data_dir;
     let to = args.to.clone().unwrap_or_else(|| beside(&from));
+    if !from.join("journal").is_dir() {
+        return Err(Failure::cannot(
+            format!("There is nothing to repair in {}.", from.display()),
+            "It holds no deliveries of creel's.",
+            "Name the folder that does:  creel --data-dir DIR repair",
+        ));
+    }
     // Progress is for somebody who watches.
     let watched = !global.quiet && io::stderr().is_terminal();
     let mut shown = None;

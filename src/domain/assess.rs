@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::doctor::{self, Effort, History, Patient};
 use super::endpoint::Endpoint;
 use super::event::EventKey;
+use super::handshake::{self, Handshake};
+use super::headers::Headers;
 use super::provider::{Catalog, Provider, Source};
 use super::request::Request;
 use super::secret::Secret;
@@ -57,6 +59,9 @@ pub struct SignedText {
     /// How many bytes are signed in all.
     pub size: u64,
 }
+
+/// No request that tries an address has a larger body, in bytes.
+const HANDSHAKE_BODY: usize = 64 << 10;
 
 /// How much of a signed text is given out for the screen.
 pub const SIGNED_BYTES_SHOWN: usize = 256;
@@ -114,6 +119,39 @@ impl Assessor {
         self.assess_with(endpoint, request, at, Effort::Full, history)
     }
 
+    /// Returns the answer that the sender expects where a request tries the
+    /// address. One that must be signed and is signed wrongly is refused with
+    /// 401, as some providers try whether it is.
+    pub fn handshake(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        at: Timestamp,
+    ) -> Option<handshake::Reply> {
+        // Whoever tries an address sends little.
+        if request.body.len() > HANDSHAKE_BODY {
+            return None;
+        }
+        let provider = self.provider_of(endpoint, request)?;
+        let name = Handshake::name_of(provider, request)?;
+        let effort = Effort::Least;
+        let history = History::default();
+        let verification = self.verify(endpoint, provider, request, at, effort, history);
+        let (secrets, _) = self.secrets_for(endpoint, provider);
+        let wrong = matches!(
+            verification.status,
+            Status::Invalid | Status::Malformed | Status::Stale
+        );
+        Handshake::answer(provider, request, &verification, &secrets).or_else(|| {
+            wrong.then(|| handshake::Reply {
+                name: name.to_owned(),
+                status: 401,
+                headers: Headers::new(),
+                body: Vec::new(),
+            })
+        })
+    }
+
     fn assess_with(
         &self,
         endpoint: Option<&str>,
@@ -134,7 +172,8 @@ impl Assessor {
                 },
             };
         };
-        let event = provider.event(request);
+        let tried = || Handshake::name_of(provider, request).map(str::to_owned);
+        let event = provider.event(request).or_else(tried);
         let delivery_id = provider.delivery_id(request);
         let group = match &delivery_id {
             Some(id) => Some(EventKey::of_id(&provider.name, id)),

@@ -122,6 +122,11 @@ impl Handshake {
         Some(handshake.reply(&filling))
     }
 
+    /// Returns the name of the handshake that a request is.
+    pub fn name_of<'p>(provider: &'p Provider, request: &Request) -> Option<&'p str> {
+        Self::find(provider, request).map(|handshake| handshake.name.as_str())
+    }
+
     /// Reads the secret that a request hands over for later deliveries, as it
     /// stands there. Whoever can reach the address can send one: it should be
     /// kept only where a person asked for it.

@@ -27,8 +27,19 @@ impl Local {
     /// Keeps one request and says what to answer.
     async fn take(&self, arrival: Arrival) -> Reply {
         let endpoint = route(&self.assessor.endpoints, &arrival.request.path);
+        let name = endpoint.map(|e| e.name.as_str());
+        let handshake = || {
+            self.assessor
+                .handshake(name, &arrival.request, arrival.received_at)
+        };
         let reply = if let Some(refused) = &arrival.refused {
             plain(refused.status(), &format!("{refused}\n"))
+        } else if let Some(expected) = handshake() {
+            Reply {
+                status: expected.status,
+                headers: expected.headers,
+                body: expected.body.into(),
+            }
         } else {
             let plan = endpoint
                 .and_then(|e| e.answer.as_ref())

@@ -7,6 +7,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod doctor;
+mod handshakes;
 mod outbound;
 mod power;
 mod readme;
