@@ -601,3 +601,98 @@ async fn a_store_of_the_first_format_is_taken_over() {
     let (_, again) = open(dir.path()).await;
     assert_eq!(again.rebuilt, None);
 }
+
+/// A disk whose syncs wait until they are let through.
+#[derive(Default)]
+struct SlowDisk {
+    open: std::sync::Mutex<bool>,
+    opened: std::sync::Condvar,
+    syncs: AtomicUsize,
+}
+
+impl SlowDisk {
+    fn let_through(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+}
+
+impl Disk for SlowDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        RealDisk.create(path)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        RealDisk.sync_folder(folder)
+    }
+
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        RealDisk.write(file, bytes, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        let open = self.open.lock().unwrap();
+        drop(self.opened.wait_while(open, |open| !*open).unwrap());
+        RealDisk.sync(file)
+    }
+
+    fn prepare(&self, _: &File, _: u64, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn space(&self, folder: &Path) -> io::Result<Space> {
+        RealDisk.space(folder)
+    }
+}
+
+#[tokio::test]
+async fn a_slow_flush_holds_up_nobody_who_reads_and_what_waits_is_bounded() {
+    let dir = filled(5).await;
+    let disk = Arc::new(SlowDisk::default());
+    let options = Options {
+        queue_bytes: 64 << 10,
+        disk: Arc::clone(&disk) as Arc<dyn Disk>,
+        ..Options::default()
+    };
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    store.settle().await;
+    let keep = |n: usize| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let path = format!("/slow/{n}");
+            store.append(incoming(&path, &[b'x'; 4096])).await
+        })
+    };
+    let first = keep(0);
+    while disk.syncs.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // One flush is under way and does not end; reading goes on.
+    assert_eq!(store.page(0, 10).unwrap().len(), 5);
+    assert_eq!(store.delivery(3).unwrap().unwrap().request.path, "/2");
+    let more: Vec<_> = (1..40).map(keep).collect();
+    let mut busy = 0;
+    let mut waiting = Vec::new();
+    for task in more {
+        // Those that are refused hear so at once; the others wait.
+        tokio::task::yield_now().await;
+        if task.is_finished() {
+            busy += usize::from(task.await.unwrap() == Err(AppendError::Busy));
+        } else {
+            waiting.push(task);
+        }
+    }
+    assert!(busy >= 20, "{busy} were refused of 39 with 4 KiB each");
+    assert!(!first.is_finished());
+    disk.let_through();
+    first.await.unwrap().unwrap();
+    for task in waiting {
+        task.await.unwrap().unwrap();
+    }
+    let syncs = disk.syncs.load(Ordering::SeqCst);
+    assert_eq!(syncs, 2, "what waited together shares one sync");
+    store.settle().await;
+    assert_eq!(store.count(), 5 + 40 - busy);
+    store.close().await;
+}

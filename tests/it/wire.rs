@@ -527,6 +527,38 @@ fn gated() -> (Intake, Arc<Semaphore>, Arc<Semaphore>) {
 }
 
 #[tokio::test]
+async fn bodies_held_at_once_are_bounded_and_the_next_hears_503() {
+    let (intake, entered, gate) = gated();
+    let limits = Limits {
+        max_body: 1000,
+        max_held: 2000,
+        ..Limits::default()
+    };
+    let receiver = Receiver::with(limits, intake).await;
+    let request = [
+        &b"POST / HTTP/1.1\r\nContent-Length: 900\r\n\r\n"[..],
+        &[b'x'; 900],
+    ]
+    .concat();
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut raw = receiver.connect().await;
+        raw.write(&request).await;
+        within(entered.acquire()).await.unwrap().forget();
+        held.push(raw);
+    }
+    let refused = receiver.send(&request).await;
+    assert_eq!(status(&refused), "503");
+    assert!(refused.contains("retry-after: 5\r\n"), "{refused}");
+    gate.add_permits(9);
+    for mut raw in held {
+        assert_eq!(status(&raw.until("\r\n\r\n").await), "202");
+    }
+    // What was answered is held no longer.
+    assert_eq!(status(&receiver.send(&request).await), "202");
+}
+
+#[tokio::test]
 async fn shutdown_answers_what_is_under_way_and_takes_nothing_more() {
     let (intake, entered, gate) = gated();
     let mut receiver = Receiver::with(Limits::default(), intake).await;
