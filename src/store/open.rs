@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::editor::Editor;
 use super::index::Position;
@@ -189,11 +190,22 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .write(true)
         .open(folder.join("lock"))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked),
-        Err(TryLockError::Error(error)) => Err(error.into()),
+    take(lock)
+}
+
+/// Takes the lock of an open file. One that is let go of in a moment is waited
+/// for: a process that has just been started holds all that its parent held.
+pub(super) fn take(lock: File) -> Result<File, OpenError> {
+    const TRIES: u32 = 25;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 0..TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
     }
+    Err(OpenError::Locked)
 }
 
 /// Opens the newest index that fits the journal; where there is none, an

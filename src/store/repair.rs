@@ -131,9 +131,5 @@ fn read_lock(folder: &Path) -> Result<Option<File>, OpenError> {
         }
         Err(error) => return Err(error.into()),
     };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Locked),
-        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
-    }
+    open::take(file).map(Some)
 }
