@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use sled::{Batch, Tree};
 
@@ -90,12 +91,14 @@ impl Index {
     pub(super) fn open(folder: &Path) -> Result<Self, String> {
         remove_half_written_snapshots(folder);
         let open = || {
-            let db = sled::Config::new()
-                .path(folder)
-                .cache_capacity(CACHE)
-                .mode(sled::Mode::HighThroughput)
-                .flush_every_ms(None)
-                .open()?;
+            let db = patiently(|| {
+                sled::Config::new()
+                    .path(folder)
+                    .cache_capacity(CACHE)
+                    .mode(sled::Mode::HighThroughput)
+                    .flush_every_ms(None)
+                    .open()
+            })?;
             Ok(Self {
                 blocks: db.open_tree("blocks")?,
                 attempts: db.open_tree("attempts")?,
@@ -484,6 +487,25 @@ fn number(bytes: &[u8]) -> Result<u64, ReadError> {
         .try_into()
         .map(u64::from_be_bytes)
         .map_err(|_| ReadError::Index)
+}
+
+/// Opens a database whose lock may be let go of in a moment: that of one just
+/// closed goes with its last thread. Nobody else holds it, for the store's own
+/// lock comes first.
+fn patiently(open: impl Fn() -> sled::Result<sled::Db>) -> sled::Result<sled::Db> {
+    const TRIES: u32 = 200;
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut opened = open();
+    for _ in 0..TRIES {
+        match &opened {
+            Err(sled::Error::Io(error)) if error.to_string().contains("lock") => {
+                std::thread::sleep(PAUSE);
+                opened = open();
+            }
+            _ => break,
+        }
+    }
+    opened
 }
 
 /// Removes snapshots that a kill during opening left half written: sled takes

@@ -7,13 +7,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use creel::domain::assess::Assessment;
-use creel::domain::request::Request;
-use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Status, Verification};
 use creel::store::{Assess, Options, Store};
 
 use crate::support::creel::Creel;
+use crate::support::deliveries::Unknown;
 use crate::support::random::Random;
 
 /// How often creel is killed.
@@ -27,20 +24,6 @@ const LOOK_EVERY: u64 = 8;
 
 /// How large what each sender was answered for is, by path: the sender's own log.
 type Ledger = BTreeMap<String, usize>;
-
-struct Unknown;
-
-impl Assess for Unknown {
-    fn assess(&self, _: Option<&str>, _: &Request, _: Timestamp) -> Assessment {
-        Assessment {
-            provider: None,
-            event: None,
-            delivery_id: None,
-            group: None,
-            verification: Verification::bare(Status::UnknownProvider),
-        }
-    }
-}
 
 #[test]
 fn every_answered_delivery_survives_kill_9() {

@@ -4,15 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use creel::domain::assess::Assessment;
-use creel::domain::delivery::{Answer, AnsweredBy};
-use creel::domain::request::Request;
-use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Status, Verification};
-use creel::store::{Assess, Incoming, OpenError, Options, ReadError, Store, repair};
+use creel::store::{Assess, OpenError, Options, ReadError, Store, repair};
 
+use crate::support::deliveries::{Unknown, incoming};
 use crate::support::random::Random;
 
 /// How many deliveries the store holds.
@@ -20,20 +16,6 @@ const KEPT: u64 = 60;
 
 /// How long opening may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-struct Unknown;
-
-impl Assess for Unknown {
-    fn assess(&self, _: Option<&str>, _: &Request, _: Timestamp) -> Assessment {
-        Assessment {
-            provider: None,
-            event: None,
-            delivery_id: None,
-            group: None,
-            verification: Verification::bare(Status::UnknownProvider),
-        }
-    }
-}
 
 fn open(folder: &Path) -> Result<Store, OpenError> {
     let options = Options {
@@ -55,25 +37,7 @@ fn body(seq: u64) -> Vec<u8> {
 async fn filled(folder: &Path) {
     let store = open(folder).unwrap();
     for seq in 1..=KEPT {
-        let request = Request {
-            method: "POST".into(),
-            path: format!("/{seq}"),
-            body: body(seq).into(),
-            ..Request::default()
-        };
-        let incoming = Incoming {
-            received_at: Timestamp::from_unix_seconds(seq.cast_signed()),
-            remote_addr: "127.0.0.1:1".into(),
-            endpoint: None,
-            request,
-            answer: Answer {
-                status: 200,
-                by: AnsweredBy::Creel,
-                duration_us: None,
-            },
-            refused: None,
-            started: Instant::now(),
-        };
+        let incoming = incoming(&format!("/{seq}"), &body(seq));
         store.append(incoming).await.unwrap();
         if seq % 20 == 0 {
             store.set_marked(&[seq], true).await.unwrap();

@@ -8,16 +8,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
-use creel::domain::assess::Assessment;
-use creel::domain::delivery::{Answer, AnsweredBy};
-use creel::domain::request::Request;
-use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Status, Verification};
 use creel::store::disk::{Disk, RealDisk, Space};
 use creel::store::{Assess, Incoming, Options, Store};
 
+use crate::support::deliveries::{Unknown, incoming};
 use crate::support::random::Random;
 
 /// How many cuts are tried.
@@ -93,20 +88,6 @@ impl Disk for Recorder {
     }
 }
 
-struct Unknown;
-
-impl Assess for Unknown {
-    fn assess(&self, _: Option<&str>, _: &Request, _: Timestamp) -> Assessment {
-        Assessment {
-            provider: None,
-            event: None,
-            delivery_id: None,
-            group: None,
-            verification: Verification::bare(Status::UnknownProvider),
-        }
-    }
-}
-
 fn open(folder: &Path, disk: Arc<dyn Disk>) -> Store {
     let options = Options {
         segment_bytes: 128 << 10,
@@ -126,25 +107,8 @@ fn body(name: u64) -> Vec<u8> {
     (0..size).map(|_| random.below(256) as u8).collect()
 }
 
-fn incoming(name: u64) -> Incoming {
-    Incoming {
-        received_at: Timestamp::from_unix_seconds(1_790_000_000),
-        remote_addr: "127.0.0.1:1".into(),
-        endpoint: None,
-        request: Request {
-            method: "POST".into(),
-            path: format!("/{name}"),
-            body: body(name).into(),
-            ..Request::default()
-        },
-        answer: Answer {
-            status: 200,
-            by: AnsweredBy::Creel,
-            duration_us: None,
-        },
-        refused: None,
-        started: Instant::now(),
-    }
+fn delivery(name: u64) -> Incoming {
+    incoming(&format!("/{name}"), &body(name))
 }
 
 /// Keeps deliveries of several senders at once and returns what was done.
@@ -157,7 +121,7 @@ async fn record(home: &Path) -> Vec<Step> {
         senders.spawn(async move {
             for n in 0..25 {
                 let name = sender * 100 + n;
-                store.append(incoming(name)).await.unwrap();
+                store.append(delivery(name)).await.unwrap();
                 recorder.note(Step::Answered(name));
             }
         });
@@ -262,7 +226,7 @@ async fn nothing_answered_is_lost_by_a_power_cut() {
             .count();
         lost_something += usize::from(written > 0 && kept.len() < 300);
         // It goes on.
-        store.append(incoming(9999)).await.unwrap();
+        store.append(delivery(9999)).await.unwrap();
         store.close().await;
     }
     assert!(lost_something > 100, "the cuts cut nothing");

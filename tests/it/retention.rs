@@ -2,35 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use creel::domain::assess::Assessment;
-use creel::domain::attempt::{AttemptKind, Outcome, Signing};
-use creel::domain::delivery::{Answer, AnsweredBy};
-use creel::domain::event::EventKey;
-use creel::domain::headers::Headers;
 use creel::domain::keep::Keep;
-use creel::domain::request::Request;
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Status, Verification};
-use creel::store::{Assess, Incoming, NewAttempt, Options, Store};
+use creel::store::{Assess, Incoming, Options, Store};
 use tempfile::TempDir;
 
+use crate::support::deliveries::{ByPath, attempt, incoming};
+
 const DAY: i64 = 86_400;
-
-struct ByPath;
-
-impl Assess for ByPath {
-    fn assess(&self, _: Option<&str>, request: &Request, _: Timestamp) -> Assessment {
-        Assessment {
-            provider: Some("test".into()),
-            event: None,
-            delivery_id: Some(request.path.clone()),
-            group: Some(EventKey::of_id("test", &request.path)),
-            verification: Verification::bare(Status::Valid),
-        }
-    }
-}
 
 async fn open(folder: &Path) -> Store {
     let assess: Arc<dyn Assess> = Arc::new(ByPath);
@@ -48,47 +28,17 @@ async fn filled(numbers: std::ops::Range<u64>) -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;
     for number in numbers {
-        store.append(incoming(number)).await.unwrap();
+        store.append(delivery(number)).await.unwrap();
     }
     store.settle().await;
     (dir, store)
 }
 
-fn incoming(number: u64) -> Incoming {
+/// Makes a delivery of so many hours after the epoch; every seventh is of one event.
+fn delivery(number: u64) -> Incoming {
     Incoming {
         received_at: Timestamp::from_unix_seconds(3600 * number.cast_signed()),
-        remote_addr: "127.0.0.1:1".into(),
-        endpoint: None,
-        request: Request {
-            method: "POST".into(),
-            path: format!("/{}", number % 7),
-            body: vec![b'x'; 1000].into(),
-            ..Request::default()
-        },
-        answer: Answer {
-            status: 200,
-            by: AnsweredBy::Creel,
-            duration_us: None,
-        },
-        refused: None,
-        started: Instant::now(),
-    }
-}
-
-fn attempt(seq: u64) -> NewAttempt {
-    NewAttempt {
-        delivery_seq: seq,
-        target: "http://127.0.0.1:3000/".into(),
-        started_at: Timestamp::default(),
-        kind: AttemptKind::Resend,
-        signing: Signing::Kept,
-        edited: false,
-        sent_headers: Headers::new(),
-        outcome: Outcome::Delivered,
-        response: None,
-        duration_us: 5,
-        within_ack_timeout: None,
-        error: None,
+        ..incoming(&format!("/{}", number % 7), &[b'x'; 1000])
     }
 }
 
@@ -149,7 +99,7 @@ async fn holds(dir: &TempDir, store: Store, expected: &[u64], tried: u64) {
     }
     let anew = open(dir.path()).await;
     look(&anew);
-    let next = anew.append(incoming(1000)).await.unwrap();
+    let next = anew.append(delivery(1000)).await.unwrap();
     assert_eq!(next.seq, 101, "a number is never given twice");
     anew.close().await;
 }
@@ -213,7 +163,7 @@ async fn what_is_unmarked_goes_with_the_next() {
     store.retire(&keep(20), now).await.unwrap();
     assert_eq!(store.count(), 22);
     store.set_marked(&[2], false).await.unwrap();
-    store.append(incoming(51)).await.unwrap();
+    store.append(delivery(51)).await.unwrap();
     store.retire(&keep(20), now).await.unwrap();
     let left = seqs(&store);
     assert!(left.contains(&1) && !left.contains(&2), "{left:?}");
@@ -229,7 +179,7 @@ async fn arrivals_of_an_event_are_those_still_kept() {
     store.retire(&keep, Timestamp::default()).await.unwrap();
     // Every seventh is the same event.
     assert_eq!(store.arrivals(100, 50).unwrap(), [86, 93, 100]);
-    let next = store.append(incoming(107)).await.unwrap();
+    let next = store.append(delivery(107)).await.unwrap();
     store.settle().await;
     assert_eq!(store.summary(next.seq).unwrap().unwrap().arrival, 16);
 }

@@ -6,37 +6,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
 
-use creel::domain::assess::Assessment;
-use creel::domain::attempt::{AttemptKind, Outcome, Signing};
-use creel::domain::delivery::{Answer, AnsweredBy};
-use creel::domain::event::EventKey;
-use creel::domain::headers::Headers;
-use creel::domain::request::Request;
-use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Status, Verification};
+use creel::domain::attempt::Outcome;
+use creel::domain::verification::Status;
 use creel::store::disk::{Disk, RealDisk, Space};
-use creel::store::{
-    AppendError, Assess, Change, FindError, Incoming, NewAttempt, OpenError, Opened, Options, Store,
-};
+use creel::store::{AppendError, Assess, Change, FindError, OpenError, Opened, Options, Store};
 use tempfile::TempDir;
 
-/// Groups by the path, so that a test says what is one event.
-struct ByPath;
-
-impl Assess for ByPath {
-    fn assess(&self, _: Option<&str>, request: &Request, _: Timestamp) -> Assessment {
-        assert_ne!(request.path, "/panic", "a mistake in the assessment");
-        Assessment {
-            provider: Some("test".into()),
-            event: None,
-            delivery_id: Some(request.path.clone()),
-            group: Some(EventKey::of_id("test", &request.path)),
-            verification: Verification::bare(Status::Valid),
-        }
-    }
-}
+use crate::support::deliveries::{ByPath, attempt, incoming};
 
 /// A disk that fails as told, and counts syncs.
 #[derive(Default)]
@@ -92,48 +69,6 @@ impl Disk for FaultyDisk {
             free: self.free.load(Ordering::SeqCst),
             total: 1 << 40,
         })
-    }
-}
-
-fn incoming(path: &str, body: &[u8]) -> Incoming {
-    Incoming {
-        received_at: Timestamp::from_unix_seconds(1_790_000_000),
-        remote_addr: "127.0.0.1:1".into(),
-        endpoint: None,
-        request: Request {
-            method: "POST".into(),
-            path: path.into(),
-            query: Some("q=1".into()),
-            http_version: "1.1".into(),
-            headers: [("a", &b"1"[..]), ("b", b"\xff"), ("a", b"2")]
-                .into_iter()
-                .collect(),
-            body: body.to_vec().into(),
-        },
-        answer: Answer {
-            status: 200,
-            by: AnsweredBy::Creel,
-            duration_us: None,
-        },
-        refused: None,
-        started: Instant::now(),
-    }
-}
-
-fn attempt(seq: u64) -> NewAttempt {
-    NewAttempt {
-        delivery_seq: seq,
-        target: "http://127.0.0.1:3000/".into(),
-        started_at: Timestamp::from_unix_seconds(1_790_000_001),
-        kind: AttemptKind::Resend,
-        signing: Signing::Kept,
-        edited: false,
-        sent_headers: Headers::new(),
-        outcome: Outcome::Delivered,
-        response: None,
-        duration_us: 5,
-        within_ack_timeout: None,
-        error: None,
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
 
 pub(crate) mod creel;
+pub(crate) mod deliveries;
 pub(crate) mod pty;
 pub(crate) mod random;
 pub(crate) mod receiver;
