@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -277,11 +278,11 @@ impl Local {
         }
         match command {
             Command::Info => Ok(Reply::Info(self.info())),
-            Command::List(query) => Ok(Reply::Page(self.page(&query)?)),
-            Command::Listing(query) => Ok(Reply::Listing(self.listing(&query)?)),
+            Command::List(query) => Ok(Reply::Page(aside(|| self.page(&query))?)),
+            Command::Listing(query) => Ok(Reply::Listing(aside(|| self.listing(&query))?)),
             Command::Show(text) => {
-                let seq = self.find(&text)?;
-                Ok(Reply::Detail(Box::new(self.detail(seq)?)))
+                let detail = aside(|| self.detail(self.find(&text)?))?;
+                Ok(Reply::Detail(Box::new(detail)))
             }
             Command::Resend(order) => Ok(Reply::Attempts(self.resend(order).await?)),
             Command::Mark(order) => {
@@ -337,6 +338,14 @@ async fn pass_on(
                 return;
             }
         }
+    }
+}
+
+/// Does what takes long without holding up those who receive.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 
