@@ -10,6 +10,7 @@
 mod block;
 mod codec;
 pub mod disk;
+mod draft;
 mod editor;
 mod events;
 mod folders;
@@ -25,6 +26,7 @@ mod row;
 mod runs;
 mod shared;
 mod survey;
+mod work;
 mod writer;
 
 use std::io;
@@ -386,7 +388,7 @@ impl Store {
         let Some(Row { summary, place, .. }) = self.0.shared.index().row(seq)? else {
             return Ok(None);
         };
-        let found = editor::read_delivery(&self.0.shared.segments, place)?;
+        let found = work::read_delivery(&self.0.shared.segments, place)?;
         let mut delivery = found
             .filter(|d| d.seq == seq)
             .ok_or(ReadError::Damaged(place.segment))?;

@@ -8,10 +8,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::ReadError;
-use super::editor::{Editor, Item, Work, work_of};
+use super::editor::Editor;
 use super::folders;
 use super::journal::Record;
 use super::shared::Shared;
+use super::work::{Item, Work, work_of};
 
 /// How many bytes of deliveries may wait in memory; of those beyond, only
 /// the place is held and they are read from the journal again.

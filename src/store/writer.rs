@@ -9,10 +9,10 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::disk::Space;
-use super::editor::{Item, Work, work_of};
 use super::indexer::Indexer;
 use super::journal::{Place, Record, Tail};
 use super::record::{self, Kind};
+use super::work::{Item, Work, work_of};
 use super::{AppendError, Appended, Incoming, NewAttempt, codec};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;

@@ -1,0 +1,345 @@
+//! Changes of the index being gathered, many records at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
+
+use super::block::Block;
+use super::editor::Editor;
+use super::index::{Changes, Position, Sealed};
+use super::journal::Place;
+use super::row::{Group, Row};
+use super::shared::Shared;
+use super::work::Work;
+use super::{Change, ReadError};
+use crate::domain::assess::Assessment;
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::Delivery;
+use crate::domain::event::EventKey;
+use crate::domain::summary::{LastAttempt, Summary};
+use crate::domain::verification::{Status, Verification};
+
+/// Changes being gathered.
+pub(super) struct Draft<'a> {
+    shared: &'a Shared,
+    editor: &'a mut Editor,
+    pub(super) position: Position,
+    /// Rows that are new or changed.
+    rows: BTreeMap<u64, Row>,
+    changes: Changes,
+    told: Vec<Change>,
+    /// Whether anybody listens.
+    heard: bool,
+    new: Vec<u64>,
+    /// The newest arrivals of the events in this draft.
+    arrivals: HashMap<Group, u64>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(shared: &'a Shared, editor: &'a mut Editor) -> Self {
+        Self {
+            shared,
+            position: editor.position,
+            editor,
+            rows: BTreeMap::new(),
+            changes: Changes::default(),
+            told: Vec::new(),
+            heard: shared.changes.receiver_count() > 0,
+            new: Vec::new(),
+            arrivals: HashMap::new(),
+        }
+    }
+
+    /// Notes up to where this draft comes; a segment left behind is sealed.
+    pub(super) fn reach(&mut self, number: u64, place: Place) {
+        if self.position.number > 0 && place.segment != self.position.segment {
+            self.changes.seal(Sealed {
+                segment: self.position.segment,
+                end: self.position.offset,
+                seq: self.position.seq,
+            });
+        }
+        self.position.reach(number, place);
+    }
+
+    pub(super) fn add(&mut self, work: Work, place: Place) -> Result<(), ReadError> {
+        match work {
+            Work::Delivery(delivery) => self.delivery(&delivery, place),
+            Work::Attempt(attempt) => self.attempt(&attempt, place),
+            Work::Mark(seqs, marked) => {
+                for seq in seqs {
+                    if let Some(row) = self.row(seq)? {
+                        row.summary.marked = marked;
+                        let row = row.summary.clone();
+                        self.told.push(Change::Changed(row));
+                    }
+                }
+                Ok(())
+            }
+            Work::Reread(_) | Work::Retire(..) => Ok(()),
+        }
+    }
+
+    fn delivery(&mut self, delivery: &Delivery, place: Place) -> Result<(), ReadError> {
+        self.position.id = self.position.id.max(delivery.id.bits());
+        if delivery.seq <= self.position.seq
+            && let Some(known) = self.row(delivery.seq)?
+        {
+            // Carried to the journal's end before its old place goes.
+            known.place = place;
+            return Ok(());
+        }
+        let assessment = assessed(self.shared, delivery);
+        let group = assessment.group.map(|key| group_of(&key));
+        let mut previous = None;
+        let mut arrival = 1;
+        if let Some(group) = group {
+            if let Some(newest) = self.newest_of(group)
+                && newest < delivery.seq
+                && let Some(row) = self.row(newest)?
+            {
+                previous = Some(newest);
+                arrival = row.summary.arrival + 1;
+            }
+            self.arrivals.insert(group, delivery.seq);
+        }
+        let summary = summary(delivery, &assessment, arrival);
+        if self.heard {
+            self.told.push(Change::Added(summary.clone()));
+        }
+        self.new.push(delivery.seq);
+        let row = Row {
+            summary,
+            place,
+            group,
+            previous,
+        };
+        self.rows.insert(delivery.seq, row);
+        self.position.seq = self.position.seq.max(delivery.seq);
+        Ok(())
+    }
+
+    /// Returns the newest arrival of an event so far.
+    fn newest_of(&self, group: Group) -> Option<u64> {
+        let events = || {
+            self.shared
+                .events
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .newest(group)
+        };
+        self.arrivals.get(&group).copied().or_else(events)
+    }
+
+    fn attempt(&mut self, attempt: &Attempt, place: Place) -> Result<(), ReadError> {
+        self.changes
+            .attempt(attempt.delivery_seq, attempt.number, place);
+        self.position.id = self.position.id.max(attempt.id.bits());
+        let Some(row) = self.row(attempt.delivery_seq)?.map(|row| &mut row.summary) else {
+            return Ok(());
+        };
+        if attempt.number < row.attempts {
+            // Carried to the journal's end before its old place goes.
+            return Ok(());
+        }
+        let carried = attempt.number == row.attempts;
+        row.attempts = attempt.number;
+        row.last_attempt = Some(LastAttempt {
+            status: attempt.status(),
+            outcome: attempt.outcome,
+            duration_us: attempt.duration_us,
+        });
+        if !carried {
+            let row = row.clone();
+            self.told.push(Change::Attempted(attempt.clone()));
+            self.told.push(Change::Changed(row));
+        }
+        Ok(())
+    }
+
+    /// Returns a row to change, from the draft or the index.
+    fn row(&mut self, seq: u64) -> Result<Option<&mut Row>, ReadError> {
+        if !self.rows.contains_key(&seq) {
+            let Some(row) = self.editor.index.row(seq)? else {
+                return Ok(None);
+            };
+            self.rows.insert(seq, row);
+        }
+        Ok(self.rows.get_mut(&seq))
+    }
+
+    /// Writes the draft into the index, lets readers see it and tells of it.
+    pub(super) fn finish(mut self) -> Result<(), ReadError> {
+        if self.position == self.editor.position {
+            return Ok(());
+        }
+        self.put_rows()?;
+        for seq in &self.new {
+            self.editor.runs.insert(*seq);
+        }
+        self.position.count = self.editor.runs.len();
+        for (first, length) in self.editor.runs.take_changes() {
+            self.changes.run(first, length);
+        }
+        self.editor.index.apply(self.changes, self.position)?;
+        self.editor.position = self.position;
+        {
+            let mut runs = lock(&self.shared.runs);
+            for seq in &self.new {
+                runs.insert(*seq);
+            }
+            // Only the editor's are written down.
+            runs.take_changes();
+        }
+        {
+            let mut events = lock(&self.shared.events);
+            for (group, seq) in &self.arrivals {
+                events.note(*group, *seq);
+            }
+        }
+        for change in self.told {
+            // Nobody watching is no error.
+            let _ = self.shared.changes.send(change);
+        }
+        Ok(())
+    }
+
+    /// Puts the draft's rows into their blocks.
+    fn put_rows(&mut self) -> Result<(), ReadError> {
+        let reached = self.editor.position.seq;
+        let mut newest = self.editor.newest.clone();
+        let mut before = newest.as_ref().map_or(0, |(_, block)| block.size());
+        for (seq, row) in std::mem::take(&mut self.rows) {
+            if seq > reached {
+                match &mut newest {
+                    Some((_, block)) if !block.is_full() => block.push(&row),
+                    other => {
+                        if let Some((key, block)) = other.take() {
+                            self.changes.blocks.insert(key, block);
+                        }
+                        let mut block = Block::default();
+                        block.push(&row);
+                        *other = Some((seq, block));
+                    }
+                }
+                continue;
+            }
+            if let Some((key, block)) = &mut newest
+                && *key <= seq
+            {
+                block.put(&row).ok_or(ReadError::Index)?;
+                continue;
+            }
+            let (key, mut block) = self.block_for(seq, &mut before)?;
+            block.put(&row).ok_or(ReadError::Index)?;
+            if let Some((key, half)) = block.split().ok_or(ReadError::Index)? {
+                self.changes.blocks.insert(key, half);
+            }
+            self.changes.blocks.insert(key, block);
+        }
+        if let Some((key, block)) = &newest {
+            self.changes.blocks.insert(*key, block.clone());
+        }
+        let after: usize = self.changes.blocks.values().map(Block::size).sum();
+        self.position.bytes = (self.position.bytes + after as u64).saturating_sub(before as u64);
+        self.editor.newest = newest;
+        Ok(())
+    }
+
+    /// Returns the block an older row belongs in: one of this draft, one of
+    /// the index, or a new one.
+    fn block_for(&mut self, seq: u64, before: &mut usize) -> Result<(u64, Block), ReadError> {
+        let drafted = self
+            .changes
+            .blocks
+            .range(..=seq)
+            .next_back()
+            .map(|(k, _)| *k);
+        let kept = self.editor.index.block(seq)?;
+        if let Some(key) = drafted
+            && kept.as_ref().is_none_or(|(kept, _)| *kept <= key)
+        {
+            let block = self.changes.blocks.remove(&key).unwrap_or_default();
+            return Ok((key, block));
+        }
+        Ok(kept.map_or_else(
+            || (seq, Block::default()),
+            |(key, block)| {
+                *before += block.size();
+                (key, block)
+            },
+        ))
+    }
+}
+
+fn lock<T>(lock: &std::sync::RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks what the configuration says of a delivery. A mistake there must not
+/// cost the delivery its place in the list.
+fn assessed(shared: &Shared, delivery: &Delivery) -> Assessment {
+    let ask = || {
+        shared.assess.assess(
+            delivery.endpoint.as_deref(),
+            &delivery.request,
+            delivery.received_at,
+        )
+    };
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Assessment {
+        provider: None,
+        event: None,
+        delivery_id: None,
+        group: None,
+        verification: Verification::bare(Status::UnknownProvider),
+    })
+}
+
+/// Shortens an event's key; none is 0, which stands for "no event".
+fn group_of(key: &EventKey) -> Group {
+    let mut half = [0; 8];
+    half.copy_from_slice(&key.hash[..8]);
+    u64::from_le_bytes(half).max(1)
+}
+
+fn summary(delivery: &Delivery, assessment: &Assessment, arrival: u32) -> Summary {
+    let request = &delivery.request;
+    Summary {
+        seq: delivery.seq,
+        id: delivery.id,
+        received_at: delivery.received_at,
+        endpoint: delivery.endpoint.clone(),
+        provider: assessment.provider.clone(),
+        event: assessment.event.as_deref().map(short),
+        delivery_id: assessment.delivery_id.as_deref().map(short),
+        arrival,
+        group_guessed: assessment.group.is_some_and(|key| key.guessed),
+        method: short(&request.method),
+        path: short(&request.path),
+        query: request.query.as_deref().map(short),
+        remote_addr: delivery.remote_addr.clone(),
+        body_size: request.body.len() as u64,
+        content_type: request.content_type().map(short),
+        status: assessment.verification.status,
+        cause: assessment
+            .verification
+            .findings
+            .first()
+            .map(|finding| finding.code.clone()),
+        answer: delivery.answer,
+        refused: delivery.refused.clone(),
+        attempts: 0,
+        last_attempt: None,
+        marked: false,
+    }
+}
+
+/// Cuts what a stranger may have made very long, so that rows stay small.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 512;
+    let end = text
+        .char_indices()
+        .nth(LONGEST)
+        .map_or(text.len(), |(at, _)| at);
+    text[..end].to_owned()
+}

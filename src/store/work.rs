@@ -1,0 +1,65 @@
+//! What a record of the journal asks of the index.
+
+use super::journal::{Place, Record, Segments};
+use super::record::Kind;
+use super::{ReadError, codec};
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::Delivery;
+
+/// What is to be indexed.
+pub(super) enum Work {
+    Delivery(Box<Delivery>),
+    /// A record to be read from the journal, and how long its answer took.
+    Reread(Option<u64>),
+    Attempt(Box<Attempt>),
+    Mark(Vec<u64>, bool),
+    /// Deliveries below the one number that are gone, unless marked, and
+    /// records below the other.
+    Retire(u64, u64),
+}
+
+/// Something to be indexed, its record's number and place.
+pub(super) type Item = (Work, u64, Place);
+
+/// Reads what is to be indexed from the journal.
+pub(super) fn reread(
+    segments: &Segments,
+    place: Place,
+    duration_us: Option<u64>,
+) -> Result<Work, ReadError> {
+    let record = segments.read(place).map_err(ReadError::io)?;
+    let work = record.as_ref().and_then(work_of);
+    let mut work = work.ok_or(ReadError::Damaged(place.segment))?;
+    if let Work::Delivery(delivery) = &mut work {
+        delivery.answer.duration_us = duration_us;
+    }
+    Ok(work)
+}
+
+/// Reads a delivery from the journal; `None` where the record does not check.
+pub(super) fn read_delivery(
+    segments: &Segments,
+    place: Place,
+) -> Result<Option<Delivery>, ReadError> {
+    let record = segments.read(place).map_err(ReadError::io)?;
+    Ok(record
+        .filter(|record| record.kind == Kind::Delivery)
+        .and_then(|record| delivery_of(&record)))
+}
+
+/// Reads the delivery in a record.
+fn delivery_of(record: &Record) -> Option<Delivery> {
+    let (head, body) = codec::delivery_parts(&record.payload)?;
+    codec::delivery(head, bytes::Bytes::copy_from_slice(body))
+}
+
+/// Says what is to be indexed of a record read from the journal.
+pub(super) fn work_of(record: &Record) -> Option<Work> {
+    let payload = &record.payload;
+    match record.kind {
+        Kind::Delivery => delivery_of(record).map(|delivery| Work::Delivery(Box::new(delivery))),
+        Kind::Attempt => codec::attempt(payload).map(|attempt| Work::Attempt(Box::new(attempt))),
+        Kind::Mark => codec::mark(payload).map(|(seqs, marked)| Work::Mark(seqs, marked)),
+        Kind::Retire => codec::retire(payload).map(|(below, first)| Work::Retire(below, first)),
+    }
+}
