@@ -9,8 +9,10 @@ pub mod demo;
 mod detail;
 mod history;
 mod intake;
+mod jobs;
 mod judge;
 pub mod local;
+mod prepare;
 mod resend;
 pub mod sample;
 

@@ -45,7 +45,7 @@ use self::shared::Shared;
 pub use self::survey::Damage;
 use self::writer::{Job, Other, Queue};
 use crate::domain::assess::Assessment;
-use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use crate::domain::attempt::{Attempt, AttemptKind, Edited, Outcome, Response, Signing, Try};
 use crate::domain::delivery::{Answer, Delivery};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
@@ -148,22 +148,25 @@ pub struct Appended {
     pub id: Id,
 }
 
-/// An attempt to be kept; as [`Attempt`], without id and number.
+/// An attempt to be kept; as [`Attempt`], without an id and a number of its own.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields are those of Attempt")]
+#[expect(missing_docs, reason = "the other fields are those of Attempt")]
 pub struct NewAttempt {
     pub delivery_seq: u64,
     pub target: String,
     pub started_at: Timestamp,
     pub kind: AttemptKind,
     pub signing: Signing,
-    pub edited: bool,
+    pub edited: Option<Edited>,
     pub sent_headers: Headers,
     pub outcome: Outcome,
     pub response: Option<Response>,
     pub duration_us: u64,
     pub within_ack_timeout: Option<bool>,
     pub error: Option<String>,
+    pub retry: Option<Try>,
+    /// The id and number of the pending attempt that this one is the end of.
+    pub ends: Option<(Id, u32)>,
 }
 
 impl NewAttempt {
@@ -183,6 +186,7 @@ impl NewAttempt {
             duration_us: self.duration_us,
             within_ack_timeout: self.within_ack_timeout,
             error: self.error,
+            retry: self.retry,
         }
     }
 }

@@ -71,6 +71,14 @@ impl Output {
         }
     }
 
+    /// Writes a line on standard error that the next one takes the place of;
+    /// an empty one takes it away. Only for terminals.
+    pub(super) fn transient(line: &str) {
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "\r\u{1b}[K{}", text::visible(line));
+        let _ = err.flush();
+    }
+
     /// Explains a failure on standard error.
     pub(super) fn failure(failure: &Failure) {
         let shown = failure.to_string();

@@ -1,73 +1,152 @@
 //! `creel resend`: send deliveries again.
 
+use std::io::IsTerminal as _;
+use std::time::Instant;
+
 use super::Ended;
 use super::args::{Global, Resend, SignHow};
 use super::output::Output;
-use super::{list, session};
+use super::session;
 use crate::domain::attempt::{Attempt, Outcome, Signing};
 use crate::domain::failure::Failure;
 use crate::domain::json::{self, Bodies};
 use crate::domain::text;
+use crate::domain::verdict::Verdict;
 use crate::engine::Engine;
-use crate::engine::command::{Command, ListQuery, Reply, ResendOrder};
-
-/// How many rows are asked for at once.
-const PAGE: usize = 500;
+use crate::engine::command::{Command, Job, Reply, ResendOrder, Which};
 
 /// Runs `creel resend`.
 pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Result<Ended, Failure> {
+    let order = order(args);
     let session = session::open(global).await?;
-    let ended = resend(&session.engine, args, output).await;
+    let ended = resend(&session.engine, order, global.quiet, output).await;
     session.close().await;
     ended
 }
 
-async fn resend(engine: &Engine, args: &Resend, output: &Output) -> Result<Ended, Failure> {
-    let ids = match &args.filter {
-        Some(filter) => matching(engine, filter).await?,
-        None => args.ids.clone(),
+fn order(args: &Resend) -> ResendOrder {
+    let which = match &args.filter {
+        Some(filter) => Which::Matching(filter.clone()),
+        None => Which::Ids(args.ids.clone()),
     };
-    if ids.is_empty() {
-        return Err(Failure::no(
-            "No delivery matches.",
-            "",
-            "See what a filter matches:  creel list FILTER",
-        ));
+    let spacing_us = match (args.rate, args.spacing) {
+        (Some(rate), _) => rate.spacing_us(),
+        (None, Some(spacing)) => spacing.0.saturating_mul(1_000),
+        (None, None) => 0,
+    };
+    ResendOrder {
+        which,
+        target: args.to.clone(),
+        signing: args.sign.map(|how| match how {
+            SignHow::Kept => Signing::Kept,
+            SignHow::Fresh => Signing::Fresh,
+        }),
+        spacing_us,
+        parallel: args.parallel,
+        followed: true,
+        stop_unanswered: true,
+        ..ResendOrder::default()
     }
-    let signing = match args.sign {
-        SignHow::Kept => Signing::Kept,
-        SignHow::Fresh => Signing::Fresh,
+}
+
+async fn resend(
+    engine: &Engine,
+    order: ResendOrder,
+    quiet: bool,
+    output: &Output,
+) -> Result<Ended, Failure> {
+    let Job { id, total, .. } = match engine.call(Command::Resend(order)).await? {
+        Reply::Job(job) => job,
+        other => return Err(session::unexpected(&other)),
     };
+    let mut progress = Progress::new(total, quiet || output.json);
     let mut delivered = true;
-    let mut answered = false;
-    for (index, id) in ids.iter().enumerate() {
-        let order = ResendOrder {
-            ids: vec![id.clone()],
-            target: args.to.clone(),
-            signing,
+    let mut sent = 0;
+    loop {
+        let asked = tokio::select! {
+            asked = engine.call(Command::Results(id)) => asked?,
+            _ = tokio::signal::ctrl_c() => {
+                engine.call(Command::Stop(id)).await?;
+                progress.clear();
+                return Ok(Ended::Interrupted);
+            }
         };
-        let attempts = match engine.call(Command::Resend(order)).await? {
-            Reply::Attempts(attempts) => attempts,
+        let results = match asked {
+            Reply::Results(results) => results,
             other => return Err(session::unexpected(&other)),
         };
-        for attempt in &attempts {
-            delivered &= attempt.outcome == Outcome::Delivered;
-            answered |= attempt.response.is_some();
-            if output.json {
-                output.json(&json::attempt(attempt, Bodies::Whole))?;
-            } else {
-                output.line(&line(id, attempt))?;
-            }
-            if index == 0 && !answered && ids.len() > 1 {
-                // Nothing listens there: the rest would fare the same.
-                return Err(unreachable(attempt));
+        progress.clear();
+        for one in &results.sent {
+            sent += 1;
+            match &one.attempt {
+                Ok((attempt, verdict)) => {
+                    delivered &= attempt.outcome == Outcome::Delivered;
+                    if output.json {
+                        output.json(&json::attempt(attempt, Bodies::Whole))?;
+                    } else {
+                        output.line(&line(&one.delivery.to_string(), attempt, *verdict))?;
+                    }
+                    if sent == 1 && attempt.response.is_none() {
+                        // Nothing listens there: the rest would fare the same.
+                        return Err(unreachable(attempt));
+                    }
+                }
+                Err(failure) if total == 1 => return Err(failure.clone()),
+                Err(failure) => {
+                    delivered = false;
+                    output.note(&format!("{}: {failure}", one.delivery));
+                }
             }
         }
-        if ids.len() == 1 && !answered {
-            return Err(unreachable(&attempts[0]));
+        if results.last {
+            break;
         }
+        progress.show(&results.job);
     }
     Ok(if delivered { Ended::Well } else { Ended::No })
+}
+
+/// The line on a terminal that says how far a long job has come.
+struct Progress {
+    total: u64,
+    began: Instant,
+    on: bool,
+    shown: bool,
+}
+
+impl Progress {
+    fn new(total: u64, silent: bool) -> Self {
+        Self {
+            total,
+            began: Instant::now(),
+            on: !silent && total > 1 && std::io::stderr().is_terminal(),
+            shown: false,
+        }
+    }
+
+    fn show(&mut self, job: &Job) {
+        if !self.on || job.ended {
+            return;
+        }
+        let elapsed = self.began.elapsed().as_secs_f64().max(0.001);
+        let left = job.left_ms.map_or_else(String::new, |ms| {
+            format!(", about {} left", text::duration_us(ms * 1_000))
+        });
+        Output::transient(&format!(
+            "{} of {} sent, {} well, {:.0}/s{left}. Ctrl-C stops.",
+            text::thousands(job.done),
+            text::thousands(self.total),
+            text::thousands(job.well),
+            job.done as f64 / elapsed,
+        ));
+        self.shown = true;
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            Output::transient("");
+        }
+    }
 }
 
 fn unreachable(attempt: &Attempt) -> Failure {
@@ -78,37 +157,8 @@ fn unreachable(attempt: &Attempt) -> Failure {
     )
 }
 
-/// Returns the ids of all that match, oldest first.
-async fn matching(engine: &Engine, filter: &str) -> Result<Vec<String>, Failure> {
-    let mut query = ListQuery {
-        filter: filter.to_owned(),
-        before: Some(u64::MAX),
-        offset: 0,
-        limit: PAGE,
-    };
-    let mut ids = Vec::new();
-    loop {
-        let page = list::page(engine, &query).await?;
-        if let Some(note) = page.notes.first() {
-            return Err(Failure::usage(
-                format!("The filter {filter} is not clear."),
-                note.clone(),
-                "See what it matches:  creel list FILTER",
-            ));
-        }
-        let Some(last) = page.rows.last() else { break };
-        query.before = Some(last.seq);
-        ids.extend(page.rows.iter().map(|row| row.id.to_string()));
-        if page.rows.len() < PAGE {
-            break;
-        }
-    }
-    ids.reverse();
-    Ok(ids)
-}
-
 /// Says in a line how one attempt went.
-pub(super) fn line(id: &str, attempt: &Attempt) -> String {
+pub(super) fn line(name: &str, attempt: &Attempt, verdict: Verdict) -> String {
     let answer = match (&attempt.response, &attempt.error) {
         (Some(response), None) => format!(
             "{} in {}",
@@ -124,8 +174,8 @@ pub(super) fn line(id: &str, attempt: &Attempt) -> String {
         ""
     };
     format!(
-        "{id}  {}  {}  {answer}{late}",
-        attempt.outcome.word(),
+        "{name}  {}  {}  {answer}{late}",
+        verdict.words(),
         attempt.target
     )
 }

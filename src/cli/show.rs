@@ -99,11 +99,9 @@ fn lines(detail: &Detail) -> Vec<String> {
     lines.extend(view.window(0, view.lines_total()).iter().map(Line::text));
     if !detail.attempts.is_empty() {
         lines.push(String::new());
-        for attempt in &detail.attempts {
-            lines.push(resend::line(
-                &format!("attempt {}", attempt.number),
-                attempt,
-            ));
+        for (attempt, verdict) in detail.attempts.iter().zip(&detail.verdicts) {
+            let name = format!("attempt {}", attempt.number);
+            lines.push(resend::line(&name, attempt, *verdict));
         }
     }
     lines

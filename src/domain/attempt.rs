@@ -28,8 +28,8 @@ pub struct Attempt {
     pub kind: AttemptKind,
     /// Which signature it carried.
     pub signing: Signing,
-    /// Whether the request was edited before sending.
-    pub edited: bool,
+    /// What was edited before sending; `None`: the request is the delivery's.
+    pub edited: Option<Edited>,
     /// What was sent besides the body, as it went out.
     pub sent_headers: Headers,
     /// How it ended.
@@ -43,6 +43,40 @@ pub struct Attempt {
     pub within_ack_timeout: Option<bool>,
     /// The exact network error, where there was one.
     pub error: Option<String>,
+    /// Its place in a provider's retry schedule, where it is part of one.
+    pub retry: Option<Try>,
+}
+
+/// What an edited request has besides its fields, which are kept as
+/// [`Attempt::sent_headers`], and its address, which is [`Attempt::target`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edited {
+    /// The method.
+    pub method: String,
+    /// The body.
+    #[serde(with = "encoding_base64")]
+    pub body: Bytes,
+}
+
+/// One try of a retry schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// Which try of the schedule it is, from 1.
+    pub number: u32,
+    /// How many there are at the most.
+    pub of: u32,
+    /// How many times shorter than the provider's the waits are.
+    pub compress: u32,
+    /// When the schedule began.
+    pub began: Timestamp,
+    /// When it is or was due.
+    pub due: Timestamp,
+    /// When the next one is due; `None`: there is none, or it is not known yet.
+    pub next: Option<Timestamp>,
+    /// How many failures in a row the provider had seen of this target with it.
+    pub failures: u32,
+    /// The target as it was asked for, before it was fitted to the delivery.
+    pub to: String,
 }
 
 /// A target's answer.

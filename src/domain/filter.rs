@@ -159,6 +159,7 @@ mod tests {
             attempts: 0,
             last_attempt: None,
             marked: false,
+            pending: None,
         }
     }
 

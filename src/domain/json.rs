@@ -170,7 +170,7 @@ pub fn attempt(attempt: &Attempt, bodies: Bodies) -> AttemptJson<'_> {
         number: attempt.number,
         kind: attempt.kind.word(),
         signing: attempt.signing.word(),
-        edited: attempt.edited,
+        edited: attempt.edited.is_some(),
         outcome: attempt.outcome.word(),
         status: attempt.status(),
         headers: Fields(response.map(|r| &r.headers)),
@@ -289,7 +289,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::attempt::{AttemptKind, Signing};
+    use crate::domain::attempt::{AttemptKind, Edited, Signing};
     use crate::domain::delivery::AnsweredBy;
     use crate::domain::request::Request;
     use crate::domain::verification::{Finding, Status};
@@ -353,6 +353,7 @@ mod tests {
             attempts: 2,
             last_attempt: None,
             marked: true,
+            pending: None,
         };
         let verification = Verification {
             provider: Some("porkbun".to_owned()),
@@ -383,19 +384,23 @@ mod tests {
             started_at: Timestamp(0),
             kind: AttemptKind::Forward,
             signing: Signing::Kept,
-            edited: false,
+            edited: None,
             sent_headers: Headers::new(),
             outcome: Outcome::Failed,
             response: None,
             duration_us: 1_499,
             within_ack_timeout: None,
             error: Some("connection refused".to_owned()),
+            retry: None,
         };
         let delivered = Attempt {
             number: 2,
             kind: AttemptKind::Resend,
             signing: Signing::Fresh,
-            edited: true,
+            edited: Some(Edited {
+                method: "POST".to_owned(),
+                body: Bytes::new(),
+            }),
             outcome: Outcome::Delivered,
             response: Some(Response {
                 status: 204,

@@ -55,6 +55,9 @@ pub struct Summary {
     pub last_attempt: Option<LastAttempt>,
     /// Whether it is marked to be kept.
     pub marked: bool,
+    /// The number of the attempt that a retry schedule has come to, while there
+    /// is more of it to come.
+    pub pending: Option<u32>,
 }
 
 /// What a row shows of the newest attempt.

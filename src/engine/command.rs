@@ -8,8 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::{Attempt, Signing};
 use crate::domain::delivery::Delivery;
+use crate::domain::edit::Edit;
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
+use crate::domain::failure::Failure;
+use crate::domain::id::Id;
 use crate::domain::summary::Summary;
+use crate::domain::verdict::Verdict;
 use crate::domain::verification::Verification;
 
 /// Something asked of a running creel.
@@ -25,9 +29,17 @@ pub enum Command {
     /// One delivery, whole: [`Reply::Detail`]. An id, a unique prefix or
     /// suffix of one of four or more characters, or `@latest`.
     Show(String),
-    /// Sends deliveries again: [`Reply::Attempts`], after the last of them;
-    /// each shows up before that as an [`Event::Attempted`].
+    /// Begins to send deliveries again: [`Reply::Job`]. How it goes is told by
+    /// [`Event::Job`], each attempt by [`Event::Attempted`].
     Resend(ResendOrder),
+    /// What came of a followed job since the last time it was asked for:
+    /// [`Reply::Results`], as soon as there is something to tell.
+    Results(u64),
+    /// Ends a job: what is under way is finished, nothing more is begun:
+    /// [`Reply::Done`].
+    Stop(u64),
+    /// Ends the retry schedules of deliveries, by sequence number: [`Reply::Done`].
+    StopRetries(Vec<u64>),
     /// Marks deliveries to be kept, or takes the mark away: [`Reply::Done`].
     Mark(MarkOrder),
     /// Sends a signed sample delivery to creel's own receiving address, by
@@ -53,12 +65,91 @@ pub struct ListQuery {
 /// What to send again, where to, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResendOrder {
-    /// The deliveries, by id as in [`Command::Show`].
-    pub ids: Vec<String>,
+    /// Which deliveries.
+    pub which: Which,
     /// The target; `None`: the endpoint's own, else the configured one.
     pub target: Option<String>,
-    /// Which signature to send.
-    pub signing: Signing,
+    /// Which signature to send; `None`: the one that was received, but a new
+    /// one for what is edited, a new event or a retry, where there is a secret.
+    pub signing: Option<Signing>,
+    /// Whether it goes as a new event, with an id of its own.
+    pub new_event: bool,
+    /// What is changed before.
+    pub edit: Option<Box<Edit>>,
+    /// How long to wait between one and the next, in microseconds.
+    pub spacing_us: u64,
+    /// How many may be under way at a time; 0 stands for 1.
+    pub parallel: u32,
+    /// Tries as often and with such waits as the provider does.
+    pub retry: Option<RetryOrder>,
+    /// Whether somebody asks for the [`Command::Results`]; the job then waits
+    /// for them to be taken.
+    pub followed: bool,
+    /// Whether the job ends when the very first gets no answer at all.
+    pub stop_unanswered: bool,
+}
+
+/// Which deliveries to send, in the order of arrival.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Which {
+    /// Those with such ids, as in [`Command::Show`], in the order given.
+    Ids(Vec<String>),
+    /// All that match a filter, oldest first.
+    Matching(String),
+}
+
+impl Default for Which {
+    fn default() -> Self {
+        Self::Ids(Vec::new())
+    }
+}
+
+/// How to follow a provider's retry schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryOrder {
+    /// How many times shorter the waits are, from 1.
+    pub compress: u32,
+}
+
+/// How a job goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: u64,
+    /// How many deliveries it is about.
+    pub total: u64,
+    /// How many of them are done with.
+    pub done: u64,
+    /// With how many of those all went well: delivered, or rightly refused.
+    pub well: u64,
+    /// Why one could not be sent, the last of them.
+    pub failure: Option<Failure>,
+    /// About how long it will still take, in milliseconds, where that can be said.
+    pub left_ms: Option<u64>,
+    /// Whether it was told to stop.
+    pub stopped: bool,
+    /// Whether it is over.
+    pub ended: bool,
+}
+
+/// What came of a followed job since the last time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Results {
+    /// The attempts, in the order they ended.
+    pub sent: Vec<Sent>,
+    /// How the job goes.
+    pub job: Job,
+    /// Whether nothing more comes; the job is then forgotten.
+    pub last: bool,
+}
+
+/// What came of sending one delivery once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The delivery.
+    pub delivery: Id,
+    /// The attempt and what to make of it; or why nothing could be sent.
+    pub attempt: Result<(Attempt, Verdict), Failure>,
 }
 
 /// Which deliveries to mark.
@@ -82,7 +173,9 @@ pub enum Reply {
     /// To [`Command::Show`].
     Detail(Box<Detail>),
     /// To [`Command::Resend`].
-    Attempts(Vec<Attempt>),
+    Job(Job),
+    /// To [`Command::Results`].
+    Results(Results),
     /// It is done.
     Done,
 }
@@ -112,6 +205,8 @@ pub struct Info {
     pub bytes: u64,
     /// Why nothing can be kept at the moment, where that is so.
     pub trouble: Option<String>,
+    /// The jobs that are not over.
+    pub jobs: Vec<Job>,
 }
 
 /// A window of the list, newest first.
@@ -146,6 +241,8 @@ pub struct Detail {
     pub arrivals: Vec<Arrival>,
     /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// What to make of each of them.
+    pub verdicts: Vec<Verdict>,
     /// Where a plain resend would go.
     pub target: Option<String>,
 }
@@ -185,6 +282,8 @@ pub enum Event {
     Changed(Summary),
     /// An attempt began or ended.
     Attempted(Attempt),
+    /// How a job goes.
+    Job(Job),
     /// Deliveries can no longer be kept, or can again (`None`).
     Trouble(Option<String>),
     /// A task of creel's ended unexpectedly; the rest goes on.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::command::{Command, ListQuery, Reply, ResendOrder};
+use super::command::{Command, ListQuery, Reply, ResendOrder, Which};
 use super::local::Local;
 use super::sample::{event_id, signed};
 use crate::clock::random_bits;
@@ -330,7 +330,7 @@ async fn resend_newest(local: &Arc<Local>) {
     };
     for row in page.rows {
         let order = ResendOrder {
-            ids: vec![row.id.to_string()],
+            which: Which::Ids(vec![row.id.to_string()]),
             ..ResendOrder::default()
         };
         if let Err(failure) = engine.call(Command::Resend(order)).await {

@@ -6,6 +6,7 @@ use crate::domain::assess::Assessment;
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
+use crate::domain::verdict::Verdict;
 
 /// How many arrivals of one event are told apart; older ones are left out.
 const ARRIVALS_SHOWN: usize = 50;
@@ -31,6 +32,7 @@ impl Local {
             .map_err(unreadable)?
             .ok_or_else(gone)?;
         let assessment = self.examination(&delivery)?;
+        let attempts = self.store.attempts(seq).map_err(unreadable)?;
         let provider = assessment
             .provider
             .as_deref()
@@ -41,7 +43,8 @@ impl Local {
                 .signed_text(delivery.endpoint.as_deref(), &delivery.request),
             provider: provider.map(facts),
             arrivals: self.arrivals(&delivery)?,
-            attempts: self.store.attempts(seq).map_err(unreadable)?,
+            verdicts: Verdict::all(&attempts, |attempt| self.worth(&delivery, attempt)),
+            attempts,
             target: self.target_of(&delivery),
             verification: assessment.verification,
             summary,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,7 +13,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Command, Event, Info, ListQuery, Page, Reply};
+use super::command::{Command, Event, Info, ListQuery, Page, Reply, Results};
+use super::jobs::Jobs;
 use super::judge::Judge;
 use super::{Backend, EVENTS_HELD, Engine, sample};
 use crate::clock::Clock;
@@ -22,6 +23,7 @@ use crate::domain::assess::Assessor;
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
+use crate::domain::id::Id;
 use crate::domain::json::{self, Bodies};
 use crate::domain::keep::Keep;
 use crate::domain::summary::Summary;
@@ -41,6 +43,9 @@ pub struct Local {
     pub(super) target: OnceLock<String>,
     pub(super) listening: OnceLock<SocketAddr>,
     pub(super) events: broadcast::Sender<Event>,
+    pub(super) jobs: Jobs,
+    /// Itself, for what goes on after a command was answered.
+    pub(super) me: Weak<Self>,
     /// Whether the store's changes are passed on as events.
     passing_on: Arc<AtomicBool>,
     data_dir: PathBuf,
@@ -75,7 +80,7 @@ impl Local {
         if let Some(url) = &config.target {
             let _ = target.set(url.clone());
         }
-        let local = Arc::new(Self {
+        let local = Arc::new_cyclic(|me| Self {
             store,
             assessor,
             client: outbound::Client::default(),
@@ -84,6 +89,8 @@ impl Local {
             target,
             listening: OnceLock::new(),
             events,
+            jobs: Jobs::default(),
+            me: me.clone(),
             passing_on: Arc::default(),
             data_dir: config.data_dir.clone(),
             keep: config.keep,
@@ -136,6 +143,7 @@ impl Local {
 
     /// Finishes what is being written and lets go of the data directory.
     pub async fn close(&self) {
+        self.jobs.stop();
         self.store.close().await;
     }
 
@@ -174,6 +182,25 @@ impl Local {
         })
     }
 
+    /// Returns a delivery's id, all zeros where it is gone.
+    pub(super) fn id_of(&self, seq: u64) -> Id {
+        let summary = self.store.summary(seq).ok().flatten();
+        summary.map_or(Id::from_bits(0), |summary| summary.id)
+    }
+
+    /// Hands over what came of a job since the last time.
+    async fn results(&self, job: u64) -> Result<Results, Failure> {
+        let running = self
+            .jobs
+            .get(job)
+            .ok_or_else(|| Failure::no("That job is over.", "", "See how it went:  creel list"))?;
+        let results = running.results().await;
+        if results.last {
+            self.jobs.forget(job);
+        }
+        Ok(results)
+    }
+
     fn info(&self) -> Info {
         Info {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -195,11 +222,12 @@ impl Local {
             kept: self.store.count() as u64,
             bytes: self.store.bytes_on_disk(),
             trouble: self.store.trouble(),
+            jobs: self.jobs.list(),
         }
     }
 
     /// Returns a window of the list, newest first.
-    fn page(&self, query: &ListQuery) -> Result<Page, Failure> {
+    pub(super) fn page(&self, query: &ListQuery) -> Result<Page, Failure> {
         let filter = Filter::parse(&query.filter);
         let total = self.store.count();
         if filter.is_empty() && query.before.is_none() {
@@ -284,7 +312,15 @@ impl Local {
                 let detail = aside(|| self.detail(self.find(&text)?))?;
                 Ok(Reply::Detail(Box::new(detail)))
             }
-            Command::Resend(order) => Ok(Reply::Attempts(self.resend(order).await?)),
+            Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
+            Command::Results(job) => Ok(Reply::Results(self.results(job).await?)),
+            Command::Stop(job) => {
+                if let Some(running) = self.jobs.get(job) {
+                    running.stop.cancel();
+                }
+                Ok(Reply::Done)
+            }
+            Command::StopRetries(_) => Ok(Reply::Done),
             Command::Mark(order) => {
                 self.store
                     .set_marked(&order.seqs, order.marked)

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use crate::domain::attempt::{Attempt, AttemptKind, Edited, Outcome, Response, Signing, Try};
 use crate::domain::delivery::{Answer, AnsweredBy, Delivery};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
@@ -210,7 +210,7 @@ pub(super) fn attempt_bytes(attempt: &Attempt) -> Vec<u8> {
         Signing::Kept => 0,
         Signing::Fresh => 1,
     });
-    w.u8(u8::from(attempt.edited));
+    w.u8(u8::from(attempt.edited.is_some()));
     w.headers(&attempt.sent_headers);
     w.u8(outcome_byte(attempt.outcome));
     w.option(attempt.response.as_ref(), |w, response| {
@@ -224,13 +224,28 @@ pub(super) fn attempt_bytes(attempt: &Attempt) -> Vec<u8> {
         w.u8(u8::from(within));
     });
     w.option(attempt.error.as_deref(), Writer::text);
+    // What follows was not yet known to the first version; it reads both.
+    if let Some(edited) = &attempt.edited {
+        w.text(&edited.method);
+        w.bytes(&edited.body);
+    }
+    if let Some(retry) = &attempt.retry {
+        w.u32(retry.number);
+        w.u32(retry.of);
+        w.u32(retry.compress);
+        w.i64(retry.began.0);
+        w.i64(retry.due.0);
+        w.option(retry.next, |w, next| w.i64(next.0));
+        w.u32(retry.failures);
+        w.text(&retry.to);
+    }
     w.0
 }
 
 /// Reads an attempt.
 pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
     let mut r = Reader(bytes);
-    let attempt = Attempt {
+    let mut attempt = Attempt {
         delivery_seq: r.u64()?,
         number: r.u32()?,
         id: Id::from_bits(r.u128()?),
@@ -247,7 +262,10 @@ pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
             1 => Signing::Fresh,
             _ => return None,
         },
-        edited: r.bool()?,
+        edited: r.bool()?.then(|| Edited {
+            method: String::new(),
+            body: Bytes::new(),
+        }),
         sent_headers: r.headers()?,
         outcome: outcome(r.u8()?)?,
         response: r.option(|r| {
@@ -261,7 +279,24 @@ pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
         duration_us: r.u64()?,
         within_ack_timeout: r.option(Reader::bool)?,
         error: r.option(Reader::text)?,
+        retry: None,
     };
+    if let Some(edited) = &mut attempt.edited {
+        edited.method = r.text()?;
+        edited.body = Bytes::copy_from_slice(r.bytes()?);
+    }
+    if !r.0.is_empty() {
+        attempt.retry = Some(Try {
+            number: r.u32()?,
+            of: r.u32()?,
+            compress: r.u32()?,
+            began: Timestamp(r.i64()?),
+            due: Timestamp(r.i64()?),
+            next: r.option(|r| r.i64().map(Timestamp))?,
+            failures: r.u32()?,
+            to: r.text()?,
+        });
+    }
     r.0.is_empty().then_some(attempt)
 }
 
@@ -346,6 +381,7 @@ pub(super) fn write_summary(w: &mut Writer, s: &Summary) {
         w.u64(last.duration_us);
     });
     w.u8(u8::from(s.marked));
+    w.option(s.pending, Writer::u32);
 }
 
 /// Reads a summary.
@@ -380,6 +416,7 @@ pub(super) fn summary(bytes: &[u8]) -> Option<Summary> {
             })
         })?,
         marked: r.bool()?,
+        pending: r.option(Reader::u32)?,
     };
     r.0.is_empty().then_some(summary)
 }

@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::work::Work;
 use super::{Change, ReadError};
 use crate::domain::assess::Assessment;
-use crate::domain::attempt::Attempt;
+use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventKey;
 use crate::domain::summary::{LastAttempt, Summary};
@@ -138,18 +138,25 @@ impl<'a> Draft<'a> {
         let Some(row) = self.row(attempt.delivery_seq)?.map(|row| &mut row.summary) else {
             return Ok(());
         };
-        if attempt.number < row.attempts {
-            // Carried to the journal's end before its old place goes.
-            return Ok(());
+        let open = attempt.outcome == Outcome::Pending
+            || attempt.retry.as_ref().is_some_and(|r| r.next.is_some());
+        let ends = row.pending == Some(attempt.number) && attempt.outcome != Outcome::Pending;
+        // Others were carried to the journal's end before their old place goes.
+        let new = attempt.number > row.attempts || ends;
+        if attempt.number >= row.attempts {
+            row.attempts = attempt.number;
+            row.last_attempt = Some(LastAttempt {
+                status: attempt.status(),
+                outcome: attempt.outcome,
+                duration_us: attempt.duration_us,
+            });
         }
-        let carried = attempt.number == row.attempts;
-        row.attempts = attempt.number;
-        row.last_attempt = Some(LastAttempt {
-            status: attempt.status(),
-            outcome: attempt.outcome,
-            duration_us: attempt.duration_us,
-        });
-        if !carried {
+        if new && open {
+            row.pending = Some(attempt.number);
+        } else if ends {
+            row.pending = None;
+        }
+        if new {
             let row = row.clone();
             self.told.push(Change::Attempted(attempt.clone()));
             self.told.push(Change::Changed(row));
@@ -331,6 +338,7 @@ fn summary(delivery: &Delivery, assessment: &Assessment, arrival: u32) -> Summar
         attempts: 0,
         last_attempt: None,
         marked: false,
+        pending: None,
     }
 }
 

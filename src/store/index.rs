@@ -21,7 +21,7 @@ use super::runs::Runs;
 use crate::domain::summary::Summary;
 
 /// Counts changes of what is kept here; another number means: make it anew.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// How much sled may hold in memory, in bytes.
 const CACHE: u64 = 16 << 20;

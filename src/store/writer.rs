@@ -143,7 +143,10 @@ impl Job {
                         .sum();
                     request.body.len() + request.path.len() + headers
                 }
-                Self::Attempt(attempt, _) => attempt.response.as_ref().map_or(0, |r| r.body.len()),
+                Self::Attempt(attempt, _) => {
+                    let response = attempt.response.as_ref().map_or(0, |r| r.body.len());
+                    response + attempt.edited.as_ref().map_or(0, |e| e.body.len())
+                }
                 Self::Other(Other::Mark(seqs, _), _) => seqs.len() * 8,
                 Self::Other(Other::Retire(..), _) => 0,
                 Self::Other(Other::Again(record), _) => record.payload.len(),
@@ -302,10 +305,13 @@ impl Writer {
                 Done::Delivery(Box::new(delivery), started, done)
             }
             Job::Attempt(new, done) => {
-                let (id, number_of) = (
-                    self.id(new.started_at),
-                    self.indexer.next_attempt(new.delivery_seq),
-                );
+                let (id, number_of) = match new.ends {
+                    Some(pending) => pending,
+                    None => (
+                        self.id(new.started_at),
+                        self.indexer.next_attempt(new.delivery_seq),
+                    ),
+                };
                 let attempt = new.with(id, number_of);
                 record::write(
                     bytes,

@@ -120,6 +120,7 @@ actions! {
     TabTries "tab-5" Panes "tries" "Show the tries";
     Resend "resend" Panes "resend" "Send the selected ones again, else this one, as captured";
     ResendWith "resend-with" Panes "resend with…" "Send again with another target or a new signature";
+    Stop "stop" Panes "stop" "Stop what is being sent";
     Copy "copy" Panes "copy" "Copy something of this delivery: a letter follows";
     Verify "verify" Panes "verify again" "Check the signature again, with the secrets as they are now";
     Mark "mark" Panes "mark" "Mark the delivery to be kept, or take the mark away";

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use ratatui::layout::Size;
 
 use crate::domain::timestamp::Timestamp;
-use crate::engine::command::Info;
+use crate::engine::command::{Info, Job};
 
 use super::effect::Effect;
 use super::keymap::Keymap;
@@ -62,8 +62,8 @@ pub struct App {
     pub mouse: bool,
     /// What the app's newest answer says of it.
     pub app: AppState,
-    /// How many deliveries are being sent because somebody asked.
-    pub sending: usize,
+    /// What is being sent because somebody asked.
+    pub jobs: Vec<Job>,
     hosts: BTreeSet<String>,
     info_wish: Wish,
 }
@@ -121,7 +121,7 @@ impl App {
             toast: None,
             mouse,
             app: AppState::default(),
-            sending: 0,
+            jobs: Vec::new(),
             hosts: BTreeSet::new(),
             info_wish: Wish {
                 stale: true,
@@ -213,7 +213,9 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Loaded(query, answer) => app.take_page(query, answer),
         Msg::Sought(query, answer) => app.take_sought(&query, answer),
         Msg::Shown(seq, answer) => app.take_detail(seq, answer),
-        Msg::Resent(order, answer) => app.take_attempts(&order, answer),
+        Msg::Begun(answer) => app.take_begun(answer),
+        Msg::Sent(sent) => app.take_sent(&sent),
+        Msg::Stopped(answer) => app.take_stopped(answer),
         Msg::Marked(order, answer) => app.take_marked(&order, answer),
         Msg::Sampled(answer) => app.take_sampled(answer),
         Msg::Resumed => {

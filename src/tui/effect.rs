@@ -13,8 +13,11 @@ pub enum Effect {
     Seek(ListQuery),
     /// Ask for a delivery by sequence number and id: [`super::msg::Msg::Shown`].
     Show(u64, String),
-    /// Send deliveries again: [`super::msg::Msg::Resent`].
+    /// Send deliveries again: [`super::msg::Msg::Begun`], and
+    /// [`super::msg::Msg::Sent`] where it is one delivery.
     Resend(ResendOrder),
+    /// Stop a job; [`super::msg::Msg::Engine`] tells of its end.
+    Stop(u64),
     /// Mark deliveries: [`super::msg::Msg::Marked`].
     Mark(MarkOrder),
     /// Send a sample: [`super::msg::Msg::Sampled`].

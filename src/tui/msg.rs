@@ -2,10 +2,9 @@
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use crate::domain::attempt::Attempt;
 use crate::domain::failure::Failure;
 use crate::domain::timestamp::Timestamp;
-use crate::engine::command::{Detail, Event, Info, ListQuery, MarkOrder, Page, ResendOrder};
+use crate::engine::command::{Detail, Event, Info, Job, ListQuery, MarkOrder, Page, Sent};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -31,8 +30,12 @@ pub enum Msg {
     Sought(ListQuery, Result<Page, Failure>),
     /// A delivery, whole, by sequence number.
     Shown(u64, Result<Box<Detail>, Failure>),
-    /// Deliveries were sent again.
-    Resent(ResendOrder, Result<Vec<Attempt>, Failure>),
+    /// A job was begun, or why it was not.
+    Begun(Result<Job, Failure>),
+    /// What came of sending one delivery.
+    Sent(Box<Sent>),
+    /// A job was told to stop.
+    Stopped(Result<(), Failure>),
     /// Deliveries were marked.
     Marked(MarkOrder, Result<(), Failure>),
     /// A sample was sent.

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
 use crate::engine::Engine;
-use crate::engine::command::{Command, Event, Reply};
+use crate::engine::command::{Command, Event, Reply, ResendOrder, Which};
 
 use super::app::{App, update};
 use super::effect::Effect;
@@ -340,14 +340,9 @@ impl<E: Inspected> Screen<E> {
                         }),
                     )
                 }),
-                Effect::Resend(order) => self.ask(Command::Resend(order.clone()), |answer| {
-                    Msg::Resent(
-                        order,
-                        answer.and_then(|reply| match reply {
-                            Reply::Attempts(attempts) => Ok(attempts),
-                            other => Err(strange(&other)),
-                        }),
-                    )
+                Effect::Resend(order) => self.send(order),
+                Effect::Stop(job) => self.ask(Command::Stop(job), |answer| {
+                    Msg::Stopped(answer.and_then(done))
                 }),
                 Effect::Mark(order) => self.ask(Command::Mark(order.clone()), |answer| {
                     Msg::Marked(order, answer.and_then(done))
@@ -363,6 +358,24 @@ impl<E: Inspected> Screen<E> {
             }
         }
         Ok(Flow::On)
+    }
+
+    /// Begins to send deliveries; what comes of a single one is asked for.
+    fn send(&self, mut order: ResendOrder) {
+        let one = matches!(&order.which, Which::Ids(ids) if ids.len() == 1);
+        order.followed = one && order.retry.is_none();
+        let (engine, answers, followed) =
+            (self.engine.clone(), self.answers_in.clone(), order.followed);
+        self.ask(Command::Resend(order), move |answer| {
+            let begun = answer.and_then(|reply| match reply {
+                Reply::Job(job) => Ok(job),
+                other => Err(strange(&other)),
+            });
+            if let (Ok(job), true) = (&begun, followed) {
+                tokio::spawn(follow(engine, job.id, answers));
+            }
+            Msg::Begun(begun)
+        });
     }
 
     /// Asks the creel in a task of its own; the answer comes as a message.
@@ -407,6 +420,18 @@ impl<E: Inspected> Screen<E> {
     }
 }
 
+/// Passes on what comes of a job, to its end.
+async fn follow<E: Inspected>(engine: E, job: u64, answers: UnboundedSender<Msg>) {
+    while let Ok(Reply::Results(results)) = engine.call(Command::Results(job)).await {
+        for sent in results.sent {
+            let _ = answers.send(Msg::Sent(Box::new(sent)));
+        }
+        if results.last {
+            return;
+        }
+    }
+}
+
 /// Turns what the terminal says into a message; what does not concern the
 /// state is none.
 fn read(event: TerminalEvent) -> Option<Msg> {
@@ -439,7 +464,8 @@ fn strange(reply: &Reply) -> Failure {
         Reply::Info(_) => "what it is",
         Reply::Page(_) | Reply::Listing(_) => "a list",
         Reply::Detail(_) => "a delivery",
-        Reply::Attempts(_) => "attempts",
+        Reply::Job(_) => "a job",
+        Reply::Results(_) => "results",
         Reply::Done => "that it is done",
     };
     Failure::cannot(

@@ -3,7 +3,8 @@
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
-use crate::engine::command::{Detail, Event, Info, ListQuery, MarkOrder, Page, ResendOrder};
+use crate::domain::verdict::Verdict;
+use crate::engine::command::{Detail, Event, Info, ListQuery, MarkOrder, Page};
 use crate::tui::effect::Effect;
 use crate::tui::pane::list::Hunted;
 use crate::tui::pane::overview::host;
@@ -22,6 +23,7 @@ impl App {
                 self.list.changed(row, self.now);
             }
             Event::Attempted(attempt) => self.attempted(attempt),
+            Event::Job(job) => return self.take_job(job),
             Event::Trouble(trouble) => self.info.trouble = trouble,
             Event::Panicked(what) => {
                 let text = format!("A part of creel failed and the rest goes on: {what}");
@@ -77,6 +79,9 @@ impl App {
             Some(known) => *known = attempt,
             None => attempts.push(attempt),
         }
+        // What time did to the signature is told when the delivery is read again.
+        let status = shown.detail.verification.status;
+        shown.detail.verdicts = Verdict::all(attempts, |_| status);
     }
 
     /// Takes what the creel says of itself.
@@ -149,45 +154,6 @@ impl App {
             self.done(&format!("Checked again: {word}"));
         }
         self.detail.take(seq, answer, &self.look);
-        Vec::new()
-    }
-
-    /// Takes the attempts of an order that is done.
-    pub(super) fn take_attempts(
-        &mut self,
-        order: &ResendOrder,
-        answer: Result<Vec<Attempt>, Failure>,
-    ) -> Vec<Effect> {
-        self.sending = self.sending.saturating_sub(order.ids.len());
-        self.detail.expire();
-        let attempts = match answer {
-            Ok(attempts) => attempts,
-            Err(failure) => {
-                self.fail_with(&failure);
-                return Vec::new();
-            }
-        };
-        let well = |a: &&Attempt| a.outcome == Outcome::Delivered;
-        let delivered = attempts.iter().filter(well).count();
-        match (&attempts[..], delivered) {
-            ([], _) => {}
-            ([one], _) => {
-                let facts = self
-                    .detail
-                    .shown
-                    .as_ref()
-                    .and_then(|s| s.detail.provider.as_ref());
-                let text = crate::tui::pane::tries::verdict(one, facts);
-                let text = format!("{}: {text}", host(&one.target));
-                if delivered == 1 {
-                    self.done(&text);
-                } else {
-                    self.fail(&text);
-                }
-            }
-            (all, good) if good == all.len() => self.done(&format!("All {good} delivered")),
-            (all, good) => self.fail(&format!("{good} of {} delivered", all.len())),
-        }
         Vec::new()
     }
 

@@ -57,6 +57,7 @@ impl App {
                 self.list.follow = false;
                 return self.resend();
             }
+            Action::Stop => return self.stop(),
             Action::ResendWith => {
                 self.list.follow = false;
                 self.open_form();

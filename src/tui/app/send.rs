@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use url::{Host, Url};
 
 use crate::domain::attempt::Signing;
+use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
-use crate::engine::command::ResendOrder;
+use crate::domain::text::thousands;
+use crate::engine::command::{Job, ResendOrder, Sent, Which};
 use crate::tui::action::Action;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
@@ -65,9 +67,8 @@ impl App {
             hosts.insert(target);
         }
         let order = ResendOrder {
-            ids: rows.iter().map(|r| r.id.to_string()).collect(),
-            target: None,
-            signing: Signing::Kept,
+            which: Which::Ids(rows.iter().map(|r| r.id.to_string()).collect()),
+            ..ResendOrder::default()
         };
         self.ask_or_send(order, &hosts)
     }
@@ -125,7 +126,7 @@ impl App {
             return self.send(order, &to);
         }
         let hosts: Vec<String> = strangers.into_iter().collect();
-        let number = count(order.ids.len());
+        let number = deliveries(&order);
         self.overlay = Some(Overlay::Confirm(Confirm {
             what: format!("Send {number} to {}?", hosts.join(", ")),
             why: "That is not this machine. Once agreed, creel does not ask for it again until it ends.".into(),
@@ -135,25 +136,95 @@ impl App {
     }
 
     fn send(&mut self, order: ResendOrder, to: &str) -> Vec<Effect> {
-        let number = order.ids.len();
-        self.sending += number;
         self.list.chosen.clear();
         let how = match order.signing {
-            Signing::Kept => "as received",
-            Signing::Fresh => "signed anew",
+            Some(Signing::Fresh) => "signed anew",
+            Some(Signing::Kept) | None => "as received",
         };
-        self.say(&format!("Sending {} to {to}, {how}", count(number)));
+        self.say(&format!("Sending {} to {to}, {how}", deliveries(&order)));
         vec![Effect::Resend(order)]
+    }
+
+    /// Takes the beginning of a job, or why it did not begin.
+    pub(super) fn take_begun(&mut self, answer: Result<Job, Failure>) -> Vec<Effect> {
+        match answer {
+            Ok(job) if !self.jobs.iter().any(|known| known.id == job.id) => self.jobs.push(job),
+            Ok(_) => {}
+            Err(failure) => self.fail_with(&failure),
+        }
+        Vec::new()
+    }
+
+    /// Takes how a job goes.
+    pub(super) fn take_job(&mut self, job: Job) -> Vec<Effect> {
+        self.jobs.retain(|known| known.id != job.id);
+        if !job.ended {
+            self.jobs.push(job);
+            return Vec::new();
+        }
+        self.detail.expire();
+        let (done, well) = (thousands(job.done), thousands(job.well));
+        let total = thousands(job.total);
+        match &job.failure {
+            _ if job.stopped => self.say(&format!("Stopped: {done} of {total} were sent")),
+            Some(failure) if job.total == 1 => self.fail_with(failure),
+            // What came of it is told by who followed it.
+            None if job.total == 1 => {}
+            Some(failure) => self.fail(&format!("{well} of {total} delivered. {failure}")),
+            None if job.well == job.total => self.done(&format!("All {well} delivered")),
+            None => self.fail(&format!("{well} of {total} delivered")),
+        }
+        Vec::new()
+    }
+
+    /// Takes what came of sending one delivery.
+    pub(super) fn take_sent(&mut self, sent: &Sent) -> Vec<Effect> {
+        self.detail.expire();
+        let Ok((attempt, verdict)) = &sent.attempt else {
+            return Vec::new();
+        };
+        let shown = self.detail.shown.as_ref();
+        let facts = shown.and_then(|s| s.detail.provider.as_ref());
+        let text = crate::tui::pane::tries::verdict(attempt, facts);
+        let text = format!("{}: {text} ({})", host(&attempt.target), verdict.words());
+        if verdict.is_good() == Some(true) {
+            self.done(&text);
+        } else {
+            self.fail(&text);
+        }
+        Vec::new()
+    }
+
+    /// Stops what is being sent.
+    pub(super) fn stop(&mut self) -> Vec<Effect> {
+        if self.jobs.is_empty() {
+            self.say("Nothing is being sent");
+        }
+        self.jobs.iter().map(|job| Effect::Stop(job.id)).collect()
+    }
+
+    /// Takes the answer to that; the job tells of its end itself.
+    pub(super) fn take_stopped(&mut self, answer: Result<(), Failure>) -> Vec<Effect> {
+        if let Err(failure) = answer {
+            self.fail_with(&failure);
+        }
+        Vec::new()
+    }
+
+    /// Returns how many deliveries are still to be sent.
+    pub fn sending(&self) -> u64 {
+        let left = |job: &Job| job.total.saturating_sub(job.done);
+        self.jobs.iter().map(left).sum()
     }
 
     /// Leaves, or asks first where a batch is being sent.
     pub(super) fn leave(&mut self) -> Vec<Effect> {
-        if self.sending < 2 {
+        if self.sending() < 2 {
             return vec![Effect::Quit];
         }
         let key = self.keys.key(Action::Quit);
         self.overlay = Some(Overlay::Confirm(Confirm {
-            what: format!("Quit while {} are being sent?", count(self.sending)),
+            what: format!("Quit while {} are being sent?", count(self.sending())),
             why: format!("What was not sent yet will not be. {key} quits without a question."),
             then: Then::Quit,
         }));
@@ -161,10 +232,19 @@ impl App {
     }
 }
 
-fn count(deliveries: usize) -> String {
+fn count(deliveries: u64) -> String {
     match deliveries {
         1 => "one delivery".to_owned(),
-        n => format!("{n} deliveries"),
+        n => format!("{} deliveries", thousands(n)),
+    }
+}
+
+/// Says which deliveries an order is about.
+fn deliveries(order: &ResendOrder) -> String {
+    match &order.which {
+        Which::Ids(ids) => count(ids.len() as u64),
+        Which::Matching(filter) if filter.is_empty() => "all deliveries".to_owned(),
+        Which::Matching(_) => "all that match".to_owned(),
     }
 }
 

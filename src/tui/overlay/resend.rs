@@ -9,7 +9,7 @@ use url::Url;
 use crate::domain::attempt::Signing;
 use crate::domain::headers::{Header, Headers};
 use crate::domain::text::{pad, visible_bytes};
-use crate::engine::command::ResendOrder;
+use crate::engine::command::{ResendOrder, Which};
 use crate::tui::layout::centred;
 use crate::tui::pane::Ctx;
 use crate::tui::pane::detail::{Shown, put};
@@ -118,9 +118,10 @@ impl ResendForm {
             return None;
         }
         Some(ResendOrder {
-            ids: self.ids.clone(),
+            which: Which::Ids(self.ids.clone()),
             target: Some(target.to_owned()),
-            signing: self.signing,
+            signing: Some(self.signing),
+            ..ResendOrder::default()
         })
     }
 

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
 use crate::domain::body::{ViewMode, view};
 use crate::domain::text::{bytes, duration_us, pad, pad_left};
+use crate::domain::verdict::Verdict;
 use crate::engine::command::ProviderFacts;
 use crate::tui::action::Action;
 use crate::tui::theme::Role;
@@ -52,7 +53,7 @@ impl TriesPane {
             return page.lines;
         };
         let at = self.at.unwrap_or(last).min(last);
-        page.table(attempts, at);
+        page.table(attempts, &shown.detail.verdicts, at);
         page.blank();
         page.attempt(&attempts[at]);
         page.lines
@@ -80,26 +81,8 @@ pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
     }
 }
 
-/// Says in a word or two how a try ended, seen from the one before.
-fn word(attempt: &Attempt, before: Option<&Attempt>) -> (&'static str, Role) {
-    let well = |a: &Attempt| a.outcome == Outcome::Delivered;
-    let late =
-        matches!(attempt.status(), Some(200..=299)) && attempt.within_ack_timeout == Some(false);
-    match (attempt.outcome, before.map(well)) {
-        (Outcome::Pending, _) => ("under way", Role::Plain),
-        (Outcome::Delivered, Some(false)) => ("fixed", Role::Good),
-        (Outcome::Delivered, Some(true)) => ("still passing", Role::Good),
-        (Outcome::Delivered, None) => ("delivered", Role::Good),
-        (Outcome::Failed | Outcome::Expired, _) if late => ("too late", Role::Bad),
-        (Outcome::Failed | Outcome::Expired, Some(true)) => ("regressed", Role::Bad),
-        (Outcome::Failed | Outcome::Expired, Some(false)) => ("still failing", Role::Bad),
-        (Outcome::Failed, None) => ("failed", Role::Bad),
-        (Outcome::Expired, None) => ("expired", Role::Bad),
-    }
-}
-
 fn what(attempt: &Attempt) -> &'static str {
-    match (attempt.kind, attempt.signing, attempt.edited) {
+    match (attempt.kind, attempt.signing, attempt.edited.is_some()) {
         (AttemptKind::Forward, _, _) => "forward",
         (AttemptKind::Retry, _, _) => "retry",
         (AttemptKind::Resend, _, true) => "resend, edited",
@@ -130,7 +113,7 @@ impl Page<'_> {
         self.text(&next, Role::Plain);
     }
 
-    fn table(&mut self, attempts: &[Attempt], at: usize) {
+    fn table(&mut self, attempts: &[Attempt], verdicts: &[Verdict], at: usize) {
         let look = self.ctx.look;
         // The target's column is there where the rest leaves room for it.
         let fixed = 3 + 3 + 9 + 15 + 4 + 8 + 15;
@@ -153,8 +136,12 @@ impl Page<'_> {
             .saturating_sub(LISTED / 2)
             .min(attempts.len().saturating_sub(LISTED));
         for (index, attempt) in attempts.iter().enumerate().skip(first).take(LISTED) {
-            let before = index.checked_sub(1).map(|i| &attempts[i]);
-            let (verdict, role) = word(attempt, before);
+            let verdict = verdicts.get(index).copied().unwrap_or(Verdict::Pending);
+            let role = match verdict.is_good() {
+                Some(true) => Role::Good,
+                Some(false) => Role::Bad,
+                None => Role::Plain,
+            };
             let sign = if index == at { look.glyphs.cursor } else { " " };
             let when = look.short_time(attempt.started_at, self.ctx.now);
             let status = attempt
@@ -177,7 +164,7 @@ impl Page<'_> {
                 pad_left(&status, 3),
                 pad_left(&took, 7),
             );
-            let spans = vec![Span::raw(start), look.span(verdict, role)];
+            let spans = vec![Span::raw(start), look.span(verdict.words(), role)];
             let mut line = wrap::cut(spans, self.width, look.glyphs.ellipsis);
             if index == at {
                 line = line.patch_style(look.theme.style(Role::Strong));

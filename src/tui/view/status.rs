@@ -7,7 +7,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
-use crate::domain::text::{thousands, width as columns};
+use crate::domain::text::{span, thousands, width as columns};
+use crate::engine::command::Job;
 use crate::tui::action::Action;
 use crate::tui::app::{App, Focus, ToastKind};
 use crate::tui::layout::Areas;
@@ -92,8 +93,8 @@ pub(super) fn found(app: &App, purpose: Purpose) -> String {
 
 fn news(app: &App) -> String {
     let mut parts = Vec::new();
-    if app.sending > 0 {
-        parts.push(format!("sending {}", app.sending));
+    for job in app.jobs.iter().filter(|job| job.total > 1) {
+        parts.push(sending(app, job));
     }
     if !app.list.chosen.is_empty() {
         parts.push(format!("{} selected", app.list.chosen.len()));
@@ -102,6 +103,20 @@ fn news(app: &App) -> String {
         parts.push(format!("{} new {}", app.list.unseen, app.look.glyphs.up));
     }
     parts.join(", ")
+}
+
+/// Says how far a job has come, and what stops it.
+fn sending(app: &App, job: &Job) -> String {
+    let left = job.left_ms.map_or_else(String::new, |ms| {
+        format!(", {} left", span(ms.div_ceil(1_000)))
+    });
+    let (done, total) = (thousands(job.done), thousands(job.total));
+    let bad = match job.done - job.well.min(job.done) {
+        0 => String::new(),
+        n => format!(", {} failed", thousands(n)),
+    };
+    let stop = app.keys.key(Action::Stop);
+    format!("sent {done} of {total}{bad}{left}, {stop} stops")
 }
 
 fn actions(app: &App) -> &'static [Action] {

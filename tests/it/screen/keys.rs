@@ -12,7 +12,8 @@ use creel::domain::attempt::Signing;
 use creel::domain::body::ViewMode;
 use creel::domain::failure::Failure;
 use creel::domain::timestamp::Timestamp;
-use creel::engine::command::{Event, MarkOrder, ResendOrder};
+use creel::domain::verdict::Verdict;
+use creel::engine::command::{Event, Job, MarkOrder, ResendOrder, Sent, Which};
 use creel::tui::app::{Focus, ToastKind};
 use creel::tui::effect::Effect;
 use creel::tui::layout::layout;
@@ -39,9 +40,8 @@ fn moves_and_resends() {
     assert_eq!(
         world.took(),
         [Effect::Resend(ResendOrder {
-            ids: vec![id],
-            target: None,
-            signing: Signing::Kept,
+            which: Which::Ids(vec![id]),
+            ..ResendOrder::default()
         })]
     );
     assert!(
@@ -60,7 +60,7 @@ fn filters_while_typing_and_resends_what_is_found() {
     assert_eq!(world.app.list.filter(), "sig:bad");
     let effects = world.took();
     assert!(
-        matches!(&effects[..], [Effect::Resend(order)] if order.ids.len() == 1),
+        matches!(&effects[..], [Effect::Resend(order)] if matches!(&order.which, Which::Ids(ids) if ids.len() == 1)),
         "{effects:?}"
     );
 }
@@ -185,15 +185,30 @@ fn selects_several_and_sends_them_in_order() {
     let ids: Vec<_> = [6, 8, 9]
         .map(|at: usize| world.deliveries[at].delivery.id.to_string())
         .into();
-    assert_eq!(order.ids, ids);
+    assert_eq!(order.which, Which::Ids(ids));
+    let job = Job {
+        id: 1,
+        total: 3,
+        ..Job::default()
+    };
+    world.tell(Msg::Begun(Ok(job.clone())));
     assert!(world.app.list.chosen.is_empty());
     // While a batch is being sent, leaving asks; Ctrl-C does not.
     world.keys("q");
     assert!(matches!(world.app.overlay, Some(Overlay::Confirm(_))));
     world.keys("<esc>");
     assert!(world.took().is_empty());
-    let order = order.clone();
-    world.tell(Msg::Resent(order, Ok(Vec::new())));
+    world.keys("X");
+    assert_eq!(world.took(), [Effect::Stop(1)]);
+    let ended = Job {
+        done: 2,
+        well: 2,
+        stopped: true,
+        ended: true,
+        ..job
+    };
+    world.tell(Msg::Engine(Event::Job(ended)));
+    assert_eq!(world.toast(), "Stopped: 2 of 3 were sent");
     world.keys("q");
     assert_eq!(world.took(), [Effect::Quit]);
 }
@@ -233,7 +248,7 @@ fn without_a_target_the_form_opens_and_says_why() {
         panic!("{effects:?}");
     };
     assert_eq!(order.target.as_deref(), Some("http://127.0.0.1:9/q"));
-    assert_eq!(order.signing, Signing::Fresh);
+    assert_eq!(order.signing, Some(Signing::Fresh));
 }
 
 #[test]
@@ -254,14 +269,15 @@ fn tells_what_became_of_a_resend() {
     let mut world = World::open(SIZE, vec![tried(1)]).with_target("http://localhost:3000");
     world.keys("r");
     let effects = world.took();
-    let [Effect::Resend(order)] = &effects[..] else {
-        panic!("{effects:?}");
-    };
+    assert!(matches!(&effects[..], [Effect::Resend(_)]), "{effects:?}");
     let late = world.deliveries[0].attempts[1].clone();
-    world.tell(Msg::Resent(order.clone(), Ok(vec![late])));
+    world.tell(Msg::Sent(Box::new(Sent {
+        delivery: late.id,
+        attempt: Ok((late, Verdict::TooLate)),
+    })));
     assert_eq!(
         world.toast(),
-        "localhost:3000: 200 in 6.2 s: Stackryze gives up at 5 s"
+        "localhost:3000: 200 in 6.2 s: Stackryze gives up at 5 s (too late)"
     );
     // Bad news stays until a key is pressed.
     world.tell(Msg::Tick(Timestamp(NOW.0 + 60_000_000)));
@@ -272,7 +288,7 @@ fn tells_what_became_of_a_resend() {
     world.keys("j");
     assert_eq!(world.toast(), "");
     let failure = Failure::cannot("It was not sent.", "No secret is known.", "Give one.");
-    world.tell(Msg::Resent(order.clone(), Err(failure)));
+    world.tell(Msg::Begun(Err(failure)));
     assert_eq!(
         world.toast(),
         "It was not sent. No secret is known. Give one."

@@ -12,6 +12,7 @@ use creel::domain::id::Id;
 use creel::domain::request::Request;
 use creel::domain::summary::{LastAttempt, Summary};
 use creel::domain::timestamp::Timestamp;
+use creel::domain::verdict::Verdict;
 use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
 use creel::engine::command::{Arrival, Detail, Event, Info, ListQuery, Page, ProviderFacts};
 use creel::tui::app::{App, update};
@@ -347,6 +348,7 @@ pub(super) fn hostile(seq: u64) -> Detail {
         target: format!("http://example.test/{evil}"),
         ..attempt(&detail, 1, 0, 1_000)
     }];
+    detail.verdicts = vec![Verdict::Failed];
     detail.provider = Some(ProviderFacts {
         title: evil.into(),
         notes: vec![evil.into()],
@@ -394,6 +396,7 @@ pub(super) fn tried(seq: u64) -> Detail {
     detail.attempts[1].within_ack_timeout = Some(false);
     detail.attempts[1].outcome = Outcome::Failed;
     detail.attempts[2].signing = Signing::Fresh;
+    detail.verdicts = Verdict::all(&detail.attempts, |_| Status::Valid);
     detail.provider = Some(ProviderFacts {
         title: "Stackryze".into(),
         answer_within_ms: Some(5_000),
@@ -452,7 +455,7 @@ pub(super) fn attempt(detail: &Detail, number: u32, status: u16, duration_us: u6
         started_at: at,
         kind: AttemptKind::Resend,
         signing: Signing::Kept,
-        edited: false,
+        edited: None,
         sent_headers: [
             ("host", "localhost:3000"),
             ("content-type", "application/json"),
@@ -473,6 +476,7 @@ pub(super) fn attempt(detail: &Detail, number: u32, status: u16, duration_us: u6
         duration_us,
         within_ack_timeout: None,
         error: None,
+        retry: None,
     }
 }
 
@@ -538,6 +542,7 @@ fn detail(
         attempts: 0,
         last_attempt: None,
         marked: false,
+        pending: None,
     };
     Detail {
         delivery: Delivery {
@@ -570,6 +575,7 @@ fn detail(
         }),
         provider: Some(facts()),
         attempts: Vec::new(),
+        verdicts: Vec::new(),
         target: None,
     }
 }

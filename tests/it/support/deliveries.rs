@@ -77,12 +77,14 @@ pub(crate) fn attempt(seq: u64) -> NewAttempt {
         started_at: Timestamp::from_unix_seconds(1_790_000_001),
         kind: AttemptKind::Resend,
         signing: Signing::Kept,
-        edited: false,
+        edited: None,
         sent_headers: Headers::new(),
         outcome: Outcome::Delivered,
         response: None,
         duration_us: 5,
         within_ack_timeout: None,
         error: None,
+        retry: None,
+        ends: None,
     }
 }

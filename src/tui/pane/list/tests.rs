@@ -38,6 +38,7 @@ fn row(seq: u64, status: Status) -> Summary {
         attempts: 0,
         last_attempt: None,
         marked: false,
+        pending: None,
     }
 }
 

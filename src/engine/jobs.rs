@@ -1,0 +1,218 @@
+//! Jobs: many deliveries sent again, in order, at a chosen pace.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use super::command::{Event, Job, Results, Sent};
+use crate::domain::failure::Failure;
+use crate::domain::verdict::Verdict;
+
+/// How many results wait for whoever follows a job before it waits for them.
+const WAITING: usize = 256;
+
+/// How many results are handed over at a time.
+const HANDED: usize = 64;
+
+/// How long a job waits for its results to be taken before it is given up.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long whoever asks for results is kept waiting for some.
+const ASKING: Duration = Duration::from_secs(10);
+
+/// How often it is told how a job goes.
+const TELLING: Duration = Duration::from_millis(100);
+
+/// The jobs of a running creel.
+#[derive(Default)]
+pub(super) struct Jobs {
+    last: AtomicU64,
+    running: Mutex<BTreeMap<u64, Arc<Running>>>,
+}
+
+/// A job under way.
+pub(super) struct Running {
+    pub(super) stop: CancellationToken,
+    pub(super) followed: bool,
+    began: Instant,
+    spacing: Duration,
+    state: Mutex<State>,
+    /// Something can be taken, or was.
+    changed: Notify,
+    events: broadcast::Sender<Event>,
+}
+
+struct State {
+    job: Job,
+    results: VecDeque<Sent>,
+    told: Instant,
+}
+
+impl Jobs {
+    /// Begins a job about `total` deliveries.
+    pub(super) fn begin(
+        &self,
+        total: u64,
+        followed: bool,
+        spacing: Duration,
+        events: broadcast::Sender<Event>,
+    ) -> Arc<Running> {
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let now = Instant::now();
+        let running = Arc::new(Running {
+            stop: CancellationToken::new(),
+            followed,
+            began: now,
+            spacing,
+            state: Mutex::new(State {
+                job: Job {
+                    id,
+                    total,
+                    ..Job::default()
+                },
+                results: VecDeque::new(),
+                told: now,
+            }),
+            changed: Notify::new(),
+            events,
+        });
+        self.lock().insert(id, Arc::clone(&running));
+        running
+    }
+
+    /// Stops all jobs.
+    pub(super) fn stop(&self) {
+        self.lock()
+            .values()
+            .for_each(|running| running.stop.cancel());
+    }
+
+    /// Lets go of a job: nobody follows it, or all was taken.
+    pub(super) fn forget(&self, id: u64) {
+        self.lock().remove(&id);
+    }
+
+    /// Returns a job that is not over, or whose results were not all taken.
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Running>> {
+        self.lock().get(&id).cloned()
+    }
+
+    /// Says how the jobs go that are not over.
+    pub(super) fn list(&self) -> Vec<Job> {
+        let running: Vec<_> = self.lock().values().cloned().collect();
+        let jobs = running.iter().map(|running| running.job());
+        jobs.filter(|job| !job.ended).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Running>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    /// Says how it goes.
+    pub(super) fn job(&self) -> Job {
+        self.lock().job.clone()
+    }
+
+    /// Notes what came of sending once, and waits while too many results are
+    /// not taken.
+    pub(super) async fn note(&self, sent: Sent) {
+        if !self.followed {
+            return;
+        }
+        let full = |state: &State| state.results.len() >= WAITING;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let changed = self.changed.notified();
+            if !full(&self.lock()) {
+                break;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep_until(deadline.into()) => self.stop.cancel(),
+            }
+        }
+        self.lock().results.push_back(sent);
+        self.changed.notify_waiters();
+    }
+
+    /// Notes that a delivery is done with: how its last attempt ended, or why
+    /// there was none.
+    pub(super) fn done(&self, ended: Result<Verdict, Failure>) {
+        let now = Instant::now();
+        let job = {
+            let mut state = self.lock();
+            state.job.done += 1;
+            match ended {
+                Ok(verdict) if verdict.is_good() == Some(true) => state.job.well += 1,
+                Ok(_) => {}
+                Err(failure) => state.job.failure = Some(failure),
+            }
+            let left = state.job.total.saturating_sub(state.job.done);
+            let each = self.began.elapsed().as_micros() as u64 / state.job.done.max(1);
+            let each = each.max(self.spacing.as_micros() as u64);
+            state.job.left_ms = Some(each.saturating_mul(left) / 1_000);
+            if now.duration_since(state.told) < TELLING {
+                return;
+            }
+            state.told = now;
+            state.job.clone()
+        };
+        let _ = self.events.send(Event::Job(job));
+    }
+
+    /// Tells how it goes.
+    pub(super) fn tell(&self) {
+        let _ = self.events.send(Event::Job(self.job()));
+    }
+
+    /// Notes that it is over.
+    pub(super) fn end(&self) {
+        {
+            let mut state = self.lock();
+            state.job.ended = true;
+            state.job.left_ms = None;
+            state.job.stopped = self.stop.is_cancelled();
+        }
+        self.changed.notify_waiters();
+        self.tell();
+    }
+
+    /// Hands over what came since the last time; waits a while for something
+    /// to come.
+    pub(super) async fn results(&self) -> Results {
+        let deadline = Instant::now() + ASKING;
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.lock();
+                let count = state.results.len().min(HANDED);
+                if count > 0 || state.job.ended || Instant::now() >= deadline {
+                    let sent = state.results.drain(..count).collect();
+                    let results = Results {
+                        sent,
+                        job: state.job.clone(),
+                        last: state.job.ended && state.results.is_empty(),
+                    };
+                    drop(state);
+                    self.changed.notify_waiters();
+                    return results;
+                }
+            }
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(deadline.into()) => {}
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
