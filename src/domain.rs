@@ -24,6 +24,7 @@ pub mod keep;
 pub mod mend;
 pub mod provider;
 pub mod request;
+pub mod retry;
 pub mod sample;
 pub mod secret;
 pub mod signature;

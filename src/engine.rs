@@ -14,6 +14,7 @@ mod judge;
 pub mod local;
 mod prepare;
 mod resend;
+mod retry;
 pub mod sample;
 
 use std::sync::Arc;

@@ -203,6 +203,15 @@ pub struct Resend {
     /// Where to send; without a path, the delivery's own is kept.
     #[arg(long, value_name = "URL")]
     pub to: Option<String>,
+    /// Try as often and with such waits as the provider does, until it is delivered.
+    #[arg(long, value_name = "AS")]
+    pub retry: Option<RetryAs>,
+    /// Make the waits of --retry so many times shorter.
+    #[arg(long, value_name = "TIMES", default_value_t = 1, requires = "retry", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub compress: u32,
+    /// End the retry schedules of these deliveries.
+    #[arg(long, conflicts_with_all = ["filter", "to", "retry", "sign", "rate", "spacing"])]
+    pub stop: bool,
     /// Which signature to send [default: kept; fresh for a retry, where there is a secret].
     #[arg(long, value_name = "HOW")]
     pub sign: Option<SignHow>,
@@ -252,6 +261,13 @@ impl std::str::FromStr for Rate {
 fn spacing(text: &str) -> Result<Span, String> {
     Span::parse(text)
         .ok_or_else(|| "write a time with its unit, such as 500ms, 2s or 1m".to_owned())
+}
+
+/// Whose schedule retries follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RetryAs {
+    /// That of the provider that sent the delivery.
+    Provider,
 }
 
 /// Which signature a resend carries.

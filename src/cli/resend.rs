@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::Instant;
 
 use super::Ended;
-use super::args::{Global, Resend, SignHow};
+use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
 use super::session;
 use crate::domain::attempt::{Attempt, Outcome, Signing};
@@ -13,13 +13,16 @@ use crate::domain::json::{self, Bodies};
 use crate::domain::text;
 use crate::domain::verdict::Verdict;
 use crate::engine::Engine;
-use crate::engine::command::{Command, Job, Reply, ResendOrder, Which};
+use crate::engine::command::{Command, Job, Reply, ResendOrder, RetryOrder, Which};
 
 /// Runs `creel resend`.
 pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Result<Ended, Failure> {
-    let order = order(args);
     let session = session::open(global).await?;
-    let ended = resend(&session.engine, order, global.quiet, output).await;
+    let ended = if args.stop {
+        stop_retries(&session.engine, &args.ids, output).await
+    } else {
+        resend(&session.engine, order(args), global.quiet, output).await
+    };
     session.close().await;
     ended
 }
@@ -43,6 +46,9 @@ fn order(args: &Resend) -> ResendOrder {
         }),
         spacing_us,
         parallel: args.parallel,
+        retry: args.retry.map(|RetryAs::Provider| RetryOrder {
+            compress: args.compress,
+        }),
         followed: true,
         stop_unanswered: true,
         ..ResendOrder::default()
@@ -55,6 +61,7 @@ async fn resend(
     quiet: bool,
     output: &Output,
 ) -> Result<Ended, Failure> {
+    let schedule = order.retry.is_some();
     let Job { id, total, .. } = match engine.call(Command::Resend(order)).await? {
         Reply::Job(job) => job,
         other => return Err(session::unexpected(&other)),
@@ -66,8 +73,13 @@ async fn resend(
         let asked = tokio::select! {
             asked = engine.call(Command::Results(id)) => asked?,
             _ = tokio::signal::ctrl_c() => {
-                engine.call(Command::Stop(id)).await?;
                 progress.clear();
+                if schedule {
+                    output.note("The schedule goes on as long as a creel receives on this data directory, \
+                        or with the next one. To end it:  creel resend ID --stop");
+                } else {
+                    engine.call(Command::Stop(id)).await?;
+                }
                 return Ok(Ended::Interrupted);
             }
         };
@@ -80,13 +92,22 @@ async fn resend(
             sent += 1;
             match &one.attempt {
                 Ok((attempt, verdict)) => {
-                    delivered &= attempt.outcome == Outcome::Delivered;
+                    if attempt
+                        .retry
+                        .as_ref()
+                        .is_none_or(|retry| retry.next.is_none())
+                    {
+                        delivered &= attempt.outcome == Outcome::Delivered;
+                    }
                     if output.json {
                         output.json(&json::attempt(attempt, Bodies::Whole))?;
                     } else {
                         output.line(&line(&one.delivery.to_string(), attempt, *verdict))?;
                     }
-                    if sent == 1 && attempt.response.is_none() {
+                    if let Some(note) = &one.note {
+                        output.note(note);
+                    }
+                    if sent == 1 && attempt.response.is_none() && !schedule {
                         // Nothing listens there: the rest would fare the same.
                         return Err(unreachable(attempt));
                     }
@@ -104,6 +125,24 @@ async fn resend(
         progress.show(&results.job);
     }
     Ok(if delivered { Ended::Well } else { Ended::No })
+}
+
+/// Ends the retry schedules of deliveries.
+async fn stop_retries(engine: &Engine, ids: &[String], output: &Output) -> Result<Ended, Failure> {
+    let mut seqs = Vec::new();
+    for id in ids {
+        match engine.call(Command::Show(id.clone())).await? {
+            Reply::Detail(detail) if detail.summary.pending.is_some() => {
+                seqs.push(detail.summary.seq);
+            }
+            Reply::Detail(detail) => {
+                output.note(&format!("{} has no retry schedule.", detail.summary.id));
+            }
+            other => return Err(session::unexpected(&other)),
+        }
+    }
+    engine.call(Command::StopRetries(seqs)).await?;
+    Ok(Ended::Well)
 }
 
 /// The line on a terminal that says how far a long job has come.
@@ -167,6 +206,16 @@ pub(super) fn line(name: &str, attempt: &Attempt, verdict: Verdict) -> String {
         ),
         (Some(response), Some(error)) => format!("{}, then {error}", response.status),
         (None, error) => error.clone().unwrap_or_else(|| "no answer".to_owned()),
+    };
+    let answer = match (&attempt.retry, attempt.outcome) {
+        (Some(retry), Outcome::Pending) => format!(
+            "try {} of {}, due {}",
+            retry.number,
+            retry.of,
+            retry.due.to_rfc3339()
+        ),
+        (Some(retry), _) => format!("{answer}, try {} of {}", retry.number, retry.of),
+        (None, _) => answer,
     };
     let late = if attempt.within_ack_timeout == Some(false) {
         ", too late for its provider"

@@ -114,6 +114,7 @@ pub(super) async fn receive(
         shutdown.clone(),
     ));
     tasks.spawn(Arc::clone(&local).retain(shutdown.clone()));
+    tasks.spawn(Arc::clone(&local).resume_retries());
     if with_demo {
         demo::start(&local, address, &tasks, &shutdown).await?;
     }

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 use sha2::{Digest as _, Sha256};
 
-use super::attempt::{Attempt, Outcome, Response};
+use super::attempt::{Attempt, Outcome, Response, Try};
 use super::delivery::{Answer, Delivery};
 use super::headers::{Header, Headers};
 use super::id::Id;
@@ -73,6 +73,19 @@ pub struct AttemptJson<'a> {
     duration_ms: Option<u64>,
     within_ack_timeout: Option<bool>,
     error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<TryJson>,
+}
+
+/// Where an attempt stands in a provider's retry schedule.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct TryJson {
+    number: u32,
+    of: u32,
+    compress: u32,
+    due: Moment,
+    next: Option<Moment>,
+    failures_in_a_row: u32,
 }
 
 /// A verdict in the contract's JSON, as `verify` prints it.
@@ -178,6 +191,21 @@ pub fn attempt(attempt: &Attempt, bodies: Bodies) -> AttemptJson<'_> {
         duration_ms: (attempt.outcome != Outcome::Pending).then(|| millis(attempt.duration_us)),
         within_ack_timeout: attempt.within_ack_timeout,
         error: attempt.error.as_deref(),
+        retry: attempt.retry.as_ref().map(a_try),
+    }
+}
+
+const fn a_try(retry: &Try) -> TryJson {
+    TryJson {
+        number: retry.number,
+        of: retry.of,
+        compress: retry.compress,
+        due: Moment(retry.due),
+        next: match retry.next {
+            Some(next) => Some(Moment(next)),
+            None => None,
+        },
+        failures_in_a_row: retry.failures,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::summary::Summary;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
 use crate::domain::verification::Verification;
 
@@ -143,6 +144,13 @@ pub struct Results {
     pub last: bool,
 }
 
+impl Sent {
+    /// Says whether the target answered.
+    pub fn is_answered(&self) -> bool {
+        matches!(&self.attempt, Ok((attempt, _)) if attempt.response.is_some())
+    }
+}
+
 /// What came of sending one delivery once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
@@ -150,6 +158,8 @@ pub struct Sent {
     pub delivery: Id,
     /// The attempt and what to make of it; or why nothing could be sent.
     pub attempt: Result<(Attempt, Verdict), Failure>,
+    /// What its provider would do now: disable the endpoint.
+    pub note: Option<String>,
 }
 
 /// Which deliveries to mark.
@@ -243,8 +253,23 @@ pub struct Detail {
     pub attempts: Vec<Attempt>,
     /// What to make of each of them.
     pub verdicts: Vec<Verdict>,
+    /// The newest retry schedule, where there was one.
+    pub schedule: Option<Planned>,
     /// Where a plain resend would go.
     pub target: Option<String>,
+}
+
+/// A retry schedule of a delivery: what was tried stands among its attempts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// When it began; its attempts' [`crate::domain::attempt::Try::began`].
+    pub began: Timestamp,
+    /// When the tries after the newest would be made, if all fail.
+    pub later: Vec<Timestamp>,
+    /// Whether the steps are creel's assumption, for want of stated ones.
+    pub assumed: bool,
+    /// What the provider would do now: disable the endpoint.
+    pub note: Option<String>,
 }
 
 /// What a provider states of its sending side.

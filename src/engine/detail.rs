@@ -1,11 +1,14 @@
 //! One delivery with all that is known about it.
 
-use super::command::{Arrival, Detail, ProviderFacts};
+use super::command::{Arrival, Detail, Planned, ProviderFacts};
 use super::local::{Local, unreadable};
 use crate::domain::assess::Assessment;
+use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
+use crate::domain::retry::{self, Schedule};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
 
 /// How many arrivals of one event are told apart; older ones are left out.
@@ -37,7 +40,9 @@ impl Local {
             .provider
             .as_deref()
             .and_then(|name| self.assessor.catalog.get(name));
+        let schedule = provider.and_then(|provider| planned(provider, &attempts));
         Ok(Detail {
+            schedule,
             signed: self
                 .assessor
                 .signed_text(delivery.endpoint.as_deref(), &delivery.request),
@@ -89,6 +94,40 @@ impl Local {
         }
         Ok(arrivals)
     }
+}
+
+/// Says how a delivery's newest retry schedule would go on.
+fn planned(provider: &Provider, attempts: &[Attempt]) -> Option<Planned> {
+    let mut tries = attempts.iter().rev();
+    let (newest, last) = tries.find_map(|a| Some((a, a.retry.as_ref()?)))?;
+    let schedule = Schedule::of(provider).ok()?;
+    let open = newest.outcome == Outcome::Pending || last.next.is_some();
+    let mut later = Vec::new();
+    let (mut at, mut number) = match last.next {
+        Some(next) => {
+            later.push(next);
+            (next, last.number + 1)
+        }
+        None => (last.due, last.number),
+    };
+    // Jitter is not known before.
+    let plain = Schedule {
+        jitter: 0,
+        ..schedule
+    };
+    while let Some(wait) = plain.wait_after(number, last.compress, 0)
+        && open
+    {
+        at = Timestamp(at.0.saturating_add(wait));
+        later.push(at);
+        number += 1;
+    }
+    Some(Planned {
+        began: last.began,
+        later,
+        assumed: plain.assumed,
+        note: retry::disabled(provider, last.failures),
+    })
 }
 
 /// Returns what a provider states of its sending side.

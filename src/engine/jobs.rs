@@ -142,6 +142,16 @@ impl Running {
         self.changed.notify_waiters();
     }
 
+    /// Notes what came of sending a delivery for the last time.
+    pub(super) async fn finish(&self, sent: Sent) {
+        let ended = match &sent.attempt {
+            Ok((_, verdict)) => Ok(*verdict),
+            Err(failure) => Err(failure.clone()),
+        };
+        self.note(sent).await;
+        self.done(ended);
+    }
+
     /// Notes that a delivery is done with: how its last attempt ended, or why
     /// there was none.
     pub(super) fn done(&self, ended: Result<Verdict, Failure>) {

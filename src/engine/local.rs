@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::command::{Command, Event, Info, ListQuery, Page, Reply, Results};
 use super::jobs::Jobs;
 use super::judge::Judge;
+use super::retry::Retries;
 use super::{Backend, EVENTS_HELD, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -44,6 +45,7 @@ pub struct Local {
     pub(super) listening: OnceLock<SocketAddr>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) jobs: Jobs,
+    pub(super) retries: Retries,
     /// Itself, for what goes on after a command was answered.
     pub(super) me: Weak<Self>,
     /// Whether the store's changes are passed on as events.
@@ -90,6 +92,7 @@ impl Local {
             listening: OnceLock::new(),
             events,
             jobs: Jobs::default(),
+            retries: Retries::default(),
             me: me.clone(),
             passing_on: Arc::default(),
             data_dir: config.data_dir.clone(),
@@ -143,6 +146,7 @@ impl Local {
 
     /// Finishes what is being written and lets go of the data directory.
     pub async fn close(&self) {
+        self.retries.resting.cancel();
         self.jobs.stop();
         self.store.close().await;
     }
@@ -320,7 +324,10 @@ impl Local {
                 }
                 Ok(Reply::Done)
             }
-            Command::StopRetries(_) => Ok(Reply::Done),
+            Command::StopRetries(seqs) => {
+                self.retries.stop(&seqs);
+                Ok(Reply::Done)
+            }
             Command::Mark(order) => {
                 self.store
                     .set_marked(&order.seqs, order.marked)

@@ -16,7 +16,6 @@ pub(super) struct Prepared {
     /// What goes out.
     pub(super) outgoing: Outgoing,
     /// The target as it was asked for.
-    #[expect(dead_code, reason = "a retry schedule asks for it")]
     pub(super) to: String,
     /// Which signature it carries.
     pub(super) signing: Signing,

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::command::{Job, ListQuery, ResendOrder, Sent, Which};
 use super::jobs::{PATIENCE, Running};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
+use super::retry::{Run, Step};
 use crate::domain::attempt::{Attempt, AttemptKind, Signing, outcome};
+use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
-use crate::domain::provider::definition::Provider;
+use crate::domain::provider::Provider;
 use crate::domain::verdict::{Verdict, previous};
 use crate::domain::verification::Status;
 use crate::store::NewAttempt;
@@ -89,21 +91,18 @@ impl Local {
     /// Sends one delivery once.
     async fn send_once(&self, seq: u64, order: &ResendOrder) -> Result<Sent, Failure> {
         let prepared = self.prepare(seq, order)?;
-        let attempt = self.attempt(&prepared, AttemptKind::Resend).await?;
-        let verdict = self.verdict(&prepared, &attempt)?;
+        let new = self.exchange(&prepared, AttemptKind::Resend).await;
+        let attempt = self.keep(new).await?;
+        let verdict = self.verdict(&prepared, &attempt).await?;
         Ok(Sent {
             delivery: prepared.delivery.id,
             attempt: Ok((attempt, verdict)),
+            note: None,
         })
     }
 
-    /// Sends what is prepared and keeps the attempt.
-    pub(super) async fn attempt(
-        &self,
-        prepared: &Prepared,
-        kind: AttemptKind,
-    ) -> Result<Attempt, Failure> {
-        let new = self.exchange(prepared, kind).await;
+    /// Keeps an attempt.
+    pub(super) async fn keep(&self, new: NewAttempt) -> Result<Attempt, Failure> {
         self.store.append_attempt(new).await.map_err(|error| {
             Failure::cannot(
                 "The delivery was sent, but the attempt could not be kept.",
@@ -146,33 +145,25 @@ impl Local {
     }
 
     /// Says what to make of an attempt.
-    pub(super) fn verdict(
+    pub(super) async fn verdict(
         &self,
         prepared: &Prepared,
         attempt: &Attempt,
     ) -> Result<Verdict, Failure> {
-        let earlier = if attempt.number > 1 {
-            self.store
-                .attempts(prepared.delivery.seq)
-                .map_err(unreadable)?
-        } else {
-            Vec::new()
-        };
-        let earlier: Vec<Attempt> = earlier
-            .into_iter()
-            .filter(|a| a.number < attempt.number)
-            .collect();
+        let mut earlier = Vec::new();
+        if attempt.number > 1 {
+            self.store.settle().await;
+            let seq = prepared.delivery.seq;
+            earlier = self.store.attempts(seq).map_err(unreadable)?;
+            earlier.retain(|a| a.number < attempt.number);
+        }
         let signed = self.worth(&prepared.delivery, attempt);
         Ok(Verdict::of(attempt, previous(&earlier, attempt), signed))
     }
 
     /// Says what the signature that came with a delivery was worth when an
     /// attempt sent it on.
-    pub(super) fn worth(
-        &self,
-        delivery: &crate::domain::delivery::Delivery,
-        attempt: &Attempt,
-    ) -> Status {
+    pub(super) fn worth(&self, delivery: &Delivery, attempt: &Attempt) -> Status {
         if attempt.signing == Signing::Fresh || attempt.edited.is_some() {
             return Status::Valid;
         }
@@ -186,7 +177,8 @@ impl Local {
             .status
     }
 
-    fn provider_of(&self, prepared: &Prepared) -> Option<&Provider> {
+    /// Returns who sent what is prepared.
+    pub(super) fn provider_of(&self, prepared: &Prepared) -> Option<&Provider> {
         let delivery = &prepared.delivery;
         self.assessor
             .provider_of(delivery.endpoint.as_deref(), &delivery.request)
@@ -199,9 +191,16 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
     let spacing = Duration::from_micros(order.spacing_us);
     let mut next = Instant::now();
     let mut sending = JoinSet::new();
+    // Schedules whose first try is made wait beside those that are being sent.
+    let mut waiting = JoinSet::new();
+    let on = |ended: Option<Result<Option<Run>, JoinError>>, waiting: &mut JoinSet<()>| {
+        if let Some(Ok(Some(schedule))) = ended {
+            waiting.spawn(go_on(Arc::clone(&running), schedule));
+        }
+    };
     for (index, seq) in seqs.into_iter().enumerate() {
         while sending.len() >= parallel {
-            sending.join_next().await;
+            on(sending.join_next().await, &mut waiting);
         }
         tokio::select! {
             biased;
@@ -209,21 +208,21 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
             () = tokio::time::sleep_until(next) => {}
         }
         next = (next + spacing).max(Instant::now());
-        let one = send_one(
-            Arc::clone(&local),
-            Arc::clone(&running),
-            seq,
-            Arc::clone(&order),
-        );
+        let one = Arc::clone(&local).send_one(Arc::clone(&running), seq, Arc::clone(&order));
         if index == 0 && order.stop_unanswered {
-            if !one.await {
+            let (answered, schedule) = one.await;
+            if !answered && schedule.is_none() {
                 running.stop.cancel();
             }
+            on(Some(Ok(schedule)), &mut waiting);
         } else {
-            sending.spawn(one);
+            sending.spawn(async { one.await.1 });
         }
     }
-    while sending.join_next().await.is_some() {}
+    while let Some(ended) = sending.join_next().await {
+        on(Some(ended), &mut waiting);
+    }
+    while waiting.join_next().await.is_some() {}
     running.end();
     let id = running.job().id;
     if running.followed {
@@ -239,24 +238,52 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
     }
 }
 
-/// Sends one of a job's deliveries; says whether it was answered.
-async fn send_one(
-    local: Arc<Local>,
-    running: Arc<Running>,
-    seq: u64,
-    order: Arc<ResendOrder>,
-) -> bool {
-    let sent = match local.send_once(seq, &order).await {
-        Ok(sent) => sent,
-        Err(failure) => Sent {
-            delivery: local.id_of(seq),
+impl Local {
+    /// Sends one of a job's deliveries; says whether it was answered, and
+    /// gives the schedule that goes on, where there is one.
+    async fn send_one(
+        self: Arc<Self>,
+        running: Arc<Running>,
+        seq: u64,
+        order: Arc<ResendOrder>,
+    ) -> (bool, Option<Run>) {
+        let sent = if order.retry.is_some() {
+            let stop = running.stop.child_token();
+            match Run::begin(Arc::clone(&self), seq, order, stop).await {
+                Ok(mut schedule) => match schedule.step().await {
+                    Ok(Step::Again(sent)) => {
+                        let answered = sent.is_answered();
+                        running.note(sent).await;
+                        return (answered, Some(schedule));
+                    }
+                    Ok(Step::Over(sent)) => Ok(sent),
+                    Ok(Step::Rests) => return (true, None),
+                    Err(failure) => Err(failure),
+                },
+                Err(failure) => Err(failure),
+            }
+        } else {
+            self.send_once(seq, &order).await
+        };
+        let sent = sent.unwrap_or_else(|failure| Sent {
+            delivery: self.id_of(seq),
             attempt: Err(failure),
-        },
-    };
-    let answered = matches!(&sent.attempt, Ok((attempt, _)) if attempt.response.is_some());
-    let ended = sent.attempt.as_ref().map(|(_, verdict)| *verdict);
-    let ended = ended.map_err(Clone::clone);
-    running.note(sent).await;
-    running.done(ended);
-    answered
+            note: None,
+        });
+        let answered = sent.is_answered();
+        running.finish(sent).await;
+        (answered, None)
+    }
+}
+
+/// Makes the tries that are left of a schedule.
+async fn go_on(running: Arc<Running>, mut schedule: Run) {
+    loop {
+        match schedule.step().await {
+            Ok(Step::Again(sent)) => running.note(sent).await,
+            Ok(Step::Over(sent)) => return running.finish(sent).await,
+            Ok(Step::Rests) => return,
+            Err(failure) => return running.done(Err(failure)),
+        }
+    }
 }

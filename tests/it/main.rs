@@ -13,6 +13,7 @@ mod power;
 mod readme;
 mod resending;
 mod retention;
+mod retrying;
 mod screen;
 mod signing;
 mod store;

@@ -82,6 +82,17 @@ pub struct Sender {
     pub answer_note: Option<String>,
     /// The waits before the second, third … attempt.
     pub retry: Vec<Span>,
+    /// For how long it tries, where it states no waits.
+    pub retry_up_to: Option<Span>,
+    /// By how many percent the waits differ by chance, where it says so.
+    pub jitter: Option<u8>,
+    /// The statuses it tries again after, such as `429` and `5xx`; empty: all
+    /// but 2xx.
+    pub retry_status: Vec<String>,
+    /// The statuses after which it gives a delivery up.
+    pub no_retry_status: Vec<String>,
+    /// The field of an answer, with its value, after which it gives up.
+    pub no_retry_header: Option<String>,
     /// What it says of retries, where it gives no numbers or more than them.
     pub retry_note: Option<String>,
     /// How many attempts it makes in all.

@@ -5,7 +5,8 @@ use ratatui::text::{Line, Span};
 
 use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
 use crate::domain::body::{ViewMode, view};
-use crate::domain::text::{bytes, duration_us, pad, pad_left};
+use crate::domain::text::{bytes, duration_us, pad, pad_left, span, thousands};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
 use crate::engine::command::ProviderFacts;
 use crate::tui::action::Action;
@@ -55,6 +56,7 @@ impl TriesPane {
         let at = self.at.unwrap_or(last).min(last);
         page.table(attempts, &shown.detail.verdicts, at);
         page.blank();
+        page.schedule(shown);
         page.attempt(&attempts[at]);
         page.lines
     }
@@ -65,7 +67,7 @@ impl TriesPane {
 pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
     let took = duration_us(attempt.duration_us);
     let answer = match (attempt.status(), &attempt.error, attempt.outcome) {
-        (_, _, Outcome::Pending) => return "waiting for an answer".to_owned(),
+        (_, _, Outcome::Pending) => return "not sent yet: it waits until it is due".to_owned(),
         (Some(status), ..) => format!("{status} in {took}"),
         (None, Some(error), _) => return format!("no answer after {took}: {error}"),
         (None, None, _) => return format!("no answer after {took}"),
@@ -78,6 +80,14 @@ pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
         (Some(limit), Some(false)) => format!("{answer}: {title} gives up at {}", duration(limit)),
         (Some(limit), _) => format!("{answer}: in time, {title} waits {}", duration(limit)),
         (None, _) => format!("{answer}: how long {title} waits is not stated"),
+    }
+}
+
+fn role_of(verdict: Verdict) -> Role {
+    match verdict.is_good() {
+        Some(true) => Role::Good,
+        Some(false) => Role::Bad,
+        None => Role::Plain,
     }
 }
 
@@ -137,11 +147,7 @@ impl Page<'_> {
             .min(attempts.len().saturating_sub(LISTED));
         for (index, attempt) in attempts.iter().enumerate().skip(first).take(LISTED) {
             let verdict = verdicts.get(index).copied().unwrap_or(Verdict::Pending);
-            let role = match verdict.is_good() {
-                Some(true) => Role::Good,
-                Some(false) => Role::Bad,
-                None => Role::Plain,
-            };
+            let role = role_of(verdict);
             let sign = if index == at { look.glyphs.cursor } else { " " };
             let when = look.short_time(attempt.started_at, self.ctx.now);
             let status = attempt
@@ -176,9 +182,82 @@ impl Page<'_> {
         }
     }
 
+    /// Writes the retry schedule as a line of time: what was tried, what is
+    /// due and what would follow.
+    fn schedule(&mut self, shown: &Shown) {
+        let Some(planned) = &shown.detail.schedule else {
+            return;
+        };
+        let tried = shown.detail.attempts.iter().zip(&shown.detail.verdicts);
+        let tried: Vec<_> = tried
+            .filter_map(|(a, v)| Some((a, a.retry.as_ref()?, *v)))
+            .filter(|(_, retry, _)| retry.began == planned.began)
+            .collect();
+        let Some((_, last, _)) = tried.last() else {
+            return;
+        };
+        let title = self.facts.map_or("the provider", |f| f.title.as_str());
+        let faster = match last.compress {
+            1 => String::new(),
+            n => format!(", {} times faster", thousands(u64::from(n))),
+        };
+        let assumed = if planned.assumed {
+            ", the steps are assumed: they are not stated"
+        } else {
+            ""
+        };
+        self.heading(&format!("RETRIES  as {title}{faster}{assumed}"));
+        let row = |page: &mut Self, number: u32, at: Timestamp, text: String, role| {
+            let after =
+                span(at.0.saturating_sub(planned.began.0).max(0).unsigned_abs() / 1_000_000);
+            let when = page.ctx.look.short_time(at, page.ctx.now);
+            let start = format!(
+                "  {number:>3}  {} {} ",
+                pad(&when, 8),
+                pad(&format!("+{after}"), 8)
+            );
+            let look = page.ctx.look;
+            let spans = vec![Span::raw(start), look.span(text, role)];
+            page.lines
+                .push(wrap::cut(spans, page.width, look.glyphs.ellipsis));
+        };
+        for (attempt, retry, verdict) in &tried {
+            let (at, text, role) = if attempt.outcome == Outcome::Pending {
+                let left = retry
+                    .due
+                    .0
+                    .saturating_sub(self.ctx.now.0)
+                    .max(0)
+                    .unsigned_abs();
+                let text = format!("pending, due in {}", span(left.div_ceil(1_000_000)));
+                (retry.due, text, Role::Strong)
+            } else {
+                let status = attempt
+                    .status()
+                    .map_or_else(|| "---".to_owned(), |s| s.to_string());
+                (
+                    attempt.started_at,
+                    format!("{status}  {}", verdict.words()),
+                    role_of(*verdict),
+                )
+            };
+            row(self, retry.number, at, text, role);
+        }
+        for (number, at) in (last.number + 1..).zip(&planned.later) {
+            row(self, number, *at, "planned".to_owned(), Role::Context);
+        }
+        if let Some(note) = &planned.note {
+            self.text(note, Role::Bad);
+        }
+        self.blank();
+    }
+
     fn attempt(&mut self, attempt: &Attempt) {
         self.text(&verdict(attempt, self.facts), Role::Strong);
         self.blank();
+        if attempt.outcome == Outcome::Pending {
+            return;
+        }
         self.heading(&format!("SENT  to {}", attempt.target));
         let sent = headers::fields(&attempt.sent_headers, self.ctx, self.width);
         self.lines.extend(sent);

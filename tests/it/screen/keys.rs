@@ -274,6 +274,7 @@ fn tells_what_became_of_a_resend() {
     world.tell(Msg::Sent(Box::new(Sent {
         delivery: late.id,
         attempt: Ok((late, Verdict::TooLate)),
+        note: None,
     })));
     assert_eq!(
         world.toast(),

@@ -576,6 +576,7 @@ fn detail(
         provider: Some(facts()),
         attempts: Vec::new(),
         verdicts: Vec::new(),
+        schedule: None,
         target: None,
     }
 }

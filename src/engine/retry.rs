@@ -1,0 +1,401 @@
+//! Tries deliveries again as their providers would: with the provider's
+//! waits, until one try is delivered or all are used up.
+//!
+//! Each try is kept twice: as pending, with the time it is due, before it is
+//! waited for, and as what came of it. So whoever opens the store knows which
+//! schedules are open and goes on with them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::command::{ResendOrder, Sent};
+use super::local::{Local, unreadable};
+use super::prepare::Prepared;
+use crate::clock::random_bits;
+use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Try};
+use crate::domain::failure::Failure;
+use crate::domain::provider::Provider;
+use crate::domain::retry::{self, Schedule};
+use crate::domain::summary::Summary;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::verdict::Verdict;
+use crate::store::NewAttempt;
+
+/// How many of the newest deliveries are looked at for failures in a row.
+const LOOKED_AT: usize = 200;
+
+/// The schedules of a running creel.
+#[derive(Default)]
+pub(super) struct Retries {
+    /// By delivery, the schedule's number and what ends it.
+    running: Mutex<HashMap<u64, (u64, CancellationToken)>>,
+    last: AtomicU64,
+    /// How many failures in a row each provider saw of each target, and when
+    /// the last.
+    failures: Mutex<HashMap<(String, String), (u32, Timestamp)>>,
+    /// Set when creel ends: schedules rest, and go on when it is started again.
+    pub(super) resting: CancellationToken,
+}
+
+impl Retries {
+    /// Ends deliveries' schedules.
+    pub(super) fn stop(&self, seqs: &[u64]) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for seq in seqs {
+            if let Some((_, stop)) = running.get(seq) {
+                stop.cancel();
+            }
+        }
+    }
+
+    /// Notes a delivery's schedule and returns its number; one that runs
+    /// already is ended.
+    fn begin(&self, seq: u64, stop: &CancellationToken) -> u64 {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, before)) = running.insert(seq, (number, stop.clone())) {
+            before.cancel();
+        }
+        number
+    }
+
+    /// Forgets a delivery's schedule, unless another took its place.
+    fn end(&self, seq: u64, number: u64) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.get(&seq).is_some_and(|(own, _)| *own == number) {
+            running.remove(&seq);
+        }
+    }
+
+    /// Counts a try among the failures in a row of a provider's target.
+    fn count(&self, provider: &Provider, to: &str, delivered: bool, at: Timestamp) -> u32 {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (provider.name.clone(), to.to_owned());
+        let (count, when) = failures.entry(key).or_insert((0, at));
+        *count = if delivered { 0 } else { *count + 1 };
+        *when = at;
+        *count
+    }
+
+    /// Takes over what an attempt of an earlier creel had counted.
+    fn remember(&self, provider: &str, attempt: &Attempt) {
+        let Some(retry) = &attempt.retry else { return };
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (provider.to_owned(), retry.to.clone());
+        let known = failures.entry(key).or_insert((0, Timestamp(i64::MIN)));
+        if known.1 < attempt.started_at {
+            *known = (retry.failures, attempt.started_at);
+        }
+    }
+}
+
+/// One delivery's schedule under way.
+pub(super) struct Run {
+    local: Arc<Local>,
+    seq: u64,
+    /// Tells it from another schedule of the same delivery.
+    number: u64,
+    order: Arc<ResendOrder>,
+    provider: Provider,
+    schedule: Schedule,
+    compress: u32,
+    began: Timestamp,
+    /// The try that is kept as pending.
+    pending: Attempt,
+    due: Timestamp,
+    stop: CancellationToken,
+}
+
+/// How a try ended.
+pub(super) enum Step {
+    /// There is more to come.
+    Again(Sent),
+    /// That was the last.
+    Over(Sent),
+    /// creel ends before it is due; it goes on when it is started again.
+    Rests,
+}
+
+impl Run {
+    /// Begins a delivery's schedule; the first try is due at once.
+    pub(super) async fn begin(
+        local: Arc<Local>,
+        seq: u64,
+        order: Arc<ResendOrder>,
+        stop: CancellationToken,
+    ) -> Result<Self, Failure> {
+        let prepared = local.prepare(seq, &order)?;
+        let (provider, schedule) = local.schedule_of(&prepared)?;
+        let now = local.clock.now();
+        let number = local.retries.begin(seq, &stop);
+        let compress = order.retry.map_or(1, |retry| retry.compress.max(1));
+        let first = Try {
+            number: 1,
+            of: schedule.tries(),
+            compress,
+            began: now,
+            due: now,
+            next: None,
+            failures: 0,
+            to: prepared.to.clone(),
+        };
+        let pending = local.keep_pending(&prepared, first).await?;
+        Ok(Self {
+            local,
+            seq,
+            number,
+            order,
+            provider,
+            schedule,
+            compress,
+            began: now,
+            pending,
+            due: now,
+            stop,
+        })
+    }
+
+    /// Goes on with the schedule whose newest try is `last`.
+    async fn resume(local: Arc<Local>, last: Attempt) -> Result<Option<Self>, Failure> {
+        let Some(retry) = last.retry.clone() else {
+            return Ok(None);
+        };
+        let seq = last.delivery_seq;
+        let order = Arc::new(ResendOrder {
+            target: Some(retry.to.clone()),
+            signing: Some(last.signing),
+            ..ResendOrder::default()
+        });
+        let prepared = local.prepare(seq, &order)?;
+        let (provider, schedule) = local.schedule_of(&prepared)?;
+        let (pending, due) = match (last.outcome, retry.next) {
+            (Outcome::Pending, _) => (last, retry.due),
+            (_, Some(next)) => {
+                let planned = Try {
+                    number: retry.number + 1,
+                    due: next,
+                    next: None,
+                    ..retry.clone()
+                };
+                (local.keep_pending(&prepared, planned).await?, next)
+            }
+            _ => return Ok(None),
+        };
+        let stop = CancellationToken::new();
+        let number = local.retries.begin(seq, &stop);
+        Ok(Some(Self {
+            local,
+            seq,
+            number,
+            order,
+            provider,
+            schedule,
+            compress: retry.compress,
+            began: retry.began,
+            pending,
+            due,
+            stop,
+        }))
+    }
+
+    /// Waits for the next try and makes it.
+    pub(super) async fn step(&mut self) -> Result<Step, Failure> {
+        let wait = self.due.0.saturating_sub(self.local.clock.now().0).max(0);
+        let wait = Duration::from_micros(wait.cast_unsigned());
+        tokio::select! {
+            biased;
+            () = self.local.retries.resting.cancelled() => return Ok(Step::Rests),
+            () = self.stop.cancelled() => {
+                return self.give_up("It was stopped before this try.").await;
+            }
+            () = tokio::time::sleep(wait) => {}
+        }
+        let prepared = match self.local.prepare(self.seq, &self.order) {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                self.give_up(&failure.what).await?;
+                return Err(failure);
+            }
+        };
+        let mut new = self.local.exchange(&prepared, AttemptKind::Retry).await;
+        let number = self.pending.retry.as_ref().map_or(1, |retry| retry.number);
+        let now = self.local.clock.now();
+        let next = retry::tries_again(&self.provider, new.outcome, new.response.as_ref())
+            .then(|| self.wait_after(number))
+            .flatten()
+            .map(|wait| Timestamp(now.0.saturating_add(wait)));
+        if new.outcome == Outcome::Failed && next.is_none() {
+            new.outcome = Outcome::Expired;
+        }
+        let delivered = new.outcome == Outcome::Delivered;
+        let failures = self
+            .local
+            .retries
+            .count(&self.provider, &prepared.to, delivered, now);
+        new.retry = Some(self.a_try(number, &prepared, next, failures));
+        new.ends = Some((self.pending.id, self.pending.number));
+        let attempt = self.local.keep(new).await?;
+        let verdict = self.local.verdict(&prepared, &attempt).await?;
+        let sent = Sent {
+            delivery: prepared.delivery.id,
+            attempt: Ok((attempt, verdict)),
+            note: retry::disabled(&self.provider, failures),
+        };
+        let Some(next) = next else {
+            self.local.retries.end(self.seq, self.number);
+            return Ok(Step::Over(sent));
+        };
+        let mut planned = self.a_try(number + 1, &prepared, None, failures);
+        planned.due = next;
+        self.pending = self.local.keep_pending(&prepared, planned).await?;
+        self.due = next;
+        Ok(Step::Again(sent))
+    }
+
+    fn a_try(
+        &self,
+        number: u32,
+        prepared: &Prepared,
+        next: Option<Timestamp>,
+        failures: u32,
+    ) -> Try {
+        Try {
+            number,
+            of: self.schedule.tries(),
+            compress: self.compress,
+            began: self.began,
+            due: self.due,
+            next,
+            failures,
+            to: prepared.to.clone(),
+        }
+    }
+
+    fn wait_after(&self, number: u32) -> Option<i64> {
+        self.schedule
+            .wait_after(number, self.compress, random_bits() as u64)
+    }
+
+    /// Ends the pending try without making it.
+    async fn give_up(&self, why: &str) -> Result<Step, Failure> {
+        self.local.retries.end(self.seq, self.number);
+        let pending = self.pending.clone();
+        let new = NewAttempt {
+            delivery_seq: pending.delivery_seq,
+            target: pending.target,
+            started_at: self.local.clock.now(),
+            kind: AttemptKind::Retry,
+            signing: pending.signing,
+            edited: pending.edited,
+            sent_headers: pending.sent_headers,
+            outcome: Outcome::Failed,
+            response: None,
+            duration_us: 0,
+            within_ack_timeout: None,
+            error: Some(why.to_owned()),
+            retry: pending.retry,
+            ends: Some((pending.id, pending.number)),
+        };
+        let attempt = self.local.keep(new).await?;
+        Ok(Step::Over(Sent {
+            delivery: self.local.id_of(self.seq),
+            attempt: Ok((attempt, Verdict::Failed)),
+            note: None,
+        }))
+    }
+}
+
+impl Local {
+    /// Returns who sent what is prepared, and when it would try again.
+    fn schedule_of(&self, prepared: &Prepared) -> Result<(Provider, Schedule), Failure> {
+        let provider = self.provider_of(prepared).ok_or_else(|| {
+            Failure::no(
+                format!("Delivery {} has no retry schedule.", prepared.delivery.id),
+                "Nothing says which provider sent it.",
+                "Name its provider:  creel --provider NAME, or in creel.toml",
+            )
+        })?;
+        Ok((provider.clone(), Schedule::of(provider)?))
+    }
+
+    /// Keeps that a try is planned.
+    async fn keep_pending(&self, prepared: &Prepared, planned: Try) -> Result<Attempt, Failure> {
+        let new = NewAttempt {
+            delivery_seq: prepared.delivery.seq,
+            target: prepared.outgoing.address(),
+            started_at: self.clock.now(),
+            kind: AttemptKind::Retry,
+            signing: prepared.signing,
+            edited: prepared.edited.clone(),
+            sent_headers: prepared.outgoing.headers.clone(),
+            outcome: Outcome::Pending,
+            response: None,
+            duration_us: 0,
+            within_ack_timeout: None,
+            error: None,
+            retry: Some(planned),
+            ends: None,
+        };
+        self.keep(new).await
+    }
+
+    /// Goes on with the schedules that an earlier creel left open.
+    pub async fn resume_retries(self: Arc<Self>) {
+        self.store.settle().await;
+        let mut open: Vec<Summary> = Vec::new();
+        let mut tried = Vec::new();
+        let scanned = self.store.scan(None, &mut |row| {
+            if row.pending.is_some() {
+                open.push(row.clone());
+            }
+            if row.attempts > 0 && tried.len() < LOOKED_AT {
+                tried.push((row.seq, row.provider.clone()));
+            }
+            true
+        });
+        if let Err(error) = scanned {
+            tracing::warn!(%error, "open retry schedules could not be looked for");
+        }
+        for (seq, provider) in tried {
+            let attempts = self.store.attempts(seq).unwrap_or_default();
+            for attempt in attempts.iter().filter(|a| a.outcome != Outcome::Pending) {
+                self.retries
+                    .remember(provider.as_deref().unwrap_or_default(), attempt);
+            }
+        }
+        // The oldest first.
+        for row in open.into_iter().rev() {
+            if let Err(failure) = Arc::clone(&self).resume_one(&row).await {
+                tracing::warn!(%failure, id = %row.id, "a retry schedule could not go on");
+            }
+        }
+    }
+
+    async fn resume_one(self: Arc<Self>, row: &Summary) -> Result<(), Failure> {
+        let attempts = self.store.attempts(row.seq).map_err(unreadable)?;
+        let newest = attempts
+            .into_iter()
+            .rev()
+            .find(|attempt| attempt.retry.is_some());
+        let Some(newest) = newest else { return Ok(()) };
+        if let Some(mut run) = Run::resume(self, newest).await? {
+            tokio::spawn(async move {
+                loop {
+                    match run.step().await {
+                        Ok(Step::Again(_)) => {}
+                        Ok(Step::Over(_) | Step::Rests) => break,
+                        Err(failure) => {
+                            tracing::warn!(%failure, "a retry schedule ended early");
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+}

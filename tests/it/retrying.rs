@@ -1,0 +1,298 @@
+//! Deliveries sent in batches, and tried again as their providers would.
+
+use std::process::{Child, Stdio};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::support::app::{App, until};
+use crate::support::creel::{Creel, command, run};
+
+const SECRET: &str = "some-signing-secret";
+
+/// Posts a delivery that is signed now.
+fn post_signed(creel: &Creel, provider: &str, body: &[u8]) {
+    let args = ["sign", "--provider", provider, "--secret", SECRET];
+    let headers = run(creel.home.path(), &args, body).out;
+    let headers = headers.replace('\n', "\r\n");
+    assert_eq!(creel.post("/hooks", &headers, body), 200);
+}
+
+fn serve(provider: &str) -> Creel {
+    let creel = Creel::serve(&["--secret", &format!("{provider}={SECRET}")]);
+    post_signed(&creel, provider, b"{\"n\":1}");
+    creel
+}
+
+fn values(text: &str) -> Vec<Value> {
+    let lines = text.lines();
+    lines.map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+fn attempts(creel: &Creel) -> Vec<Value> {
+    let shown = creel.run(&["show", "@latest", "--json"]).lines();
+    shown[0]["attempts"].as_array().unwrap().clone()
+}
+
+fn column(attempts: &[Value], name: &str) -> Vec<Value> {
+    attempts.iter().map(|a| a[name].clone()).collect()
+}
+
+/// Starts a command and does not wait for it.
+fn start(creel: &Creel, args: &[&str]) -> Child {
+    command(creel.home.path())
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_schedule_is_followed_until_a_try_is_delivered() {
+    let creel = serve("porkbun");
+    let app = App::answering(&[500, 503, 200]);
+    let to = app.url();
+    let args = ["resend", "@latest", "--to", &to, "--retry", "provider"];
+    let ran = creel.run(&[&args[..], &["--compress", "10000", "--json"]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let told = values(&ran.out);
+    let outcomes = [json!("failed"), json!("failed"), json!("delivered")];
+    assert_eq!(column(&told, "outcome"), outcomes);
+    assert_eq!(
+        column(&told, "kind"),
+        [json!("retry"), json!("retry"), json!("retry")]
+    );
+    assert_eq!(
+        column(&told, "signing"),
+        [json!("fresh"), json!("fresh"), json!("fresh")]
+    );
+    let of = |at: usize, name: &str| told[at]["retry"][name].clone();
+    assert_eq!((of(2, "number"), of(2, "of")), (json!(3), json!(6)));
+    assert_eq!(of(2, "next"), json!(null));
+    assert_eq!(column(&attempts(&creel), "outcome"), outcomes);
+    // Every try is truly signed, and is about the same event.
+    let id = |request: &[u8]| {
+        let text = String::from_utf8_lossy(request).into_owned();
+        let line = text.lines().find(|l| l.starts_with("x-porkbun-webhook-id"));
+        line.unwrap().to_owned()
+    };
+    let sent = app.requests();
+    assert_eq!(sent.len(), 3);
+    for request in &sent {
+        let args = ["verify", "-", "--secret", SECRET];
+        assert_eq!(run(creel.home.path(), &args, request).code, 0);
+        assert_eq!(id(request), id(&sent[0]));
+    }
+    assert_eq!(creel.list()[0]["attempts"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn what_used_up_its_tries_is_expired() {
+    let creel = serve("zyra");
+    let app = App::answering(&[500]);
+    let args = [
+        "resend",
+        "@latest",
+        "--to",
+        &app.url(),
+        "--retry",
+        "provider",
+    ];
+    let ran = creel.run(&[&args[..], &["--compress", "1000", "--json"]].concat());
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let outcomes = column(&values(&ran.out), "outcome");
+    assert_eq!(outcomes.len(), 5);
+    assert_eq!(outcomes[3..], [json!("failed"), json!("expired")]);
+    assert_eq!(app.requests().len(), 5);
+}
+
+#[test]
+fn a_schedule_goes_on_after_creel_was_killed() {
+    let creel = serve("zyra");
+    let app = App::answering(&[500, 500, 200]);
+    // Waits of 0.2, 0.4, 0.8 s.
+    let args = [
+        "resend",
+        "@latest",
+        "--to",
+        &app.url(),
+        "--retry",
+        "provider",
+    ];
+    let mut resend = start(&creel, &[&args[..], &["--compress", "10"]].concat());
+    app.wait_for(1);
+    let pending = || column(&attempts(&creel), "outcome").last() == Some(&json!("pending"));
+    until("the next try is planned", pending);
+    let planned = attempts(&creel).pop().unwrap();
+    let due = planned["retry"]["due"].as_str().unwrap().to_owned();
+    let home = creel.kill();
+    let _ = resend.wait();
+    let creel = Creel::serve_in(home, &["--secret", &format!("zyra={SECRET}")]);
+    let delivered = || column(&attempts(&creel), "outcome").last() == Some(&json!("delivered"));
+    until("the schedule comes to its end", delivered);
+    let all = attempts(&creel);
+    let outcomes = column(&all, "outcome");
+    assert_eq!(
+        outcomes,
+        [json!("failed"), json!("failed"), json!("delivered")]
+    );
+    assert_eq!(app.requests().len(), 3, "no try is made twice");
+    assert!(all[1]["started_at"].as_str().unwrap() >= due.as_str());
+}
+
+#[test]
+fn a_schedule_can_be_ended() {
+    let creel = serve("porkbun");
+    let app = App::answering(&[500]);
+    let args = [
+        "resend",
+        "@latest",
+        "--to",
+        &app.url(),
+        "--retry",
+        "provider",
+    ];
+    let mut resend = start(&creel, &args);
+    let pending = || attempts(&creel).len() == 2;
+    until("the next try is planned", pending);
+    assert_eq!(creel.run(&["resend", "@latest", "--stop"]).code, 0);
+    assert_eq!(resend.wait().unwrap().code(), Some(1));
+    let ended = attempts(&creel).pop().unwrap();
+    assert_eq!(ended["outcome"], json!("failed"));
+    assert!(
+        ended["error"].as_str().unwrap().contains("stopped"),
+        "{ended}"
+    );
+    assert_eq!(app.requests().len(), 1);
+}
+
+#[test]
+fn after_twenty_failures_in_a_row_porkbun_would_disable_the_endpoint() {
+    let creel = serve("porkbun");
+    for n in 2..=4 {
+        post_signed(&creel, "porkbun", format!("{{\"n\":{n}}}").as_bytes());
+    }
+    let app = App::answering(&[500]);
+    let args = ["resend", "--filter", "provider:porkbun", "--to", &app.url()];
+    let more = ["--retry", "provider", "--compress", "1000000"];
+    let ran = creel.run(&[&args[..], &more].concat());
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(app.requests().len(), 24);
+    let warning = "Porkbun would disable this endpoint now: 20 failures in a row.";
+    assert!(ran.err.contains(warning), "{}", ran.err);
+    assert!(!ran.err.contains("now: 19"), "{}", ran.err);
+}
+
+#[test]
+fn who_does_not_try_again_is_not_made_to() {
+    let creel = Creel::serve(&["--secret", &format!("github={SECRET}")]);
+    post_signed(&creel, "github", b"{}");
+    creel.post("/nobody", "", b"{}");
+    let app = App::answering(&[200]);
+    let retry = |id: &str| {
+        let args = ["resend", id, "--to", &app.url(), "--retry", "provider"];
+        creel.run(&args)
+    };
+    let nobody = retry("@latest");
+    assert!(
+        nobody.code == 1 && nobody.err.contains("no retry schedule"),
+        "{nobody:?}"
+    );
+    let id = creel.list()[1]["id"].as_str().unwrap().to_owned();
+    let github = retry(&id);
+    assert!(
+        github.code == 1 && github.err.contains("GitHub does not try"),
+        "{github:?}"
+    );
+    assert!(app.requests().is_empty());
+}
+
+#[test]
+fn a_batch_keeps_the_pace_it_is_told_and_the_order_of_arrival() {
+    let creel = Creel::serve(&[]);
+    for n in 0..6 {
+        creel.post(&format!("/n/{n}"), "", b"");
+    }
+    let app = App::answering(&[200]);
+    let to = app.url();
+    let begun = Instant::now();
+    let args = [
+        "resend",
+        "--filter",
+        "path:/n/*",
+        "--to",
+        &to,
+        "--spacing",
+        "30ms",
+    ];
+    assert_eq!(creel.run(&args).code, 0);
+    assert!(
+        begun.elapsed().as_millis() >= 150,
+        "five pauses between six"
+    );
+    let path = |request: &Vec<u8>| {
+        let text = String::from_utf8_lossy(request);
+        text.split(' ').nth(1).unwrap().to_owned()
+    };
+    let order: Vec<String> = app.requests().iter().map(path).collect();
+    let expected: Vec<String> = (0..6).map(|n| format!("/n/{n}")).collect();
+    assert_eq!(order, expected);
+    let args = ["resend", "--filter", "path:/n/*", "--to", &to];
+    assert_eq!(
+        creel
+            .run(&[&args[..], &["--rate", "200/s", "--parallel", "4"]].concat())
+            .code,
+        0
+    );
+    assert_eq!(app.requests().len(), 12);
+    for wrong in [
+        ["--rate", "0"],
+        ["--spacing", "5"],
+        ["--parallel", "0"],
+        ["--rate", "x/s"],
+    ] {
+        assert_eq!(
+            creel.run(&[&args[..], &wrong].concat()).code,
+            2,
+            "{wrong:?}"
+        );
+    }
+}
+
+#[test]
+fn an_interrupted_batch_stops() {
+    let creel = Creel::serve(&[]);
+    for _ in 0..3 {
+        creel.post("/n", "", b"");
+    }
+    let app = App::answering(&[200]);
+    let args = [
+        "resend",
+        "--filter",
+        "path:/n",
+        "--to",
+        &app.url(),
+        "--spacing",
+        "1h",
+    ];
+    let mut resend = start(&creel, &args);
+    app.wait_for(1);
+    let id = resend.id().to_string();
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(resend.wait().unwrap().code(), Some(130));
+    assert_eq!(app.requests().len(), 1);
+}
+
+#[test]
+fn refusing_what_is_forged_is_right() {
+    let creel = Creel::serve(&["--secret", "zyra=another-secret"]);
+    post_signed(&creel, "zyra", b"{}");
+    let app = App::answering(&[401, 200]);
+    let args = ["resend", "@latest", "--to", &app.url()];
+    let refused = creel.run(&args);
+    assert!(refused.out.contains("rightly refused"), "{refused:?}");
+    let accepted = creel.run(&args);
+    assert!(accepted.out.contains("took a forgery"), "{accepted:?}");
+}
