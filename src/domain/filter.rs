@@ -117,7 +117,6 @@ mod tests {
 
     use super::*;
     use crate::domain::attempt::Outcome;
-    use crate::domain::delivery::{Answer, AnsweredBy};
     use crate::domain::summary::LastAttempt;
     use crate::domain::verification::Status;
 
@@ -130,36 +129,17 @@ mod tests {
             "01JD2M9BBBBBBBBBBBBBBBBBBB",
             "01JD2MACCCCCCCCCCCCCCCCCCC",
         ];
+        let age = 400 * i64::try_from(seq).unwrap();
         Summary {
-            seq,
             id: ids[usize::try_from(seq).unwrap() - 1].parse().unwrap(),
-            received_at: Timestamp::from_unix_seconds(
-                NOW.unix_seconds() - 400 * i64::try_from(seq).unwrap(),
-            ),
-            endpoint: None,
+            received_at: Timestamp::from_unix_seconds(NOW.unix_seconds() - age),
             provider: provider.map(str::to_owned),
             event: event.map(str::to_owned),
-            delivery_id: None,
-            arrival: 1,
-            group_guessed: false,
-            method: "POST".to_owned(),
             path: "/hooks/test".to_owned(),
-            query: None,
             remote_addr: "127.0.0.1:5000".to_owned(),
             body_size: 2,
-            content_type: None,
             status,
-            cause: None,
-            answer: Answer {
-                status: 200,
-                by: AnsweredBy::Creel,
-                duration_us: None,
-            },
-            refused: None,
-            attempts: 0,
-            last_attempt: None,
-            marked: false,
-            pending: None,
+            ..Summary::plain(seq)
         }
     }
 

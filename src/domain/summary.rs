@@ -70,3 +70,39 @@ pub struct LastAttempt {
     /// How long it took, in microseconds.
     pub duration_us: u64,
 }
+
+#[cfg(test)]
+impl Summary {
+    /// A plain delivery for tests.
+    pub(crate) fn plain(seq: u64) -> Self {
+        Self {
+            seq,
+            id: Id::from_bits(u128::from(seq)),
+            received_at: Timestamp(0),
+            endpoint: None,
+            provider: None,
+            event: None,
+            delivery_id: None,
+            arrival: 1,
+            group_guessed: false,
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            query: None,
+            remote_addr: "127.0.0.1:1".to_owned(),
+            body_size: 0,
+            content_type: None,
+            status: Status::Valid,
+            cause: None,
+            answer: Answer {
+                status: 200,
+                by: super::delivery::AnsweredBy::Creel,
+                duration_us: None,
+            },
+            refused: None,
+            attempts: 0,
+            last_attempt: None,
+            marked: false,
+            pending: None,
+        }
+    }
+}

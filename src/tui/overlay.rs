@@ -9,11 +9,12 @@ pub mod resend;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 
 use super::look::Look;
 use super::theme::Role;
+use super::widget::field::Field;
 
 /// Something over the panes.
 #[derive(Clone, Debug)]
@@ -47,6 +48,23 @@ fn window(title: &str, area: Rect, look: &Look, frame: &mut Frame) -> Rect {
         width: inner.width.saturating_sub(2),
         ..inner
     }
+}
+
+/// Writes a text field on a window's first line, the hint where nothing is
+/// typed; returns where the cursor stands.
+fn typed(field: &Field, hint: &str, inner: Rect, look: &Look, frame: &mut Frame) -> (u16, u16) {
+    let field = field.draw(usize::from(inner.width), look.marks());
+    let text = if field.text.is_empty() {
+        look.span(hint.to_owned(), Role::Context)
+    } else {
+        Span::raw(field.text)
+    };
+    let first = Rect {
+        height: 1.min(inner.height),
+        ..inner
+    };
+    frame.render_widget(Line::from(text), first);
+    (inner.x + field.cursor as u16, inner.y)
 }
 
 /// Writes a word into the lower border.

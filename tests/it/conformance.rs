@@ -6,11 +6,12 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use creel::domain::handshake::Handshake;
-use creel::domain::provider::Catalog;
+use creel::domain::provider::{Catalog, Provider};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
 use creel::domain::signature::{Keys, verify};
 use creel::domain::timestamp::Timestamp;
+use creel::domain::verification::Verification;
 use serde_json::Value;
 
 /// The files, each named like its provider, and how many cases bind.
@@ -71,15 +72,10 @@ fn every_vector_gives_the_recorded_verdict() {
         };
         let mut bound = 0;
         for case in cases(file) {
-            let request = request(&case);
             let secrets = secrets(&case);
             let secrets: Vec<&Secret> = secrets.iter().collect();
-            let keys = Keys {
-                secrets: &secrets,
-                url: case["url"].as_str(),
-            };
-            let now = Timestamp::from_unix_seconds(case["now_unix"].as_i64().unwrap());
-            let verdict = verify(&request, provider, keys, now).status.code();
+            let verification = verified(&case, &request(&case), provider, &secrets);
+            let verdict = verification.status.code();
             if case["normative"] == Value::Bool(false) {
                 continue;
             }
@@ -150,12 +146,7 @@ fn every_handshake_gets_the_recorded_answer() {
             let request = request(&case);
             let secrets = secrets(&case);
             let secrets: Vec<&Secret> = secrets.iter().collect();
-            let keys = Keys {
-                secrets: &secrets,
-                url: case["url"].as_str(),
-            };
-            let now = Timestamp::from_unix_seconds(case["now_unix"].as_i64().unwrap());
-            let verification = verify(&request, provider, keys, now);
+            let verification = verified(&case, &request, provider, &secrets);
             let reply = Handshake::answer(provider, &request, &verification, &secrets);
             let expected = &case["reference_response"];
             let status = expected["status"].as_u64().unwrap();
@@ -178,6 +169,17 @@ fn every_handshake_gets_the_recorded_answer() {
             assert_eq!(reply.body.is_empty(), body.is_empty(), "{file} {name}");
         }
     }
+}
+
+fn verified(
+    case: &Value,
+    request: &Request,
+    provider: &Provider,
+    secrets: &[&Secret],
+) -> Verification {
+    let url = case["url"].as_str();
+    let now = Timestamp::from_unix_seconds(case["now_unix"].as_i64().unwrap());
+    verify(request, provider, Keys { secrets, url }, now)
 }
 
 fn cases(file: &str) -> Vec<Value> {

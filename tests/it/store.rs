@@ -40,18 +40,6 @@ impl FaultyDisk {
 }
 
 impl Disk for FaultyDisk {
-    fn create(&self, path: &Path) -> io::Result<File> {
-        RealDisk.create(path)
-    }
-
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        RealDisk.sync_folder(folder)
-    }
-
-    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        RealDisk.write(file, bytes, offset)
-    }
-
     fn sync(&self, file: &File) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::SeqCst);
         if self.armed.swap(0, Ordering::SeqCst) == 1 {
@@ -553,18 +541,6 @@ impl SlowDisk {
 }
 
 impl Disk for SlowDisk {
-    fn create(&self, path: &Path) -> io::Result<File> {
-        RealDisk.create(path)
-    }
-
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        RealDisk.sync_folder(folder)
-    }
-
-    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        RealDisk.write(file, bytes, offset)
-    }
-
     fn sync(&self, file: &File) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::SeqCst);
         let open = self.open.lock().unwrap();
@@ -574,10 +550,6 @@ impl Disk for SlowDisk {
 
     fn prepare(&self, _: &File, _: u64, _: u64) -> io::Result<()> {
         Ok(())
-    }
-
-    fn space(&self, folder: &Path) -> io::Result<Space> {
-        RealDisk.space(folder)
     }
 }
 

@@ -106,17 +106,8 @@ impl Help {
 pub fn draw(help: &Help, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) -> (u16, u16) {
     let area = area(screen);
     let inner = super::window("Keys", area, ctx.look, frame);
-    let field = help.field.draw(usize::from(inner.width), ctx.look.marks());
-    let typed = if field.text.is_empty() {
-        ctx.look.span("Type to search, Esc closes", Role::Context)
-    } else {
-        Span::raw(field.text)
-    };
-    let first = Rect {
-        height: 1.min(inner.height),
-        ..inner
-    };
-    frame.render_widget(Line::from(typed), first);
+    let hint = "Type to search, Esc closes";
+    let typed_to = super::typed(&help.field, hint, inner, ctx.look, frame);
 
     let (columns, width) = shape(area);
     let lines = help.lines(ctx, width);
@@ -137,7 +128,7 @@ pub fn draw(help: &Help, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) -> (u16,
         let place = format!(" {}/{per_column} ", (top + height).min(per_column));
         super::bottom_right(&place, area, ctx.look, frame);
     }
-    (inner.x + field.cursor as u16, inner.y)
+    typed_to
 }
 
 /// Says whether an action answers what is searched for.

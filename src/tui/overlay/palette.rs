@@ -69,17 +69,8 @@ pub fn draw(palette: &Palette, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
     let look = ctx.look;
     let area = area(screen);
     let inner = super::window("Commands", area, look, frame);
-    let field = palette.field.draw(usize::from(inner.width), look.marks());
-    let typed = if field.text.is_empty() {
-        look.span("Type what to do, Enter does it", Role::Context)
-    } else {
-        Span::raw(field.text)
-    };
-    let first = Rect {
-        height: 1.min(inner.height),
-        ..inner
-    };
-    frame.render_widget(Line::from(typed), first);
+    let hint = "Type what to do, Enter does it";
+    let typed_to = super::typed(&palette.field, hint, inner, look, frame);
     let matches = palette.matches();
     let rows = rows(area);
     let cursor = palette.cursor.min(matches.len().saturating_sub(1));
@@ -119,7 +110,7 @@ pub fn draw(palette: &Palette, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
         let none = Line::from("Nothing answers that.");
         frame.render_widget(none, Rect { height: 1, ..rows });
     }
-    (inner.x + field.cursor as u16, inner.y)
+    typed_to
 }
 
 /// Writes the keys that do the same, the one for copying before its letters.

@@ -3,8 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::delivery::{Answer, AnsweredBy};
-use crate::domain::id::Id;
 use crate::domain::verification::Status;
 
 const HEIGHT: usize = 10;
@@ -12,33 +10,10 @@ const NOW: Timestamp = Timestamp(0);
 
 fn row(seq: u64, status: Status) -> Summary {
     Summary {
-        seq,
-        id: Id::from_bits(u128::from(seq)),
-        received_at: NOW,
-        endpoint: None,
         provider: Some("zyra".into()),
         event: Some("job.queued".into()),
-        delivery_id: None,
-        arrival: 1,
-        group_guessed: false,
-        method: "POST".into(),
-        path: "/".into(),
-        query: None,
-        remote_addr: "127.0.0.1:1".into(),
-        body_size: 0,
-        content_type: None,
         status,
-        cause: None,
-        answer: Answer {
-            status: 200,
-            by: AnsweredBy::Creel,
-            duration_us: None,
-        },
-        refused: None,
-        attempts: 0,
-        last_attempt: None,
-        marked: false,
-        pending: None,
+        ..Summary::plain(seq)
     }
 }
 
