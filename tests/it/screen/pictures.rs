@@ -13,7 +13,8 @@ use creel::tui::msg::Msg;
 use creel::tui::view::view;
 
 use super::world::{
-    World, ascii_look, binary, forged, hostile, many, plain_look, retried, tried, unknown,
+    World, ascii_look, binary, forged, hostile, many, plain_look, retried, scheduled, tried,
+    unknown,
 };
 
 const SIZES: [(u16, u16); 5] = [(120, 40), (80, 24), (60, 16), (44, 10), (20, 5)];
@@ -131,6 +132,11 @@ fn tabs() {
     let mut world = World::open((120, 40), vec![tried(1)]);
     world.keys("<enter>5zk");
     check("tries_zoomed_second", &world);
+    for (size, name) in [((120, 40), "schedule_120x40"), ((80, 24), "schedule_80x24")] {
+        let mut world = World::open(size, vec![scheduled(1)]);
+        world.keys("<enter>5");
+        check(name, &world);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chrono::FixedOffset;
 use creel::domain::assess::SignedText;
-use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing, Try};
 use creel::domain::delivery::{Answer, AnsweredBy, Delivery};
 use creel::domain::failure::Failure;
 use creel::domain::filter::Filter;
@@ -14,7 +14,9 @@ use creel::domain::summary::{LastAttempt, Summary};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verdict::Verdict;
 use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
-use creel::engine::command::{Arrival, Detail, Event, Info, ListQuery, Page, ProviderFacts};
+use creel::engine::command::{
+    Arrival, Detail, Event, Info, ListQuery, Page, Planned, ProviderFacts,
+};
 use creel::tui::app::{App, update};
 use creel::tui::effect::Effect;
 use creel::tui::keymap::{Chord, Keymap};
@@ -407,6 +409,54 @@ pub(super) fn tried(seq: u64) -> Detail {
         status: Some(200),
         outcome: Outcome::Delivered,
         duration_us: 19_000,
+    });
+    detail
+}
+
+/// A delivery whose provider's retry schedule is under way.
+pub(super) fn scheduled(seq: u64) -> Detail {
+    let mut detail = valid(seq);
+    let began = Timestamp(NOW.0 - 8_000_000);
+    let second = Timestamp(began.0 + 1_000_000);
+    let third = Timestamp(second.0 + 20_000_000);
+    let a_try = |number, due, next| {
+        Some(Try {
+            number,
+            of: 6,
+            compress: 60,
+            began,
+            due,
+            next,
+            failures: 20,
+            to: "http://localhost:3000".into(),
+        })
+    };
+    detail.attempts = [(503, began), (503, second), (0, second)]
+        .into_iter()
+        .zip(1..)
+        .map(|((status, started_at), number)| Attempt {
+            kind: AttemptKind::Retry,
+            started_at,
+            ..attempt(&detail, number, status, 9_000)
+        })
+        .collect();
+    detail.attempts[0].retry = a_try(1, began, Some(second));
+    detail.attempts[1].retry = a_try(2, second, Some(third));
+    detail.attempts[2].retry = a_try(3, third, None);
+    detail.attempts[2].outcome = Outcome::Pending;
+    detail.verdicts = Verdict::all(&detail.attempts, |_| Status::Valid);
+    detail.schedule = Some(Planned {
+        began,
+        later: [30, 150].map(|s| Timestamp(third.0 + s * 1_000_000)).into(),
+        assumed: false,
+        note: Some("Porkbun would disable this endpoint now: 20 failures in a row.".into()),
+    });
+    detail.summary.attempts = 3;
+    detail.summary.pending = Some(3);
+    detail.summary.last_attempt = Some(LastAttempt {
+        status: None,
+        outcome: Outcome::Pending,
+        duration_us: 0,
     });
     detail
 }
