@@ -70,6 +70,9 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Every configured secret.
     pub secrets: Vec<Secret>,
+    /// Secrets that counted once; the doctor knows them, and none makes a
+    /// delivery valid.
+    pub old_secrets: Vec<Secret>,
     /// The known providers: creel's own and the user's.
     pub catalog: Catalog,
 }
@@ -125,6 +128,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         answer,
         endpoints: file.endpoints,
         secrets,
+        old_secrets: file.old_secrets,
         catalog,
     })
 }

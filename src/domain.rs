@@ -3,6 +3,7 @@
 //! Plain values and functions over them: no files, sockets, clock, randomness,
 //! async or terminal. It depends on nothing else of creel.
 
+pub mod ahead;
 pub mod assess;
 pub mod attempt;
 pub mod body;
@@ -21,6 +22,7 @@ pub mod hop;
 pub mod id;
 pub mod json;
 pub mod keep;
+pub mod keyring;
 pub mod mend;
 pub mod provider;
 pub mod request;
@@ -28,6 +30,7 @@ pub mod retry;
 pub mod sample;
 pub mod secret;
 pub mod signature;
+pub mod span;
 pub mod summary;
 pub mod text;
 pub mod timestamp;

@@ -16,6 +16,8 @@ mod prepare;
 mod resend;
 mod retry;
 pub mod sample;
+mod secret;
+mod swap;
 
 use std::sync::Arc;
 

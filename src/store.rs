@@ -7,16 +7,19 @@
 //! One thread ([`writer`]) owns the journal's end, one ([`indexer`]) the
 //! index. Reading happens on the caller's thread.
 
+mod again;
 mod block;
 mod codec;
 pub mod disk;
 mod draft;
 mod editor;
+mod error;
 mod events;
 mod folders;
 mod index;
 mod indexer;
 mod journal;
+mod line;
 mod open;
 mod prepare;
 mod record;
@@ -29,14 +32,16 @@ mod survey;
 mod work;
 mod writer;
 
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, oneshot};
 
+use self::again::Asked;
+pub use self::again::Reassessed;
 use self::disk::{Disk, RealDisk};
+pub use self::error::{AppendError, FindError, ReadError};
 pub use self::open::{OpenError, Opened};
 pub use self::repair::{Repaired, repair};
 pub use self::retention::RetireError;
@@ -52,7 +57,6 @@ use crate::domain::id::Id;
 use crate::domain::keep::Keep;
 use crate::domain::request::Request;
 use crate::domain::summary::Summary;
-use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
 
 /// How long a reader waits for the index to catch up.
@@ -118,6 +122,17 @@ impl Options {
 pub trait Assess: Send + Sync + 'static {
     /// Assesses a request that came at `at`.
     fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment;
+
+    /// Assesses a request that is kept already, where there is time.
+    fn assess_again(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
+        self.assess(endpoint, request, at)
+    }
+
+    /// Returns a hash of what the answers depend on besides the request. Where
+    /// it is not the one of the last time, all deliveries are assessed again.
+    fn stamp(&self) -> [u8; 32] {
+        [0; 32]
+    }
 }
 
 /// A delivery to be kept.
@@ -191,69 +206,6 @@ impl NewAttempt {
     }
 }
 
-/// Why something could not be kept.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// Too much waits to be written.
-    #[error("too many deliveries wait to be written")]
-    Busy,
-    /// The disk has no room.
-    #[error("the disk is full: {} are left", text::bytes(*free))]
-    Full {
-        /// How many bytes are left.
-        free: u64,
-    },
-    /// The disk failed.
-    #[error("the disk cannot be written: {0}")]
-    Disk(String),
-    /// The store is closing.
-    #[error("the store is closing")]
-    Closed,
-}
-
-/// Why something kept could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// The database says no.
-    #[error("the index cannot be read: {0}")]
-    Database(String),
-    /// The database holds something that makes no sense.
-    #[error("the index holds something that makes no sense")]
-    Index,
-    /// A record of the journal does not check.
-    #[error("a record in journal segment {0} is damaged")]
-    Damaged(u64),
-    /// The system says no.
-    #[error("the journal cannot be read: {0}")]
-    Io(String),
-}
-
-impl ReadError {
-    #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-    fn io(error: io::Error) -> Self {
-        Self::Io(error.to_string())
-    }
-}
-
-/// Why no delivery was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FindError {
-    /// There is none.
-    None,
-    /// So many could be meant.
-    Ambiguous(usize),
-    /// Fewer than four characters.
-    TooShort,
-    /// What is kept cannot be read.
-    Unreadable(ReadError),
-}
-
-impl From<ReadError> for FindError {
-    fn from(error: ReadError) -> Self {
-        Self::Unreadable(error)
-    }
-}
-
 /// Something that changed; told after it can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -268,6 +220,8 @@ pub enum Change {
     Removed(u64),
     /// Nothing can be kept, and why; or it can again.
     Trouble(Option<String>),
+    /// So many hundredths of the rows are verified again; `None`: it is done.
+    Verifying(Option<u8>),
 }
 
 impl Store {
@@ -495,6 +449,48 @@ impl Store {
     /// Returns what changes from now on.
     pub fn watch(&self) -> broadcast::Receiver<Change> {
         self.0.shared.changes.subscribe()
+    }
+
+    /// Notes that the rows will be judged by something else: said before that
+    /// is so, that no end of the process leaves old verdicts for new ones.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn judged_otherwise(&self) -> Result<(), ReadError> {
+        self.0.shared.index().set_stamp(None)
+    }
+
+    /// Assesses those deliveries again whose rows are `wanted`, the newest
+    /// first and between what arrives; returns after the last.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn reassess(
+        &self,
+        wanted: impl Fn(&Summary) -> bool + Send + 'static,
+    ) -> Result<Reassessed, ReadError> {
+        let (done, ended) = oneshot::channel();
+        self.0.shared.line.ask(Asked {
+            wanted: Box::new(wanted),
+            done,
+        });
+        let closed = || Err(ReadError::Io("the store is closing".to_owned()));
+        ended.await.unwrap_or_else(|_| closed())
+    }
+
+    /// Says how many hundredths of the rows are verified again, where that
+    /// takes long.
+    pub fn verifying(&self) -> Option<u8> {
+        self.0.shared.share()
+    }
+
+    /// Waits until the rows say what the configuration makes of them, but not
+    /// for long: there may be many.
+    pub async fn verified(&self) {
+        self.settle().await;
+        let mut verifying = self.0.shared.verifying.subscribe();
+        let done = verifying.wait_for(|verifying| !verifying);
+        let _ = tokio::time::timeout(PATIENCE, done).await;
     }
 
     /// Says why nothing can be kept, where that is so.

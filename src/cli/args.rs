@@ -290,6 +290,12 @@ pub struct Verify {
     /// The signing secret, env:VARIABLE or <file:PATH>; several during a rotation.
     #[arg(long = "secret", value_name = "SECRET")]
     pub secrets: Vec<String>,
+    /// A secret that no longer counts; one that signed the request is named.
+    #[arg(long = "old-secret", value_name = "SECRET")]
+    pub old_secrets: Vec<String>,
+    /// Try everything, and print what was tried, even where the signature holds.
+    #[arg(long)]
+    pub full: bool,
     /// What a scheme needs besides the secret.
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,

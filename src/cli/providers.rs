@@ -6,7 +6,7 @@ use super::output::Output;
 use super::session;
 use crate::config::{self, Overrides};
 use crate::domain::failure::Failure;
-use crate::domain::provider::Provider;
+use crate::domain::provider::{Provider, Scheme};
 use crate::domain::text;
 
 /// Runs `creel providers`.
@@ -48,6 +48,11 @@ fn lines(provider: &Provider) -> Vec<String> {
     let mut lines = vec![format!("{}  ({})", provider.title, provider.name)];
     let mut fact = |name: &str, value: String| lines.push(format!("{name:<14} {value}"));
     fact("scheme", provider.scheme());
+    let limit = provider.signature.as_ref().and_then(Scheme::limit);
+    fact(
+        "time limit",
+        limit.unwrap_or_else(|| "not stated".to_owned()),
+    );
     let sender = &provider.sender;
     let stated = |value: Option<String>, note: &Option<String>| match (value, note) {
         (Some(value), Some(note)) => format!("{value}; {note}"),

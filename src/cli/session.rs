@@ -38,6 +38,7 @@ pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
         }
         match Local::open(&config, Arc::new(System), false) {
             Ok((local, _)) => {
+                local.verified().await;
                 return Ok(Session {
                     engine: local.engine(),
                     own: Some(local),

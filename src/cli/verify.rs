@@ -33,6 +33,10 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
     for text in &args.secrets {
         secrets.push(config::secret(ENDPOINT, text, "--secret")?);
     }
+    let mut old = Vec::new();
+    for text in &args.old_secrets {
+        old.push(config::secret(ENDPOINT, text, "--old-secret")?);
+    }
     let mut endpoint = Endpoint {
         name: ENDPOINT.to_owned(),
         path: "/".to_owned(),
@@ -54,10 +58,15 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
     let now = args
         .now
         .map_or_else(|| System.now(), Timestamp::from_unix_seconds);
-    let assessor = Assessor::new(config.catalog, vec![endpoint], secrets, None);
-    let verification = assessor
-        .examine(Some(ENDPOINT), &request, now, History::default())
-        .verification;
+    let mut assessor = Assessor::new(config.catalog, vec![endpoint], secrets, None);
+    assessor.keyring.remember(old);
+    let (endpoint, history) = (Some(ENDPOINT), History::default());
+    let mut verification = assessor.assess(endpoint, &request, now).verification;
+    if args.full || verification.status != Status::Valid {
+        verification = assessor
+            .examine(endpoint, &request, now, history)
+            .verification;
+    }
     if output.json {
         output.json(&SignatureJson {
             signature: &verification,
@@ -105,8 +114,8 @@ pub(super) fn lines(v: &Verification) -> Vec<String> {
     fact("secret", v.secret.clone());
     fact(
         "age",
-        v.age_seconds.map(|age| match v.tolerance_seconds {
-            Some(tolerance) => format!("{age} s; the limit is {tolerance} s"),
+        v.age_seconds.map(|age| match v.limit() {
+            Some(limit) => format!("{age} s; the limit is {limit}"),
             None => format!("{age} s; no limit is stated"),
         }),
     );
@@ -131,9 +140,7 @@ pub(super) fn lines(v: &Verification) -> Vec<String> {
             lines.push(format!("  Do this: {}", finding.advice));
         }
     }
-    if v.status != Status::Valid {
-        lines.extend(tried(&v.tried));
-    }
+    lines.extend(tried(&v.tried));
     lines
 }
 

@@ -26,6 +26,7 @@ pub(super) struct Settings {
     pub(super) answer: Option<AnswerPlan>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) secrets: Vec<Secret>,
+    pub(super) old_secrets: Vec<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +51,8 @@ struct EndpointTable {
     provider: Option<Spanned<String>>,
     #[serde(default)]
     secrets: Vec<Spanned<String>>,
+    #[serde(default)]
+    old_secrets: Vec<Spanned<String>>,
     target: Option<String>,
     mode: Option<Spanned<String>>,
     answer: Option<Spanned<AnswerTable>>,
@@ -152,7 +155,7 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
     for (name, table) in file.endpoints {
         let line = source.line(&name.span());
         let name = name.into_inner();
-        let endpoint = source.endpoint(name.clone(), table, catalog, &mut settings.secrets)?;
+        let endpoint = source.endpoint(name.clone(), table, catalog, &mut settings)?;
         let path = endpoint.path.trim_end_matches('/').to_owned();
         if let Some((other, at)) = seen.insert(path, (name.clone(), line)) {
             return Err(Failure::usage(
@@ -269,7 +272,7 @@ impl Source<'_> {
         name: String,
         table: EndpointTable,
         catalog: &Catalog,
-        secrets: &mut Vec<Secret>,
+        settings: &mut Settings,
     ) -> Result<Endpoint, Failure> {
         if let Some(mode) = table.mode
             && mode.get_ref() != "ack-first"
@@ -281,9 +284,14 @@ impl Source<'_> {
                 "Leave mode out, or write mode = \"ack-first\".",
             ));
         }
-        for value in table.secrets {
-            let span = value.span();
-            secrets.push(self.secret(&name, value.get_ref(), &span)?);
+        for (values, list) in [
+            (table.secrets, &mut settings.secrets),
+            (table.old_secrets, &mut settings.old_secrets),
+        ] {
+            for value in values {
+                let span = value.span();
+                list.push(self.secret(&name, value.get_ref(), &span)?);
+            }
         }
         let path = match table.path {
             Some(path) if !path.get_ref().starts_with('/') => {
@@ -340,6 +348,7 @@ zyra = "shown-once"
 path = "/hooks/billing"
 provider = "porkbun"
 secrets = ["one", "two"]
+old_secrets = ["zero"]
 target = "http://127.0.0.1:3000/hooks/billing"
 mode = "ack-first"
 answer = { status = 202, body = "thanks", delay = "0s" }
@@ -361,6 +370,8 @@ headers = { delivery_id = "X-Id" }
         let names: Vec<_> = settings.secrets.iter().map(Secret::name).collect();
         assert_eq!(names, ["zyra", "billing", "billing"]);
         assert_eq!(settings.secrets[1].origin(), "creel.toml line 13");
+        let old: Vec<_> = settings.old_secrets.iter().map(Secret::name).collect();
+        assert_eq!(old, ["billing"]);
         let endpoint = &settings.endpoints[0];
         assert_eq!(
             endpoint.answer,

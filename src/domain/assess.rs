@@ -1,6 +1,8 @@
 //! All that the configuration says about one delivery: who sent it, what
 //! event it is and whether it is truly signed.
 
+mod adopting;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::event::EventKey;
 use super::handshake::{self, Handshake};
 use super::headers::Headers;
+use super::keyring::{Counting, Keyring};
 use super::provider::{Catalog, Provider, Source};
 use super::request::Request;
 use super::secret::Secret;
@@ -39,8 +42,8 @@ pub struct Assessor {
     pub catalog: Catalog,
     /// The configured endpoints.
     pub endpoints: Vec<Endpoint>,
-    /// Every configured secret.
-    pub secrets: Vec<Secret>,
+    /// Every secret, and for what it counts.
+    pub keyring: Keyring,
     /// The secret that creel's own samples are signed with. It counts only
     /// where no other is configured for a delivery.
     pub sample_secret: Option<Secret>,
@@ -88,7 +91,7 @@ impl Assessor {
         Self {
             catalog,
             endpoints,
-            secrets,
+            keyring: Keyring::new(secrets),
             sample_secret: None,
             default_provider,
             adapted,
@@ -137,7 +140,7 @@ impl Assessor {
         let effort = Effort::Least;
         let history = History::default();
         let verification = self.verify(endpoint, provider, request, at, effort, history);
-        let (secrets, _) = self.secrets_for(endpoint, provider);
+        let secrets = self.secrets_for(endpoint, provider).own;
         let wrong = matches!(
             verification.status,
             Status::Invalid | Status::Malformed | Status::Stale
@@ -205,7 +208,11 @@ impl Assessor {
         let url = self
             .endpoint(endpoint)
             .and_then(|e| e.public_url.as_deref());
-        let (secrets, others) = self.secrets_for(endpoint, provider);
+        let Counting {
+            own: secrets,
+            others,
+            old,
+        } = self.secrets_for(endpoint, provider);
         let keys = Keys {
             secrets: &secrets,
             url,
@@ -233,6 +240,7 @@ impl Assessor {
             known: self.catalog.iter().as_slice(),
             secrets: &secrets,
             others: &others,
+            old: &old,
             url,
             now: at,
             history,
@@ -274,7 +282,7 @@ impl Assessor {
     /// Returns the first secret that is configured for a provider's
     /// deliveries to an endpoint, else the one of creel's own samples.
     pub fn secret_of(&self, endpoint: Option<&str>, provider: &Provider) -> Option<&Secret> {
-        let (secrets, _) = self.secrets_for(endpoint, provider);
+        let secrets = self.secrets_for(endpoint, provider).own;
         secrets.first().copied().or(self.sample_secret.as_ref())
     }
 
@@ -307,36 +315,17 @@ impl Assessor {
             .find(|e| Some(e.name.as_str()) == name)
     }
 
-    /// Parts the secrets into those configured for a delivery and all others.
-    ///
-    /// An endpoint's own secrets come first; where it has none, those named
-    /// like its provider or one that signs alike; where there are none, those
-    /// without a name.
-    fn secrets_for(
-        &self,
-        endpoint: Option<&str>,
-        provider: &Provider,
-    ) -> (Vec<&Secret>, Vec<&Secret>) {
-        let alike = |name: &str| {
-            name == provider.name
-                || self
-                    .catalog
-                    .get(name)
-                    .is_some_and(|other| other.shares_scheme(provider))
-        };
-        let tests: [&dyn Fn(&Secret) -> bool; 3] = [
-            &|secret| endpoint.is_some_and(|name| secret.name() == name),
-            &|secret| alike(secret.name()),
-            &|secret| secret.name().is_empty(),
-        ];
-        for test in tests {
-            let (own, others): (Vec<_>, Vec<_>) =
-                self.secrets.iter().partition(|secret| test(secret));
-            if !own.is_empty() {
-                return (own, others);
-            }
-        }
-        (Vec::new(), self.secrets.iter().collect())
+    /// Parts the secrets as they concern a provider's deliveries to an endpoint.
+    fn secrets_for(&self, endpoint: Option<&str>, provider: &Provider) -> Counting<'_> {
+        self.keyring
+            .counting(endpoint, &provider.name, |name| self.alike(name, provider))
+    }
+
+    /// Says whether a provider of that name signs as another does.
+    fn alike(&self, name: &str, provider: &Provider) -> bool {
+        self.catalog
+            .get(name)
+            .is_some_and(|other| other.shares_scheme(provider))
     }
 }
 
@@ -455,7 +444,7 @@ mod tests {
         let foreign = signed_with("somebody-else-s", "x-zyra-signature");
         assert_eq!(assess(&assessor, None, &foreign).status, Status::NoSecret);
         assessor
-            .secrets
+            .keyring
             .push(Secret::new("zyra", "f", "configured"));
         assert_eq!(assess(&assessor, None, &request).status, Status::Invalid);
     }

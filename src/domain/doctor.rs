@@ -26,11 +26,14 @@ mod shape;
 mod spelling;
 mod text;
 mod time;
+mod typing;
 mod url;
 mod values;
 
 use self::case::Case;
+pub use self::typing::{Typing, typing};
 use super::id::Id;
+use super::keyring::OldSecret;
 use super::provider::Provider;
 use super::request::Request;
 use super::secret::Secret;
@@ -50,6 +53,8 @@ pub struct Patient<'a> {
     pub secrets: &'a [&'a Secret],
     /// All other configured secrets.
     pub others: &'a [&'a Secret],
+    /// Secrets that counted once and no longer do.
+    pub old: &'a [&'a OldSecret],
     /// The public address, where it is configured.
     pub url: Option<&'a str>,
     /// When it came.
@@ -67,8 +72,6 @@ pub struct History<'a> {
     pub other_offsets: &'a [i64],
     /// An older delivery that carried the same signature.
     pub same_signature: Option<Earlier>,
-    /// Secrets that were configured once and no longer are.
-    pub old_secrets: &'a [&'a Secret],
 }
 
 /// An older delivery that carried the same signature.

@@ -49,6 +49,17 @@ impl Failure {
         Self::new(FailureKind::No, what, why, next)
     }
 
+    /// Returns the three parts on one line.
+    pub fn line(&self) -> String {
+        let parts = [&self.what, &self.why, &self.next];
+        let parts: Vec<&str> = parts
+            .into_iter()
+            .map(|part| part.trim())
+            .filter(|part| !part.is_empty())
+            .collect();
+        parts.join(" ")
+    }
+
     fn new(
         kind: FailureKind,
         what: impl Into<String>,

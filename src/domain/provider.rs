@@ -2,7 +2,6 @@
 //!
 //! Checking a signature by it is left to [`super::signature`].
 
-mod ahead;
 mod algorithm;
 mod check;
 pub mod definition;
@@ -10,18 +9,17 @@ mod derived;
 pub(crate) mod place;
 mod requirement;
 pub mod scheme;
-mod span;
 pub mod template;
 
-pub use self::ahead::Ahead;
 pub use self::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
 pub use self::definition::Provider;
 pub use self::place::Source;
 pub use self::requirement::{But, Otherwise, Requirement};
 pub use self::scheme::Scheme;
-pub use self::span::Span;
+pub use super::ahead::Ahead;
 use super::failure::Failure;
 use super::request::Request;
+pub use super::span::Span;
 
 /// The providers that are compiled in, each with its file's text.
 const BUILTIN: &[(&str, &str)] = &[

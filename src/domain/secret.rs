@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// A signing secret as the user configured it.
@@ -45,6 +46,20 @@ impl Secret {
         &self.value
     }
 
+    /// Returns the same secret under another name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Says whether it is the same secret, whosever it is.
+    pub fn same_value(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+
     /// Returns the first and last four characters of a long secret, and less
     /// of a short one: `whse…4fTq`. Never more than a third of it.
     pub fn fingerprint(&self) -> String {
@@ -74,6 +89,42 @@ impl fmt::Display for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({self}, from {})", self.origin)
+    }
+}
+
+/// A secret as it was typed or pasted: itself, `env:NAME` or `file:PATH`.
+///
+/// `Debug` prints nothing of it, so that no message that carries one does.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Typed(Zeroizing<String>);
+
+impl Typed {
+    /// Takes a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// Returns the text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed(…)")
+    }
+}
+
+impl Serialize for Typed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Typed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 

@@ -22,7 +22,7 @@ pub use self::problem::Problem;
 pub use self::reading::Reading;
 pub use self::signing::{Prepared, Signed, prepare, resign, sign};
 use super::provider::template::Filling;
-use super::provider::{Ahead, Otherwise, Provider, Scheme, Span};
+use super::provider::{Otherwise, Provider, Scheme};
 use super::request::Request;
 use super::secret::Secret;
 use super::timestamp::Timestamp;
@@ -59,6 +59,7 @@ pub fn verify(
         provider: Some(provider.name.clone()),
         scheme: Some(scheme.describe()),
         tolerance_seconds: scheme.tolerance.map(|span| span.seconds().cast_signed()),
+        ahead: scheme.ahead,
         ..Verification::bare(Status::Malformed)
     };
     let reading = Reading::of(request, scheme);
@@ -155,15 +156,12 @@ fn fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -
     let (Some(age), Some(tolerance)) = (age, scheme.tolerance) else {
         return true;
     };
-    let seconds = |span: Span| span.seconds().cast_signed();
+    let tolerance = tolerance.seconds().cast_signed();
     if age < 0 {
-        return match scheme.ahead {
-            Ahead::Same => age.saturating_neg() <= seconds(tolerance),
-            Ahead::Any => true,
-            Ahead::Within(span) => age.saturating_neg() <= seconds(span),
-        };
+        let ahead = scheme.ahead.seconds(tolerance);
+        return ahead.is_none_or(|ahead| age.saturating_neg() <= ahead);
     }
-    age < seconds(tolerance) || age == seconds(tolerance) && !scheme.exclusive
+    age < tolerance || age == tolerance && !scheme.exclusive
 }
 
 /// Returns the signature a shared secret gives, as it would stand in the

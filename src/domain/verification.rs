@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ahead::Ahead;
+
 /// The verdict on a delivery's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +82,9 @@ pub struct Verification {
     pub age_seconds: Option<i64>,
     /// The provider's tolerance, in seconds; `None` where it has none.
     pub tolerance_seconds: Option<i64>,
+    /// How far ahead the signed time may lie; told where it is not as far.
+    #[serde(default, skip_serializing_if = "Ahead::is_same")]
+    pub ahead: Ahead,
     /// The signatures that came, as text.
     pub received: Vec<String>,
     /// The signatures that would have been right, one for each configured secret.
@@ -103,11 +108,28 @@ impl Verification {
             timestamp: None,
             age_seconds: None,
             tolerance_seconds: None,
+            ahead: Ahead::Same,
             received: Vec::new(),
             expected: Vec::new(),
             findings: Vec::new(),
             tried: Vec::new(),
         }
+    }
+
+    /// Says how far the signed time may be from the arrival; `None` where the
+    /// provider states no limit.
+    pub fn limit(&self) -> Option<String> {
+        self.tolerance_seconds
+            .map(|behind| self.ahead.limit(behind))
+    }
+
+    /// Says whether the signed time is out of the limit, where there is one.
+    pub fn is_off(&self) -> bool {
+        let (Some(age), Some(behind)) = (self.age_seconds, self.tolerance_seconds) else {
+            return false;
+        };
+        let ahead = self.ahead.seconds(behind);
+        age > behind || ahead.is_some_and(|ahead| age.saturating_neg() > ahead)
     }
 }
 

@@ -3,6 +3,8 @@
 //! These are plain values that serialise, so the same words serve in this
 //! process and over the control socket.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::assess::SignedText;
@@ -12,10 +14,13 @@ use crate::domain::edit::Edit;
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
+use crate::domain::keyring::{Adoption, Scope};
+use crate::domain::provider::KeyForm;
+use crate::domain::secret::{Secret, Typed};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
-use crate::domain::verification::Verification;
+use crate::domain::verification::{Status, Verification};
 
 /// Something asked of a running creel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +35,12 @@ pub enum Command {
     /// One delivery, whole: [`Reply::Detail`]. An id, a unique prefix or
     /// suffix of one of four or more characters, or `@latest`.
     Show(String),
+    /// The same delivery with every hypothesis tried, even where its signature
+    /// holds: [`Reply::Detail`].
+    Examine(String),
+    /// Lets a secret count from now on, and verifies again what it concerns:
+    /// [`Reply::Adopted`], after the last of them.
+    Secret(SecretOrder),
     /// Begins to send deliveries again: [`Reply::Job`]. How it goes is told by
     /// [`Event::Job`], each attempt by [`Event::Attempted`].
     Resend(ResendOrder),
@@ -171,6 +182,77 @@ pub struct MarkOrder {
     pub marked: bool,
 }
 
+/// Which secret shall count, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretOrder {
+    /// The delivery for whose endpoint it shall count, by id as in
+    /// [`Command::Show`]; where it has none, for its provider; where that is
+    /// not known, for all.
+    pub id: String,
+    /// The secret.
+    pub secret: SecretChoice,
+    /// Whether it counts beside those before it or in their place.
+    pub how: Adoption,
+}
+
+/// A secret that was chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SecretChoice {
+    /// One of [`Info::secrets`]: its place there, and what stood there.
+    Known(usize, KnownSecret),
+    /// One that was typed. `env:` and `file:` are read by the running creel.
+    Typed(Typed),
+}
+
+/// What may be shown of a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSecret {
+    /// The endpoint or provider it belongs to; empty: all.
+    pub name: String,
+    /// Its first and last characters.
+    pub fingerprint: String,
+    /// Where it came from.
+    pub origin: String,
+    /// Whether it counted once and no longer does.
+    pub old: bool,
+}
+
+impl KnownSecret {
+    /// Returns what may be shown of a secret.
+    pub fn of(secret: &Secret, old: bool) -> Self {
+        Self {
+            name: secret.name().to_owned(),
+            fingerprint: secret.fingerprint(),
+            origin: secret.origin().to_owned(),
+            old,
+        }
+    }
+}
+
+impl fmt::Display for KnownSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = if self.name.is_empty() {
+            "secret"
+        } else {
+            &self.name
+        };
+        write!(f, "{name} ({})", self.fingerprint)
+    }
+}
+
+/// A secret that counts now, and what it changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Its first and last characters.
+    pub fingerprint: String,
+    /// What it counts for.
+    pub scope: Scope,
+    /// Whether it did so before.
+    pub before: bool,
+    /// How many deliveries were verified again, by verdict; none is 0.
+    pub verified: Vec<(Status, u64)>,
+}
+
 /// The answer to a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
@@ -180,8 +262,10 @@ pub enum Reply {
     Page(Page),
     /// To [`Command::Listing`].
     Listing(Vec<String>),
-    /// To [`Command::Show`].
+    /// To [`Command::Show`] and [`Command::Examine`].
     Detail(Box<Detail>),
+    /// To [`Command::Secret`].
+    Adopted(Adopted),
     /// To [`Command::Resend`].
     Job(Job),
     /// To [`Command::Results`].
@@ -205,8 +289,11 @@ pub struct Info {
     pub answer: AnswerPlan,
     /// The configured endpoints.
     pub endpoints: Vec<Endpoint>,
-    /// Fingerprints of the configured secrets: `billing (whse…4fTq)`.
-    pub secrets: Vec<String>,
+    /// What may be shown of the secrets.
+    pub secrets: Vec<KnownSecret>,
+    /// How many hundredths of the deliveries are verified again, where that
+    /// takes long.
+    pub verifying: Option<u8>,
     /// Whether demo deliveries are being sent.
     pub demo: bool,
     /// How many deliveries are kept.
@@ -243,6 +330,8 @@ pub struct Detail {
     pub summary: Summary,
     /// The verdict, made now with the secrets configured now.
     pub verification: Verification,
+    /// Which of [`Info::secrets`] the doctor proved to be the sender's.
+    pub suggested: Option<usize>,
     /// The start of the text that was signed; `None` where no scheme applies.
     pub signed: Option<SignedText>,
     /// What the provider states of its sending side, for verdicts.
@@ -287,6 +376,8 @@ pub struct ProviderFacts {
     pub notes: Vec<String>,
     /// Its documentation's address.
     pub docs: Option<String>,
+    /// The form of its secrets; `None` where it has none, or one for each key.
+    pub secret_form: Option<KeyForm>,
 }
 
 /// One arrival of an event.
@@ -311,6 +402,9 @@ pub enum Event {
     Job(Job),
     /// Deliveries can no longer be kept, or can again (`None`).
     Trouble(Option<String>),
+    /// So many hundredths of the deliveries are verified again; `None`: it is
+    /// done.
+    Verifying(Option<u8>),
     /// A task of creel's ended unexpectedly; the rest goes on.
     Panicked(String),
     /// So many events were missed that everything should be asked anew.

@@ -196,7 +196,7 @@ fn app(local: &Arc<Local>) -> server::Intake {
                 .strip_prefix("/hooks/")
                 .unwrap_or_default();
             let verdict = local
-                .assessor
+                .assessor()
                 .assess(Some(name), &arrival.request, arrival.received_at)
                 .verification;
             let (status, text) = match verdict.status {
@@ -257,7 +257,8 @@ fn delivery(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<R
             body: Bytes::new(),
         });
     }
-    let provider: &Provider = local.assessor.catalog.get(name)?;
+    let assessor = local.assessor();
+    let provider: &Provider = assessor.catalog.get(name)?;
     let all = samples(name);
     let mut sample: Sample = all.get((turn * 7 + system) % all.len().max(1))?.clone();
     if scene == Scene::Binary {

@@ -1,7 +1,9 @@
 //! One delivery with all that is known about it.
 
 use super::command::{Arrival, Detail, Planned, ProviderFacts};
+use super::history::Look;
 use super::local::{Local, unreadable};
+use super::secret::suggested;
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::Delivery;
@@ -16,7 +18,7 @@ const ARRIVALS_SHOWN: usize = 50;
 
 impl Local {
     /// Returns one delivery, whole.
-    pub(super) fn detail(&self, seq: u64) -> Result<Detail, Failure> {
+    pub(super) fn detail(&self, seq: u64, look: Look) -> Result<Detail, Failure> {
         let gone = || {
             Failure::no(
                 "That delivery is no longer kept.",
@@ -34,18 +36,19 @@ impl Local {
             .summary(seq)
             .map_err(unreadable)?
             .ok_or_else(gone)?;
-        let assessment = self.examination(&delivery)?;
+        let assessor = self.assessor();
+        let assessment = self.examination(&assessor, &delivery, look)?;
         let attempts = self.store.attempts(seq).map_err(unreadable)?;
         let provider = assessment
             .provider
             .as_deref()
-            .and_then(|name| self.assessor.catalog.get(name));
+            .and_then(|name| assessor.catalog.get(name));
         let schedule = provider.and_then(|provider| planned(provider, &attempts));
+        let suggested = suggested(&assessor, &assessment.verification);
         Ok(Detail {
             schedule,
-            signed: self
-                .assessor
-                .signed_text(delivery.endpoint.as_deref(), &delivery.request),
+            suggested,
+            signed: assessor.signed_text(delivery.endpoint.as_deref(), &delivery.request),
             provider: provider.map(facts),
             arrivals: self.arrivals(&delivery)?,
             verdicts: Verdict::all(&attempts, |attempt| self.worth(&delivery, attempt)),
@@ -59,7 +62,7 @@ impl Local {
 
     /// Says what the configuration makes of a delivery, at the time it came.
     pub(super) fn assessment(&self, delivery: &Delivery) -> Assessment {
-        self.assessor.assess(
+        self.assessor().assess(
             delivery.endpoint.as_deref(),
             &delivery.request,
             delivery.received_at,
@@ -139,5 +142,6 @@ fn facts(provider: &Provider) -> ProviderFacts {
         attempts: provider.sender.attempts,
         notes: provider.notes.clone(),
         docs: provider.docs.clone(),
+        secret_form: provider.secret_form(),
     }
 }

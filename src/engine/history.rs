@@ -1,7 +1,7 @@
 //! What came before a delivery, as far as it may explain its signature.
 
 use super::local::{Local, unreadable};
-use crate::domain::assess::Assessment;
+use crate::domain::assess::{Assessment, Assessor};
 use crate::domain::delivery::Delivery;
 use crate::domain::doctor::{Earlier, History};
 use crate::domain::failure::Failure;
@@ -17,6 +17,15 @@ const OFFSETS: usize = 8;
 /// Larger deliveries are left out, for they take long to read.
 const LARGEST: u64 = 256 << 10;
 
+/// How closely a delivery is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Everything is tried where the signature does not hold.
+    Usual,
+    /// Everything is tried, even where it holds.
+    Closely,
+}
+
 /// What older deliveries say.
 #[derive(Default)]
 struct Past {
@@ -27,31 +36,35 @@ struct Past {
 
 impl Local {
     /// Says what the configuration makes of a delivery that is looked at:
-    /// where its signature does not hold, with all that was tried to explain it.
-    pub(super) fn examination(&self, delivery: &Delivery) -> Result<Assessment, Failure> {
-        let assessment = self.assessment(delivery);
-        if assessment.verification.status == Status::Valid {
-            return Ok(assessment);
+    /// where its signature does not hold, or is looked at closely, with all
+    /// that was tried to explain it.
+    pub(super) fn examination(
+        &self,
+        assessor: &Assessor,
+        delivery: &Delivery,
+        look: Look,
+    ) -> Result<Assessment, Failure> {
+        let (endpoint, request) = (delivery.endpoint.as_deref(), &delivery.request);
+        let at = delivery.received_at;
+        if look == Look::Usual {
+            let assessment = assessor.assess(endpoint, request, at);
+            if assessment.verification.status == Status::Valid {
+                return Ok(assessment);
+            }
         }
-        let past = self.past(delivery)?;
+        let past = self.past(assessor, delivery)?;
         let history = History {
             offsets: &past.offsets,
             other_offsets: &past.other_offsets,
             same_signature: past.same_signature,
-            old_secrets: &[],
         };
-        Ok(self.assessor.examine(
-            delivery.endpoint.as_deref(),
-            &delivery.request,
-            delivery.received_at,
-            history,
-        ))
+        Ok(assessor.examine(endpoint, request, at, history))
     }
 
     /// Reads the times and signatures of the deliveries before one.
-    fn past(&self, delivery: &Delivery) -> Result<Past, Failure> {
+    fn past(&self, assessor: &Assessor, delivery: &Delivery) -> Result<Past, Failure> {
         let mut past = Past::default();
-        let Some((provider, reading, _)) = self.reading(delivery) else {
+        let Some((provider, ours, _)) = reading(assessor, delivery) else {
             return Ok(past);
         };
         let mut older = Vec::new();
@@ -67,7 +80,7 @@ impl Local {
             let Some(other) = self.store.delivery(seq).map_err(unreadable)? else {
                 continue;
             };
-            let Some((theirs, read, offset)) = self.reading(&other) else {
+            let Some((theirs, read, offset)) = reading(assessor, &other) else {
                 continue;
             };
             let offsets = if theirs == provider {
@@ -76,7 +89,7 @@ impl Local {
                 &mut past.other_offsets
             };
             offsets.extend(offset.filter(|_| offsets.len() < OFFSETS));
-            let same = !reading.signatures.is_empty() && read.signatures == reading.signatures;
+            let same = !ours.signatures.is_empty() && read.signatures == ours.signatures;
             if same && past.same_signature.is_none() {
                 past.same_signature = Some(Earlier {
                     id: other.id,
@@ -87,19 +100,20 @@ impl Local {
         }
         Ok(past)
     }
+}
 
-    /// Reads who sent a delivery, its signatures, and arrival minus signed time.
-    fn reading(&self, delivery: &Delivery) -> Option<(&str, Reading, Option<i64>)> {
-        let request = &delivery.request;
-        let provider = self
-            .assessor
-            .provider_of(delivery.endpoint.as_deref(), request)?;
-        let scheme = provider.signature.as_ref()?;
-        let reading = Reading::of(request, scheme);
-        let offset = reading.signed_at(scheme).map(|at| {
-            let arrived = delivery.received_at.unix_seconds();
-            arrived.saturating_sub(at.unix_seconds())
-        });
-        Some((provider.name.as_str(), reading, offset))
-    }
+/// Reads who sent a delivery, its signatures, and arrival minus signed time.
+fn reading<'a>(
+    assessor: &'a Assessor,
+    delivery: &Delivery,
+) -> Option<(&'a str, Reading, Option<i64>)> {
+    let request = &delivery.request;
+    let provider = assessor.provider_of(delivery.endpoint.as_deref(), request)?;
+    let scheme = provider.signature.as_ref()?;
+    let reading = Reading::of(request, scheme);
+    let offset = reading.signed_at(scheme).map(|at| {
+        let arrived = delivery.received_at.unix_seconds();
+        arrived.saturating_sub(at.unix_seconds())
+    });
+    Some((provider.name.as_str(), reading, offset))
 }

@@ -26,10 +26,10 @@ impl Local {
 
     /// Keeps one request and says what to answer.
     async fn take(&self, arrival: Arrival) -> Reply {
-        let endpoint = route(&self.assessor.endpoints, &arrival.request.path);
+        let endpoint = route(&self.endpoints, &arrival.request.path);
         let name = endpoint.map(|e| e.name.as_str());
         let handshake = || {
-            self.assessor
+            self.assessor()
                 .handshake(name, &arrival.request, arrival.received_at)
         };
         let reply = if let Some(refused) = &arrival.refused {

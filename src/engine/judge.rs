@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::swap::Swap;
 use crate::domain::assess::{Assessment, Assessor};
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
@@ -25,7 +26,7 @@ const FREE: Duration = Duration::from_micros(50);
 
 /// Assesses deliveries for the store.
 pub(super) struct Judge {
-    assessor: Arc<Assessor>,
+    assessor: Arc<Swap<Assessor>>,
     allowance: Mutex<Allowance>,
 }
 
@@ -35,7 +36,7 @@ struct Allowance {
 }
 
 impl Judge {
-    pub(super) fn new(assessor: Arc<Assessor>) -> Self {
+    pub(super) fn new(assessor: Arc<Swap<Assessor>>) -> Self {
         Self {
             assessor,
             allowance: Mutex::new(Allowance {
@@ -56,11 +57,19 @@ impl Assess for Judge {
     fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
         let began = Instant::now();
         if !self.allowance().is_left(began) {
-            return self.assessor.glance(endpoint, request, at);
+            return self.assessor.get().glance(endpoint, request, at);
         }
-        let assessment = self.assessor.assess(endpoint, request, at);
+        let assessment = self.assessor.get().assess(endpoint, request, at);
         self.allowance().spend(began.elapsed());
         assessment
+    }
+
+    fn assess_again(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
+        self.assessor.get().assess(endpoint, request, at)
+    }
+
+    fn stamp(&self) -> [u8; 32] {
+        self.assessor.get().stamp()
     }
 }
 

@@ -14,9 +14,11 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Command, Event, Info, ListQuery, Page, Reply, Results};
+use super::history::Look;
 use super::jobs::Jobs;
 use super::judge::Judge;
 use super::retry::Retries;
+use super::swap::Swap;
 use super::{Backend, EVENTS_HELD, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -37,7 +39,10 @@ const RETAIN_EVERY: Duration = Duration::from_mins(1);
 /// Everything a running creel holds.
 pub struct Local {
     pub(super) store: Store,
-    pub(super) assessor: Arc<Assessor>,
+    pub(super) assessor: Arc<Swap<Assessor>>,
+    /// Held while secrets change: one change at a time.
+    pub(super) adopting: tokio::sync::Mutex<()>,
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) client: outbound::Client,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) answer: AnswerPlan,
@@ -72,7 +77,8 @@ impl Local {
             config.provider.clone(),
         );
         assessor.sample_secret = sample::secret(&config.data_dir);
-        let assessor = Arc::new(assessor);
+        assessor.keyring.remember(config.old_secrets.clone());
+        let assessor = Arc::new(Swap::new(assessor));
         let judge: Arc<dyn store::Assess> = Arc::new(Judge::new(Arc::clone(&assessor)));
         let options = store::Options::keeping(&config.keep);
         let (store, opened) = Store::open(&config.data_dir, &options, &judge)
@@ -85,6 +91,8 @@ impl Local {
         let local = Arc::new_cyclic(|me| Self {
             store,
             assessor,
+            adopting: tokio::sync::Mutex::default(),
+            endpoints: config.endpoints.clone(),
             client: outbound::Client::default(),
             clock,
             answer: config.answer.clone(),
@@ -144,6 +152,12 @@ impl Local {
         let _ = self.target.set(target);
     }
 
+    /// Waits until the list says what the configuration makes of deliveries,
+    /// but not for long: there may be many.
+    pub async fn verified(&self) {
+        self.store.verified().await;
+    }
+
     /// Finishes what is being written and lets go of the data directory.
     pub async fn close(&self) {
         self.retries.resting.cancel();
@@ -153,10 +167,14 @@ impl Local {
 
     /// Returns the endpoint of that name.
     pub(super) fn endpoint(&self, name: Option<&str>) -> Option<&Endpoint> {
-        self.assessor
-            .endpoints
+        self.endpoints
             .iter()
             .find(|e| Some(e.name.as_str()) == name)
+    }
+
+    /// Returns what judges deliveries now.
+    pub(super) fn assessor(&self) -> Arc<Assessor> {
+        self.assessor.get()
     }
 
     /// Finds a delivery by what a person typed.
@@ -215,18 +233,14 @@ impl Local {
             data_dir: self.data_dir.display().to_string(),
             target: self.target.get().cloned(),
             answer: self.answer.clone(),
-            endpoints: self.assessor.endpoints.clone(),
-            secrets: self
-                .assessor
-                .secrets
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            endpoints: self.endpoints.clone(),
+            secrets: self.known_secrets(),
             demo: self.demo,
             kept: self.store.count() as u64,
             bytes: self.store.bytes_on_disk(),
             trouble: self.store.trouble(),
             jobs: self.jobs.list(),
+            verifying: self.store.verifying(),
         }
     }
 
@@ -313,7 +327,7 @@ impl Local {
             Command::List(query) => Ok(Reply::Page(aside(|| self.page(&query))?)),
             Command::Listing(query) => Ok(Reply::Listing(aside(|| self.listing(&query))?)),
             Command::Show(text) => {
-                let detail = aside(|| self.detail(self.find(&text)?))?;
+                let detail = aside(|| self.detail(self.find(&text)?, Look::Usual))?;
                 Ok(Reply::Detail(Box::new(detail)))
             }
             Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
@@ -337,6 +351,11 @@ impl Local {
                     })?;
                 Ok(Reply::Done)
             }
+            Command::Examine(text) => {
+                let detail = aside(|| self.detail(self.find(&text)?, Look::Closely))?;
+                Ok(Reply::Detail(Box::new(detail)))
+            }
+            Command::Secret(order) => Ok(Reply::Adopted(self.adopt(order).await?)),
             Command::Sample(provider) => {
                 self.send_sample(provider.as_deref()).await?;
                 Ok(Reply::Done)
@@ -371,6 +390,7 @@ async fn pass_on(
             Ok(Change::Changed(summary)) => Event::Changed(summary),
             Ok(Change::Attempted(attempt)) => Event::Attempted(attempt),
             Ok(Change::Trouble(trouble)) => Event::Trouble(trouble),
+            Ok(Change::Verifying(share)) => Event::Verifying(share),
             Ok(Change::Removed(_)) | Err(RecvError::Lagged(_)) => Event::Missed,
             Err(RecvError::Closed) => return,
         };
@@ -385,7 +405,7 @@ async fn pass_on(
 }
 
 /// Does what takes long without holding up those who receive.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
         _ => work(),

@@ -85,7 +85,8 @@ impl Local {
     /// there is a secret for it.
     fn signing(&self, delivery: &Delivery, order: &ResendOrder) -> Signing {
         let endpoint = delivery.endpoint.as_deref();
-        let secret = || self.assessor.secret_for(endpoint, &delivery.request);
+        let assessor = self.assessor();
+        let secret = || assessor.secret_for(endpoint, &delivery.request);
         match order.signing {
             Some(signing) => signing,
             None if order.retry.is_some() && secret().is_some() => Signing::Fresh,
@@ -105,12 +106,11 @@ impl Local {
                 "Send it with the signature it came with, or name its provider and secret:  creel --secret NAME=VALUE",
             )
         };
-        let provider = self
-            .assessor
+        let assessor = self.assessor();
+        let provider = assessor
             .provider_of(endpoint, &delivery.request)
             .ok_or_else(|| unsignable("Nothing says which provider sent it."))?;
-        let secret = self
-            .assessor
+        let secret = assessor
             .secret_for(endpoint, &delivery.request)
             .ok_or_else(|| {
                 unsignable(&format!("No secret is configured for {}.", provider.title))

@@ -118,7 +118,7 @@ impl Local {
         let exchange = self.client.send(&prepared.outgoing).await;
         let within_ack_timeout = self
             .provider_of(prepared)
-            .and_then(Provider::answer_within_ms)
+            .and_then(|provider| provider.answer_within_ms())
             .filter(|_| exchange.response.is_some())
             .map(|limit| exchange.duration_us <= limit.saturating_mul(1000));
         let status = exchange
@@ -167,7 +167,7 @@ impl Local {
         if attempt.signing == Signing::Fresh || attempt.edited.is_some() {
             return Status::Valid;
         }
-        self.assessor
+        self.assessor()
             .glance(
                 delivery.endpoint.as_deref(),
                 &delivery.request,
@@ -178,10 +178,11 @@ impl Local {
     }
 
     /// Returns who sent what is prepared.
-    pub(super) fn provider_of(&self, prepared: &Prepared) -> Option<&Provider> {
+    pub(super) fn provider_of(&self, prepared: &Prepared) -> Option<Provider> {
         let delivery = &prepared.delivery;
-        self.assessor
+        self.assessor()
             .provider_of(delivery.endpoint.as_deref(), &delivery.request)
+            .cloned()
     }
 }
 

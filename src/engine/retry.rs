@@ -319,7 +319,8 @@ impl Local {
                 "Name its provider:  creel --provider NAME, or in creel.toml",
             )
         })?;
-        Ok((provider.clone(), Schedule::of(provider)?))
+        let schedule = Schedule::of(&provider)?;
+        Ok((provider, schedule))
     }
 
     /// Keeps that a try is planned.

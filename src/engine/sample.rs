@@ -170,7 +170,8 @@ impl Local {
     pub(super) async fn send_sample(&self, name: Option<&str>) -> Result<(), Failure> {
         let random = random_bits();
         let name = name.unwrap_or(IN_TURN[(random % 5) as usize]);
-        let provider = self.assessor.catalog.get(name).ok_or_else(|| {
+        let assessor = self.assessor();
+        let provider = assessor.catalog.get(name).ok_or_else(|| {
             Failure::usage(
                 format!("No provider is named {name}."),
                 "",
@@ -185,7 +186,6 @@ impl Local {
             ));
         };
         let endpoint = self
-            .assessor
             .endpoints
             .iter()
             .find(|e| e.provider.as_deref() == Some(name));
@@ -198,9 +198,7 @@ impl Local {
                 format!("There are samples of: {}", IN_TURN.join(", ")),
             ));
         };
-        let own = self
-            .assessor
-            .secret_of(endpoint.map(|e| e.name.as_str()), provider);
+        let own = assessor.secret_of(endpoint.map(|e| e.name.as_str()), provider);
         let Some(secret) = own else {
             return Err(Failure::cannot(
                 "No sample can be signed.",

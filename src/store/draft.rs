@@ -35,6 +35,22 @@ pub(super) struct Draft<'a> {
     arrivals: HashMap<Group, u64>,
 }
 
+/// What came of judging a delivery again.
+pub(super) struct Judged {
+    pub(super) status: Status,
+    /// Whether its row is another now.
+    pub(super) changed: bool,
+    /// Whether it belongs to another event now.
+    pub(super) moved: bool,
+}
+
+/// Which time a delivery is judged.
+#[derive(Clone, Copy)]
+enum Time {
+    First,
+    Again,
+}
+
 impl<'a> Draft<'a> {
     pub(super) fn new(shared: &'a Shared, editor: &'a mut Editor) -> Self {
         Self {
@@ -89,7 +105,7 @@ impl<'a> Draft<'a> {
             known.place = place;
             return Ok(());
         }
-        let assessment = assessed(self.shared, delivery);
+        let assessment = assessed(self.shared, delivery, Time::First);
         let group = assessment.group.map(|key| group_of(&key));
         let mut previous = None;
         let mut arrival = 1;
@@ -164,6 +180,49 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Says whether changed rows shall be told of, where anybody listens.
+    pub(super) fn hear(&mut self, heard: bool) {
+        self.heard &= heard;
+    }
+
+    /// Judges a row's delivery by what the configuration says now.
+    pub(super) fn judge_again(&mut self, mut row: Row, delivery: &Delivery) -> Judged {
+        let assessment = assessed(self.shared, delivery, Time::Again);
+        let before = row.clone();
+        let now = summary(delivery, &assessment, row.summary.arrival);
+        let summary = &mut row.summary;
+        summary.provider = now.provider;
+        summary.event = now.event;
+        summary.delivery_id = now.delivery_id;
+        summary.group_guessed = now.group_guessed;
+        summary.status = now.status;
+        summary.cause = now.cause;
+        let group = assessment.group.map(|key| group_of(&key));
+        let moved = group != row.group;
+        if moved {
+            row.group = group;
+            row.previous = None;
+            row.summary.arrival = 1;
+        }
+        let judged = Judged {
+            status: row.summary.status,
+            changed: row != before,
+            moved,
+        };
+        if judged.changed {
+            self.put(row);
+        }
+        judged
+    }
+
+    /// Puts a changed row in the place of the one there was.
+    pub(super) fn put(&mut self, row: Row) {
+        if self.heard {
+            self.told.push(Change::Changed(row.summary.clone()));
+        }
+        self.rows.insert(row.summary.seq, row);
+    }
+
     /// Returns a row to change, from the draft or the index.
     fn row(&mut self, seq: u64) -> Result<Option<&mut Row>, ReadError> {
         if !self.rows.contains_key(&seq) {
@@ -177,7 +236,7 @@ impl<'a> Draft<'a> {
 
     /// Writes the draft into the index, lets readers see it and tells of it.
     pub(super) fn finish(mut self) -> Result<(), ReadError> {
-        if self.position == self.editor.position {
+        if self.position == self.editor.position && self.rows.is_empty() {
             return Ok(());
         }
         self.put_rows()?;
@@ -285,13 +344,14 @@ fn lock<T>(lock: &std::sync::RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 
 /// Asks what the configuration says of a delivery. A mistake there must not
 /// cost the delivery its place in the list.
-fn assessed(shared: &Shared, delivery: &Delivery) -> Assessment {
+fn assessed(shared: &Shared, delivery: &Delivery, time: Time) -> Assessment {
     let ask = || {
-        shared.assess.assess(
-            delivery.endpoint.as_deref(),
-            &delivery.request,
-            delivery.received_at,
-        )
+        let endpoint = delivery.endpoint.as_deref();
+        let (request, at) = (&delivery.request, delivery.received_at);
+        match time {
+            Time::First => shared.assess.assess(endpoint, request, at),
+            Time::Again => shared.assess.assess_again(endpoint, request, at),
+        }
     };
     catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Assessment {
         provider: None,

@@ -28,6 +28,9 @@ const CACHE: u64 = 16 << 20;
 
 const POSITION: &[u8] = b"position";
 
+/// What the rows were judged by.
+const STAMP: &[u8] = b"stamp";
+
 /// The open database.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
@@ -129,6 +132,24 @@ impl Index {
             first: r.u64()?,
             count: r.u64()?,
             bytes: r.u64()?,
+        })
+    }
+
+    /// Returns the hash of what all rows were judged by; `None` where that is
+    /// not known, or was not the same for all.
+    pub(super) fn stamp(&self) -> Result<Option<[u8; 32]>, ReadError> {
+        let stamp = guarded(|| Ok(self.meta.get(STAMP)?))?;
+        Ok(stamp.and_then(|bytes| bytes.as_ref().try_into().ok()))
+    }
+
+    /// Notes what all rows were judged by.
+    pub(super) fn set_stamp(&self, stamp: Option<[u8; 32]>) -> Result<(), ReadError> {
+        guarded(|| {
+            match stamp {
+                Some(stamp) => self.meta.insert(STAMP, &stamp)?,
+                None => self.meta.remove(STAMP)?,
+            };
+            Ok(())
         })
     }
 
@@ -238,24 +259,54 @@ impl Index {
         self.blocks.get_lt(behind)?.map(read_block).transpose()
     }
 
-    /// Gives every row to `each`, the newest first and only those before
-    /// `before`, until it has had enough.
+    /// Gives what a list shows of every row to `each`, the newest first and
+    /// only those before `before`, until it has had enough.
     pub(super) fn rows(
         &self,
         before: u64,
         each: &mut dyn FnMut(&Summary) -> bool,
+    ) -> Result<(), ReadError> {
+        self.whole_rows(before, &mut |row| each(&row.summary))
+    }
+
+    /// Gives every row to `each`, in the same order.
+    pub(super) fn whole_rows(
+        &self,
+        before: u64,
+        each: &mut dyn FnMut(Row) -> bool,
     ) -> Result<(), ReadError> {
         self.blocks_down(before, &mut |block| {
             for row in backwards(block)? {
                 if Head::read(row).ok_or(ReadError::Index)?.seq >= before {
                     continue;
                 }
-                let row = Row::read(row).ok_or(ReadError::Index)?;
-                if !each(&row.summary) {
+                if !each(Row::read(row).ok_or(ReadError::Index)?) {
                     return Ok(false);
                 }
             }
             Ok(true)
+        })
+    }
+
+    /// Gives every row from `from` on to `each`, the oldest first, until it
+    /// has had enough.
+    pub(super) fn rows_upwards(
+        &self,
+        from: u64,
+        each: &mut dyn FnMut(Row) -> bool,
+    ) -> Result<(), ReadError> {
+        guarded(|| {
+            let first = self.block_around(from)?.map_or(0, |(key, _)| key);
+            for entry in self.blocks.range(first.to_be_bytes()..) {
+                let (_, block) = read_block(entry?)?;
+                for row in block.rows() {
+                    let row = row.and_then(Row::read).ok_or(ReadError::Index)?;
+                    if row.summary.seq >= from && !each(row) {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
         })
     }
 

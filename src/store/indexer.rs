@@ -3,23 +3,18 @@
 //! has grown.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::ReadError;
+use super::again::{Asked, Progress, Review};
 use super::editor::Editor;
 use super::folders;
 use super::journal::Record;
+use super::line::{Line, TOGETHER};
 use super::shared::Shared;
-use super::work::{Item, Work, work_of};
-
-/// How many bytes of deliveries may wait in memory; of those beyond, only
-/// the place is held and they are read from the journal again.
-const HELD: usize = 16 << 20;
-
-/// How many records are indexed together at the most.
-const TOGETHER: usize = 1024;
+use super::work::{Item, work_of};
 
 /// After how many records the database is flushed.
 const FLUSH_AFTER: usize = 8192;
@@ -32,9 +27,6 @@ const GROWN: u64 = 4;
 
 /// How much the thread gives way to those that receive, by nice(2).
 const NICE: i32 = 15;
-
-/// How many records may wait; the journal waits then.
-const LONGEST: usize = 100_000;
 
 /// After so many records at once the thread rests a little: more come
 /// together, and a batch costs the database about the same whatever its size.
@@ -49,25 +41,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The way to the indexer's thread.
 pub(super) struct Indexer {
     pub(super) shared: Arc<Shared>,
-    line: Arc<Line>,
     thread: Option<JoinHandle<()>>,
     attempts: HashMap<u64, u32>,
-}
-
-#[derive(Default)]
-struct Line {
-    inner: Mutex<Waiting>,
-    arrived: Condvar,
-    left: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    items: VecDeque<Item>,
-    bytes: usize,
-    closed: bool,
-    /// Whether the thread sleeps until something arrives.
-    idle: bool,
 }
 
 impl Indexer {
@@ -79,20 +54,18 @@ impl Indexer {
         until: u64,
         rebuilding: bool,
     ) -> std::io::Result<Self> {
-        let line = Arc::new(Line::default());
-        let ours = Arc::clone(&line);
         let mut hand = Hand {
             shared: Arc::clone(&shared),
             editor,
             rebuilding,
             broken: false,
+            reviews: VecDeque::new(),
         };
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
-            .spawn(move || hand.run(&ours, until))?;
+            .spawn(move || hand.run(until))?;
         Ok(Self {
             shared,
-            line,
             thread: Some(thread),
             attempts: HashMap::new(),
         })
@@ -106,25 +79,7 @@ impl Indexer {
 
     /// Gives it records that are durable.
     pub(super) fn push(&self, items: impl Iterator<Item = Item>) {
-        let mut waiting = self
-            .line
-            .left
-            .wait_while(lock(&self.line), |w| w.items.len() > LONGEST)
-            .unwrap_or_else(PoisonError::into_inner);
-        for (work, number, place) in items {
-            let work = match work {
-                Work::Delivery(delivery) if waiting.bytes > HELD => {
-                    Work::Reread(delivery.answer.duration_us)
-                }
-                work => work,
-            };
-            waiting.bytes += work.size();
-            waiting.items.push_back((work, number, place));
-        }
-        if std::mem::take(&mut waiting.idle) {
-            drop(waiting);
-            self.line.arrived.notify_one();
-        }
+        self.shared.line.push(items);
     }
 
     /// Returns the number that a delivery's next attempt gets.
@@ -142,59 +97,11 @@ impl Indexer {
 
     /// Lets the thread do what waits, and waits for its end.
     pub(super) fn finish(mut self) {
-        lock(&self.line).closed = true;
-        self.line.arrived.notify_one();
+        self.shared.line.close();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
-}
-
-impl Work {
-    fn size(&self) -> usize {
-        match self {
-            Self::Delivery(delivery) => 512 + delivery.request.body.len(),
-            Self::Attempt(attempt) => 512 + attempt.response.as_ref().map_or(0, |r| r.body.len()),
-            Self::Reread(_) | Self::Mark(..) | Self::Retire(..) => 64,
-        }
-    }
-}
-
-impl Line {
-    /// Waits for records and takes some; none at the end.
-    fn take(&self) -> Vec<Item> {
-        let mut waiting = lock(self);
-        while waiting.items.is_empty() && !waiting.closed {
-            waiting.idle = true;
-            waiting = self
-                .arrived
-                .wait(waiting)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        waiting.idle = false;
-        let count = waiting.items.len().min(TOGETHER);
-        let items: Vec<_> = waiting.items.drain(..count).collect();
-        let bytes: usize = items.iter().map(|(work, ..)| work.size()).sum();
-        waiting.bytes = waiting.bytes.saturating_sub(bytes);
-        drop(waiting);
-        self.left.notify_one();
-        items
-    }
-
-    /// Lets records come together.
-    fn rest(&self) {
-        let waiting = lock(self);
-        let more = |waiting: &mut Waiting| !waiting.closed && waiting.bytes < HELD / 2;
-        drop(self.arrived.wait_timeout_while(waiting, REST, more));
-    }
-
-    fn is_closed(&self) -> bool {
-        lock(self).closed
-    }
-}
-
-fn lock(line: &Line) -> std::sync::MutexGuard<'_, Waiting> {
-    line.inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread's own state.
@@ -205,30 +112,43 @@ struct Hand {
     rebuilding: bool,
     /// Whether even a new index could not be written.
     broken: bool,
+    /// What is being verified again, the first first.
+    reviews: VecDeque<Review>,
 }
 
 impl Hand {
-    fn run(&mut self, line: &Line, until: u64) {
+    fn run(&mut self, until: u64) {
+        let shared = Arc::clone(&self.shared);
+        let line = &shared.line;
         // Receiving goes before listing. Where the system says no, they share.
         let _ = rustix::process::setpriority_process(None, NICE);
         self.start(line, until);
         let mut dirty = 0;
         loop {
-            let items = line.take();
-            let Some((_, last, _)) = items.last() else {
+            let taken = line.take(self.reviews.is_empty());
+            self.asked(taken.asked);
+            let count = taken.items.len();
+            if count == 0 && taken.closed {
                 break;
-            };
-            let last = *last;
+            }
             if self.broken {
+                self.reviews.clear();
                 continue;
             }
-            self.wait_for_room();
-            let count = items.len();
-            dirty += count;
-            if let Err(error) = self.editor.put(&self.shared, items) {
-                self.renew(line, last, &error);
+            if let Some((_, last, _)) = taken.items.last() {
+                let last = *last;
+                self.wait_for_room();
+                dirty += count;
+                if let Err(error) = self.editor.put(&self.shared, taken.items) {
+                    self.renew(line, last, &error);
+                }
+                self.reached();
             }
-            self.reached();
+            if !self.reviews.is_empty() {
+                dirty += self.review(line);
+            } else if count >= BUSY {
+                line.rest(REST);
+            }
             if dirty >= FLUSH_AFTER {
                 dirty = 0;
                 self.keep_small();
@@ -236,13 +156,96 @@ impl Hand {
                     tracing::error!(%error, "the index cannot be flushed");
                 }
             }
-            if count >= BUSY {
-                line.rest();
-            }
         }
+        // Whoever asked hears that there is no answer any more.
+        self.reviews.clear();
+        self.tell_verifying(None);
         if self.has_room() {
             let _ = self.editor.index.flush();
         }
+    }
+
+    /// Takes what was asked for: before the work nobody waits for.
+    fn asked(&mut self, asked: Vec<Asked>) {
+        for one in asked {
+            let waited_for = |review: &Review| review.is_waited_for();
+            let at = self.reviews.iter().take_while(|r| waited_for(r)).count();
+            self.reviews.insert(at, Review::new(one));
+        }
+    }
+
+    /// Verifies some rows again; returns how many changed.
+    fn review(&mut self, line: &Line) -> usize {
+        if !self.has_room() {
+            line.rest(PAUSE);
+            return 0;
+        }
+        let Some(mut review) = self.reviews.pop_front() else {
+            return 0;
+        };
+        let before = review.changed();
+        match self.editor.review(&self.shared, &mut review) {
+            Ok(Progress::On) => {
+                self.tell_verifying(review.share(self.editor.runs().len()));
+                let changed = review.changed() - before;
+                self.reviews.push_front(review);
+                changed
+            }
+            Ok(Progress::Done) => {
+                let changed = review.changed() - before;
+                // Said before the asker hears, who may look at once.
+                self.verified();
+                review.end(&self.shared);
+                changed
+            }
+            Err(error) => {
+                let number = self.editor.position.number;
+                if review.again() {
+                    self.reviews.push_front(review);
+                    self.renew(line, number, &error);
+                } else {
+                    tracing::error!(%error, "deliveries could not be verified again");
+                    review.fail(error);
+                }
+                0
+            }
+        }
+    }
+
+    /// Notes what the rows were judged by, once nothing is left to be judged.
+    fn verified(&mut self) {
+        if !self.reviews.is_empty() || self.shared.line.is_asked() {
+            return;
+        }
+        let stamp = self.shared.assess.stamp();
+        if let Err(error) = self.editor.index.set_stamp(Some(stamp)) {
+            tracing::warn!(%error, "it cannot be noted what deliveries were verified with");
+        }
+        self.tell_verifying(None);
+        self.shared.verifying.send_replace(false);
+    }
+
+    /// Tells how far verifying has come.
+    fn tell_verifying(&self, share: Option<u8>) {
+        self.shared.tell_verifying(share);
+    }
+
+    /// Sees whether the rows were judged by what judges now; where not, all
+    /// of them are to be verified again.
+    fn compare_stamp(&mut self) -> Result<(), ReadError> {
+        let index = &self.editor.index;
+        let stamp = self.shared.assess.stamp();
+        if index.stamp()? == Some(stamp) {
+            return Ok(());
+        }
+        if self.editor.position.number == 0 {
+            return index.set_stamp(Some(stamp));
+        }
+        // Before the first row is judged otherwise.
+        index.set_stamp(None)?;
+        self.reviews.push_back(Review::of_all());
+        self.shared.verifying.send_replace(true);
+        Ok(())
     }
 
     /// Looks the index through and brings it up to the journal's end.
@@ -254,6 +257,7 @@ impl Hand {
                 .events
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = events;
+            self.compare_stamp()?;
             self.catch_up(line, until)
         });
         if let Err(error) = ready {
@@ -339,7 +343,12 @@ impl Hand {
                 self.catch_up(line, until)
             });
         match made {
-            Ok(()) => folders::remove_old(&store),
+            Ok(()) => {
+                // All rows are new, and so are their verdicts.
+                self.reviews.retain(Review::is_waited_for);
+                self.verified();
+                folders::remove_old(&store);
+            }
             Err(error) => {
                 self.broken = true;
                 tracing::error!(%error, "the index cannot be made");

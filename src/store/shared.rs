@@ -9,6 +9,7 @@ use super::disk::Disk;
 use super::events::Events;
 use super::index::Index;
 use super::journal::Segments;
+use super::line::Line;
 use super::runs::Runs;
 use super::{Assess, Change};
 
@@ -30,6 +31,12 @@ pub(super) struct Shared {
     pub(super) durable: watch::Sender<u64>,
     /// Whether the index is being looked through or made, after opening.
     pub(super) starting: watch::Sender<bool>,
+    /// What waits for the index's thread.
+    pub(super) line: Line,
+    /// Whether rows are verified again because the configuration is another.
+    pub(super) verifying: watch::Sender<bool>,
+    /// How far that has come, in hundredths.
+    share: Mutex<Option<u8>>,
     /// Why nothing can be kept.
     trouble: Mutex<Told>,
 }
@@ -66,8 +73,27 @@ impl Shared {
             indexed: watch::channel(indexed).0,
             durable: watch::channel(durable).0,
             starting: watch::channel(true).0,
+            line: Line::default(),
+            verifying: watch::channel(false).0,
+            share: Mutex::default(),
             trouble: Mutex::default(),
         }
+    }
+
+    /// Tells how many hundredths of the rows are verified again; `None`: it is
+    /// done, or not worth a word.
+    pub(super) fn tell_verifying(&self, share: Option<u8>) {
+        let mut told = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != share {
+            *told = share;
+            drop(told);
+            let _ = self.changes.send(Change::Verifying(share));
+        }
+    }
+
+    /// Says how many hundredths of the rows are verified again.
+    pub(super) fn share(&self) -> Option<u8> {
+        *self.share.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the index there is now.

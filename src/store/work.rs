@@ -18,6 +18,17 @@ pub(super) enum Work {
     Retire(u64, u64),
 }
 
+impl Work {
+    /// Returns how many bytes it holds in memory, near enough.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Delivery(delivery) => 512 + delivery.request.body.len(),
+            Self::Attempt(attempt) => 512 + attempt.response.as_ref().map_or(0, |r| r.body.len()),
+            Self::Reread(_) | Self::Mark(..) | Self::Retire(..) => 64,
+        }
+    }
+}
+
 /// Something to be indexed, its record's number and place.
 pub(super) type Item = (Work, u64, Place);
 

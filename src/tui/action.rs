@@ -122,7 +122,8 @@ actions! {
     ResendWith "resend-with" Panes "resend with…" "Send again with another target or a new signature";
     Stop "stop" Panes "stop" "Stop what is being sent";
     Copy "copy" Panes "copy" "Copy something of this delivery: a letter follows";
-    Verify "verify" Panes "verify again" "Check the signature again, with the secrets as they are now";
+    Verify "verify" Panes "verify again" "Check the signature again and show all that was tried";
+    Secret "secret" Panes "secret" "Pick or add this endpoint's secret, and verify all of it again";
     Mark "mark" Panes "mark" "Mark the delivery to be kept, or take the mark away";
     Follow "follow" Panes "follow" "Stay on the newest delivery, or stop";
     Sample "sample" Panes "send a sample" "Send a signed sample delivery to creel";

@@ -8,6 +8,7 @@ mod engine;
 mod keys;
 mod mouse;
 mod perform;
+mod secret;
 mod send;
 mod toast;
 
@@ -195,7 +196,10 @@ impl App {
             self.zoom = false;
         }
         let wish = self.detail.wants(self.list.selected());
-        effects.extend(wish.map(|(seq, id)| Effect::Show(seq, id)));
+        effects.extend(wish.map(|(seq, id)| match self.detail.examined {
+            Some(examined) if examined == seq => Effect::Examine(seq, id),
+            _ => Effect::Show(seq, id),
+        }));
         effects
     }
 }
@@ -217,6 +221,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Sent(sent) => app.take_sent(&sent),
         Msg::Stopped(answer) => app.take_stopped(answer),
         Msg::Marked(order, answer) => app.take_marked(&order, answer),
+        Msg::Adopted(answer) => app.take_adopted(answer),
         Msg::Sampled(answer) => app.take_sampled(answer),
         Msg::Resumed => {
             app.say("creel goes on; while it was stopped it received nothing");

@@ -1,6 +1,6 @@
 //! Everything the inspector may ask for; [`super::run::run`] carries it out.
 
-use crate::engine::command::{ListQuery, MarkOrder, ResendOrder};
+use crate::engine::command::{ListQuery, MarkOrder, ResendOrder, SecretOrder};
 
 /// Something that is to be done outside of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,10 @@ pub enum Effect {
     Seek(ListQuery),
     /// Ask for a delivery by sequence number and id: [`super::msg::Msg::Shown`].
     Show(u64, String),
+    /// Ask for a delivery with everything tried: [`super::msg::Msg::Shown`].
+    Examine(u64, String),
+    /// Let a secret count: [`super::msg::Msg::Adopted`].
+    Secret(SecretOrder),
     /// Send deliveries again: [`super::msg::Msg::Begun`], and
     /// [`super::msg::Msg::Sent`] where it is one delivery.
     Resend(ResendOrder),

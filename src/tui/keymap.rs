@@ -240,9 +240,9 @@ mod tests {
 
     #[test]
     fn own_keys_replace_an_actions_keys() {
-        let keys = own("down = [\"s\"]\n").unwrap();
+        let keys = own("down = [\"F9\"]\n").unwrap();
         let action = |key| keys.action(Context::List, chord(key));
-        assert_eq!(action("s"), Some(Action::Down));
+        assert_eq!(action("F9"), Some(Action::Down));
         assert_eq!(action("j"), None);
         assert_eq!(action("k"), Some(Action::Up));
     }

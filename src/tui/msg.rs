@@ -4,7 +4,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::domain::failure::Failure;
 use crate::domain::timestamp::Timestamp;
-use crate::engine::command::{Detail, Event, Info, Job, ListQuery, MarkOrder, Page, Sent};
+use crate::engine::command::{Adopted, Detail, Event, Info, Job, ListQuery, MarkOrder, Page, Sent};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub enum Msg {
     Stopped(Result<(), Failure>),
     /// Deliveries were marked.
     Marked(MarkOrder, Result<(), Failure>),
+    /// A secret counts from now on.
+    Adopted(Result<Adopted, Failure>),
     /// A sample was sent.
     Sampled(Result<(), Failure>),
     /// The process was stopped and goes on.

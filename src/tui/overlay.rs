@@ -6,6 +6,7 @@ pub mod help;
 pub mod palette;
 pub mod prompt;
 pub mod resend;
+pub mod secret;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -29,6 +30,8 @@ pub enum Overlay {
     Copy,
     /// The form for sending again.
     Resend(resend::ResendForm),
+    /// The form for a secret.
+    Secret(secret::SecretForm),
     /// A question before something is done.
     Confirm(confirm::Confirm),
 }

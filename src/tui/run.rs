@@ -332,13 +332,16 @@ impl<E: Inspected> Screen<E> {
                     Msg::Sought(query, answer.and_then(page))
                 }),
                 Effect::Show(seq, id) => self.ask(Command::Show(id), move |answer| {
-                    Msg::Shown(
-                        seq,
-                        answer.and_then(|reply| match reply {
-                            Reply::Detail(detail) => Ok(detail),
-                            other => Err(strange(&other)),
-                        }),
-                    )
+                    Msg::Shown(seq, answer.and_then(detail))
+                }),
+                Effect::Examine(seq, id) => self.ask(Command::Examine(id), move |answer| {
+                    Msg::Shown(seq, answer.and_then(detail))
+                }),
+                Effect::Secret(order) => self.ask(Command::Secret(order), |answer| {
+                    Msg::Adopted(answer.and_then(|reply| match reply {
+                        Reply::Adopted(adopted) => Ok(adopted),
+                        other => Err(strange(&other)),
+                    }))
                 }),
                 Effect::Resend(order) => self.send(order),
                 Effect::Stop(job) => self.ask(Command::Stop(job), |answer| {
@@ -452,6 +455,13 @@ fn page(reply: Reply) -> Result<crate::engine::command::Page, Failure> {
     }
 }
 
+fn detail(reply: Reply) -> Result<Box<crate::engine::command::Detail>, Failure> {
+    match reply {
+        Reply::Detail(detail) => Ok(detail),
+        other => Err(strange(&other)),
+    }
+}
+
 fn done(reply: Reply) -> Result<(), Failure> {
     match reply {
         Reply::Done => Ok(()),
@@ -466,6 +476,7 @@ fn strange(reply: &Reply) -> Failure {
         Reply::Detail(_) => "a delivery",
         Reply::Job(_) => "a job",
         Reply::Results(_) => "results",
+        Reply::Adopted(_) => "what a secret changed",
         Reply::Done => "that it is done",
     };
     Failure::cannot(

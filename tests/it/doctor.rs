@@ -28,7 +28,6 @@ struct Case {
     name: String,
     file: Value,
     assessor: Assessor,
-    old: Vec<Secret>,
 }
 
 impl Case {
@@ -59,13 +58,15 @@ impl Case {
             ..Endpoint::default()
         };
         let old = texts("old");
+        let old = old
+            .iter()
+            .map(|text| Secret::new("case", "case", text.as_str()));
+        let secrets = own.chain(others).collect();
+        let mut assessor = Assessor::new(catalog, vec![endpoint], secrets, None);
+        assessor.keyring.remember(old);
         Self {
             name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
-            assessor: Assessor::new(catalog, vec![endpoint], own.chain(others).collect(), None),
-            old: old
-                .iter()
-                .map(|text| Secret::new("old", "case", text.as_str()))
-                .collect(),
+            assessor,
             file,
         }
     }
@@ -172,7 +173,6 @@ fn every_case_is_called_by_its_name() {
             numbers(&history["offsets"]),
             numbers(&history["other_offsets"]),
         );
-        let old: Vec<&Secret> = case.old.iter().collect();
         let history = History {
             offsets: &offsets,
             other_offsets: &other_offsets,
@@ -181,7 +181,6 @@ fn every_case_is_called_by_its_name() {
                 received_at: Timestamp::from_unix_seconds(NOW.unix_seconds() - 60),
                 same_body,
             }),
-            old_secrets: &old,
         };
         let request = case.request(case.headers("headers"));
         let found = case.examine(&request, history);
@@ -222,7 +221,7 @@ fn every_case_is_called_by_its_name() {
             );
             for secret in case
                 .assessor
-                .secrets
+                .keyring
                 .iter()
                 .filter(|s| s.reveal().len() > 8)
             {
@@ -256,7 +255,7 @@ fn nothing_is_found_where_a_signature_is_right_or_random() {
         };
         let own = case
             .assessor
-            .secrets
+            .keyring
             .iter()
             .find(|s| s.name() == "case")
             .unwrap();
@@ -314,7 +313,7 @@ fn a_mebibyte_is_diagnosed_within_its_budget() {
         Some("porkbun".to_owned()),
     );
     for secret in ["d", "e", "f", "g"] {
-        assessor.secrets.push(Secret::new("other", "test", secret));
+        assessor.keyring.push(Secret::new("other", "test", secret));
     }
     let request = Request {
         headers: [

@@ -3,7 +3,7 @@
 use super::case::{Case, Hit};
 use super::hypothesis::{Change, Idea, Test};
 use super::list::HYPOTHESES;
-use super::search::{Budget, changes, with};
+use super::search::{Budget, OTHER_SECRET, changes, with};
 use super::secret;
 use crate::domain::verification::Group;
 
@@ -108,7 +108,7 @@ fn others<'a>(case: &Case<'a>) -> Vec<Combination<'a>> {
         let Test::Compute(ideas) = &hypothesis.test else {
             continue;
         };
-        if hypothesis.group != Group::Secret || at == OTHER {
+        if hypothesis.group != Group::Secret || at == OTHER_SECRET {
             continue;
         }
         for idea in ideas(&theirs).unwrap_or_default() {
@@ -116,13 +116,10 @@ fn others<'a>(case: &Case<'a>) -> Vec<Combination<'a>> {
                 continue;
             };
             found.push(vec![
-                (OTHER, secret::other_idea(secret, Vec::new())),
+                (OTHER_SECRET, secret::other_idea(secret, Vec::new())),
                 (at, idea),
             ]);
         }
     }
     found
 }
-
-/// Where the hypothesis of another secret stands in the list.
-const OTHER: usize = 0;

@@ -23,6 +23,9 @@ const FULL: usize = 32 << 20;
 /// What of that the pairs may cost.
 const PAIRS: usize = 16 << 20;
 
+/// Where the hypothesis of another secret stands in the list.
+pub(super) const OTHER_SECRET: usize = 0;
+
 const TOO_LARGE: &str = "not tried: so large a body would take too long";
 
 /// What was found, and what was tried.
@@ -52,6 +55,8 @@ enum Outcome {
     Yes(Finding),
     /// It is so, and says the same as one that was tried before.
     Same(Cow<'static, str>),
+    /// It gives a signature that came as well, and that one holds without it.
+    Also(String),
     No(Cow<'static, str>),
     Nothing(Cow<'static, str>),
 }
@@ -86,6 +91,11 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
     if let Some(hit) = &base {
         sheet.found(&[], hit);
     }
+    let second = if right && !brief {
+        sheet.second(base.as_ref())
+    } else {
+        None
+    };
     let mut explained = base.is_some();
     let computing = |h: &&Hypothesis| matches!(h.test, Test::Compute(_));
     let mut waiting = HYPOTHESES.iter().filter(computing).count();
@@ -95,7 +105,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
             Test::Compute(ideas) => {
                 // Another secret is the likeliest cause. What one hypothesis
                 // leaves over is the next ones'.
-                let share = if at == 0 {
+                let share = if at == OTHER_SECRET {
                     budget.0 / 3
                 } else {
                     budget.0 / waiting.max(1)
@@ -106,6 +116,9 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
             Test::Spelled => sheet.spelled(at, base.is_some()),
             Test::Look(look) => sheet.look(at, *look),
         }
+    }
+    if let Some(second) = second {
+        sheet.outcomes[OTHER_SECRET] = second;
     }
     // Two things at once are a secret and something else.
     let any_secret = !case.keys.is_empty() || !case.patient.others.is_empty();
@@ -122,6 +135,31 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
 }
 
 impl Sheet<'_, '_> {
+    /// Says whether the signature holds as it is.
+    fn right(&self) -> bool {
+        let status = self.case.verification.status;
+        matches!(status, Status::Valid | Status::Stale)
+    }
+
+    /// Looks whether another of the configured keys gives a signature that
+    /// came, too, as it is during a rotation.
+    fn second(&self, base: Option<&Hit>) -> Option<Outcome> {
+        let case = self.case;
+        let first = &case.keys.get(base?.key?)?.1;
+        let hit = case.keys.iter().enumerate().find_map(|(at, (_, key))| {
+            let setting = Setting {
+                key: Some(key),
+                ..case.setting()
+            };
+            let hit = (key != first).then(|| case.hit(&setting))??;
+            Some(Hit {
+                key: Some(at),
+                ..hit
+            })
+        })?;
+        Some(Outcome::Also(proof(case, &[], &hit)))
+    }
+
     /// Computes a hypothesis's ideas: one in any case, and more within its
     /// share of the budget. Says whether one holds.
     fn compute(
@@ -176,6 +214,9 @@ impl Sheet<'_, '_> {
             if let Some(hit) = case.hit(&setting) {
                 // No two texts or keys give one digest, so it is the same once more.
                 match self.computed.first() {
+                    _ if self.right() => {
+                        self.outcomes[at] = Outcome::Also(proof(case, &[(at, idea)], &hit));
+                    }
                     Some(first) => {
                         let same = format!("here the same as {}", HYPOTHESES[*first].code);
                         self.outcomes[at] = Outcome::Same(same.into());
@@ -268,6 +309,7 @@ impl Sheet<'_, '_> {
             Outcome::Yes(f) if f.proof.is_empty() => (Trial::Matched, f.message.clone()),
             Outcome::Yes(f) => (Trial::Matched, f.proof.clone()),
             Outcome::Same(why) => (Trial::Matched, why.to_string()),
+            Outcome::Also(proof) => (Trial::Matched, proof.clone()),
             Outcome::No(why) => (Trial::NotMatched, why.to_string()),
             Outcome::Nothing(why) => (Trial::NotApplicable, why.to_string()),
         };
@@ -292,7 +334,7 @@ impl Sheet<'_, '_> {
             .into_iter()
             .filter_map(|at| match &self.outcomes[at] {
                 Outcome::Yes(finding) => Some((HYPOTHESES[at].group, finding.clone())),
-                Outcome::Same(_) | Outcome::No(_) | Outcome::Nothing(_) => None,
+                Outcome::Same(_) | Outcome::Also(_) | Outcome::No(_) | Outcome::Nothing(_) => None,
             })
             .collect();
         Found {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use super::case::Case;
 use super::hypothesis::{Idea, Ideas, Seen};
 use super::{finding, visible_name};
+use crate::domain::keyring::OldSecret;
 use crate::domain::provider::KeyForm;
 use crate::domain::secret::Secret;
 use crate::domain::signature::decode_key;
@@ -55,26 +56,33 @@ pub(super) fn other_idea(secret: &Secret, key: Vec<u8>) -> Idea<'_> {
     )
 }
 
-/// Tries the secrets that were configured before.
+/// Tries the secrets that counted before.
 pub(super) fn old<'a>(case: &Case<'a>) -> Ideas<'a> {
-    if case.patient.history.old_secrets.is_empty() {
+    if case.patient.old.is_empty() {
         return Err("no earlier secret is known");
     }
+    let idea = |old: &&'a OldSecret| {
+        let OldSecret { secret, replaced } = *old;
+        let key = super::case::key(secret, case.scheme)?.to_vec();
+        let (what, advice) = if *replaced {
+            (
+                format!("Signed with the secret you replaced, {secret}."),
+                "The sender still has it: finish the rotation there, or let both count until it is (s, then add).",
+            )
+        } else {
+            (
+                format!("Signed with the earlier secret {secret}, which no longer counts."),
+                "Finish the rotation where it is sent, or configure both secrets until it is.",
+            )
+        };
+        Some(Idea::key(secret, key, what, advice))
+    };
     Ok(case
         .patient
-        .history
-        .old_secrets
+        .old
         .iter()
         .take(MOST)
-        .filter_map(|secret| {
-            let key = super::case::key(secret, case.scheme)?.to_vec();
-            Some(Idea::key(
-                secret,
-                key,
-                format!("Signed with the earlier secret {secret}, which is no longer configured."),
-                "Finish the rotation where it is sent, or configure both secrets until it is.",
-            ))
-        })
+        .filter_map(idea)
         .collect())
 }
 
@@ -287,7 +295,8 @@ pub(super) fn variable<'a>(case: &Case<'a>) -> Ideas<'a> {
     Ok(ideas)
 }
 
-fn is_variable(text: &str) -> bool {
+/// Says whether a text reads like a variable's name.
+pub(super) fn is_variable(text: &str) -> bool {
     let name = text
         .trim()
         .trim_start_matches(['$', '{', '%'])
@@ -414,6 +423,14 @@ fn raw<'a>(
         .take(MOST)
         .flat_map(of)
         .collect())
+}
+
+/// Returns what stands between quotes, where there are any around a text.
+pub(super) fn bare(text: &[u8]) -> &[u8] {
+    [b'"', b'\'', b'`']
+        .iter()
+        .find_map(|quote| text.strip_prefix(&[*quote])?.strip_suffix(&[*quote]))
+        .unwrap_or(text)
 }
 
 fn behind_prefix(text: &[u8]) -> &[u8] {

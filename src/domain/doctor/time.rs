@@ -48,24 +48,30 @@ pub(super) fn stale(case: &Case<'_>) -> Seen {
 
 /// Says by how much a signed time lies ahead.
 pub(super) fn future(case: &Case<'_>) -> Seen {
-    match bounds(case) {
-        Err(why) => Seen::Nothing(why),
-        Ok((age, tolerance)) if age >= tolerance.saturating_neg() => {
-            Seen::No("it does not lie ahead")
-        }
-        Ok(_) if milliseconds(case).is_some() => Seen::No("the time is in another unit"),
-        Ok((age, tolerance)) => Seen::Yes(finding(
-            "future",
-            true,
-            format!(
-                "Signed {} s after it arrived: {} s more than the {} s that are allowed.",
-                thousands(age.unsigned_abs()),
-                thousands((age.saturating_add(tolerance)).unsigned_abs()),
-                thousands(tolerance.unsigned_abs())
-            ),
-            "Set the clocks: the sender's is ahead, or this machine's is behind.",
-        )),
+    let (age, behind) = match bounds(case) {
+        Err(why) => return Seen::Nothing(why),
+        Ok(bounds) => bounds,
+    };
+    let Some(ahead) = case.scheme.ahead.seconds(behind) else {
+        return Seen::Nothing("the provider states no limit ahead");
+    };
+    if age >= ahead.saturating_neg() {
+        return Seen::No("it does not lie ahead");
     }
+    if milliseconds(case).is_some() {
+        return Seen::No("the time is in another unit");
+    }
+    Seen::Yes(finding(
+        "future",
+        true,
+        format!(
+            "Signed {} s after it arrived: {} s more than the {} s that are allowed.",
+            thousands(age.unsigned_abs()),
+            thousands((age.saturating_add(ahead)).unsigned_abs()),
+            thousands(ahead.unsigned_abs())
+        ),
+        "Set the clocks: the sender's is ahead, or this machine's is behind.",
+    ))
 }
 
 /// Says that the timestamp counts in another unit than the scheme's.

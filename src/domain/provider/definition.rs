@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::algorithm::KeyForm;
 use super::place::Source;
 use super::scheme::Scheme;
-use super::span::Span;
 use crate::domain::failure::Failure;
 use crate::domain::handshake::Handshake;
 use crate::domain::mend;
+use crate::domain::span::Span;
 
 /// What contradicts itself in a definition, and what to write instead.
 pub(crate) type Wrong = (String, &'static str);
@@ -160,6 +161,13 @@ impl Provider {
             Some(scheme) => scheme.describe(),
             None => "not signed".to_owned(),
         }
+    }
+
+    /// Returns the form of its secrets; `None` where it signs nothing, or names
+    /// one of several keys.
+    pub fn secret_form(&self) -> Option<KeyForm> {
+        let scheme = self.signature.as_ref()?;
+        scheme.key_id.is_none().then_some(scheme.secret)
     }
 
     /// Returns how long the provider waits for an answer, in milliseconds; `None`: not stated.

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::ahead::Ahead;
 use super::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
 use super::place::{Source, View};
 use super::requirement::Requirement;
-use super::span::Span;
 use super::template::Template;
+use crate::domain::ahead::Ahead;
 use crate::domain::request::Request;
 use crate::domain::signature::token;
+use crate::domain::span::Span;
 
 /// A signing scheme: what is signed, how, and where the signature stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,7 +64,8 @@ pub struct Scheme {
     /// then only for deliveries that name that id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<Source>,
-    /// How far the timestamp may be from the receiver's clock, either way.
+    /// How far the timestamp may be from the receiver's clock: back, and ahead
+    /// as far unless `ahead` says otherwise.
     pub tolerance: Option<Span>,
     /// How far it may lie ahead, where that differs.
     #[serde(default, skip_serializing_if = "Ahead::is_same")]
@@ -152,6 +153,13 @@ impl Scheme {
             self.signed.text(),
             self.encoding.word()
         )
+    }
+
+    /// Says how far the timestamp may be from the receiver's clock; `None`
+    /// where no limit is stated.
+    pub fn limit(&self) -> Option<String> {
+        let seconds = self.tolerance?.seconds();
+        Some(self.ahead.limit(seconds.cast_signed()))
     }
 
     /// Returns where the signature stands, as a sentence names it.

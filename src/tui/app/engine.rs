@@ -4,8 +4,12 @@ use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::domain::verdict::Verdict;
+use crate::domain::verification::{Trial, Verification};
 use crate::engine::command::{Detail, Event, Info, ListQuery, MarkOrder, Page};
+use crate::tui::action::Action;
 use crate::tui::effect::Effect;
+use crate::tui::overlay::Overlay;
+use crate::tui::pane::detail::Tab;
 use crate::tui::pane::list::Hunted;
 use crate::tui::pane::overview::host;
 
@@ -25,6 +29,7 @@ impl App {
             Event::Attempted(attempt) => self.attempted(attempt),
             Event::Job(job) => return self.take_job(job),
             Event::Trouble(trouble) => self.info.trouble = trouble,
+            Event::Verifying(share) => self.info.verifying = share,
             Event::Panicked(what) => {
                 let text = format!("A part of creel failed and the rest goes on: {what}");
                 self.fail(&text);
@@ -88,7 +93,12 @@ impl App {
     pub(super) fn take_info(&mut self, answer: Result<Info, Failure>) -> Vec<Effect> {
         self.info_wish.asked = false;
         match answer {
-            Ok(info) => self.info = info,
+            Ok(info) => {
+                self.info = info;
+                if let Some(Overlay::Secret(form)) = &mut self.overlay {
+                    form.update(&self.info);
+                }
+            }
             Err(failure) => self.fail_with(&failure),
         }
         Vec::new()
@@ -150,11 +160,29 @@ impl App {
     ) -> Vec<Effect> {
         let announce = std::mem::take(&mut self.detail.announce);
         if let (true, Ok(detail)) = (announce, &answer) {
-            let word = detail.verification.status.word();
-            self.done(&format!("Checked again: {word}"));
+            let text = self.checked(&detail.verification);
+            self.done(&text);
         }
         self.detail.take(seq, answer, &self.look);
         Vec::new()
+    }
+
+    /// Says what checking again gave, and where to see what was tried.
+    fn checked(&self, verification: &Verification) -> String {
+        let word = verification.status.word();
+        let tried = verification.tried.iter();
+        let tried = tried
+            .filter(|tried| tried.outcome != Trial::NotApplicable)
+            .count();
+        if tried == 0 {
+            return format!("Checked again: {word}");
+        }
+        let where_to = if self.detail.tab == Tab::Signature {
+            String::new()
+        } else {
+            format!("; {} shows them", self.keys.key(Action::TabSignature))
+        };
+        format!("Checked again: {word}, {tried} causes tried{where_to}")
     }
 
     /// Takes the end of marking.

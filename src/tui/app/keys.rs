@@ -42,6 +42,10 @@ impl App {
             Some(Overlay::Palette(palette)) => &mut palette.field,
             Some(Overlay::Prompt(prompt)) => &mut prompt.field,
             Some(Overlay::Resend(form)) if form.part == Part::Target => &mut form.target,
+            Some(Overlay::Secret(form)) => {
+                form.paste(text);
+                return Vec::new();
+            }
             Some(Overlay::Resend(_) | Overlay::Copy | Overlay::Confirm(_)) | None => {
                 let find = self.keys.key(Action::Find);
                 self.say(&format!(
@@ -58,7 +62,9 @@ impl App {
     /// Returns where a key is pressed.
     fn context(&self) -> Context {
         match &self.overlay {
-            Some(Overlay::Help(_) | Overlay::Palette(_) | Overlay::Prompt(_)) => Context::Field,
+            Some(
+                Overlay::Help(_) | Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Secret(_),
+            ) => Context::Field,
             Some(Overlay::Resend(form)) if form.part == Part::Target => Context::Field,
             Some(Overlay::Resend(_) | Overlay::Confirm(_)) => Context::Overlay,
             Some(Overlay::Copy) => Context::Copy,
@@ -118,6 +124,10 @@ impl App {
                 self.overlay = Some(Overlay::Resend(form));
                 return self.form_key(key, chord);
             }
+            Some(Overlay::Secret(form)) => {
+                self.overlay = Some(Overlay::Secret(form));
+                return self.secret_key(key, chord);
+            }
         }
         Vec::new()
     }
@@ -158,7 +168,7 @@ impl App {
             Some(Overlay::Help(help)) => help.top = 0,
             Some(Overlay::Palette(palette)) => palette.cursor = 0,
             Some(Overlay::Resend(form)) => form.problem = None,
-            Some(Overlay::Copy | Overlay::Confirm(_)) | None => {}
+            Some(Overlay::Secret(_) | Overlay::Copy | Overlay::Confirm(_)) | None => {}
         }
     }
 

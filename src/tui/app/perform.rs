@@ -67,6 +67,7 @@ impl App {
                 self.overlay = Some(Overlay::Copy);
             }
             Action::Verify => self.verify(),
+            Action::Secret => self.open_secret(),
             Action::Mark => return self.mark(),
             Action::Follow => self.follow(),
             Action::Sample => return vec![Effect::Sample],
@@ -245,9 +246,9 @@ impl App {
     }
 
     fn verify(&mut self) {
-        if self.list.selected().is_some() {
-            self.detail.announce = true;
-            self.detail.expire();
+        match self.list.selected().map(|row| row.seq) {
+            Some(seq) => self.detail.examine(seq),
+            None => self.say("Nothing to verify: no delivery is selected"),
         }
     }
 

@@ -48,13 +48,7 @@ impl App {
 
     /// Says what failed, why, and what to do next, on one line.
     pub(super) fn fail_with(&mut self, failure: &Failure) {
-        let parts = [&failure.what, &failure.why, &failure.next];
-        let parts: Vec<&str> = parts
-            .into_iter()
-            .map(|p| p.trim())
-            .filter(|p| !p.is_empty())
-            .collect();
-        self.fail(&parts.join(" "));
+        self.fail(&failure.line());
     }
 
     fn toast(&mut self, text: &str, kind: ToastKind, stays: Option<i64>) {

@@ -99,6 +99,8 @@ pub struct DetailPane {
     pub tries: TriesPane,
     /// Whether the answer under way shall be announced.
     pub announce: bool,
+    /// The delivery of which everything is tried, even where its signature holds.
+    pub examined: Option<u64>,
     asked: Option<u64>,
     stale: bool,
 }
@@ -127,6 +129,13 @@ impl DetailPane {
     /// Notes that what is shown may no longer be true.
     pub fn expire(&mut self) {
         self.stale = true;
+    }
+
+    /// Asks for everything that can be tried of a delivery.
+    pub fn examine(&mut self, seq: u64) {
+        self.announce = true;
+        self.examined = Some(seq);
+        self.expire();
     }
 
     /// Shows no delivery.

@@ -153,9 +153,9 @@ fn header(verification: &Verification) -> (Verdict, String) {
 }
 
 fn timestamp(verification: &Verification) -> (Verdict, String) {
-    let limit = verification.tolerance_seconds;
-    let stated = match limit {
-        Some(limit) => format!("the limit is {limit} s either way"),
+    let limit = verification.limit();
+    let stated = match &limit {
+        Some(limit) => format!("the limit is {limit}"),
         None => "the provider states no limit".to_owned(),
     };
     let Some(age) = verification.age_seconds else {
@@ -173,9 +173,10 @@ fn timestamp(verification: &Verification) -> (Verdict, String) {
         0 => "in the second of arrival".to_owned(),
         _ => format!("signed {}", signed_when(age)),
     };
-    let verdict = match limit {
-        Some(limit) if age.unsigned_abs() > limit.unsigned_abs() => Verdict::Fail,
-        _ => Verdict::Ok,
+    let verdict = if verification.is_off() || verification.status == Status::Stale {
+        Verdict::Fail
+    } else {
+        Verdict::Ok
     };
     (verdict, format!("{when}; {stated}"))
 }
@@ -371,13 +372,13 @@ impl Page<'_> {
         if let Some(secret) = &verification.secret {
             self.heading("SECRET");
             self.text(&format!("matched: {secret}"), 2, Role::Plain);
-        } else if self.ctx.info.secrets.is_empty() {
+        } else if self.ctx.info.secrets.iter().all(|secret| secret.old) {
             self.heading("SECRETS");
             self.text("none is configured", 2, Role::Plain);
         } else {
             self.heading("SECRETS CONFIGURED");
-            for secret in &self.ctx.info.secrets {
-                self.text(secret, 2, Role::Plain);
+            for secret in self.ctx.info.secrets.iter().filter(|s| !s.old) {
+                self.text(&secret.to_string(), 2, Role::Plain);
             }
         }
         self.blank();

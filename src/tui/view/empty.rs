@@ -113,7 +113,7 @@ fn steps(app: &App, wide: bool) -> Vec<(&'static str, String)> {
             command.to_owned()
         }
     };
-    let secrets = match app.info.secrets.len() {
+    let secrets = match app.info.secrets.iter().filter(|s| !s.old).count() {
         0 => "none, so SIG will read \"no key\"".to_owned(),
         1 => "one secret".to_owned(),
         n => format!("{n} secrets"),

@@ -96,6 +96,9 @@ fn news(app: &App) -> String {
     for job in app.jobs.iter().filter(|job| job.total > 1) {
         parts.push(sending(app, job));
     }
+    if let Some(share) = app.info.verifying {
+        parts.push(format!("verifying again {share} %"));
+    }
     if !app.list.chosen.is_empty() {
         parts.push(format!("{} selected", app.list.chosen.len()));
     }
@@ -148,6 +151,7 @@ fn actions(app: &App) -> &'static [Action] {
             A::Help,
         ],
         (None, Focus::Detail, Tab::Signature) => &[
+            A::Secret,
             A::Verify,
             A::Copy,
             A::ResendWith,

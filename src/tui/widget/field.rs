@@ -53,22 +53,32 @@ impl Field {
     pub fn draw(&self, columns: usize, marks: Marks) -> Drawn {
         let before: String = self.text().chars().take(self.input.cursor()).collect();
         let shown_before = visible_as(&before, marks);
-        let mut cursor = width(&shown_before);
         let shown = visible_as(self.text(), marks);
-        // The cursor takes a column of its own at the end.
-        let room = columns.saturating_sub(1);
-        let mut rest: &str = &shown;
-        while cursor > room {
-            let Some(first) = rest.graphemes(true).next() else {
-                break;
-            };
-            cursor = cursor.saturating_sub(width(first));
-            rest = &rest[first.len()..];
-        }
-        Drawn {
-            text: crate::domain::text::cut_with(rest, columns, ""),
-            cursor: cursor.min(room),
-        }
+        lay_out(&shown, width(&shown_before), columns)
+    }
+
+    /// Lays it out with a star for each character.
+    pub fn draw_masked(&self, columns: usize) -> Drawn {
+        let stars = "*".repeat(self.text().chars().count());
+        lay_out(&stars, self.input.cursor(), columns)
+    }
+}
+
+/// Cuts from the front what would push the cursor out of so many columns.
+fn lay_out(shown: &str, mut cursor: usize, columns: usize) -> Drawn {
+    // The cursor takes a column of its own at the end.
+    let room = columns.saturating_sub(1);
+    let mut rest: &str = shown;
+    while cursor > room {
+        let Some(first) = rest.graphemes(true).next() else {
+            break;
+        };
+        cursor = cursor.saturating_sub(width(first));
+        rest = &rest[first.len()..];
+    }
+    Drawn {
+        text: crate::domain::text::cut_with(rest, columns, ""),
+        cursor: cursor.min(room),
     }
 }
 

@@ -19,7 +19,7 @@ use super::world::{
 
 const SIZES: [(u16, u16); 5] = [(120, 40), (80, 24), (60, 16), (44, 10), (20, 5)];
 
-fn check(name: &str, world: &World) {
+pub(super) fn check(name: &str, world: &World) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -36,7 +36,7 @@ fn draw(world: &World) -> Buffer {
     terminal.backend().buffer().clone()
 }
 
-fn picture(world: &World) -> String {
+pub(super) fn picture(world: &World) -> String {
     let buffer = draw(world);
     let mut styles: Vec<Style> = vec![ratatui::buffer::Cell::default().style()];
     let (mut text, mut grid) = (String::new(), String::new());
@@ -67,7 +67,7 @@ fn picture(world: &World) -> String {
     format!("{text}\n{grid}\n{legend}")
 }
 
-fn name_of(what: &str, (width, height): (u16, u16)) -> String {
+pub(super) fn name_of(what: &str, (width, height): (u16, u16)) -> String {
     format!("{what}_{width}x{height}")
 }
 

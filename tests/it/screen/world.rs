@@ -9,13 +9,14 @@ use creel::domain::failure::Failure;
 use creel::domain::filter::Filter;
 use creel::domain::headers::Headers;
 use creel::domain::id::Id;
+use creel::domain::provider::KeyForm;
 use creel::domain::request::Request;
 use creel::domain::summary::{LastAttempt, Summary};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verdict::Verdict;
 use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
 use creel::engine::command::{
-    Arrival, Detail, Event, Info, ListQuery, Page, Planned, ProviderFacts,
+    Arrival, Detail, Event, Info, KnownSecret, ListQuery, Page, Planned, ProviderFacts,
 };
 use creel::tui::app::{App, update};
 use creel::tui::effect::Effect;
@@ -50,7 +51,7 @@ impl World {
             data_dir: "/data".into(),
             kept: deliveries.len() as u64,
             bytes: 18 * 1024 * 1024 * deliveries.len().min(1) as u64,
-            secrets: vec!["porkbun (sk1_…4fTq)".into()],
+            secrets: vec![known("porkbun", "sk1_…4fTq", "env:PORKBUN_SECRET")],
             ..Info::default()
         };
         let mut world = Self {
@@ -88,7 +89,9 @@ impl World {
                 Effect::Info => Msg::Info(Ok(self.info.clone())),
                 Effect::Load(query) => Msg::Loaded(query.clone(), Ok(self.page(query))),
                 Effect::Seek(query) => Msg::Sought(query.clone(), Ok(self.page(query))),
-                Effect::Show(seq, _) => Msg::Shown(*seq, self.detail(*seq)),
+                Effect::Show(seq, _) | Effect::Examine(seq, _) => {
+                    Msg::Shown(*seq, self.detail(*seq))
+                }
                 _ => {
                     self.effects.push(effect);
                     continue;
@@ -149,6 +152,16 @@ impl World {
         let found = self.deliveries.iter().find(|d| d.delivery.seq == seq);
         let found = found.map(|d| Box::new(d.clone()));
         found.ok_or_else(|| Failure::no("There is no such delivery.", "It was removed.", ""))
+    }
+}
+
+/// What may be shown of a secret.
+pub(super) fn known(name: &str, fingerprint: &str, origin: &str) -> KnownSecret {
+    KnownSecret {
+        name: name.into(),
+        fingerprint: fingerprint.into(),
+        origin: origin.into(),
+        old: false,
     }
 }
 
@@ -538,6 +551,7 @@ fn facts() -> ProviderFacts {
         attempts: Some(6),
         notes: vec!["Its event header is not signed.".into()],
         docs: Some("https://porkbun.com/api/json/v3/documentation".into()),
+        secret_form: Some(KeyForm::Text),
     }
 }
 
@@ -618,6 +632,7 @@ fn detail(
         }],
         summary,
         verification,
+        suggested: None,
         signed: Some(SignedText {
             template: "{timestamp}.{body}".into(),
             start: signed_start[..signed_start.len().min(256)].to_vec(),

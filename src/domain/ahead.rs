@@ -20,6 +20,26 @@ impl Ahead {
     pub(super) fn is_same(&self) -> bool {
         *self == Self::Same
     }
+
+    /// Returns how many seconds ahead are accepted, where so many are behind;
+    /// `None`: any.
+    pub const fn seconds(self, behind: i64) -> Option<i64> {
+        match self {
+            Self::Same => Some(behind),
+            Self::Any => None,
+            Self::Within(span) => Some(span.seconds().cast_signed()),
+        }
+    }
+
+    /// Says how far a timestamp may be off, where it may lie so many seconds
+    /// behind.
+    pub fn limit(self, behind: i64) -> String {
+        match self.seconds(behind) {
+            Some(ahead) if ahead == behind => format!("{behind} s either way"),
+            Some(ahead) => format!("{behind} s back, {ahead} s ahead"),
+            None => format!("{behind} s back; ahead there is none"),
+        }
+    }
 }
 
 impl Serialize for Ahead {
@@ -44,5 +64,19 @@ impl<'de> Deserialize<'de> for Ahead {
                 ))
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_said_for_both_ways() {
+        let second = Span(1_000);
+        assert_eq!(Ahead::Same.limit(300), "300 s either way");
+        assert_eq!(Ahead::Any.limit(300), "300 s back; ahead there is none");
+        assert_eq!(Ahead::Within(second).limit(300), "300 s back, 1 s ahead");
+        assert_eq!(Ahead::Within(Span(0)).limit(300), "300 s back, 0 s ahead");
     }
 }

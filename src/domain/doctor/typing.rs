@@ -1,0 +1,113 @@
+//! What is seen of a secret while it is typed or pasted.
+
+use super::secret::{bare, is_variable};
+use crate::domain::provider::KeyForm;
+use crate::domain::signature::decode_key;
+
+/// What may be wrong with a secret, to be said before it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Typing {
+    /// Whether it could be a secret all the same.
+    pub usable: bool,
+    /// What is seen.
+    pub message: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// Says what seems wrong with a secret; `form` is that of the provider's
+/// secrets, where it is known.
+pub fn typing(secret: &[u8], form: Option<KeyForm>) -> Option<Typing> {
+    let seen = |usable, message: &str, advice: &str| {
+        Some(Typing {
+            usable,
+            message: message.to_owned(),
+            advice: advice.to_owned(),
+        })
+    };
+    if secret.is_empty() {
+        return seen(
+            false,
+            "It is empty.",
+            "Copy the secret from the provider's page.",
+        );
+    }
+    let reads = |text: &[u8]| form.is_none_or(|form| decode_key(text, form).is_some());
+    let trimmed = secret.trim_ascii();
+    let inner = bare(trimmed);
+    let text = String::from_utf8_lossy(secret);
+    if trimmed.len() != secret.len() {
+        return seen(
+            reads(secret),
+            "There are blanks or a line end around it, which would be part of it.",
+            "Take them away, unless the sender has them too.",
+        );
+    }
+    if inner.len() != trimmed.len() {
+        return seen(
+            reads(secret),
+            "There are quotes around it, which would be part of it.",
+            "Take them away, unless the sender has them too.",
+        );
+    }
+    if is_variable(&text) {
+        return seen(
+            reads(secret),
+            "It reads like the name of a variable.",
+            "To take the variable's value, write env:NAME.",
+        );
+    }
+    if reads(secret) {
+        return None;
+    }
+    let message = match form? {
+        KeyForm::Text => "A public key is no shared secret.",
+        KeyForm::Whsec | KeyForm::WhsecOrText => {
+            "It should be whsec_ and base64 behind it, and this is no base64."
+        }
+        KeyForm::Base64 => "It should be base64, and is not.",
+        KeyForm::Hex => "It should be hexadecimal, and is not.",
+        KeyForm::Pem => "It should be a public key in PEM: -----BEGIN PUBLIC KEY----- …",
+    };
+    seen(
+        false,
+        message,
+        "Copy it anew, whole, from the provider's page.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_secret_is_worth_no_word() {
+        for (secret, form) in [
+            ("whsec_YWJj", Some(KeyForm::Whsec)),
+            ("YWJj", Some(KeyForm::Whsec)),
+            ("anything at all", Some(KeyForm::Text)),
+            ("anything at all", None),
+            ("00ff", Some(KeyForm::Hex)),
+        ] {
+            assert_eq!(typing(secret.as_bytes(), form), None, "{secret}");
+        }
+    }
+
+    #[test]
+    fn what_seems_wrong_is_named_before_it_is_used() {
+        for (secret, form, usable, word) in [
+            ("", None, false, "empty"),
+            ("abc\n", Some(KeyForm::Text), true, "line end"),
+            ("\"abc\"", Some(KeyForm::Text), true, "quotes"),
+            ("\"YWJj\"", Some(KeyForm::Base64), false, "quotes"),
+            ("PORKBUN_SECRET", Some(KeyForm::Text), true, "variable"),
+            ("whsec_a b", Some(KeyForm::Whsec), false, "base64"),
+            ("xyz", Some(KeyForm::Hex), false, "hexadecimal"),
+            ("xyz", Some(KeyForm::Pem), false, "PEM"),
+        ] {
+            let seen = typing(secret.as_bytes(), form).unwrap_or_else(|| panic!("{secret}"));
+            assert_eq!(seen.usable, usable, "{secret}");
+            assert!(seen.message.contains(word), "{secret}: {}", seen.message);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Lets a secret count from now on, and verifies again what it concerns.
+
+use super::command::{Adopted, Event, KnownSecret, SecretChoice, SecretOrder};
+use super::local::{Local, aside, unreadable};
+use crate::config;
+use crate::domain::assess::Assessor;
+use crate::domain::delivery::Delivery;
+use crate::domain::doctor::{self, Typing};
+use crate::domain::failure::Failure;
+use crate::domain::provider::Provider;
+use crate::domain::secret::Secret;
+use crate::domain::verification::{Status, Verification};
+
+/// Where a typed secret says it came from.
+const TYPED: &str = "typed into creel";
+
+impl Local {
+    /// Returns what may be shown of the secrets: those that count, then those
+    /// that no longer do.
+    pub(super) fn known_secrets(&self) -> Vec<KnownSecret> {
+        let assessor = self.assessor();
+        let counting = assessor.keyring.iter().map(|s| KnownSecret::of(s, false));
+        let old = assessor.keyring.old().iter();
+        counting
+            .chain(old.map(|old| KnownSecret::of(&old.secret, true)))
+            .collect()
+    }
+
+    /// Lets a secret count for whatever a delivery belongs to, and verifies
+    /// all of that again.
+    pub(super) async fn adopt(&self, order: SecretOrder) -> Result<Adopted, Failure> {
+        let seq = self.find(&order.id)?;
+        let delivery = aside(|| self.store.delivery(seq)).map_err(unreadable)?;
+        let delivery = delivery.ok_or_else(|| {
+            Failure::no(
+                "That delivery is no longer kept.",
+                "",
+                "Choose another of the same endpoint.",
+            )
+        })?;
+        let (endpoint, request) = (delivery.endpoint.as_deref(), &delivery.request);
+        let one_at_a_time = self.adopting.lock().await;
+        let before = self.assessor();
+        let secret = chosen(&before, order.secret)?;
+        fits(&before, &delivery, &secret)?;
+        let scope = before.scope_of(endpoint, request);
+        let now = before.adopting(endpoint, request, &secret, order.how);
+        let same = now.stamp() == before.stamp();
+        self.store.judged_otherwise().map_err(unreadable)?;
+        self.assessor.set(now);
+        drop(one_at_a_time);
+        let (judges, concerned) = (self.assessor(), scope.clone());
+        let verified = self
+            .store
+            .reassess(move |row| judges.concerns(&concerned, row))
+            .await;
+        // The secrets that there are, and what they say, are news to everybody.
+        let _ = self.events.send(Event::Missed);
+        let verified = verified.map_err(unreadable)?;
+        let counts = Status::ALL.into_iter().zip(verified.statuses);
+        tracing::info!(
+            secret = secret.fingerprint(),
+            ?scope,
+            "a secret counts from now on"
+        );
+        Ok(Adopted {
+            fingerprint: secret.fingerprint(),
+            scope,
+            before: same,
+            verified: counts.filter(|(_, count)| *count > 0).collect(),
+        })
+    }
+}
+
+/// Returns the secret that was chosen.
+fn chosen(assessor: &Assessor, choice: SecretChoice) -> Result<Secret, Failure> {
+    match choice {
+        SecretChoice::Typed(text) => config::secret("", text.reveal(), TYPED),
+        SecretChoice::Known(at, shown) => {
+            let keyring = &assessor.keyring;
+            let old = keyring.old().iter().map(|old| (&old.secret, true));
+            let all = keyring.iter().map(|secret| (secret, false)).chain(old);
+            let found = all
+                .enumerate()
+                .find(|(place, (secret, old))| {
+                    *place == at && KnownSecret::of(secret, *old) == shown
+                })
+                .map(|(_, (secret, _))| secret.clone());
+            found.ok_or_else(|| {
+                Failure::no(
+                    "That secret is no longer there.",
+                    "The secrets changed in the meantime.",
+                    "Choose once more.",
+                )
+            })
+        }
+    }
+}
+
+/// Refuses what can be no secret of a delivery's provider.
+fn fits(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Result<(), Failure> {
+    let provider = assessor.provider_of(delivery.endpoint.as_deref(), &delivery.request);
+    let form = provider.and_then(Provider::secret_form);
+    match doctor::typing(secret.reveal(), form) {
+        Some(Typing {
+            usable: false,
+            message,
+            advice,
+        }) => Err(Failure::usage(
+            format!("This can be no secret ({}).", secret.origin()),
+            message,
+            advice,
+        )),
+        Some(Typing { usable: true, .. }) | None => Ok(()),
+    }
+}
+
+/// Returns the place among the known secrets of the one that the doctor
+/// proved to be the sender's.
+pub(super) fn suggested(assessor: &Assessor, verification: &Verification) -> Option<usize> {
+    let proved = ["other_secret", "old_secret"];
+    let finding = verification
+        .findings
+        .iter()
+        .find(|f| f.proved && proved.contains(&f.code.as_str()))?;
+    let keyring = &assessor.keyring;
+    let old = keyring.old().iter().map(|old| &old.secret);
+    let all: Vec<&Secret> = match finding.code.as_str() {
+        "other_secret" => keyring.iter().collect(),
+        _ => keyring.iter().chain(old).collect(),
+    };
+    let told = |secret: &&Secret| finding.proof.contains(&format!("with {secret} "));
+    // The same secret may be there under several names, the last old.
+    match finding.code.as_str() {
+        "other_secret" => all.iter().position(told),
+        _ => all.iter().rposition(told),
+    }
+}

@@ -1,0 +1,234 @@
+//! Secrets that are added, replaced and forgotten while creel runs.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::creel::{Creel, run};
+use crate::support::pty::Pty;
+
+const RIGHT: &str = "the-right-secret-of-zyra-0123456789";
+const WRONG: &str = "some-other-secret-of-zyra-987654321";
+
+fn start(home: &TempDir, secret: &str) -> Pty {
+    let secret = format!("zyra={secret}");
+    let mut args = vec!["--listen", "127.0.0.1:0"];
+    if !secret.ends_with('=') {
+        args.extend(["--secret", &secret]);
+    }
+    Pty::start(home.path(), &args, 120, 40, &[])
+}
+
+fn address(pty: &Pty) -> String {
+    let screen = pty.wait("the address", |screen| {
+        screen.contains("listening 127.0.0.1:")
+    });
+    let rest = screen.split("listening ").nth(1).unwrap();
+    rest.split_whitespace().next().unwrap().to_owned()
+}
+
+fn sign(home: &Path, secret: &str, event: &str, body: &str) -> String {
+    let args = ["sign", "--provider", "zyra", "--secret", secret];
+    let args = [&args[..], &["--event", event]].concat();
+    run(home, &args, body.as_bytes()).out.replace('\n', "\r\n")
+}
+
+/// Sends a delivery of Zyra's.
+fn deliver(home: &TempDir, address: &str, secret: &str, event: &str) {
+    let body = format!("{{\"event\":\"{event}\"}}");
+    let headers = sign(home.path(), secret, event, &body);
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST /hooks/zyra HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// Waits until the row of an event says a word.
+fn says(pty: &Pty, event: &str, word: &str) {
+    pty.wait(&format!("{event} with {word}"), |screen| {
+        screen.lines().any(|line| {
+            let row = line.split('│').next().unwrap_or_default();
+            row.contains(event) && row.contains(&format!(" {word} "))
+        })
+    });
+}
+
+/// Looks for a text in every file of a folder.
+fn found_in(folder: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(found_in(&path, text));
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_typed_secret_counts_at_once_and_until_creel_ends() {
+    let home = tempfile::tempdir().unwrap();
+    for (configured, word) in [(WRONG, "BAD"), ("", "no key")] {
+        let mut pty = start(&home, configured);
+        let address = address(&pty);
+        deliver(&home, &address, RIGHT, "job.completed");
+        says(&pty, "job.completed", word);
+        pty.keys("s");
+        pty.shows("Secret for deliveries of zyra");
+        pty.keys(RIGHT);
+        pty.shows("***********************************");
+        pty.keys("\r");
+        pty.shows("now counts for zyra");
+        says(&pty, "job.completed", "ok");
+        deliver(&home, &address, RIGHT, "job.failed");
+        says(&pty, "job.failed", "ok");
+        pty.keys("q");
+        assert_eq!(pty.ended(), 0);
+        let shown = String::from_utf8_lossy(&pty.raw()).into_owned();
+        assert!(!shown.contains(RIGHT));
+        assert_eq!(found_in(home.path(), RIGHT), Vec::<String>::new());
+        // Without it, they are what they were.
+        let mut pty = start(&home, configured);
+        says(&pty, "job.completed", word);
+        says(&pty, "job.failed", word);
+        pty.keys("q");
+        assert_eq!(pty.ended(), 0);
+    }
+}
+
+#[test]
+fn an_inspector_on_another_creel_adds_a_secret_there() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = start(&home, WRONG);
+    let address = address(&first);
+    let mut second = Pty::start(home.path(), &[], 120, 40, &[]);
+    second.shows(&address);
+    deliver(&home, &address, RIGHT, "job.completed");
+    says(&second, "job.completed", "BAD");
+    let file = home.path().join("zyra-secret");
+    std::fs::write(&file, format!("{RIGHT}\n")).unwrap();
+    second.keys(&format!("sfile:{}\r", file.display()));
+    second.shows("1 verified again, 1 ok");
+    says(&second, "job.completed", "ok");
+    says(&first, "job.completed", "ok");
+    second.keys("s");
+    second.shows(&format!("from file:{}", file.display()));
+    second.keys("\u{1b}");
+    second.wait("the form's end", |screen| !screen.contains("Secret for"));
+    second.keys("q");
+    assert_eq!(second.ended(), 0);
+    first.keys("q");
+    assert_eq!(first.ended(), 0);
+}
+
+#[test]
+fn what_was_replaced_is_named_and_counts_no_more() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = start(&home, WRONG);
+    let address = address(&pty);
+    deliver(&home, &address, WRONG, "job.completed");
+    says(&pty, "job.completed", "ok");
+    pty.keys(&format!("s{RIGHT}"));
+    pty.shows("a new one: ****");
+    pty.keys("\t\u{1b}[C\r");
+    pty.shows("1 verified again, 1 still BAD");
+    says(&pty, "job.completed", "BAD");
+    pty.keys("4");
+    pty.shows("Signed with the secret you replaced");
+    pty.keys("q");
+    assert_eq!(pty.ended(), 0);
+}
+
+#[test]
+fn rows_say_what_the_configuration_says_now() {
+    let creel = Creel::serve(&["--secret", &format!("zyra={WRONG}")]);
+    let body = "{}";
+    let headers = sign(creel.home.path(), RIGHT, "job.completed", body);
+    assert_eq!(creel.post("/hooks/zyra", &headers, body.as_bytes()), 200);
+    let listed = |creel: &Creel, filter: &str| creel.run(&["list", "--json", filter]).lines().len();
+    assert_eq!(
+        (listed(&creel, "sig:bad"), listed(&creel, "sig:ok")),
+        (1, 0)
+    );
+    let home = creel.kill();
+    let creel = Creel::serve_in(home, &["--secret", &format!("zyra={RIGHT}")]);
+    let begun = std::time::Instant::now();
+    while listed(&creel, "sig:ok") != 1 {
+        assert!(begun.elapsed().as_secs() < 10, "it is not verified again");
+    }
+    assert_eq!(listed(&creel, "sig:bad"), 0);
+    // A command that opens the data itself does not leave it at old verdicts.
+    let home = creel.kill();
+    let ran = run(home.path(), &["list", "--json", "sig:nokey"], b"");
+    assert_eq!(ran.lines().len(), 1, "{ran:?}");
+}
+
+#[test]
+fn an_old_secret_of_an_endpoint_is_named_and_makes_nothing_valid() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("creel.toml");
+    let text = format!(
+        "[endpoints.jobs]\npath = \"/jobs\"\nprovider = \"zyra\"\nsecrets = [\"{RIGHT}\"]\nold_secrets = [\"{WRONG}\"]\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let config = file.display().to_string();
+    let creel = Creel::serve_in(home, &["--config", &config]);
+    let headers = sign(creel.home.path(), WRONG, "job.completed", "{}");
+    assert_eq!(creel.post("/jobs", &headers, b"{}"), 200);
+    let shown = creel.run(&["show", "@latest", "--json"]).lines();
+    let signature = &shown[0]["signature"];
+    assert_eq!(signature["status"], json!("invalid"));
+    assert_eq!(signature["findings"][0]["code"], json!("old_secret"));
+    assert_eq!(creel.run(&["list", "--json", "sig:bad"]).lines().len(), 1);
+}
+
+fn verify(home: &Path, secret: &str, more: &[&str]) -> (i32, String) {
+    let request = format!(
+        "POST / HTTP/1.1\r\n{}\r\n{{}}",
+        sign(home, secret, "job.completed", "{}")
+    );
+    let args = ["verify", "-", "--provider", "zyra", "--secret", RIGHT];
+    let ran = run(home, &[&args[..], more].concat(), request.as_bytes());
+    (ran.code, ran.out)
+}
+
+#[test]
+fn verify_takes_old_secrets_and_shows_all_that_was_tried_where_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let (code, out) = verify(home, WRONG, &["--old-secret", WRONG]);
+    assert_eq!(code, 1);
+    assert!(out.contains("Signed with the earlier secret"), "{out}");
+    assert!(!out.contains(WRONG), "{out}");
+
+    let (code, out) = verify(home, RIGHT, &[]);
+    assert!(code == 0 && !out.contains("tried"), "{out}");
+    let (code, out) = verify(home, RIGHT, &["--full", "--old-secret", WRONG]);
+    assert_eq!(code, 0);
+    for line in ["tried", "  no   secret     a secret configured earlier"] {
+        assert!(out.lines().any(|l| l.starts_with(line)), "{out}");
+    }
+    assert!(!out.contains("YES"), "{out}");
+
+    let tried = |more: &[&str]| {
+        let (_, out) = verify(home, RIGHT, &[&["--json"], more].concat());
+        let value: Value = serde_json::from_str(&out).unwrap();
+        value["signature"]["tried"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(tried(&[]), 0);
+    assert!(tried(&["--full"]) > 50);
+}
