@@ -1,12 +1,12 @@
 //! One delivery with all that is known about it.
 
 use super::command::{Arrival, Detail, Planned, ProviderFacts};
-use super::history::Look;
 use super::local::{Local, unreadable};
 use super::secret::suggested;
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::Delivery;
+use crate::domain::doctor::Effort;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
@@ -18,7 +18,7 @@ const ARRIVALS_SHOWN: usize = 50;
 
 impl Local {
     /// Returns one delivery, whole.
-    pub(super) fn detail(&self, seq: u64, look: Look) -> Result<Detail, Failure> {
+    pub(super) fn detail(&self, seq: u64, effort: Effort) -> Result<Detail, Failure> {
         let gone = || {
             Failure::no(
                 "That delivery is no longer kept.",
@@ -37,7 +37,7 @@ impl Local {
             .map_err(unreadable)?
             .ok_or_else(gone)?;
         let assessor = self.assessor();
-        let assessment = self.examination(&assessor, &delivery, look)?;
+        let assessment = self.examination(&assessor, &delivery, effort)?;
         let attempts = self.store.attempts(seq).map_err(unreadable)?;
         let provider = assessment
             .provider

@@ -3,7 +3,7 @@
 use super::local::{Local, unreadable};
 use crate::domain::assess::{Assessment, Assessor};
 use crate::domain::delivery::Delivery;
-use crate::domain::doctor::{Earlier, History};
+use crate::domain::doctor::{Earlier, Effort, History};
 use crate::domain::failure::Failure;
 use crate::domain::signature::Reading;
 use crate::domain::verification::Status;
@@ -17,15 +17,6 @@ const OFFSETS: usize = 8;
 /// Larger deliveries are left out, for they take long to read.
 const LARGEST: u64 = 256 << 10;
 
-/// How closely a delivery is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// Everything is tried where the signature does not hold.
-    Usual,
-    /// Everything is tried, even where it holds.
-    Closely,
-}
-
 /// What older deliveries say.
 #[derive(Default)]
 struct Past {
@@ -36,17 +27,17 @@ struct Past {
 
 impl Local {
     /// Says what the configuration makes of a delivery that is looked at:
-    /// where its signature does not hold, or is looked at closely, with all
-    /// that was tried to explain it.
+    /// where its signature does not hold, or with full effort in any case, with
+    /// all that was tried to explain it.
     pub(super) fn examination(
         &self,
         assessor: &Assessor,
         delivery: &Delivery,
-        look: Look,
+        effort: Effort,
     ) -> Result<Assessment, Failure> {
         let (endpoint, request) = (delivery.endpoint.as_deref(), &delivery.request);
         let at = delivery.received_at;
-        if look == Look::Usual {
+        if effort != Effort::Full {
             let assessment = assessor.assess(endpoint, request, at);
             if assessment.verification.status == Status::Valid {
                 return Ok(assessment);

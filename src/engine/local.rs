@@ -14,7 +14,6 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Command, Event, Info, ListQuery, Page, Reply, Results};
-use super::history::Look;
 use super::jobs::Jobs;
 use super::judge::Judge;
 use super::retry::Retries;
@@ -23,6 +22,7 @@ use super::{Backend, EVENTS_HELD, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::assess::Assessor;
+use crate::domain::doctor::Effort;
 use crate::domain::endpoint::{AnswerPlan, Endpoint};
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
@@ -327,7 +327,7 @@ impl Local {
             Command::List(query) => Ok(Reply::Page(aside(|| self.page(&query))?)),
             Command::Listing(query) => Ok(Reply::Listing(aside(|| self.listing(&query))?)),
             Command::Show(text) => {
-                let detail = aside(|| self.detail(self.find(&text)?, Look::Usual))?;
+                let detail = aside(|| self.detail(self.find(&text)?, Effort::Brief))?;
                 Ok(Reply::Detail(Box::new(detail)))
             }
             Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
@@ -352,7 +352,7 @@ impl Local {
                 Ok(Reply::Done)
             }
             Command::Examine(text) => {
-                let detail = aside(|| self.detail(self.find(&text)?, Look::Closely))?;
+                let detail = aside(|| self.detail(self.find(&text)?, Effort::Full))?;
                 Ok(Reply::Detail(Box::new(detail)))
             }
             Command::Secret(order) => Ok(Reply::Adopted(self.adopt(order).await?)),
