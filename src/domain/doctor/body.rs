@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::finding;
-use super::hypothesis::{Idea, Ideas, Seen};
+use super::hypothesis::{Idea, Ideas, Seen, some};
 use super::inflate::inflate;
 use crate::domain::verification::Status;
 
@@ -165,7 +165,7 @@ pub(super) fn beginning<'a>(case: &Case<'a>) -> Ideas<'a> {
             )
         })
         .collect();
-    super::text::some("the body is shorter than any usual buffer")(ideas)
+    some("the body is shorter than any usual buffer")(ideas)
 }
 
 /// Sees a body that was cut off.

@@ -5,6 +5,7 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine};
 
+use super::percent;
 use super::spelling::Spelling;
 use crate::domain::provider::{Encoding, Scheme};
 use crate::domain::request::Request;
@@ -183,7 +184,7 @@ fn read(text: &[u8], header: &str, scheme: &Scheme, before: &[Spelling], found: 
         add(digest, &spelled);
     }
     if text.contains(&b'%') {
-        let plain = super::form::decode(text, false);
+        let plain = percent::decode(text, false);
         for (digest, mut spelled) in decoded(&plain, scheme.encoding) {
             spelled.push(Spelling::Percent);
             add(digest, &spelled);

@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 use super::Patient;
 use super::came::{self, Came};
-use super::hypothesis::Piece;
-use super::json::Json;
+use super::document::Json;
 use super::mac::{Hash, Method};
+use super::piece::Piece;
 use super::shape::{self, Place, Values};
 use crate::domain::provider::Scheme;
 use crate::domain::secret::Secret;

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::case::Case;
 use super::mac::Method;
+use super::piece::Piece;
 use crate::domain::secret::Secret;
 use crate::domain::verification::{Finding, Group};
 
@@ -60,15 +61,6 @@ pub(super) enum Change<'a> {
     Text(Vec<Piece>),
     /// Another way to make the digest.
     Method(Method),
-}
-
-/// A piece of a signed text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// Bytes that stand for themselves.
-    Bytes(Vec<u8>),
-    /// The body.
-    Body,
 }
 
 /// What looking at the bytes gave.
@@ -132,6 +124,17 @@ impl<'a> Idea<'a> {
             what: what.into(),
             advice: advice.into(),
             secret: None,
+        }
+    }
+}
+
+/// Gives ideas on, or the reason where there are none.
+pub(super) fn some<'a>(why: &'static str) -> impl FnOnce(Vec<Idea<'a>>) -> Ideas<'a> {
+    move |ideas| {
+        if ideas.is_empty() {
+            Err(why)
+        } else {
+            Ok(ideas)
         }
     }
 }

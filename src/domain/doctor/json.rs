@@ -1,52 +1,9 @@
 //! A JSON body as other programs would have written it.
 
-use std::cell::OnceCell;
-
 use super::case::Case;
 use super::hypothesis::{Idea, Ideas};
 use super::rewrite::{self, Kind, Layout, TAB, Token};
 use super::values::{Html, Number, Slash, Unicode, Values};
-
-/// Bodies larger than this are not written anew; 4 MiB.
-const REWRITTEN: usize = 4 << 20;
-
-/// Deeper JSON is not tried in layouts that indent: each step of depth is
-/// written on every line.
-const DEEPEST: usize = 200;
-
-/// A body that is JSON.
-pub(super) struct Json<'a> {
-    source: &'a str,
-    tokens: Vec<Token<'a>>,
-    sorted: OnceCell<Vec<Token<'a>>>,
-    deep: bool,
-}
-
-impl<'a> Json<'a> {
-    /// Reads a body.
-    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
-        let source = std::str::from_utf8(body)
-            .ok()
-            .filter(|s| s.len() <= REWRITTEN)?;
-        let tokens = rewrite::tokens(source).ok()?;
-        Some(Self {
-            source,
-            deep: rewrite::depth(&tokens) > DEEPEST,
-            sorted: OnceCell::new(),
-            tokens,
-        })
-    }
-
-    fn sorted(&self) -> &[Token<'a>] {
-        self.sorted.get_or_init(|| rewrite::sorted(&self.tokens))
-    }
-
-    fn any(&self, kind: Kind, test: impl Fn(&str) -> bool) -> bool {
-        self.tokens
-            .iter()
-            .any(|token| token.kind == kind && test(token.text))
-    }
-}
 
 const ADVICE: &str = "Sign and check the bytes as they are sent. In Express, express.raw({type: 'application/json'}) before express.json(); in Flask request.get_data(); in Next.js await req.text().";
 

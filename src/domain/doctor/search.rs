@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 
 use super::case::{Case, Hit, Setting};
-use super::hypothesis::{Change, Hypothesis, Idea, Ideas, Piece, Seen, Test};
+use super::hypothesis::{Change, Hypothesis, Idea, Ideas, Seen, Test};
 use super::list::HYPOTHESES;
 use super::mac::Hash;
-use super::spelling::{self, Spelling};
+use super::piece::Piece;
+use super::spelled;
+use super::spelling::Spelling;
 use super::{Effort, finding, pairs};
 use crate::domain::text::thousands;
 use crate::domain::verification::{Finding, Group, Status, Trial, Tried};
@@ -283,7 +285,7 @@ impl Sheet<'_, '_> {
             .collect();
         let cut = hit.cut.then_some(Spelling::Cut);
         for spelling in received.spelled.iter().copied().chain(cut) {
-            let finding = spelling::explain(case, spelling, hit);
+            let finding = spelled::explain(case, spelling, hit);
             let at = HYPOTHESES.iter().position(|h| h.code == finding.code);
             all.extend(at.map(|at| (at, finding)));
         }

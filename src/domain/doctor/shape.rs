@@ -1,6 +1,6 @@
 //! What is signed besides the body, and in which order.
 
-use super::hypothesis::Piece;
+use super::piece::Piece;
 use crate::domain::provider::template::{Filling, Template};
 use crate::domain::request::Request;
 use crate::domain::signature::Reading;

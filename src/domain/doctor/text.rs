@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 
 use super::case::Case;
-use super::hypothesis::{Idea, Ideas};
+use super::hypothesis::{Idea, Ideas, some};
 use super::shape::{self, Place, Values};
 use crate::domain::signature::Reading;
 use crate::domain::text::visible;
@@ -327,15 +327,4 @@ fn idea<'a>(case: &Case<'a>, shape: &[Place], values: &Values) -> Idea<'a> {
         ),
         ADVICE,
     )
-}
-
-/// Gives ideas on, or the reason where there are none.
-pub(super) fn some<'a>(why: &'static str) -> impl FnOnce(Vec<Idea<'a>>) -> Ideas<'a> {
-    move |ideas| {
-        if ideas.is_empty() {
-            Err(why)
-        } else {
-            Ok(ideas)
-        }
-    }
 }

@@ -1,9 +1,8 @@
 //! The address a sender may have signed, for schemes that sign one.
 
 use super::case::Case;
-use super::hypothesis::{Idea, Ideas};
+use super::hypothesis::{Idea, Ideas, some};
 use super::shape::{self, Place, Values};
-use super::text::some;
 use crate::domain::request::Request;
 
 /// An address that may have been signed.

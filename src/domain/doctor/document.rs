@@ -1,0 +1,49 @@
+//! A body that is JSON, taken apart once.
+
+use std::cell::OnceCell;
+
+use super::rewrite::{self, Kind, Token};
+
+/// Bodies larger than this are not written anew; 4 MiB.
+const REWRITTEN: usize = 4 << 20;
+
+/// Deeper JSON is not tried in layouts that indent: each step of depth is
+/// written on every line.
+const DEEPEST: usize = 200;
+
+/// A body that is JSON.
+pub(super) struct Json<'a> {
+    pub(super) source: &'a str,
+    pub(super) tokens: Vec<Token<'a>>,
+    sorted: OnceCell<Vec<Token<'a>>>,
+    /// Whether it is nested too deep for layouts that indent.
+    pub(super) deep: bool,
+}
+
+impl<'a> Json<'a> {
+    /// Reads a body.
+    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
+        let source = std::str::from_utf8(body)
+            .ok()
+            .filter(|s| s.len() <= REWRITTEN)?;
+        let tokens = rewrite::tokens(source).ok()?;
+        Some(Self {
+            source,
+            deep: rewrite::depth(&tokens) > DEEPEST,
+            sorted: OnceCell::new(),
+            tokens,
+        })
+    }
+
+    /// Returns the tokens with every object's members sorted by name.
+    pub(super) fn sorted(&self) -> &[Token<'a>] {
+        self.sorted.get_or_init(|| rewrite::sorted(&self.tokens))
+    }
+
+    /// Says whether a token of a kind fulfils a test.
+    pub(super) fn any(&self, kind: Kind, test: impl Fn(&str) -> bool) -> bool {
+        self.tokens
+            .iter()
+            .any(|token| token.kind == kind && test(token.text))
+    }
+}

@@ -1,0 +1,10 @@
+//! The pieces that a signed text is put together from.
+
+/// A piece of a signed text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// Bytes that stand for themselves.
+    Bytes(Vec<u8>),
+    /// The body.
+    Body,
+}

@@ -1,0 +1,78 @@
+//! What a digest written otherwise means, as a sentence.
+
+use super::case::{Case, Hit};
+use super::finding;
+use super::spelling::Spelling;
+use crate::domain::text;
+use crate::domain::verification::Finding;
+
+/// Says what a spelling means for a digest that came.
+pub(super) fn explain(case: &Case<'_>, spelling: Spelling, hit: &Hit) -> Finding {
+    let found = &case.came[hit.came];
+    let header = text::visible(&case.scheme.header);
+    let (code, what, advice) = match spelling {
+        Spelling::Encoding | Spelling::Twice => {
+            let how = match spelling {
+                Spelling::Twice => "in base64 of its hexadecimal text",
+                _ if found.text.bytes().all(|b| b.is_ascii_hexdigit()) => "in hexadecimal",
+                _ => "in base64",
+            };
+            (
+                if spelling == Spelling::Twice { "signature_twice" } else { "signature_encoding" },
+                format!(
+                    "The digest is right, but written {how}; the scheme writes it in {}.",
+                    case.scheme.encoding.word()
+                ),
+                "Where you sign: let the HMAC give that encoding, as .digest('hex') or .digest('base64') does in Node.",
+            )
+        }
+        Spelling::Case => (
+            "signature_case",
+            "The digest is right, but written in upper case.".to_owned(),
+            "Where you sign, write the hexadecimal in lower case.",
+        ),
+        Spelling::Alphabet => (
+            "signature_alphabet",
+            "The digest is right, but written in the other alphabet of base64 (+/ and -_ are swapped).".to_owned(),
+            "Where you sign: in Python base64.b64encode and base64.urlsafe_b64encode are two; take the other.",
+        ),
+        Spelling::Padding => (
+            "signature_padding",
+            "The digest is right, but the padding (=) of its base64 differs.".to_owned(),
+            "Keep the = at the end where the scheme has it; something trims it.",
+        ),
+        Spelling::Prefix => (
+            "signature_prefix",
+            format!(
+                "The digest is right, but {header} does not have the form {}.",
+                case.scheme.format
+            ),
+            "Correct what the sender writes around it, or name the provider that signs so.",
+        ),
+        Spelling::Cut => (
+            "signature_cut",
+            format!(
+                "The signature is right as far as it goes: only its first {} bytes came.",
+                found.digest.len()
+            ),
+            "Look for a column or a header limit that cuts values short.",
+        ),
+        Spelling::Percent => (
+            "signature_percent",
+            "The digest is right, but percent-encoded.".to_owned(),
+            "Something treats the header as a part of an address: take its URL-encoding out.",
+        ),
+        Spelling::Version => (
+            "signature_version",
+            format!("The digest is right, but stands under another version than {}.", case.scheme.format),
+            "Ask the sender for the version this scheme knows, or name the provider that signs so.",
+        ),
+        Spelling::Joined => (
+            "header_joined",
+            format!("{header} holds several values joined by commas; one of them is right."),
+            "A proxy joined repeated headers: let it pass them one by one, or send one.",
+        ),
+        Spelling::Elsewhere => return super::header::elsewhere(case, &found.header),
+    };
+    finding(code, true, what, advice)
+}
