@@ -8,6 +8,7 @@
 
 mod algorithm;
 mod body;
+mod budget;
 mod came;
 mod case;
 mod charset;
@@ -30,6 +31,7 @@ mod spelled;
 mod spelling;
 mod text;
 mod time;
+mod tokens;
 mod typing;
 mod url;
 mod values;

@@ -2,7 +2,8 @@
 
 use std::cell::OnceCell;
 
-use super::rewrite::{self, Kind, Token};
+use super::rewrite;
+use super::tokens::{Kind, Token, tokens};
 
 /// Bodies larger than this are not written anew; 4 MiB.
 const REWRITTEN: usize = 4 << 20;
@@ -26,7 +27,7 @@ impl<'a> Json<'a> {
         let source = std::str::from_utf8(body)
             .ok()
             .filter(|s| s.len() <= REWRITTEN)?;
-        let tokens = rewrite::tokens(source).ok()?;
+        let tokens = tokens(source).ok()?;
         Some(Self {
             source,
             deep: rewrite::depth(&tokens) > DEEPEST,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
-use super::case::Case;
+use super::case::{Case, Setting};
 use super::mac::Method;
 use super::piece::Piece;
 use crate::domain::secret::Secret;
@@ -135,6 +135,34 @@ pub(super) fn some<'a>(why: &'static str) -> impl FnOnce(Vec<Idea<'a>>) -> Ideas
             Err(why)
         } else {
             Ok(ideas)
+        }
+    }
+}
+
+impl Idea<'_> {
+    /// Says whether it differs from what scheme and configuration say.
+    pub(super) fn changes(&self, case: &Case<'_>) -> bool {
+        match &self.change {
+            Change::Key(key) => case.keys.iter().all(|(_, own)| own != key),
+            Change::Body(body) => body[..] != *case.body(),
+            Change::Text(text) => *text != case.text,
+            Change::Method(method) => *method != case.method,
+        }
+    }
+
+    /// Changes a setting as it says.
+    pub(super) fn applied<'s>(&'s self, setting: Setting<'s>) -> Setting<'s> {
+        match &self.change {
+            Change::Key(key) => Setting {
+                key: Some(key),
+                ..setting
+            },
+            Change::Body(body) => Setting { body, ..setting },
+            Change::Text(text) => Setting { text, ..setting },
+            Change::Method(method) => Setting {
+                method: *method,
+                ..setting
+            },
         }
     }
 }

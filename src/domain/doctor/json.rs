@@ -2,7 +2,8 @@
 
 use super::case::Case;
 use super::hypothesis::{Idea, Ideas};
-use super::rewrite::{self, Kind, Layout, TAB, Token};
+use super::rewrite::{self, Layout, TAB};
+use super::tokens::{self, Kind, Token};
 use super::values::{Html, Number, Slash, Unicode, Values};
 
 const ADVICE: &str = "Sign and check the bytes as they are sent. In Express, express.raw({type: 'application/json'}) before express.json(); in Flask request.get_data(); in Next.js await req.text().";
@@ -329,7 +330,7 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
 pub(super) fn broken_off(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
         && std::str::from_utf8(body).is_ok_and(|text| {
-            rewrite::tokens(text).is_err_and(|broken| {
+            tokens::tokens(text).is_err_and(|broken| {
                 let lines = text.matches('\n').count() + 1;
                 let last = text.rsplit('\n').next().unwrap_or_default();
                 // A text in quotes that never ends is reported where it begins.

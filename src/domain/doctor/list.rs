@@ -23,6 +23,9 @@ const fn it(
     }
 }
 
+/// Where the hypothesis of another secret stands in the list.
+pub(super) const OTHER_SECRET: usize = 0;
+
 /// The hypotheses.
 pub(crate) const HYPOTHESES: &[Hypothesis] = &[
     it(

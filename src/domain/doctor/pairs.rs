@@ -1,9 +1,9 @@
 //! Tries two hypotheses at once, the likeliest pairs first.
 
+use super::budget::Budget;
 use super::case::{Case, Hit};
 use super::hypothesis::{Change, Idea, Test};
-use super::list::HYPOTHESES;
-use super::search::{Budget, OTHER_SECRET, changes, with};
+use super::list::{HYPOTHESES, OTHER_SECRET};
 use super::secret;
 use crate::domain::verification::Group;
 
@@ -55,11 +55,11 @@ fn try_class<'a>(
     for one in first {
         let setting = one
             .iter()
-            .fold(case.setting(), |setting, (_, idea)| with(setting, idea));
+            .fold(case.setting(), |setting, (_, idea)| idea.applied(setting));
         for two in second {
             let setting = two
                 .iter()
-                .fold(setting, |setting, (_, idea)| with(setting, idea));
+                .fold(setting, |setting, (_, idea)| idea.applied(setting));
             if !budget.spend(case.cost(&setting)) {
                 return None;
             }
@@ -85,7 +85,7 @@ fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
             continue;
         }
         let ideas = ideas(case).unwrap_or_default();
-        for idea in ideas.into_iter().filter(|idea| changes(case, idea)) {
+        for idea in ideas.into_iter().filter(|idea| idea.changes(case)) {
             let kind = match &idea.change {
                 Change::Key(_) => 0,
                 Change::Body(_) => 1,

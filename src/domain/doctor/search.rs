@@ -1,13 +1,12 @@
 //! Tries the hypotheses: each alone, then two at once, within a budget.
 //!
-//! The budget counts hashed bytes, so that what is found does not depend on
-//! how fast a machine is.
 
 use std::borrow::Cow;
 
+use super::budget::Budget;
 use super::case::{Case, Hit, Setting};
-use super::hypothesis::{Change, Hypothesis, Idea, Ideas, Seen, Test};
-use super::list::HYPOTHESES;
+use super::hypothesis::{Hypothesis, Idea, Ideas, Seen, Test};
+use super::list::{HYPOTHESES, OTHER_SECRET};
 use super::mac::Hash;
 use super::piece::Piece;
 use super::spelled;
@@ -25,9 +24,6 @@ const FULL: usize = 32 << 20;
 /// What of that the pairs may cost.
 const PAIRS: usize = 16 << 20;
 
-/// Where the hypothesis of another secret stands in the list.
-pub(super) const OTHER_SECRET: usize = 0;
-
 const TOO_LARGE: &str = "not tried: so large a body would take too long";
 
 /// What was found, and what was tried.
@@ -38,18 +34,6 @@ pub(super) struct Found {
     pub(super) tried: Vec<Tried>,
     /// Whether a computation gave the signature that came.
     pub(super) explained: bool,
-}
-
-/// The bytes that may still be hashed.
-pub(super) struct Budget(pub(super) usize);
-
-impl Budget {
-    /// Takes what a computation costs; says whether there was enough.
-    pub(super) fn spend(&mut self, cost: usize) -> bool {
-        let enough = self.0 >= cost;
-        self.0 -= if enough { cost } else { 0 };
-        enough
-    }
 }
 
 /// What came of one hypothesis.
@@ -203,8 +187,8 @@ impl Sheet<'_, '_> {
             }
         };
         let (mut tried, mut left_out, mut spent) = (0, 0, 0);
-        for idea in ideas.iter().filter(|idea| changes(case, idea)) {
-            let setting = with(case.setting(), idea);
+        for idea in ideas.iter().filter(|idea| idea.changes(case)) {
+            let setting = idea.applied(case.setting());
             let cost = case.cost(&setting);
             let fits = spent == 0 || spent + cost <= share;
             if !fits || !budget.spend(cost) {
@@ -351,7 +335,7 @@ impl Sheet<'_, '_> {
 fn proof(case: &Case<'_>, ideas: &[(usize, &Idea<'_>)], hit: &Hit) -> String {
     let mut setting = case.setting();
     for (_, idea) in ideas {
-        setting = with(setting, idea);
+        setting = idea.applied(setting);
     }
     let size: usize = setting
         .text
@@ -383,30 +367,4 @@ fn proof(case: &Case<'_>, ideas: &[(usize, &Idea<'_>)], hit: &Hit) -> String {
         thousands(size as u64),
         if start.len() < text.len() { "…" } else { "" },
     )
-}
-
-/// Says whether an idea differs from what scheme and configuration say.
-pub(super) fn changes(case: &Case<'_>, idea: &Idea<'_>) -> bool {
-    match &idea.change {
-        Change::Key(key) => case.keys.iter().all(|(_, own)| own != key),
-        Change::Body(body) => body[..] != *case.body(),
-        Change::Text(text) => *text != case.text,
-        Change::Method(method) => *method != case.method,
-    }
-}
-
-/// Changes a setting as an idea says.
-pub(super) fn with<'s>(setting: Setting<'s>, idea: &'s Idea<'_>) -> Setting<'s> {
-    match &idea.change {
-        Change::Key(key) => Setting {
-            key: Some(key),
-            ..setting
-        },
-        Change::Body(body) => Setting { body, ..setting },
-        Change::Text(text) => Setting { text, ..setting },
-        Change::Method(method) => Setting {
-            method: *method,
-            ..setting
-        },
-    }
 }

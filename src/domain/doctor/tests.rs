@@ -263,7 +263,7 @@ fn a_body_changed_on_the_way_is_recognised() {
         ["body_line_ends"]
     );
     assert_eq!(changed("{}", b"\xef\xbb\xbf{}".to_vec()), ["body_bom"]);
-    let tokens = json::tokens(BODY).unwrap();
+    let tokens = tokens::tokens(BODY).unwrap();
     for layout in [Layout::COMPACT, Layout::indented(2), Layout::indented(4)] {
         let came = json::write_as(&tokens, layout, Values::KEPT);
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::rewrite::{Kind, Token};
+use super::tokens::{Kind, Token};
 
 /// How texts and numbers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +221,8 @@ fn number(text: &str, how: Number, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::doctor::rewrite::{tokens, write_kept};
+    use crate::domain::doctor::rewrite::write_kept;
+    use crate::domain::doctor::tokens::tokens;
 
     fn written(source: &str, values: Values) -> String {
         write_kept(source, &tokens(source).unwrap(), values)
