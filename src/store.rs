@@ -8,6 +8,7 @@
 //! index. Reading happens on the caller's thread.
 
 mod again;
+mod asked;
 mod block;
 mod codec;
 pub mod disk;
@@ -38,8 +39,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, oneshot};
 
-use self::again::Asked;
-pub use self::again::Reassessed;
+use self::asked::Asked;
+pub use self::asked::Reassessed;
 use self::disk::{Disk, RealDisk};
 pub use self::error::{AppendError, FindError, ReadError};
 pub use self::open::{OpenError, Opened};

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::asked::{Asked, Reassessed, Wanted};
 use super::draft::Draft;
 use super::editor::Editor;
 use super::events::Events;
@@ -14,8 +15,6 @@ use super::row::{Group, Row};
 use super::shared::Shared;
 use super::work::read_delivery;
 use super::{Change, ReadError};
-use crate::domain::summary::Summary;
-use crate::domain::verification::Status;
 
 /// How long the thread verifies before it looks what arrived.
 const STEP: Duration = Duration::from_millis(10);
@@ -32,38 +31,6 @@ const TOLD: usize = 256;
 
 /// After how long it is told how far verifying has come.
 const LONG: Duration = Duration::from_secs(1);
-
-/// Which rows are meant.
-pub(super) type Wanted = Box<dyn Fn(&Summary) -> bool + Send>;
-
-/// Rows that somebody wants verified again.
-pub(super) struct Asked {
-    pub(super) wanted: Wanted,
-    pub(super) done: oneshot::Sender<Result<Reassessed, ReadError>>,
-}
-
-/// What came of verifying rows again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reassessed {
-    /// How many there are with each verdict, in the order of [`Status::ALL`].
-    pub statuses: [u64; Status::ALL.len()],
-    /// How many rows are not what they were.
-    pub changed: u64,
-}
-
-impl Reassessed {
-    /// Returns how many were verified.
-    pub fn rows(&self) -> u64 {
-        self.statuses.iter().sum()
-    }
-
-    fn count(&mut self, status: Status) {
-        let at = Status::ALL.iter().position(|s| *s == status);
-        if let Some(count) = at.and_then(|at| self.statuses.get_mut(at)) {
-            *count += 1;
-        }
-    }
-}
 
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::ReadError;
-use super::again::{Asked, Progress, Review};
+use super::again::{Progress, Review};
+use super::asked::Asked;
 use super::editor::Editor;
 use super::folders;
 use super::journal::Record;

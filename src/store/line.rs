@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::again::Asked;
+use super::asked::Asked;
 use super::work::{Item, Work};
 
 /// How many bytes of deliveries may wait in memory; of those beyond, only
