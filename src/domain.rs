@@ -3,6 +3,7 @@
 //! Plain values and functions over them: no files, sockets, clock, randomness,
 //! async or terminal. It depends on nothing else of creel.
 
+pub mod answer;
 pub mod assess;
 pub mod attempt;
 pub mod body;
@@ -25,6 +26,7 @@ pub mod mend;
 pub mod provider;
 pub mod request;
 pub mod retry;
+pub mod route;
 pub mod sample;
 pub mod secret;
 pub mod signature;

@@ -14,6 +14,7 @@ mod draft;
 mod editor;
 mod events;
 mod folders;
+mod follow;
 mod index;
 mod indexer;
 mod journal;

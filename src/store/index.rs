@@ -259,6 +259,32 @@ impl Index {
         })
     }
 
+    /// Gives every row behind `after` to `each`, the oldest first, until it
+    /// has had enough.
+    pub(super) fn rows_up(
+        &self,
+        after: u64,
+        each: &mut dyn FnMut(&Summary) -> bool,
+    ) -> Result<(), ReadError> {
+        guarded(|| {
+            let from = self.block_around(after)?.map_or(0, |(key, _)| key);
+            for entry in self.blocks.range(from.to_be_bytes()..) {
+                let (_, block) = read_block(entry?)?;
+                for row in block.rows() {
+                    let row = row.ok_or(ReadError::Index)?;
+                    if Head::read(row).ok_or(ReadError::Index)?.seq <= after {
+                        continue;
+                    }
+                    let row = Row::read(row).ok_or(ReadError::Index)?;
+                    if !each(&row.summary) {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Gives every row's head to `each`, the newest first, until it has had enough.
     pub(super) fn heads(&self, each: &mut dyn FnMut(Head) -> bool) -> Result<(), ReadError> {
         self.blocks_down(u64::MAX, &mut |block| {

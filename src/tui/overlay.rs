@@ -1,5 +1,6 @@
 //! What lies over the panes; one at a time.
 
+pub mod answer;
 pub mod confirm;
 pub mod copy;
 pub mod help;
@@ -29,6 +30,8 @@ pub enum Overlay {
     Copy,
     /// The form for sending again.
     Resend(resend::ResendForm),
+    /// The form for what senders are answered.
+    Answer(Box<answer::AnswerForm>),
     /// A question before something is done.
     Confirm(confirm::Confirm),
 }

@@ -19,7 +19,7 @@ use super::world::{
 
 const SIZES: [(u16, u16); 5] = [(120, 40), (80, 24), (60, 16), (44, 10), (20, 5)];
 
-fn check(name: &str, world: &World) {
+pub(super) fn check(name: &str, world: &World) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -34,6 +34,12 @@ fn draw(world: &World) -> Buffer {
         .draw(|frame| view(&world.app, &world.app.areas(), frame))
         .unwrap();
     terminal.backend().buffer().clone()
+}
+
+/// Returns the text of the screen.
+pub(super) fn text(world: &World) -> String {
+    let picture = picture(world);
+    picture.split("\n\n").next().unwrap_or_default().to_owned()
 }
 
 fn picture(world: &World) -> String {
