@@ -52,7 +52,7 @@ fn what_arrives_is_sent_on_byte_for_byte_and_the_attempt_is_kept() {
         b"HTTP/1.1 202 Yes\r\nContent-Length: 2\r\nX-A: 1\r\nConnection: close\r\n\r\nok".to_vec()
     });
     let creel = Creel::serve(&["--target", &app.url()]);
-    let body = [b"\x00\xff{\"n\": 1.10}", &[7; 100_000][..]].concat();
+    let body = [b"\x00\xff{\"n\": 1.10}", &vec![7; 100_000][..]].concat();
     assert_eq!(
         creel.post("/hooks/a?x=%20", "X-B: 2\r\nX-A: 1\r\nX-B: 3\r\n", &body),
         200
