@@ -59,6 +59,8 @@ pub struct AnswerForm {
     title: String,
     headers: Headers,
     configured: String,
+    /// The mode of a pick: one in which creel answers.
+    own_mode: Mode,
     has_app: bool,
 }
 
@@ -131,6 +133,10 @@ impl AnswerForm {
             title,
             headers: plan.headers.clone(),
             configured,
+            own_mode: match (mode, configured_mode) {
+                (Mode::PassThrough, Mode::PassThrough) => Mode::AckFirst,
+                (Mode::PassThrough, own) | (own, _) => own,
+            },
             has_app,
         };
         form.fill(&steps_text(&plan.steps), &written(plan.delay));
@@ -205,6 +211,7 @@ impl AnswerForm {
                 });
             };
             self.fill(steps, delay);
+            self.mode = self.own_mode;
             self.slow = Field::new("0 s");
         }
         match self.plan() {

@@ -37,6 +37,7 @@ pub(super) fn draw(app: &App, areas: &Areas, frame: &mut Frame) {
     let options = [
         long(app),
         short_otherwise(app),
+        bare_otherwise(app),
         short(app),
         bare(app),
         name(app),
@@ -45,7 +46,7 @@ pub(super) fn draw(app: &App, areas: &Areas, frame: &mut Frame) {
         let used: usize = parts.iter().map(|s| columns(&s.content)).sum();
         used <= room
     };
-    let left = options.iter().find(fits).unwrap_or(&options[4]).clone();
+    let left = options.iter().find(fits).unwrap_or(&options[5]).clone();
     line(app, area, left, &right, frame);
 }
 
@@ -152,6 +153,17 @@ fn short_otherwise(app: &App) -> Vec<Span<'static>> {
 fn bare(app: &App) -> Vec<Span<'static>> {
     let mut parts = name(app);
     parts.push(app.look.span(address(app), Role::Strong));
+    parts
+}
+
+/// The address alone with what is answered otherwise, where that is anything.
+fn bare_otherwise(app: &App) -> Vec<Span<'static>> {
+    let otherwise = otherwise(app);
+    if otherwise.is_empty() {
+        return short(app);
+    }
+    let mut parts = bare(app);
+    parts.extend(otherwise);
     parts
 }
 

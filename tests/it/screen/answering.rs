@@ -144,6 +144,36 @@ fn a_number_in_the_form_picks_and_applies() {
 }
 
 #[test]
+fn what_is_picked_is_answered_by_creel_even_where_the_app_answered_before() {
+    let mut world = world(SIZE);
+    world.tell(Msg::Engine(Event::Answering(vec![LiveAnswer {
+        endpoint: None,
+        mode: Some(Mode::PassThrough),
+        plan: None,
+    }])));
+    world.keys("a2");
+    let effects = world.took();
+    let [Effect::Answer(order)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(
+        (order.mode, order.plan.clone()),
+        (Some(Mode::AckFirst), Some(plan("500")))
+    );
+}
+
+#[test]
+fn on_a_narrow_screen_what_is_answered_otherwise_goes_before_the_app() {
+    let mut world = world((60, 16));
+    world.tell(Msg::Engine(Event::Answering(vec![LiveAnswer {
+        endpoint: None,
+        mode: None,
+        plan: Some(plan("500, 500, 200")),
+    }])));
+    assert!(header(&world).contains("127.0.0.1:2733   answering 500, 500, 200"));
+}
+
+#[test]
 fn all_of_it_can_be_set_by_hand() {
     let mut world = world(SIZE);
     let clear = "<ctrl-u>";
