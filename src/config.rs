@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
-use crate::domain::endpoint::{AnswerPlan, Endpoint};
+use crate::domain::answer::{AnswerPlan, Step};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::keep::Keep;
 use crate::domain::mend::nearest;
 use crate::domain::provider::Catalog;
+use crate::domain::route::{Mode, PathMode, Route, target_problem};
 use crate::domain::secret::Secret;
 
 /// Where creel listens unless told otherwise.
@@ -33,8 +35,10 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// Where to receive.
     pub listen: Option<String>,
-    /// Where to send deliveries again.
+    /// Where deliveries go.
     pub target: Option<String>,
+    /// When they are sent on.
+    pub mode: Option<String>,
     /// Secrets as `[NAME=]VALUE`.
     pub secrets: Vec<String>,
     /// The provider of deliveries that no endpoint names one for.
@@ -56,8 +60,14 @@ pub struct Config {
     pub listen_chosen: bool,
     /// The folder that keeps the data.
     pub data_dir: PathBuf,
-    /// Where deliveries are sent again, unless their endpoint says otherwise.
+    /// Where deliveries go, unless their endpoint or a route says otherwise.
     pub target: Option<String>,
+    /// Targets for some of them.
+    pub routes: Vec<Route>,
+    /// What becomes of their path.
+    pub path_mode: PathMode,
+    /// When they are sent on, unless their endpoint says otherwise.
+    pub mode: Mode,
     /// The provider of deliveries that no endpoint names one for.
     pub provider: Option<String>,
     /// The largest body taken, in bytes.
@@ -109,7 +119,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     let listen = overrides.listen.clone().or(file.listen);
     let mut answer = file.answer.unwrap_or_default();
     if let Some(status) = overrides.answer_status {
-        answer.status = status;
+        answer.steps = vec![Step::Status(status)];
     }
     if let Some(body) = &overrides.answer_body {
         answer.body.clone_from(body);
@@ -121,7 +131,16 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
             Some(dir) => dir.clone(),
             None => default_data_dir()?,
         },
-        target: overrides.target.clone().or(file.target),
+        target: match &overrides.target {
+            Some(target) => Some(flag_target(target)?),
+            None => file.target,
+        },
+        routes: file.routes,
+        path_mode: file.path_mode,
+        mode: match &overrides.mode {
+            Some(word) => flag_mode(word)?,
+            None => file.mode.unwrap_or_default(),
+        },
         provider,
         max_body: max_body.unwrap_or(DEFAULT_MAX_BODY),
         keep: file.keep,
@@ -131,6 +150,37 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         old_secrets: file.old_secrets,
         catalog,
     })
+}
+
+/// Sees that there is an app wherever deliveries are to be passed through.
+///
+/// # Errors
+/// A [`Failure`] of kind usage where there is none.
+pub fn check_passing(config: &Config) -> Result<(), Failure> {
+    if config.target.is_some() || !config.routes.is_empty() {
+        return Ok(());
+    }
+    let lost = |endpoint: &&Endpoint| {
+        endpoint.mode.unwrap_or(config.mode) == Mode::PassThrough
+            && endpoint.target.is_none()
+            && endpoint.routes.is_empty()
+    };
+    let lost = config.endpoints.iter().find(lost);
+    let what = match lost {
+        Some(endpoint) => format!(
+            "The endpoint {} passes deliveries through to no app.",
+            endpoint.name
+        ),
+        None if config.endpoints.is_empty() && config.mode == Mode::PassThrough => {
+            "Deliveries are passed through to no app.".to_owned()
+        }
+        None => return Ok(()),
+    };
+    Err(Failure::usage(
+        what,
+        "In the mode pass-through the app answers the sender, and no target is set.",
+        "Name the app:  --target http://127.0.0.1:3000   (or target = … in creel.toml)",
+    ))
 }
 
 /// Reads one secret as it is written in a configuration: `env:NAME`,
@@ -268,6 +318,30 @@ fn flag_secret(text: &str, endpoints: &[Endpoint], catalog: &Catalog) -> Result<
         ));
     }
     secret("", text, origin)
+}
+
+fn flag_target(target: &str) -> Result<String, Failure> {
+    match target_problem(target) {
+        Some(why) => Err(Failure::usage(
+            "creel cannot send to the address given with --target.",
+            why,
+            "Write, for example, --target http://127.0.0.1:3000",
+        )),
+        None => Ok(target.to_owned()),
+    }
+}
+
+fn flag_mode(word: &str) -> Result<Mode, Failure> {
+    Mode::named(word).ok_or_else(|| {
+        Failure::usage(
+            format!("There is no mode {word}."),
+            "",
+            format!(
+                "Take one of these:  --mode {}",
+                Mode::ALL.map(Mode::word).join("|")
+            ),
+        )
+    })
 }
 
 /// Checks that a provider of that name exists.

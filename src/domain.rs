@@ -4,6 +4,7 @@
 //! async or terminal. It depends on nothing else of creel.
 
 pub mod ahead;
+pub mod answer;
 pub mod assess;
 pub mod attempt;
 pub mod body;
@@ -27,6 +28,7 @@ pub mod mend;
 pub mod provider;
 pub mod request;
 pub mod retry;
+pub mod route;
 pub mod sample;
 pub mod secret;
 pub mod signature;

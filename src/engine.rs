@@ -4,20 +4,25 @@
 //! what is behind it: the store of this process ([`local`]), or another creel
 //! that already owns it (`control::client`).
 
+mod answering;
+mod apps;
 pub mod command;
 pub mod demo;
 mod detail;
+mod forward;
 mod history;
 mod intake;
 mod jobs;
 mod judge;
 pub mod local;
+mod pass;
 mod prepare;
 mod resend;
 mod retry;
 pub mod sample;
 mod secret;
 mod swap;
+mod sending;
 
 use std::sync::Arc;
 

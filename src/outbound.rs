@@ -11,9 +11,12 @@ mod address;
 mod answer;
 mod connect;
 mod fault;
+mod ours;
 mod outgoing;
+mod probe;
 mod script;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -27,12 +30,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use answer::COUNTED_BYTES;
 pub use outgoing::{Outgoing, prepare};
+pub use probe::reachable;
 
 use crate::domain::attempt;
 use crate::domain::headers::Headers;
-use answer::Answer;
+use answer::{Answer, Room};
 use connect::Connected;
 use fault::Fault;
+use ours::Ours;
 use script::Script;
 
 /// How many bytes the head of an answer may have.
@@ -78,6 +83,8 @@ pub struct Client {
     options: Options,
     /// Made with the first https target: reading the system's roots takes time.
     tls: OnceLock<Result<Arc<ClientConfig>, String>>,
+    /// The near ends of the connections that are open.
+    ours: Ours,
 }
 
 /// What was sent and what came of it.
@@ -92,41 +99,71 @@ pub struct Exchange {
     pub duration_us: u64,
     /// The fields as they were sent.
     pub sent_headers: Headers,
+    /// Whether there was a connection to send it on.
+    pub connected: bool,
 }
 
 impl Client {
     /// Makes a client.
-    pub const fn new(timeouts: Timeouts, options: Options) -> Self {
+    pub fn new(timeouts: Timeouts, options: Options) -> Self {
         Self {
             timeouts,
             options,
             tls: OnceLock::new(),
+            ours: Ours::default(),
         }
     }
 
     /// Sends a request and reads the answer. Every way this may go wrong is
     /// told in the exchange.
     pub async fn send(&self, outgoing: &Outgoing) -> Exchange {
+        self.send_and_hold(outgoing, Room::KEPT).await.0
+    }
+
+    /// Does the same for somebody who wants the whole body of the answer,
+    /// which may have `most` bytes; it is empty where no whole answer came.
+    pub async fn send_for_whole(&self, outgoing: &Outgoing, most: usize) -> (Exchange, Bytes) {
+        let (exchange, body) = self.send_and_hold(outgoing, Room::whole(most)).await;
+        let body = if exchange.error.is_none() {
+            body
+        } else {
+            Bytes::new()
+        };
+        (exchange, body)
+    }
+
+    /// Says whether `remote` is the near end of a connection of this client:
+    /// what comes from there was sent by itself.
+    pub fn is_ours(&self, remote: SocketAddr) -> bool {
+        self.ours.has(remote)
+    }
+
+    async fn send_and_hold(&self, outgoing: &Outgoing, room: Room) -> (Exchange, Bytes) {
         let start = Instant::now();
-        let mut answer = None;
+        let (mut answer, mut connected) = (None, false);
         let total = self.timeouts.total;
-        let work = self.exchange(outgoing, &mut answer);
+        let work = self.exchange(outgoing, room, &mut connected, &mut answer);
         let fault = match tokio::time::timeout(total, work).await {
             Ok(Ok(())) => None,
             Ok(Err(fault)) => Some(fault),
             Err(_) => Some(Fault::Total(total)),
         };
-        Exchange {
-            response: answer.map(Answer::into_response),
+        let (response, body) = answer.map(Answer::into_response).unzip();
+        let exchange = Exchange {
+            response,
             error: fault.map(|fault| fault.to_string()),
             duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
             sent_headers: outgoing.headers.clone(),
-        }
+            connected,
+        };
+        (exchange, body.unwrap_or_default())
     }
 
     async fn exchange(
         &self,
         outgoing: &Outgoing,
+        room: Room,
+        has_connected: &mut bool,
         answer: &mut Option<Answer>,
     ) -> Result<(), Fault> {
         let Timeouts {
@@ -135,16 +172,18 @@ impl Client {
             ..
         } = self.timeouts;
         let deadline = Instant::now() + connect;
-        let connecting = connect::connect(outgoing, self.options, deadline, || self.tls());
+        let connecting =
+            connect::connect(outgoing, self.options, deadline, &self.ours, || self.tls());
         let connected = tokio::time::timeout_at(deadline.into(), connecting)
             .await
             .map_err(|_| Fault::Connect(outgoing.authority(), connect))??;
+        *has_connected = true;
         let asking = ask(connected, outgoing);
         let (response, _connection) = tokio::time::timeout(first_byte, asking)
             .await
             .map_err(|_| Fault::FirstByte(first_byte))??;
         let (head, body) = response.into_parts();
-        let answer = answer.insert(Answer::new(&head));
+        let answer = answer.insert(Answer::new(&head, room));
         answer.read(body).await
     }
 

@@ -10,6 +10,7 @@ mod connection;
 mod limits;
 mod link;
 mod receive;
+mod slow;
 mod tap;
 mod wire;
 
@@ -100,6 +101,29 @@ pub struct Reply {
     pub headers: Headers,
     /// The body.
     pub body: Bytes,
+    /// How it is given.
+    pub manner: Manner,
+}
+
+/// How an answer is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// At once.
+    #[default]
+    Prompt,
+    /// Late, slowly, or both. When creel is to end it hurries.
+    Slow {
+        /// How long the answer is held back.
+        delay: Duration,
+        /// Over what time the body is spread.
+        over: Duration,
+    },
+    /// Not at all: after a while the connection is closed. With HTTP/2 that
+    /// ends the other requests on it too.
+    Drop {
+        /// How long it stays open.
+        delay: Duration,
+    },
 }
 
 impl Reply {
@@ -109,6 +133,7 @@ impl Reply {
             status,
             headers: Headers::new(),
             body: Bytes::new(),
+            manner: Manner::Prompt,
         }
     }
 }

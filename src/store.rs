@@ -17,6 +17,7 @@ mod editor;
 mod error;
 mod events;
 mod folders;
+mod follow;
 mod index;
 mod indexer;
 mod journal;

@@ -70,9 +70,12 @@ pub struct Receiving {
     /// Where to receive; port 0 picks a free one [default: 127.0.0.1:2733].
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
-    /// The app that deliveries are sent to again.
+    /// The app that deliveries are sent on to, and sent to again.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
+    /// When they are sent on: ack-first, pass-through, hold [default: ack-first].
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
     /// A signing secret: the secret itself, env:VARIABLE or <file:PATH>; NAME is an endpoint or a provider.
     #[arg(long = "secret", value_name = "[NAME=]VALUE")]
     pub secrets: Vec<String>,
@@ -102,6 +105,7 @@ impl Receiving {
         let flags = [
             (self.listen.is_some(), "--listen"),
             (self.target.is_some(), "--target"),
+            (self.mode.is_some(), "--mode"),
             (!self.secrets.is_empty(), "--secret"),
             (self.provider.is_some(), "--provider"),
             (self.max_body.is_some(), "--max-body"),
@@ -124,6 +128,7 @@ impl Receiving {
         Self {
             listen: later.listen.or_else(|| self.listen.clone()),
             target: later.target.or_else(|| self.target.clone()),
+            mode: later.mode.or_else(|| self.mode.clone()),
             secrets,
             provider: later.provider.or_else(|| self.provider.clone()),
             max_body: later.max_body.or_else(|| self.max_body.clone()),

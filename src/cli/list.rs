@@ -83,12 +83,7 @@ fn row(summary: &Summary) -> String {
         Some(event) => event.clone(),
         None => format!("{} {}", summary.method, summary.path),
     };
-    let app = match summary.last_attempt {
-        Some(last) => last
-            .status
-            .map_or_else(|| "---".to_owned(), |status| status.to_string()),
-        None => summary.answer.status.to_string(),
-    };
+    let app = summary.app_word();
     let columns = [
         summary.id.to_string(),
         summary

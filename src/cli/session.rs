@@ -81,6 +81,7 @@ pub(super) async fn receive(
 ) -> Result<Receiver, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(System);
     let folder = with_demo.then(|| demo::prepare(&mut config)).transpose()?;
+    config::check_passing(&config)?;
     let (local, opened) = Local::open(&config, Arc::clone(&clock), with_demo)?;
     for note in opened.notes() {
         notes(note);
@@ -94,6 +95,7 @@ pub(super) async fn receive(
     };
     let address = listener.local_addr();
     local.received_at(address);
+    local.refuse_loops(address).await?;
     let api = Api::bind(&config.data_dir).map_err(|error| {
         Failure::cannot(
             "The control socket could not be made.",
@@ -119,6 +121,7 @@ pub(super) async fn receive(
     if with_demo {
         demo::start(&local, address, &tasks, &shutdown).await?;
     }
+    local.forward(&tasks, &shutdown);
     tasks.close();
     Ok(Receiver {
         local,
@@ -150,6 +153,7 @@ pub(super) fn overrides(global: &Global, receiving: &Receiving) -> Overrides {
         data_dir: global.data_dir.clone(),
         listen: receiving.listen.clone(),
         target: receiving.target.clone(),
+        mode: receiving.mode.clone(),
         secrets: receiving.secrets.clone(),
         provider: receiving.provider.clone(),
         max_body: receiving.max_body.clone(),

@@ -4,6 +4,7 @@ use super::args::{Global, Show};
 use super::output::Output;
 use super::{Ended, resend, session, verify};
 use crate::domain::body::{self, Line, ViewMode};
+use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::json::{self, Bodies};
 use crate::domain::text;
@@ -40,6 +41,18 @@ pub(super) async fn run(global: &Global, args: &Show, output: &Output) -> Result
     Ok(Ended::Well)
 }
 
+/// Says what the sender was answered, and by whom.
+fn answered(delivery: &Delivery) -> String {
+    let answer = delivery.answer;
+    match answer.status {
+        0 => "not at all: the connection was dropped".to_owned(),
+        status if answer.owed() => {
+            format!("{status} by creel; acknowledged, not handled: the app has not answered yet")
+        }
+        status => format!("{status} by {}", answer.by.word()),
+    }
+}
+
 /// Writes a delivery as lines for a person.
 fn lines(detail: &Detail) -> Vec<String> {
     let Detail {
@@ -69,11 +82,7 @@ fn lines(detail: &Detail) -> Vec<String> {
             detail.arrivals.len()
         ));
     }
-    lines.push(format!(
-        "answered   {} by {}",
-        delivery.answer.status,
-        delivery.answer.by.word()
-    ));
+    lines.push(format!("answered   {}", answered(delivery)));
     lines.push(String::new());
     lines.extend(verify::lines(&detail.verification));
     lines.push(String::new());

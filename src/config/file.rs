@@ -1,5 +1,8 @@
 //! The file `creel.toml`: its shape, and its mistakes explained.
 
+mod answer;
+mod forward;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -7,12 +10,16 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::answer::AnswerTable;
+use self::forward::RouteTable;
 use super::{known, secret, size};
-use crate::domain::endpoint::{AnswerPlan, Endpoint};
+use crate::domain::answer::AnswerPlan;
+use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::keep::Keep;
 use crate::domain::mend;
 use crate::domain::provider::Catalog;
+use crate::domain::route::{Mode, PathMode, Route};
 use crate::domain::secret::Secret;
 
 /// What a configuration file settled.
@@ -20,6 +27,9 @@ use crate::domain::secret::Secret;
 pub(super) struct Settings {
     pub(super) listen: Option<String>,
     pub(super) target: Option<String>,
+    pub(super) routes: Vec<Route>,
+    pub(super) path_mode: PathMode,
+    pub(super) mode: Option<Mode>,
     pub(super) provider: Option<String>,
     pub(super) max_body: Option<u64>,
     pub(super) keep: Keep,
@@ -33,7 +43,11 @@ pub(super) struct Settings {
 #[serde(deny_unknown_fields)]
 struct File {
     listen: Option<String>,
-    target: Option<String>,
+    target: Option<Spanned<String>>,
+    #[serde(default)]
+    routes: Vec<RouteTable>,
+    path_mode: Option<Spanned<String>>,
+    mode: Option<Spanned<String>>,
     provider: Option<Spanned<String>>,
     max_body: Option<Spanned<Number>>,
     keep: Option<Spanned<KeepTable>>,
@@ -53,7 +67,10 @@ struct EndpointTable {
     secrets: Vec<Spanned<String>>,
     #[serde(default)]
     old_secrets: Vec<Spanned<String>>,
-    target: Option<String>,
+    target: Option<Spanned<String>>,
+    #[serde(default)]
+    routes: Vec<RouteTable>,
+    path_mode: Option<Spanned<String>>,
     mode: Option<Spanned<String>>,
     answer: Option<Spanned<AnswerTable>>,
     public_url: Option<String>,
@@ -61,15 +78,6 @@ struct EndpointTable {
     headers: BTreeMap<String, String>,
     #[serde(default)]
     params: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AnswerTable {
-    status: Option<u16>,
-    body: Option<String>,
-    delay: Option<String>,
-    sequence: Option<Vec<u16>>,
 }
 
 #[derive(Deserialize)]
@@ -88,10 +96,19 @@ enum Number {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a secret, or a list of secrets")]
+#[serde(untagged, expecting = "a text, or a list of texts")]
 enum Many {
     One(String),
     Several(Vec<String>),
+}
+
+impl Many {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(value) => vec![value],
+            Self::Several(values) => values,
+        }
+    }
 }
 
 /// A place in a file, to name in an error.
@@ -121,9 +138,18 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
     let file: File = toml::from_str(text).map_err(|error| mend::explain(shown, text, &error))?;
     let mut settings = Settings {
         listen: file.listen,
-        target: file.target,
+        routes: source.routes(file.routes, catalog)?,
         ..Settings::default()
     };
+    if let Some(target) = file.target {
+        settings.target = Some(source.target(target)?);
+    }
+    if let Some(mode) = file.path_mode {
+        settings.path_mode = source.path_mode(&mode)?;
+    }
+    if let Some(mode) = file.mode {
+        settings.mode = Some(source.mode(&mode)?);
+    }
     if let Some(provider) = file.provider {
         settings.provider = Some(source.provider(provider, catalog)?);
     }
@@ -141,11 +167,7 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
         if !file.endpoints.keys().any(|e| e.get_ref() == name.get_ref()) {
             source.provider(name.clone(), catalog)?;
         }
-        let values = match values.into_inner() {
-            Many::One(value) => vec![value],
-            Many::Several(values) => values,
-        };
-        for value in values {
+        for value in values.into_inner().into_vec() {
             settings
                 .secrets
                 .push(source.secret(name.get_ref(), &value, &span)?);
@@ -232,36 +254,6 @@ impl Source<'_> {
         })
     }
 
-    fn answer(&self, answer: Spanned<AnswerTable>) -> Result<AnswerPlan, Failure> {
-        let span = answer.span();
-        let answer = answer.into_inner();
-        let delayed = answer
-            .delay
-            .as_deref()
-            .is_some_and(|delay| size::seconds(delay) != Ok(0));
-        if delayed || answer.sequence.is_some() {
-            return Err(self.at(
-                &span,
-                "delay and sequence are not available.",
-                "This version of creel answers at once with one status.",
-                "Leave them out.",
-            ));
-        }
-        let status = answer.status.unwrap_or(200);
-        if !(200..=599).contains(&status) {
-            return Err(self.at(
-                &span,
-                &format!("{status} is no status to answer with."),
-                "",
-                "Take one from 200 to 599.",
-            ));
-        }
-        Ok(AnswerPlan {
-            status,
-            body: answer.body.unwrap_or_default(),
-        })
-    }
-
     fn secret(&self, name: &str, value: &str, span: &Range<usize>) -> Result<Secret, Failure> {
         let origin = format!("{} line {}", self.shown, self.line(span));
         secret(name, value, &origin)
@@ -274,16 +266,6 @@ impl Source<'_> {
         catalog: &Catalog,
         settings: &mut Settings,
     ) -> Result<Endpoint, Failure> {
-        if let Some(mode) = table.mode
-            && mode.get_ref() != "ack-first"
-        {
-            return Err(self.at(
-                &mode.span(),
-                &format!("the mode {} is not available.", mode.get_ref()),
-                "This version of creel answers every delivery itself, as soon as it is kept.",
-                "Leave mode out, or write mode = \"ack-first\".",
-            ));
-        }
         for (values, list) in [
             (table.secrets, &mut settings.secrets),
             (table.old_secrets, &mut settings.old_secrets),
@@ -311,7 +293,10 @@ impl Source<'_> {
                 .provider
                 .map(|p| self.provider(p, catalog))
                 .transpose()?,
-            target: table.target,
+            target: table.target.map(|t| self.target(t)).transpose()?,
+            routes: self.routes(table.routes, catalog)?,
+            path_mode: table.path_mode.map(|m| self.path_mode(&m)).transpose()?,
+            mode: table.mode.map(|m| self.mode(&m)).transpose()?,
             answer: table.answer.map(|a| self.answer(a)).transpose()?,
             public_url: table.public_url,
             headers: table.headers,
@@ -338,11 +323,19 @@ mod tests {
             r#"
 listen = "127.0.0.1:4000"
 target = "http://127.0.0.1:3000"
+mode = "hold"
+path_mode = "keep"
 max_body = "25MiB"
 keep = { count = 1_000_000, age = "7d", bytes = "10GB" }
 
 [secrets]
 zyra = "shown-once"
+
+[[routes]]
+path = "/hooks/*"
+provider = "zyra"
+event = "device.*"
+target = "http://127.0.0.1:3001"
 
 [endpoints.billing]
 path = "/hooks/billing"
@@ -351,9 +344,15 @@ secrets = ["one", "two"]
 old_secrets = ["zero"]
 target = "http://127.0.0.1:3000/hooks/billing"
 mode = "ack-first"
-answer = { status = 202, body = "thanks", delay = "0s" }
+answer = { body = "thanks", delay = "250ms", slow = "2s", sequence = [500, "drop", 202], headers = { X-A = ["1", "2"] } }
 public_url = "https://example.test/hooks/billing"
 headers = { delivery_id = "X-Id" }
+path_mode = "strip"
+
+[[endpoints.billing.routes]]
+event = "invoice.*"
+target = "https://example.test/invoices"
+path_mode = "replace"
 "#,
             &Catalog::builtin(),
         )
@@ -369,17 +368,25 @@ headers = { delivery_id = "X-Id" }
         );
         let names: Vec<_> = settings.secrets.iter().map(Secret::name).collect();
         assert_eq!(names, ["zyra", "billing", "billing"]);
-        assert_eq!(settings.secrets[1].origin(), "creel.toml line 13");
         let old: Vec<_> = settings.old_secrets.iter().map(Secret::name).collect();
         assert_eq!(old, ["billing"]);
+        assert_eq!(settings.secrets[1].origin(), "creel.toml line 21");
         let endpoint = &settings.endpoints[0];
+        let answer = endpoint.answer.as_ref().unwrap();
+        assert_eq!(answer.to_string(), "500, drop, 202 after 250 ms over 2 s");
+        let values: Vec<_> = answer.headers.all("x-a").collect();
         assert_eq!(
-            endpoint.answer,
-            Some(AnswerPlan {
-                status: 202,
-                body: "thanks".into()
-            })
+            (values, answer.body.as_str()),
+            (vec![&b"1"[..], b"2"], "thanks")
         );
+        assert_eq!(endpoint.mode, Some(Mode::AckFirst));
+        assert_eq!(endpoint.path_mode, Some(PathMode::Strip));
+        assert_eq!(endpoint.routes[0].path_mode, Some(PathMode::Replace));
+        assert_eq!(
+            (settings.mode, settings.path_mode),
+            (Some(Mode::Hold), PathMode::Keep)
+        );
+        assert_eq!(settings.routes[0].event.as_deref(), Some("device.*"));
         assert_eq!(endpoint.headers["delivery_id"], "X-Id");
     }
 
@@ -429,5 +436,71 @@ headers = { delivery_id = "X-Id" }
                 && text.contains("creel.toml line 2"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_forwarding_cannot_do_names_the_line_and_the_mend() {
+        for (text, says) in [
+            (
+                "target = \"localhost:3000\"",
+                "line 1: creel cannot send to this target.",
+            ),
+            (
+                "[endpoints.a]\nmode = \"later\"",
+                "line 2: there is no mode later.",
+            ),
+            (
+                "mode = \"later\"",
+                "\"ack-first\", \"pass-through\", \"hold\"",
+            ),
+            (
+                "\npath_mode = \"cut\"",
+                "line 2: there is no path_mode cut.",
+            ),
+            ("[[routes]]\npath = \"/x\"", "missing field `target`"),
+            (
+                "[[routes]]\ntarget = \"ftp://h\"",
+                "line 2: creel cannot send",
+            ),
+            (
+                "[[routes]]\ntarget = \"http://h\"\nprovider = \"porkbum\"",
+                "line 3: No provider is named porkbum.",
+            ),
+            (
+                "[[endpoints.a.routes]]\ntarget = \"http://h\"\npath = \"x\"",
+                "line 3: a path begins with a slash.",
+            ),
+            (
+                "[[routes]]\ntarget = \"http://h\"\nto = 1",
+                "there is no setting to",
+            ),
+        ] {
+            let told = failure(text);
+            assert!(told.contains(says), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_answered_names_the_line_and_the_mend() {
+        for (answer, says) in [
+            ("status = 99", "99 is no status to answer with."),
+            ("sequence = [500, 700]", "700 is no status"),
+            (
+                "sequence = [500, \"dorp\"]",
+                "neither a status from 200 to 599 nor drop",
+            ),
+            ("sequence = []", "a sequence has 1 to 100 answers"),
+            ("sequence = [200], drop = true", "contradict each other"),
+            ("delay = \"6m\"", "5 m is the longest."),
+            ("slow = \"long\"", "does not begin with a whole number"),
+            ("headers = { \"x y\" = \"1\" }", "cannot be written in HTTP"),
+            ("delya = \"1s\"", "Did you mean delay?"),
+        ] {
+            let told = failure(&format!("\nanswer = {{ {answer} }}"));
+            assert!(
+                told.contains("line 2") && told.contains(says),
+                "{answer}: {told}"
+            );
+        }
     }
 }

@@ -89,7 +89,11 @@ async fn converse(stream: UnixStream, engine: Engine) -> io::Result<()> {
                 Err(RecvError::Lagged(_)) => Event::Missed,
                 Err(RecvError::Closed) => return Ok(()),
             };
-            wire::write(&mut *teller.lock().await, &wire::Tell::Event(event)).await?;
+            wire::write(
+                &mut *teller.lock().await,
+                &wire::Tell::Event(Box::new(event)),
+            )
+            .await?;
         }
     };
     let answer = async move {

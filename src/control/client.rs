@@ -101,7 +101,7 @@ async fn listen(
     while let Ok(Some(tell)) = wire::read::<wire::Tell>(&mut read).await {
         match tell {
             wire::Tell::Event(event) => {
-                let _ = events.send(event);
+                let _ = events.send(*event);
             }
             wire::Tell::Reply(number, reply) => {
                 let asker = lock(&waiting)

@@ -7,7 +7,7 @@ use crate::domain::failure::Failure;
 use crate::engine::command::{Command, Event, Reply};
 
 /// Counts changes of these lines that an older creel would not understand.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 
 /// The longest line taken, in bytes: a body of 1 GiB in base64, and its headers.
 const LONGEST_LINE: u64 = 1_500 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub(super) struct Ask {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Tell {
     Reply(u64, Result<Reply, Failure>),
-    Event(Event),
+    Event(Box<Event>),
 }
 
 /// Writes one line.

@@ -178,15 +178,7 @@ impl Assessor {
         let tried = || Handshake::name_of(provider, request).map(str::to_owned);
         let event = provider.event(request).or_else(tried);
         let delivery_id = provider.delivery_id(request);
-        let group = match &delivery_id {
-            Some(id) => Some(EventKey::of_id(&provider.name, id)),
-            None if provider.fields.delivery_id.is_none() => Some(EventKey::of_body(
-                &provider.name,
-                event.as_deref(),
-                &request.body,
-            )),
-            None => None,
-        };
+        let group = group(provider, delivery_id.as_deref(), event.as_deref(), request);
         Assessment {
             provider: Some(provider.name.clone()),
             verification: self.verify(endpoint, provider, request, at, effort, history),
@@ -194,6 +186,35 @@ impl Assessor {
             delivery_id,
             group,
         }
+    }
+
+    /// Returns who sent a request and what its provider says happened.
+    pub fn names(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+    ) -> (Option<String>, Option<String>) {
+        let Some(provider) = self.provider_of(endpoint, request) else {
+            return (None, None);
+        };
+        let tried = || Handshake::name_of(provider, request).map(str::to_owned);
+        let event = provider.event(request).or_else(tried);
+        (Some(provider.name.clone()), event)
+    }
+
+    /// Returns what tells arrivals of the same event apart from others,
+    /// without a look at the signature. What has no id is told by its body.
+    pub fn event_key(&self, endpoint: Option<&str>, request: &Request) -> EventKey {
+        let by_body =
+            |name: &str, event: Option<&str>| EventKey::of_body(name, event, &request.body);
+        let Some(provider) = self.provider_of(endpoint, request) else {
+            return by_body("", Some(&request.path));
+        };
+        let tried = || Handshake::name_of(provider, request).map(str::to_owned);
+        let event = provider.event(request).or_else(tried);
+        let id = provider.delivery_id(request);
+        group(provider, id.as_deref(), event.as_deref(), request)
+            .unwrap_or_else(|| by_body(&provider.name, event.as_deref()))
     }
 
     fn verify(
@@ -326,6 +347,22 @@ impl Assessor {
         self.catalog
             .get(name)
             .is_some_and(|other| other.shares_scheme(provider))
+    }
+}
+
+/// Makes the key that arrivals of one event share.
+fn group(
+    provider: &Provider,
+    delivery_id: Option<&str>,
+    event: Option<&str>,
+    request: &Request,
+) -> Option<EventKey> {
+    match delivery_id {
+        Some(id) => Some(EventKey::of_id(&provider.name, id)),
+        None if provider.fields.delivery_id.is_none() => {
+            Some(EventKey::of_body(&provider.name, event, &request.body))
+        }
+        None => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::delivery::{Answer, AnsweredBy};
 use super::encoding_base64;
 use super::headers::Headers;
 use super::id::Id;
@@ -170,11 +171,133 @@ impl Attempt {
     }
 }
 
+/// What every error of an attempt says in which time ran out.
+pub const TIME_OUT: &str = "time-out)";
+
+/// Returns what the sender of a delivery that is passed through is told, by
+/// what came of it: the app's status, or that of a gateway.
+pub fn passed_on(status: Option<u16>, error: Option<&str>) -> (u16, AnsweredBy) {
+    match (status, error) {
+        (Some(status @ 200..), None) => (status, AnsweredBy::Target),
+        (_, Some(error)) if error.contains(TIME_OUT) => (504, AnsweredBy::CreelTargetDown),
+        _ => (502, AnsweredBy::CreelTargetDown),
+    }
+}
+
+/// Returns what is true of the sender's answer once `attempt` is made with a
+/// delivery that came at `received_at`: one that was acknowledged is handled
+/// when an app answers; one that is passed through has its answer from it.
+pub fn settled(answer: Answer, received_at: Timestamp, attempt: &Attempt) -> Answer {
+    let answered = attempt.response.is_some();
+    if answer.owed() && answered {
+        return Answer {
+            by: AnsweredBy::Creel,
+            ..answer
+        };
+    }
+    let waits = answer.by == AnsweredBy::CreelTargetDown && answer.status == 0;
+    if !waits || attempt.kind != AttemptKind::Forward || attempt.outcome == Outcome::Pending {
+        return answer;
+    }
+    let (status, by) = passed_on(attempt.status(), attempt.error.as_deref());
+    let before = attempt.started_at.0.saturating_sub(received_at.0).max(0);
+    Answer {
+        status,
+        by,
+        duration_us: Some(before.cast_unsigned().saturating_add(attempt.duration_us)),
+    }
+}
+
 /// Says how an attempt with this answer ended: a 2xx inside the
 /// acknowledgement time is delivered, all else failed.
 pub fn outcome(status: Option<u16>, within_ack_timeout: Option<bool>) -> Outcome {
     match status {
         Some(200..=299) if within_ack_timeout != Some(false) => Outcome::Delivered,
         _ => Outcome::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(kind: AttemptKind, status: Option<u16>, error: Option<&str>) -> Attempt {
+        Attempt {
+            id: Id::from_bits(1),
+            delivery_seq: 1,
+            number: 1,
+            target: "http://h/".into(),
+            started_at: Timestamp(5_000),
+            kind,
+            signing: Signing::Kept,
+            edited: None,
+            sent_headers: Headers::new(),
+            outcome: Outcome::Failed,
+            response: status.map(|status| Response {
+                status,
+                headers: Headers::new(),
+                body: Bytes::new(),
+                body_size: 0,
+            }),
+            duration_us: 700,
+            within_ack_timeout: None,
+            error: error.map(str::to_owned),
+            retry: None,
+        }
+    }
+
+    fn answer(status: u16, by: AnsweredBy) -> Answer {
+        Answer {
+            status,
+            by,
+            duration_us: Some(3),
+        }
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_handled_by_any_answer() {
+        use AnsweredBy::{Creel, CreelTargetDown, Target};
+        let owed = answer(200, CreelTargetDown);
+        let at = Timestamp(1_000);
+        for kind in [
+            AttemptKind::Forward,
+            AttemptKind::Resend,
+            AttemptKind::Retry,
+        ] {
+            let after = settled(owed, at, &attempt(kind, Some(500), None));
+            assert_eq!(after, answer(200, Creel));
+            assert_eq!(settled(owed, at, &attempt(kind, None, Some("no"))), owed);
+        }
+        // What was answered otherwise stays as it was.
+        for answer in [
+            answer(200, Creel),
+            answer(500, Target),
+            answer(502, CreelTargetDown),
+        ] {
+            let attempt = attempt(AttemptKind::Forward, Some(200), None);
+            assert_eq!(settled(answer, at, &attempt), answer);
+        }
+    }
+
+    #[test]
+    fn what_is_passed_through_has_its_answer_from_the_app() {
+        use AnsweredBy::{CreelTargetDown, Target};
+        let asked = answer(0, CreelTargetDown);
+        let late = format!("No answer (first-byte {TIME_OUT}.");
+        for (status, error, expected) in [
+            (Some(404), None, (404, Target)),
+            (Some(200), Some("cut"), (502, CreelTargetDown)),
+            (Some(101), None, (502, CreelTargetDown)),
+            (None, Some("refused"), (502, CreelTargetDown)),
+            (None, Some(late.as_str()), (504, CreelTargetDown)),
+            (None, None, (502, CreelTargetDown)),
+        ] {
+            let attempt = attempt(AttemptKind::Forward, status, error);
+            let after = settled(asked, Timestamp(1_000), &attempt);
+            assert_eq!((after.status, after.by), expected, "{status:?} {error:?}");
+            assert_eq!(after.duration_us, Some(4_700));
+        }
+        let resent = attempt(AttemptKind::Resend, Some(200), None);
+        assert_eq!(settled(asked, Timestamp(1_000), &resent), asked);
     }
 }

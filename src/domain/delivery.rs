@@ -30,7 +30,8 @@ pub struct Delivery {
 /// What the sender was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The HTTP status.
+    /// The HTTP status; 0 where none was given: the connection was dropped, or
+    /// creel ended before it could.
     pub status: u16,
     /// Who made the answer.
     pub by: AnsweredBy,
@@ -49,6 +50,14 @@ pub enum AnsweredBy {
     Target,
     /// creel, in the place of an app that could not be reached: acknowledged, not handled.
     CreelTargetDown,
+}
+
+impl Answer {
+    /// Says whether the sender heard "ok" for a delivery that no app has
+    /// answered yet: acknowledged, not handled.
+    pub const fn owed(&self) -> bool {
+        matches!(self.by, AnsweredBy::CreelTargetDown) && self.status >= 200 && self.status < 400
+    }
 }
 
 impl AnsweredBy {

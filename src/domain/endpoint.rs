@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::AnswerPlan;
+use super::route::{Mode, PathMode, Route};
+
 /// A configured place that receives: a path, who sends there and where it goes.
 ///
 /// Its secrets are kept apart, in [`super::assess::Assessor`], by this name.
@@ -17,6 +20,12 @@ pub struct Endpoint {
     pub provider: Option<String>,
     /// Where its deliveries are sent on or resent to.
     pub target: Option<String>,
+    /// Targets for some of its deliveries, which come before that.
+    pub routes: Vec<Route>,
+    /// What becomes of the path on the way; `None`: as everywhere.
+    pub path_mode: Option<PathMode>,
+    /// When its deliveries are sent on; `None`: as everywhere.
+    pub mode: Option<Mode>,
     /// What creel answers here, where it differs from everywhere else.
     pub answer: Option<AnswerPlan>,
     /// Its public address, for schemes that sign the URL.
@@ -26,24 +35,6 @@ pub struct Endpoint {
     pub headers: BTreeMap<String, String>,
     /// What a scheme needs besides a secret, by name: Pusher's `key`.
     pub params: BTreeMap<String, String>,
-}
-
-/// What creel answers to a sender.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerPlan {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body, sent as `text/plain` where it is not empty.
-    pub body: String,
-}
-
-impl Default for AnswerPlan {
-    fn default() -> Self {
-        Self {
-            status: 200,
-            body: String::new(),
-        }
-    }
 }
 
 impl Endpoint {

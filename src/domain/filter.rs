@@ -11,7 +11,7 @@
 //! Any text is a filter: what makes no sense becomes a note.
 
 mod parse;
-mod pattern;
+pub(super) mod pattern;
 mod test;
 
 use super::summary::Summary;
@@ -34,7 +34,7 @@ pub const KEYS: [(&str, &str); 11] = [
     ("path:", "path and query"),
     (
         "app:",
-        "the newest attempt: 200, 5xx, none, failed, delivered, pending, error",
+        "the newest attempt: 200, 5xx, none, failed, delivered, pending, error; waiting, down",
     ),
     (
         "since:",
@@ -117,6 +117,7 @@ mod tests {
 
     use super::*;
     use crate::domain::attempt::Outcome;
+    use crate::domain::delivery::{Answer, AnsweredBy};
     use crate::domain::summary::LastAttempt;
     use crate::domain::verification::Status;
 
@@ -171,6 +172,11 @@ mod tests {
             Summary {
                 method: "PUT".to_owned(),
                 last_attempt: Some(tried(None, Outcome::Expired)),
+                answer: Answer {
+                    status: 200,
+                    by: AnsweredBy::CreelTargetDown,
+                    duration_us: None,
+                },
                 ..row(3, Some("svix"), Some("invoice paid"), Status::Malformed)
             },
             Summary {
@@ -271,6 +277,9 @@ mod tests {
             ("app:expired", &[3]),
             ("app:pending", &[]),
             ("app:error", &[3]),
+            ("app:waiting", &[3]),
+            ("app:wait", &[3]),
+            ("app:down", &[3]),
             // Time: rows are 400, 800, 1200 and 1600 seconds old.
             ("since:400s", &[1]),
             ("since:14m", &[1, 2]),

@@ -1,9 +1,11 @@
 //! What a list shows of a delivery: enough for a row, a filter and a group.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Outcome;
-use super::delivery::Answer;
+use super::delivery::{Answer, AnsweredBy};
 use super::id::Id;
 use super::timestamp::Timestamp;
 use super::verification::Status;
@@ -58,6 +60,33 @@ pub struct Summary {
     /// The number of the attempt that a retry schedule has come to, while there
     /// is more of it to come.
     pub pending: Option<u32>,
+}
+
+impl Summary {
+    /// Says in four columns what the app made of it: the newest attempt's
+    /// status, else what the sender was answered.
+    pub fn app_word(&self) -> Cow<'static, str> {
+        match self.last_attempt {
+            Some(LastAttempt {
+                status: Some(status),
+                ..
+            }) => status.to_string().into(),
+            Some(_) if self.owed() => "down".into(),
+            Some(_) => "---".into(),
+            None if self.owed() => "wait".into(),
+            None => match (self.answer.status, self.answer.by) {
+                (0, AnsweredBy::Creel) => "drop".into(),
+                (0, AnsweredBy::Target | AnsweredBy::CreelTargetDown) => "wait".into(),
+                (status, _) => status.to_string().into(),
+            },
+        }
+    }
+
+    /// Says whether it is acknowledged and not handled: its sender heard "ok",
+    /// and no app has answered it yet.
+    pub const fn owed(&self) -> bool {
+        self.answer.owed()
+    }
 }
 
 /// What a row shows of the newest attempt.

@@ -7,16 +7,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::{Attempt, Signing};
 use crate::domain::delivery::Delivery;
 use crate::domain::edit::Edit;
-use crate::domain::endpoint::{AnswerPlan, Endpoint};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::keyring::{Adoption, Scope};
 use crate::domain::provider::KeyForm;
 use crate::domain::secret::{Secret, Typed};
+use crate::domain::route::{Asked, Destination, Everywhere, Mode, PathMode, Route, destination};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
@@ -57,6 +59,58 @@ pub enum Command {
     /// Sends a signed sample delivery to creel's own receiving address, by
     /// provider name, or one of the five systems in turn: [`Reply::Done`].
     Sample(Option<String>),
+    /// Answers otherwise from now on, or as configured again: [`Reply::Done`].
+    Answer(AnswerOrder),
+}
+
+/// How deliveries to an endpoint are answered from now on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerOrder {
+    /// The endpoint; `None`: those that no endpoint takes.
+    pub endpoint: Option<String>,
+    /// When they are sent on; `None`: as configured.
+    pub mode: Option<Mode>,
+    /// What creel answers; `None`: as configured.
+    pub plan: Option<AnswerPlan>,
+}
+
+/// What differs from the configuration, because somebody said so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveAnswer {
+    /// The endpoint; `None`: deliveries that no endpoint takes.
+    pub endpoint: Option<String>,
+    /// When deliveries are sent on, where that differs.
+    pub mode: Option<Mode>,
+    /// What creel answers, where that differs.
+    pub plan: Option<AnswerPlan>,
+}
+
+/// What is known of an app that deliveries go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppInfo {
+    /// Its scheme, host and port.
+    pub origin: String,
+    /// Whether it answers.
+    pub state: AppState,
+    /// How many deliveries are acknowledged and wait for it.
+    pub waiting: u64,
+}
+
+/// Whether an app answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AppState {
+    /// Nothing was sent to it yet.
+    #[default]
+    Unknown,
+    /// It answered the last time, or takes connections at least.
+    Answering,
+    /// It does not.
+    Down {
+        /// Since when that is known.
+        since: Timestamp,
+        /// Whether it takes connections, but says nothing.
+        silent: bool,
+    },
 }
 
 /// Which window of the list is wanted.
@@ -257,7 +311,7 @@ pub struct Adopted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// To [`Command::Info`].
-    Info(Info),
+    Info(Box<Info>),
     /// To [`Command::List`].
     Page(Page),
     /// To [`Command::Listing`].
@@ -285,8 +339,18 @@ pub struct Info {
     pub data_dir: String,
     /// The configured target.
     pub target: Option<String>,
+    /// Targets for some deliveries.
+    pub routes: Vec<Route>,
+    /// What becomes of paths on the way to a target.
+    pub path_mode: PathMode,
+    /// When deliveries are sent on where no endpoint says otherwise.
+    pub mode: Mode,
     /// What is answered where no endpoint says otherwise.
     pub answer: AnswerPlan,
+    /// What is answered otherwise than configured.
+    pub live: Vec<LiveAnswer>,
+    /// The apps that deliveries go to.
+    pub apps: Vec<AppInfo>,
     /// The configured endpoints.
     pub endpoints: Vec<Endpoint>,
     /// What may be shown of the secrets.
@@ -304,6 +368,46 @@ pub struct Info {
     pub trouble: Option<String>,
     /// The jobs that are not over.
     pub jobs: Vec<Job>,
+}
+
+impl Info {
+    /// Returns where a delivery goes, and is resent to unless told otherwise.
+    pub fn destination(&self, row: &Summary) -> Option<Destination> {
+        let everywhere = Everywhere {
+            target: self.target.as_deref(),
+            routes: &self.routes,
+            path_mode: self.path_mode,
+        };
+        let asked = Asked {
+            endpoint: self
+                .endpoints
+                .iter()
+                .find(|e| Some(&e.name) == row.endpoint.as_ref()),
+            path: &row.path,
+            provider: row.provider.as_deref(),
+            event: row.event.as_deref(),
+        };
+        destination(everywhere, &asked)
+    }
+
+    /// Returns when deliveries to an endpoint are sent on and what they are
+    /// answered, just now.
+    pub fn answering(&self, endpoint: Option<&str>) -> (Mode, AnswerPlan) {
+        let live = self.live.iter().find(|l| l.endpoint.as_deref() == endpoint);
+        let own = self
+            .endpoints
+            .iter()
+            .find(|e| Some(e.name.as_str()) == endpoint);
+        let mode = live
+            .and_then(|l| l.mode)
+            .or_else(|| own?.mode)
+            .unwrap_or(self.mode);
+        let plan = live
+            .and_then(|l| l.plan.clone())
+            .or_else(|| own?.answer.clone())
+            .unwrap_or_else(|| self.answer.clone());
+        (mode, plan)
+    }
 }
 
 /// A window of the list, newest first.
@@ -400,6 +504,10 @@ pub enum Event {
     Attempted(Attempt),
     /// How a job goes.
     Job(Job),
+    /// Whether an app answers, or how many deliveries wait for it, changed.
+    App(AppInfo),
+    /// All that is now answered otherwise than configured.
+    Answering(Vec<LiveAnswer>),
     /// Deliveries can no longer be kept, or can again (`None`).
     Trouble(Option<String>),
     /// So many hundredths of the deliveries are verified again; `None`: it is

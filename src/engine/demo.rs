@@ -1,8 +1,8 @@
 //! `--demo`: signed deliveries from five systems arrive by themselves, and a
 //! small app answers what is sent on, so that a newcomer sees creel at work.
 //!
-//! Everything goes over real sockets and is received, kept and verified as
-//! any delivery is. The data lies in a folder of its own that goes with it.
+//! Everything goes over real sockets and is received, kept, verified and sent
+//! on as any delivery is. Now and then the app is away for a while. The data lies in a folder of its own that goes with it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,16 +14,17 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::command::{Command, ListQuery, Reply, ResendOrder, Which};
 use super::local::Local;
 use super::sample::{event_id, signed};
 use crate::clock::random_bits;
 use crate::config::Config;
+use crate::domain::answer::AnswerPlan;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
 use crate::domain::provider::Provider;
 use crate::domain::request::Request;
+use crate::domain::route::{Mode, PathMode};
 use crate::domain::sample::{Sample, samples};
 use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
@@ -56,6 +57,12 @@ const STAGING: (&str, &str, &str) = (
 
 /// The pause between two deliveries once the first screen is full.
 const PAUSE: Duration = Duration::from_millis(2_500);
+
+/// How long the app runs at first, and how long between its absences.
+const UP: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(90)];
+
+/// How long the app is away.
+const AWAY: Duration = Duration::from_secs(12);
 
 /// How many deliveries arrive at once, so that the first screen is alive.
 const AT_ONCE: usize = 14;
@@ -128,6 +135,10 @@ pub fn prepare(config: &mut Config) -> Result<Folder, Failure> {
     config.endpoints.clear();
     config.secrets.clear();
     config.provider = None;
+    config.routes.clear();
+    config.path_mode = PathMode::Auto;
+    config.mode = Mode::AckFirst;
+    config.answer = AnswerPlan::default();
     for (provider, name, secret) in SYSTEMS {
         add_endpoint(config, name, &format!("/hooks/{name}"), provider, secret);
     }
@@ -165,14 +176,7 @@ pub async fn start(
 ) -> Result<(), Failure> {
     let listener = server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     local.default_target(format!("http://{}", listener.local_addr()));
-    let limits = server::Limits::default();
-    tasks.spawn(server::serve(
-        listener,
-        limits,
-        app(local),
-        Arc::clone(&local.clock),
-        shutdown.clone(),
-    ));
+    tasks.spawn(run_app(Arc::clone(local), listener, shutdown.clone()));
     let (local, shutdown) = (Arc::clone(local), shutdown.clone());
     tasks.spawn(async move {
         tokio::select! {
@@ -181,6 +185,40 @@ pub async fn start(
         }
     });
     Ok(())
+}
+
+/// Runs the app, which now and then is away for a while.
+async fn run_app(local: Arc<Local>, mut listener: server::Listener, shutdown: CancellationToken) {
+    let address = listener.local_addr();
+    let mut time = UP[0];
+    loop {
+        let end = shutdown.child_token();
+        let serving = tokio::spawn(server::serve(
+            listener,
+            server::Limits::default(),
+            app(&local),
+            Arc::clone(&local.clock),
+            end.clone(),
+        ));
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(time) => {}
+        }
+        end.cancel();
+        let _ = serving.await;
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(AWAY) => {}
+        }
+        match server::bind(address).await {
+            Ok(again) => listener = again,
+            Err(failure) => {
+                tracing::warn!(%failure, "the demonstration's app does not come back");
+                return;
+            }
+        }
+        time = UP[1];
+    }
 }
 
 /// The app under development: refuses what is not truly signed, and has its
@@ -209,16 +247,17 @@ fn app(local: &Arc<Local>) -> server::Intake {
             };
             let headers = [("content-type", "application/json")].into_iter().collect();
             server::Reply {
-                status,
                 headers,
                 body: Bytes::from_static(text.as_bytes()),
+                ..server::Reply::new(status)
             }
         })
     })
 }
 
-/// Sends the programme over and over, and resends some of what arrived.
+/// Sends the programme over and over.
 async fn perform(local: &Arc<Local>, address: SocketAddr) {
+    let client = outbound::Client::default();
     let mut last: [Option<Request>; SYSTEMS.len()] = Default::default();
     for turn in 0.. {
         let (system, scene) = PROGRAMME[turn % PROGRAMME.len()];
@@ -228,12 +267,8 @@ async fn perform(local: &Arc<Local>, address: SocketAddr) {
         };
         let request = request.or_else(|| delivery(local, system, scene, turn));
         if let Some(request) = request {
-            send(local, address, &request).await;
+            send(&client, address, &request).await;
             last[system] = Some(request);
-        }
-        // Every other delivery is sent on, so that the app's answers can be seen.
-        if turn % 2 == 1 || turn < AT_ONCE {
-            resend_newest(local).await;
         }
         if turn >= AT_ONCE {
             tokio::time::sleep(PAUSE).await;
@@ -305,7 +340,7 @@ fn delivery(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<R
     Some(request)
 }
 
-async fn send(local: &Local, address: SocketAddr, request: &Request) {
+async fn send(client: &outbound::Client, address: SocketAddr, request: &Request) {
     let Ok(outgoing) = outbound::prepare(
         request,
         &format!("http://{address}"),
@@ -313,29 +348,9 @@ async fn send(local: &Local, address: SocketAddr, request: &Request) {
     ) else {
         return;
     };
-    let exchange = local.client.send(&outgoing).await;
+    // Not creel's own client: what comes from that is taken for a loop.
+    let exchange = client.send(&outgoing).await;
     if let Some(error) = exchange.error {
         tracing::debug!(error, "a delivery of the demonstration did not arrive");
-    }
-}
-
-async fn resend_newest(local: &Arc<Local>) {
-    local.store.settle().await;
-    let engine = local.engine();
-    let query = ListQuery {
-        limit: 1,
-        ..ListQuery::default()
-    };
-    let Ok(Reply::Page(page)) = engine.call(Command::List(query)).await else {
-        return;
-    };
-    for row in page.rows {
-        let order = ResendOrder {
-            which: Which::Ids(vec![row.id.to_string()]),
-            ..ResendOrder::default()
-        };
-        if let Err(failure) = engine.call(Command::Resend(order)).await {
-            tracing::debug!(%failure, "a delivery of the demonstration was not sent on");
-        }
     }
 }

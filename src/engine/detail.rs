@@ -53,7 +53,7 @@ impl Local {
             arrivals: self.arrivals(&delivery)?,
             verdicts: Verdict::all(&attempts, |attempt| self.worth(&delivery, attempt)),
             attempts,
-            target: self.target_of(&delivery),
+            target: self.destination_of(&delivery).map(|to| to.address()),
             verification: assessment.verification,
             summary,
             delivery,
@@ -67,13 +67,6 @@ impl Local {
             &delivery.request,
             delivery.received_at,
         )
-    }
-
-    /// Returns where a delivery is resent to unless told otherwise.
-    pub(super) fn target_of(&self, delivery: &Delivery) -> Option<String> {
-        self.endpoint(delivery.endpoint.as_deref())
-            .and_then(|endpoint| endpoint.target.clone())
-            .or_else(|| self.target.get().cloned())
     }
 
     fn arrivals(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Failure> {

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::answering::Told;
 use super::local::Local;
+use crate::domain::answer::Step;
 use crate::domain::delivery::{Answer, AnsweredBy};
 use crate::domain::endpoint::route;
+use crate::domain::handshake;
 use crate::domain::headers::Headers;
-use crate::server::{Arrival, Intake, Reply};
-use crate::store::Incoming;
+use crate::domain::route::Mode;
+use crate::server::{Arrival, Intake, Manner, Reply};
+use crate::store::{AppendError, Incoming};
 
 /// How many seconds a sender is asked to wait when its delivery could not be kept.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -25,27 +29,99 @@ impl Local {
     }
 
     /// Keeps one request and says what to answer.
-    async fn take(&self, arrival: Arrival) -> Reply {
+    async fn take(self: &Arc<Self>, arrival: Arrival) -> Reply {
+        if let Some(refused) = &arrival.refused {
+            let reply = plain(refused.status(), &format!("{refused}\n"));
+            return self.receive(arrival, reply, AnsweredBy::Creel).await;
+        }
         let endpoint = route(&self.endpoints, &arrival.request.path);
         let name = endpoint.map(|e| e.name.as_str());
-        let handshake = || {
-            self.assessor()
-                .handshake(name, &arrival.request, arrival.received_at)
+        let told = self.answering.of(name);
+        let destination = match told.mode {
+            Mode::Hold => None,
+            Mode::AckFirst | Mode::PassThrough => self.destination_for(endpoint, &arrival.request),
         };
-        let reply = if let Some(refused) = &arrival.refused {
-            plain(refused.status(), &format!("{refused}\n"))
-        } else if let Some(expected) = handshake() {
-            Reply {
-                status: expected.status,
-                headers: expected.headers,
-                body: expected.body.into(),
-            }
+        if destination.is_some() && self.client.is_ours(arrival.remote_addr) {
+            let reply = plain(
+                508,
+                "This delivery came from creel itself: its target leads back to creel.\n",
+            );
+            return self.receive(arrival, reply, AnsweredBy::Creel).await;
+        }
+        if let (Mode::PassThrough, Some(to)) = (told.mode, &destination) {
+            return self.pass(arrival, to.clone()).await;
+        }
+        let expected = self
+            .assessor()
+            .handshake(name, &arrival.request, arrival.received_at);
+        if let Some(handshake::Reply {
+            status,
+            headers,
+            body,
+            ..
+        }) = expected
+        {
+            let reply = Reply {
+                status,
+                headers,
+                body: body.into(),
+                manner: Manner::Prompt,
+            };
+            return self.receive(arrival, reply, AnsweredBy::Creel).await;
+        }
+        let reply = self.planned(name, &told, &arrival);
+        // Whoever is told no sends it again, so it is not for the app yet.
+        let acknowledged = reply.status < 400 && !matches!(reply.manner, Manner::Drop { .. });
+        let by = if destination.is_some() && acknowledged {
+            AnsweredBy::CreelTargetDown
         } else {
-            let plan = endpoint
-                .and_then(|e| e.answer.as_ref())
-                .unwrap_or(&self.answer);
-            plain(plan.status, &plan.body)
+            AnsweredBy::Creel
         };
+        self.receive(arrival, reply, by).await
+    }
+
+    /// Makes the answer that is planned for the next arrival of an event.
+    fn planned(&self, endpoint: Option<&str>, told: &Told, arrival: &Arrival) -> Reply {
+        let step = self.answering.step(
+            told,
+            || self.assessor().event_key(endpoint, &arrival.request),
+            |key| self.store.arrived(key).unwrap_or_default(),
+        );
+        let plan = &told.plan;
+        let (status, manner) = match step {
+            Step::Drop => (0, Manner::Drop { delay: plan.delay }),
+            Step::Status(status) if plan.delay.is_zero() && plan.slow.is_zero() => {
+                (status, Manner::Prompt)
+            }
+            Step::Status(status) => {
+                let (delay, over) = (plan.delay, plan.slow);
+                (status, Manner::Slow { delay, over })
+            }
+        };
+        let mut headers = plan.headers.clone();
+        if !plan.body.is_empty() && !headers.contains("content-type") {
+            headers.push("content-type", "text/plain; charset=utf-8");
+        }
+        Reply {
+            status,
+            headers,
+            body: Bytes::copy_from_slice(plan.body.as_bytes()),
+            manner,
+        }
+    }
+
+    /// Keeps a delivery and returns its answer, once that may be given.
+    async fn receive(&self, arrival: Arrival, reply: Reply, by: AnsweredBy) -> Reply {
+        let endpoint = route(&self.endpoints, &arrival.request.path);
+        // The time that the answer is to take counts as if it had passed.
+        let still = match reply.manner {
+            Manner::Prompt => None,
+            Manner::Slow { delay, over } => Some(delay + over),
+            Manner::Drop { delay } => Some(delay),
+        };
+        let started = still
+            .and_then(|still| arrival.started.checked_sub(still))
+            .unwrap_or(arrival.started);
         let kept = self
             .store
             .append(Incoming {
@@ -55,30 +131,33 @@ impl Local {
                 request: arrival.request,
                 answer: Answer {
                     status: reply.status,
-                    by: AnsweredBy::Creel,
+                    by,
                     duration_us: None,
                 },
                 refused: arrival.refused.map(|refused| refused.to_string()),
-                started: arrival.started,
+                started,
             })
             .await;
         match kept {
             Ok(_) => reply,
-            Err(error) => {
-                tracing::warn!(%error, "a delivery could not be kept; its sender was told to try again");
-                let mut reply = plain(
-                    503,
-                    "This delivery could not be kept. Please send it again.\n",
-                );
-                reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
-                reply
-            }
+            Err(error) => kept_badly(&error),
         }
     }
 }
 
+/// Makes the answer to a sender whose delivery could not be kept.
+pub(super) fn kept_badly(error: &AppendError) -> Reply {
+    tracing::warn!(%error, "a delivery could not be kept; its sender was told to try again");
+    let mut reply = plain(
+        503,
+        "This delivery could not be kept. Please send it again.\n",
+    );
+    reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
+    reply
+}
+
 /// Makes an answer of a status and a text.
-fn plain(status: u16, body: &str) -> Reply {
+pub(super) fn plain(status: u16, body: &str) -> Reply {
     let mut headers = Headers::new();
     if !body.is_empty() {
         headers.push("content-type", "text/plain; charset=utf-8");
@@ -87,5 +166,6 @@ fn plain(status: u16, body: &str) -> Reply {
         status,
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),
+        manner: Manner::Prompt,
     }
 }

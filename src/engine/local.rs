@@ -12,7 +12,10 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::answering::Answering;
+use super::apps::Apps;
 use super::command::{Command, Event, Info, ListQuery, Page, Reply, Results};
 use super::jobs::Jobs;
 use super::judge::Judge;
@@ -21,20 +24,25 @@ use super::swap::Swap;
 use super::{Backend, EVENTS_HELD, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::Assessor;
 use crate::domain::doctor::Effort;
-use crate::domain::endpoint::{AnswerPlan, Endpoint};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
 use crate::domain::id::Id;
 use crate::domain::json::{self, Bodies};
 use crate::domain::keep::Keep;
+use crate::domain::route::{Mode, PathMode, Route};
 use crate::domain::summary::Summary;
 use crate::outbound;
 use crate::store::{self, Change, FindError, Store};
 
 /// How often old deliveries are looked for.
 const RETAIN_EVERY: Duration = Duration::from_mins(1);
+
+/// How long deliveries that are being passed through may take at the end.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Everything a running creel holds.
 pub struct Local {
@@ -45,8 +53,17 @@ pub struct Local {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) client: outbound::Client,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) answer: AnswerPlan,
     pub(super) target: OnceLock<String>,
+    pub(super) routes: Vec<Route>,
+    pub(super) path_mode: PathMode,
+    pub(super) answering: Answering,
+    pub(super) apps: Apps,
+    /// Deliveries that are being passed through.
+    pub(super) exchanges: TaskTracker,
+    /// Cancelled when there is no more time for them.
+    pub(super) ending: CancellationToken,
+    answer: AnswerPlan,
+    mode: Mode,
     pub(super) listening: OnceLock<SocketAddr>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) jobs: Jobs,
@@ -95,8 +112,15 @@ impl Local {
             endpoints: config.endpoints.clone(),
             client: outbound::Client::default(),
             clock,
-            answer: config.answer.clone(),
             target,
+            routes: config.routes.clone(),
+            path_mode: config.path_mode,
+            answering: Answering::new(config),
+            apps: Apps::new(events.clone()),
+            exchanges: TaskTracker::new(),
+            ending: CancellationToken::new(),
+            answer: config.answer.clone(),
+            mode: config.mode,
             listening: OnceLock::new(),
             events,
             jobs: Jobs::default(),
@@ -162,6 +186,14 @@ impl Local {
     pub async fn close(&self) {
         self.retries.resting.cancel();
         self.jobs.stop();
+        self.exchanges.close();
+        if tokio::time::timeout(GRACE, self.exchanges.wait())
+            .await
+            .is_err()
+        {
+            self.ending.cancel();
+            let _ = tokio::time::timeout(GRACE, self.exchanges.wait()).await;
+        }
         self.store.close().await;
     }
 
@@ -232,7 +264,12 @@ impl Local {
                 .map(|address| format!("http://{address}")),
             data_dir: self.data_dir.display().to_string(),
             target: self.target.get().cloned(),
+            routes: self.routes.clone(),
+            path_mode: self.path_mode,
+            mode: self.mode,
             answer: self.answer.clone(),
+            live: self.answering.live(),
+            apps: self.apps.list(),
             endpoints: self.endpoints.clone(),
             secrets: self.known_secrets(),
             demo: self.demo,
@@ -323,7 +360,7 @@ impl Local {
             self.store.settle().await;
         }
         match command {
-            Command::Info => Ok(Reply::Info(self.info())),
+            Command::Info => Ok(Reply::Info(Box::new(self.info()))),
             Command::List(query) => Ok(Reply::Page(aside(|| self.page(&query))?)),
             Command::Listing(query) => Ok(Reply::Listing(aside(|| self.listing(&query))?)),
             Command::Show(text) => {
@@ -358,6 +395,12 @@ impl Local {
             Command::Secret(order) => Ok(Reply::Adopted(self.adopt(order).await?)),
             Command::Sample(provider) => {
                 self.send_sample(provider.as_deref()).await?;
+                Ok(Reply::Done)
+            }
+            Command::Answer(order) => {
+                let live = self.answering.set(order)?;
+                // Nobody listening is no error.
+                let _ = self.events.send(Event::Answering(live));
                 Ok(Reply::Done)
             }
         }

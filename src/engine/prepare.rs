@@ -6,6 +6,7 @@ use crate::domain::attempt::{Edited, Signing};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
+use crate::domain::route::Destination;
 use crate::domain::signature;
 use crate::outbound::{self, Outgoing};
 
@@ -30,11 +31,14 @@ impl Local {
         let to = self.target_for(&delivery, order.target.as_deref())?;
         let signing = self.signing(&delivery, order);
         let headers = self.headers(&delivery, signing)?;
-        let outgoing = outbound::prepare(&delivery.request, &to, headers)?;
+        let mut outgoing = outbound::prepare(&delivery.request, &to.target, headers)?;
+        if let Some(path) = &to.path {
+            outgoing = outgoing.at_path(path)?;
+        }
         Ok(Prepared {
             delivery,
             outgoing,
-            to,
+            to: to.address(),
             signing,
             edited: None,
         })
@@ -65,9 +69,9 @@ impl Local {
 
     /// Says where a delivery goes: where it was told to, else where it is
     /// configured to go.
-    fn target_for(&self, delivery: &Delivery, told: Option<&str>) -> Result<String, Failure> {
-        told.map(str::to_owned)
-            .or_else(|| self.target_of(delivery))
+    fn target_for(&self, delivery: &Delivery, told: Option<&str>) -> Result<Destination, Failure> {
+        told.map(Destination::to)
+            .or_else(|| self.destination_of(delivery))
             .ok_or_else(|| {
                 Failure::usage(
                     "There is no target to send to.",

@@ -116,6 +116,7 @@ impl Local {
     pub(super) async fn exchange(&self, prepared: &Prepared, kind: AttemptKind) -> NewAttempt {
         let started_at = self.clock.now();
         let exchange = self.client.send(&prepared.outgoing).await;
+        self.apps.sent(&prepared.to, &exchange, self.clock.now());
         let within_ack_timeout = self
             .provider_of(prepared)
             .and_then(|provider| provider.answer_within_ms())

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 
 use super::fault::Fault;
+use super::ours::Ours;
 use super::{Options, Outgoing, address};
 
 /// What bytes go through in both directions.
@@ -36,12 +37,14 @@ pub(super) async fn connect(
     outgoing: &Outgoing,
     options: Options,
     deadline: Instant,
+    ours: &Ours,
     tls: impl FnOnce() -> Result<Arc<ClientConfig>, Fault>,
 ) -> Result<Connected, Fault> {
     let addresses = look_up(outgoing, options).await?;
     let stream = reach(outgoing, &addresses, deadline).await?;
     let _ = stream.set_nodelay(true);
     let peer = stream.peer_addr().unwrap_or(addresses[0]);
+    let stream = ours.watch(stream);
     if outgoing.url.scheme() != "https" {
         let stream = Box::new(stream);
         return Ok(Connected {

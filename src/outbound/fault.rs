@@ -276,6 +276,20 @@ mod tests {
     }
 
     #[test]
+    fn time_outs_are_told_apart_by_their_words() {
+        use crate::domain::attempt::TIME_OUT;
+        let time = Duration::from_secs(1);
+        for fault in [
+            Fault::Connect("h:1".into(), time),
+            Fault::FirstByte(time),
+            Fault::Total(time),
+        ] {
+            assert!(fault.to_string().contains(TIME_OUT), "{fault}");
+        }
+        assert!(!Fault::Refused("h:1".into()).to_string().contains(TIME_OUT));
+    }
+
+    #[test]
     fn time_outs_have_units() {
         assert_eq!(
             Fault::FirstByte(Duration::from_secs(30)).to_string(),

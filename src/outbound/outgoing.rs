@@ -53,6 +53,17 @@ pub fn prepare(request: &Request, target: &str, headers: Headers) -> Result<Outg
 }
 
 impl Outgoing {
+    /// Asks for another path, letter by letter as it is given; the query stays.
+    ///
+    /// # Errors
+    /// A [`Failure`] where it holds what HTTP cannot carry.
+    pub fn at_path(mut self, path: &str) -> Result<Self, Failure> {
+        let query = self.target.find('?').map_or("", |at| &self.target[at..]);
+        self.target = format!("{path}{query}");
+        check(&self)?;
+        Ok(self)
+    }
+
     /// Returns the whole address it goes to.
     pub fn address(&self) -> String {
         format!(
@@ -297,6 +308,15 @@ mod tests {
             assert_eq!(outgoing.target, expected, "{target} {path}");
             assert_eq!(outgoing.address(), format!("http://h{expected}"));
         }
+    }
+
+    #[test]
+    fn another_path_keeps_the_query() {
+        let request = request("GET", "/a", Some("x=1?2"));
+        let outgoing = prepare(&request, "http://h/p?own", Headers::new()).unwrap();
+        let outgoing = outgoing.at_path("/q/../%2e").unwrap();
+        assert_eq!(outgoing.address(), "http://h/q/../%2e?own&x=1?2");
+        assert!(outgoing.at_path("/a b").is_err());
     }
 
     #[test]

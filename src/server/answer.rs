@@ -4,8 +4,10 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::Response;
+use tokio_util::sync::CancellationToken;
 
-use super::Reply;
+use super::slow::SlowBody;
+use super::{Manner, Reply};
 use crate::domain::hop;
 
 /// What becomes of the connection after the answer.
@@ -26,6 +28,22 @@ impl Connection {
             Self::Close
         }
     }
+}
+
+/// Makes the response of a reply whose body may take its time; `hurry` says
+/// that there is none left.
+pub(super) fn slowly(reply: Reply, is_head: bool, hurry: &CancellationToken) -> Response {
+    let slow = match reply.manner {
+        Manner::Slow { over, .. } if !over.is_zero() && !is_head => {
+            Some(SlowBody::new(reply.body.clone(), over, hurry.clone()))
+        }
+        Manner::Slow { .. } | Manner::Prompt | Manner::Drop { .. } => None,
+    };
+    let mut response = make(reply, is_head, Connection::Keep);
+    if let Some(slow) = slow {
+        *response.body_mut() = Body::new(slow);
+    }
+    response
 }
 
 /// Makes the response. The fields that concern one connection go, the length

@@ -56,7 +56,7 @@ pub(super) struct Desk {
     /// How many bytes of bodies are held.
     held: AtomicU64,
     /// Cancelled when no more requests are to be taken.
-    shutdown: CancellationToken,
+    pub(super) shutdown: CancellationToken,
     /// Cancelled when there is no more time.
     end: CancellationToken,
     open: Mutex<BTreeMap<u64, Arc<Link>>>,

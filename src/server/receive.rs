@@ -19,7 +19,7 @@ use super::connection::{Desk, Held};
 use super::limits::Limits;
 use super::link::Link;
 use super::wire::{Head, Wire};
-use super::{Arrival, Refused, Reply};
+use super::{Arrival, Manner, Refused, Reply};
 use crate::domain::headers::Headers;
 use crate::domain::request::Request;
 
@@ -66,7 +66,7 @@ pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest)
         }
         Err(Stop::Broken) => return refuse(400),
     };
-    let _kept = link.keep();
+    let kept = link.keep();
     let mut reply = hand_over(
         &desk,
         Arrival {
@@ -78,13 +78,34 @@ pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest)
         },
     )
     .await;
+    drop(kept);
+    drop(held);
+    take_time(&desk, &link, reply.manner).await;
     let Some(refused) = refused else {
-        return answer::make(reply, is_head, Connection::Keep);
+        return answer::slowly(reply, is_head, &desk.shutdown);
     };
     if reply.status < 400 {
         reply.status = refused.status();
     }
     answer::make(reply, is_head, Connection::close(&parts))
+}
+
+/// Waits as long as an answer is held back, but not when creel is to end. What
+/// is to be dropped never comes back from here.
+async fn take_time(desk: &Desk, link: &Link, manner: Manner) {
+    let (Manner::Slow { delay, .. } | Manner::Drop { delay }) = manner else {
+        return;
+    };
+    if !delay.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = desk.shutdown.cancelled() => {}
+        }
+    }
+    if let Manner::Drop { .. } = manner {
+        link.drop.notify_one();
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Hands an arrival to the intake, whose panic ends nothing else.

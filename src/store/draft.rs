@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::work::Work;
 use super::{Change, ReadError};
 use crate::domain::assess::Assessment;
-use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::attempt::{Attempt, Outcome, settled};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventKey;
 use crate::domain::summary::{LastAttempt, Summary};
@@ -167,6 +167,7 @@ impl<'a> Draft<'a> {
                 duration_us: attempt.duration_us,
             });
         }
+        row.answer = settled(row.answer, row.received_at, attempt);
         if new && open {
             row.pending = Some(attempt.number);
         } else if ends {
@@ -363,7 +364,7 @@ fn assessed(shared: &Shared, delivery: &Delivery, time: Time) -> Assessment {
 }
 
 /// Shortens an event's key; none is 0, which stands for "no event".
-fn group_of(key: &EventKey) -> Group {
+pub(super) fn group_of(key: &EventKey) -> Group {
     let mut half = [0; 8];
     half.copy_from_slice(&key.hash[..8]);
     u64::from_le_bytes(half).max(1)

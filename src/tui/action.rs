@@ -130,6 +130,7 @@ actions! {
 
     Select "select" List "select" "Select the delivery for sending several at once";
     SelectNone "select-none" List "select none" "Select none";
+    Answer "answer" List "answer" "Say what senders are answered from now on";
 
     TabLeft "tab-left" Delivery "tab left" "Go to the tab on the left";
     TabRight "tab-right" Delivery "tab right" "Go to the tab on the right";

@@ -4,6 +4,7 @@
 //! effects. It does no IO and asks no clock; the time comes with
 //! [`Msg::Tick`]. The same messages give the same state.
 
+mod answer;
 mod engine;
 mod keys;
 mod mouse;
@@ -61,8 +62,6 @@ pub struct App {
     pub toast: Option<Toast>,
     /// Whether creel has the mouse.
     pub mouse: bool,
-    /// What the app's newest answer says of it.
-    pub app: AppState,
     /// What is being sent because somebody asked.
     pub jobs: Vec<Job>,
     hosts: BTreeSet<String>,
@@ -76,18 +75,6 @@ pub enum Focus {
     List,
     /// The delivery.
     Detail,
-}
-
-/// What is known of the app that deliveries go to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AppState {
-    /// Nothing was sent to it yet.
-    #[default]
-    Unknown,
-    /// It answered the last time.
-    Answering,
-    /// It did not answer the last time.
-    Silent,
 }
 
 /// Whether something should be asked for anew, whether an answer is under
@@ -121,7 +108,6 @@ impl App {
             overlay: None,
             toast: None,
             mouse,
-            app: AppState::default(),
             jobs: Vec::new(),
             hosts: BTreeSet::new(),
             info_wish: Wish {
@@ -223,6 +209,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Marked(order, answer) => app.take_marked(&order, answer),
         Msg::Adopted(answer) => app.take_adopted(answer),
         Msg::Sampled(answer) => app.take_sampled(answer),
+        Msg::Answered(order, answer) => app.take_answered(&order, answer),
         Msg::Resumed => {
             app.say("creel goes on; while it was stopped it received nothing");
             vec![Effect::Repaint]

@@ -198,7 +198,7 @@ impl Column for App {
     }
 
     fn room(&self) -> Room {
-        fixed(3)
+        fixed(4)
     }
 
     fn right(&self) -> bool {
@@ -210,15 +210,17 @@ impl Column for App {
     }
 
     fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
-        match row.last_attempt {
+        let role = match row.last_attempt {
+            _ if row.owed() => Role::Warn,
             Some(attempt) => match (attempt.status, attempt.outcome) {
-                (Some(status), outcome) => (status.to_string().into(), app_role(status, outcome)),
-                (None, Outcome::Pending) => ("---".into(), Role::Plain),
-                (None, _) => ("---".into(), Role::Bad),
+                (Some(status), outcome) => app_role(status, outcome),
+                (None, Outcome::Pending) => Role::Plain,
+                (None, _) => Role::Bad,
             },
-            None if row.answer.status >= 400 => (row.answer.status.to_string().into(), Role::Bad),
-            None => (row.answer.status.to_string().into(), Role::Plain),
-        }
+            None if row.answer.status >= 400 => Role::Bad,
+            None => Role::Plain,
+        };
+        (row.app_word(), role)
     }
 }
 

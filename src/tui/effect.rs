@@ -1,6 +1,6 @@
 //! Everything the inspector may ask for; [`super::run::run`] carries it out.
 
-use crate::engine::command::{ListQuery, MarkOrder, ResendOrder, SecretOrder};
+use crate::engine::command::{AnswerOrder, ListQuery, MarkOrder, ResendOrder, SecretOrder};
 
 /// Something that is to be done outside of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Effect {
     Mark(MarkOrder),
     /// Send a sample: [`super::msg::Msg::Sampled`].
     Sample,
+    /// Answer otherwise from now on: [`super::msg::Msg::Answered`].
+    Answer(AnswerOrder),
     /// Put bytes on the clipboard, through the terminal.
     Copy(Vec<u8>),
     /// Take the mouse from the terminal, or give it back.

@@ -4,7 +4,9 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::domain::failure::Failure;
 use crate::domain::timestamp::Timestamp;
-use crate::engine::command::{Adopted, Detail, Event, Info, Job, ListQuery, MarkOrder, Page, Sent};
+use crate::engine::command::{
+    Adopted, AnswerOrder, Detail, Event, Info, Job, ListQuery, MarkOrder, Page, Sent,
+};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub enum Msg {
     Adopted(Result<Adopted, Failure>),
     /// A sample was sent.
     Sampled(Result<(), Failure>),
+    /// Something else is answered from now on.
+    Answered(AnswerOrder, Result<(), Failure>),
     /// The process was stopped and goes on.
     Resumed,
     /// A task panicked; the screen goes on.

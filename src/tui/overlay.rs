@@ -1,5 +1,6 @@
 //! What lies over the panes; one at a time.
 
+pub mod answer;
 pub mod confirm;
 pub mod copy;
 pub mod help;
@@ -32,6 +33,8 @@ pub enum Overlay {
     Resend(resend::ResendForm),
     /// The form for a secret.
     Secret(secret::SecretForm),
+    /// The form for what senders are answered.
+    Answer(Box<answer::AnswerForm>),
     /// A question before something is done.
     Confirm(confirm::Confirm),
 }

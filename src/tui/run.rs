@@ -321,7 +321,7 @@ impl<E: Inspected> Screen<E> {
             match effect {
                 Effect::Info => self.ask(Command::Info, |answer| {
                     Msg::Info(answer.and_then(|reply| match reply {
-                        Reply::Info(info) => Ok(info),
+                        Reply::Info(info) => Ok(*info),
                         other => Err(strange(&other)),
                     }))
                 }),
@@ -352,6 +352,9 @@ impl<E: Inspected> Screen<E> {
                 }),
                 Effect::Sample => self.ask(Command::Sample(None), |answer| {
                     Msg::Sampled(answer.and_then(done))
+                }),
+                Effect::Answer(order) => self.ask(Command::Answer(order.clone()), |answer| {
+                    Msg::Answered(order, answer.and_then(done))
                 }),
                 Effect::Copy(bytes) => self.session.copy(&bytes)?,
                 Effect::Mouse(on) => self.session.mouse(on)?,

@@ -27,7 +27,7 @@ use crate::domain::text::{thousands, width as columns};
 use super::action::Action;
 use super::app::{App, Focus};
 use super::layout::{Areas, DetailArea, ListArea, Shape};
-use super::overlay::{Overlay, confirm, copy, help, palette, prompt, resend, secret};
+use super::overlay::{Overlay, answer, confirm, copy, help, palette, prompt, resend, secret};
 use super::pane::detail::Tab;
 use super::pane::overview::{sentence, sign};
 use super::pane::{detail, list};
@@ -79,6 +79,7 @@ fn draw_overlay(
         Overlay::Palette(palette) => Some(palette::draw(palette, ctx, screen, frame)),
         Overlay::Resend(form) => Some(resend::draw(form, ctx, screen, frame)),
         Overlay::Secret(form) => Some(secret::draw(form, ctx, screen, frame)),
+        Overlay::Answer(form) => Some(answer::draw(form, ctx, screen, frame)),
         Overlay::Copy => {
             copy::draw(ctx, screen, frame);
             None

@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
 
+mod answers;
 mod commands;
 mod conformance;
 mod crash;
 mod damage;
 mod doctor;
+mod forwarding;
 mod handshakes;
 mod outbound;
+mod owed;
+mod passing;
 mod power;
 mod readme;
 mod reassess;

@@ -113,13 +113,42 @@ fn the_list_grows_while_it_is_looked_at_and_the_selection_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn r_sends_the_selected_delivery_and_shows_what_came_back() {
+async fn it_is_sent_on_by_itself_and_a_says_what_is_answered() {
     let target = Upstream::saying(
         "HTTP/1.1 418 Teapot\r\nContent-Length: 5\r\nConnection: close\r\n\r\nshort",
     )
     .await;
     let home = home();
     let mut pty = start(&home, &["--target", &target.url()]);
+    let address = address(&pty);
+    pty.shows(&format!("app {} answering", target.addr));
+    deliver(&home, &address, "job.queued", "{\"n\":1}");
+    pty.wait("the app's answer", |s| {
+        s.lines()
+            .any(|l| l.contains("job.queued") && l.contains(" 418 "))
+    });
+    pty.keys("a");
+    pty.shows("Answer all deliveries");
+    pty.keys("3");
+    pty.shows("answering 500, 500, 200");
+    pty.keys("a");
+    pty.shows("as configured");
+    pty.keys("6");
+    pty.wait("the configured answer", |s| !s.contains("answering 500"));
+    drop(target);
+    pty.shows("down since");
+    pty.keys("\u{3}");
+    assert_eq!(pty.ended(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r_sends_the_selected_delivery_and_shows_what_came_back() {
+    let target = Upstream::saying(
+        "HTTP/1.1 418 Teapot\r\nContent-Length: 5\r\nConnection: close\r\n\r\nshort",
+    )
+    .await;
+    let home = home();
+    let mut pty = start(&home, &["--target", &target.url(), "--mode", "hold"]);
     let address = address(&pty);
     deliver(&home, &address, "job.queued", "{\"n\":1}");
     pty.shows("job.queued");

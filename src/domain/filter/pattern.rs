@@ -4,7 +4,7 @@ use crate::domain::text::{find_folded, fold};
 
 /// What is looked for in a field; case does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Pattern {
+pub(in crate::domain) enum Pattern {
     /// Anywhere in it.
     Within(String),
     /// The whole of it.
@@ -15,7 +15,7 @@ pub(super) enum Pattern {
 
 impl Pattern {
     /// Makes the pattern of a field's value.
-    pub(super) fn field(value: &str, quoted: bool) -> Self {
+    pub(in crate::domain) fn field(value: &str, quoted: bool) -> Self {
         if quoted {
             Self::Whole(value.to_owned())
         } else if value.contains('*') {
@@ -34,7 +34,7 @@ impl Pattern {
     }
 
     /// Says whether a text is what is looked for.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(in crate::domain) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Within(wanted) => wanted.is_empty() || find_folded(text, wanted).is_some(),
             Self::Whole(wanted) => same(text, wanted),

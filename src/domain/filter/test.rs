@@ -3,7 +3,8 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use crate::domain::attempt::Outcome;
-use crate::domain::summary::{LastAttempt, Summary};
+use crate::domain::delivery::AnsweredBy;
+use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
 
@@ -52,6 +53,10 @@ pub(super) enum App {
     None,
     /// It ended, and no answer came.
     NoAnswer,
+    /// Acknowledged, not handled.
+    Owed,
+    /// The app was not there to answer.
+    Down,
     Outcome(Outcome),
     /// Its status begins with these digits, `x` being any.
     Digits(String),
@@ -60,7 +65,7 @@ pub(super) enum App {
 }
 
 /// The words `app:` knows besides statuses.
-const APP_WORDS: [(&str, &[App]); 7] = [
+const APP_WORDS: [(&str, &[App]); 9] = [
     ("none", &[App::None]),
     (
         "failed",
@@ -74,6 +79,8 @@ const APP_WORDS: [(&str, &[App]); 7] = [
     ("pending", &[App::Outcome(Outcome::Pending)]),
     ("expired", &[App::Outcome(Outcome::Expired)]),
     ("error", &[App::NoAnswer]),
+    ("waiting", &[App::Owed]),
+    ("down", &[App::Down]),
 ];
 
 /// Makes the test of a term; `None` where it asks nothing.
@@ -118,7 +125,7 @@ pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Test> {
     if known.is_none() {
         let words = match key.as_str() {
             "sig" => "ok, old, bad, \"bad hdr\", none, \"no key\", ?, problem",
-            "app" => "200, 5xx, none, failed, delivered, pending, expired, error",
+            "app" => "200, 5xx, none, failed, delivered, pending, expired, error, waiting, down",
             _ => "10m, 2h, 3d, 2026-11-21",
         };
         notes.push(format!(
@@ -135,7 +142,7 @@ impl Test {
             Self::Verdict(statuses) => statuses.contains(&row.status),
             Self::Field(field, pattern) => field_holds(*field, row, |text| pattern.matches(text)),
             Self::Without(field) => !field_holds(*field, row, |_| true),
-            Self::App(any) => any.iter().any(|app| app.holds(row.last_attempt)),
+            Self::App(any) => any.iter().any(|app| app.holds(row)),
             Self::Within(us) => row.received_at.0 >= now.0.saturating_sub(*us),
             Self::From(moment) => row.received_at >= *moment,
             Self::IdEdge(edge) => {
@@ -154,15 +161,17 @@ impl Test {
 }
 
 impl App {
-    fn holds(&self, attempt: Option<LastAttempt>) -> bool {
-        let Some(attempt) = attempt else {
-            return *self == Self::None;
-        };
-        let status = attempt.status.map(|s| s.to_string());
+    fn holds(&self, row: &Summary) -> bool {
+        let attempt = row.last_attempt;
+        let status = attempt.and_then(|a| a.status).map(|s| s.to_string());
         match self {
-            Self::None => false,
-            Self::NoAnswer => status.is_none() && attempt.outcome != Outcome::Pending,
-            Self::Outcome(outcome) => attempt.outcome == *outcome,
+            Self::None => attempt.is_none(),
+            Self::Owed => row.owed(),
+            Self::Down => row.answer.by == AnsweredBy::CreelTargetDown,
+            Self::NoAnswer => {
+                attempt.is_some_and(|a| a.status.is_none() && a.outcome != Outcome::Pending)
+            }
+            Self::Outcome(outcome) => attempt.is_some_and(|a| a.outcome == *outcome),
             Self::Digits(digits) => status.is_some_and(|status| {
                 let mut wanted = digits.chars().zip(status.chars());
                 digits.len() <= status.len() && wanted.all(|(w, s)| w == 'x' || w == s)

@@ -1,6 +1,6 @@
 //! What the creel that is looked at tells and answers.
 
-use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::attempt::Attempt;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::domain::verdict::Verdict;
@@ -11,9 +11,8 @@ use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::pane::detail::Tab;
 use crate::tui::pane::list::Hunted;
-use crate::tui::pane::overview::host;
 
-use super::{App, AppState};
+use super::App;
 
 impl App {
     /// Takes an event.
@@ -28,6 +27,15 @@ impl App {
             }
             Event::Attempted(attempt) => self.attempted(attempt),
             Event::Job(job) => return self.take_job(job),
+            Event::App(app) => {
+                self.app_changed(app);
+                // An answer that is under way may be older than this.
+                self.info_wish.stale = true;
+            }
+            Event::Answering(live) => {
+                self.info.live = live;
+                self.info_wish.stale = true;
+            }
             Event::Trouble(trouble) => self.info.trouble = trouble,
             Event::Verifying(share) => self.info.verifying = share,
             Event::Panicked(what) => {
@@ -66,13 +74,6 @@ impl App {
     }
 
     fn attempted(&mut self, attempt: Attempt) {
-        let to_app = self.info.target.as_deref().map(host) == Some(host(&attempt.target));
-        if to_app && attempt.outcome != Outcome::Pending {
-            self.app = match attempt.response {
-                Some(_) => AppState::Answering,
-                None => AppState::Silent,
-            };
-        }
         let Some(shown) = &mut self.detail.shown else {
             return;
         };

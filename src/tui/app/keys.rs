@@ -37,22 +37,24 @@ impl App {
 
     /// Takes pasted text: into a text field, and nowhere else.
     pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
-        let field = match &mut self.overlay {
-            Some(Overlay::Help(help)) => &mut help.field,
-            Some(Overlay::Palette(palette)) => &mut palette.field,
-            Some(Overlay::Prompt(prompt)) => &mut prompt.field,
-            Some(Overlay::Resend(form)) if form.part == Part::Target => &mut form.target,
+        let typed_in = match &mut self.overlay {
+            Some(Overlay::Answer(form)) => form.field(),
+            Some(Overlay::Help(help)) => Some(&mut help.field),
+            Some(Overlay::Palette(palette)) => Some(&mut palette.field),
+            Some(Overlay::Prompt(prompt)) => Some(&mut prompt.field),
+            Some(Overlay::Resend(form)) if form.part == Part::Target => Some(&mut form.target),
             Some(Overlay::Secret(form)) => {
                 form.paste(text);
                 return Vec::new();
             }
-            Some(Overlay::Resend(_) | Overlay::Copy | Overlay::Confirm(_)) | None => {
-                let find = self.keys.key(Action::Find);
-                self.say(&format!(
-                    "Pasted text is not taken as keys; {find} opens a text field"
-                ));
-                return Vec::new();
-            }
+            Some(Overlay::Resend(_) | Overlay::Copy | Overlay::Confirm(_)) | None => None,
+        };
+        let Some(field) = typed_in else {
+            let find = self.keys.key(Action::Find);
+            self.say(&format!(
+                "Pasted text is not taken as keys; {find} opens a text field"
+            ));
+            return Vec::new();
         };
         field.paste(text);
         self.typed();
@@ -66,7 +68,8 @@ impl App {
                 Overlay::Help(_) | Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Secret(_),
             ) => Context::Field,
             Some(Overlay::Resend(form)) if form.part == Part::Target => Context::Field,
-            Some(Overlay::Resend(_) | Overlay::Confirm(_)) => Context::Overlay,
+            Some(Overlay::Answer(form)) if form.types() => Context::Field,
+            Some(Overlay::Resend(_) | Overlay::Answer(_) | Overlay::Confirm(_)) => Context::Overlay,
             Some(Overlay::Copy) => Context::Copy,
             None if self.focus == Focus::List => Context::List,
             None => Context::Delivery,
@@ -128,6 +131,10 @@ impl App {
                 self.overlay = Some(Overlay::Secret(form));
                 return self.secret_key(key, chord);
             }
+            Some(Overlay::Answer(form)) => {
+                self.overlay = Some(Overlay::Answer(form));
+                return self.answer_key(key, chord);
+            }
         }
         Vec::new()
     }
@@ -168,6 +175,7 @@ impl App {
             Some(Overlay::Help(help)) => help.top = 0,
             Some(Overlay::Palette(palette)) => palette.cursor = 0,
             Some(Overlay::Resend(form)) => form.problem = None,
+            Some(Overlay::Answer(form)) => form.problem = None,
             Some(Overlay::Secret(_) | Overlay::Copy | Overlay::Confirm(_)) | None => {}
         }
     }

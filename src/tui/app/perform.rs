@@ -74,6 +74,7 @@ impl App {
 
             Action::Select => self.select(),
             Action::SelectNone => self.list.chosen.clear(),
+            Action::Answer => self.open_answer(),
 
             Action::TabLeft => self.show(self.detail.tab.turned(-1)),
             Action::TabRight => self.show(self.detail.tab.turned(1)),

@@ -35,14 +35,7 @@ impl App {
         if let Some(shown) = self.shown_of(row) {
             return shown.detail.target.clone();
         }
-        let endpoints = self.info.endpoints.iter();
-        let endpoint = row
-            .endpoint
-            .as_ref()
-            .and_then(|name| endpoints.clone().find(|e| e.name == *name));
-        endpoint
-            .and_then(|e| e.target.clone())
-            .or_else(|| self.info.target.clone())
+        self.info.destination(row).map(|to| to.address())
     }
 
     fn shown_of(&self, row: &Summary) -> Option<&Shown> {

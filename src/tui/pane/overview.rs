@@ -177,6 +177,7 @@ impl Page<'_> {
 
         self.fact("Answered", &answered(shown));
         self.app(shown);
+        self.owed(shown);
         self.sender(shown);
         if let Some(facts) = &detail.provider {
             for note in &facts.notes {
@@ -205,6 +206,18 @@ impl Page<'_> {
             String::new()
         };
         self.fact("App", &format!("{result}{tries}"));
+    }
+
+    /// Says that the sender heard "ok" and no app has answered yet.
+    fn owed(&mut self, shown: &Shown) {
+        if !shown.detail.delivery.answer.owed() {
+            return;
+        }
+        let next = match &shown.detail.target {
+            Some(target) => format!("sent to {} when it answers", host(target)),
+            None => "no target is set for it any more".to_owned(),
+        };
+        self.fact("", &format!("acknowledged, not handled: {next}"));
     }
 
     fn sender(&mut self, shown: &Shown) {
@@ -326,8 +339,15 @@ impl Page<'_> {
 fn answered(shown: &Shown) -> String {
     let answer = &shown.detail.delivery.answer;
     let by = match answer.by {
+        AnsweredBy::Creel if answer.status == 0 => {
+            return "not at all: the connection was dropped".to_owned();
+        }
+        AnsweredBy::CreelTargetDown if answer.status == 0 => {
+            return "not yet: the app is asked".to_owned();
+        }
         AnsweredBy::Creel => "by creel",
         AnsweredBy::Target => "by the app",
+        AnsweredBy::CreelTargetDown if answer.owed() => "by creel",
         AnsweredBy::CreelTargetDown => "by creel, the app being down",
     };
     match answer.duration_us {

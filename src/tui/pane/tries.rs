@@ -111,6 +111,12 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn none(&mut self, shown: &Shown) {
+        if shown.detail.delivery.answer.owed() {
+            self.text("It waits for the app.", Role::Strong);
+            let why = "Its sender was answered at once; creel sends it on by itself when the app answers.";
+            self.text(why, Role::Plain);
+            return;
+        }
         self.text("It was not sent to an app yet.", Role::Strong);
         let key = |action| self.ctx.keys.key(action);
         let (resend, with) = (key(Action::Resend), key(Action::ResendWith));

@@ -1,12 +1,17 @@
 //! The first line: where creel listens, where deliveries go, what is kept;
 //! or what is wrong.
 
+use std::collections::BTreeSet;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::domain::answer::steps_text;
+use crate::domain::route::{Mode, origin};
 use crate::domain::text::{bytes, thousands, width as columns};
-use crate::tui::app::{App, AppState};
+use crate::engine::command::{AppInfo, AppState};
+use crate::tui::app::App;
 use crate::tui::layout::{Areas, Shape};
 use crate::tui::pane::overview::host;
 use crate::tui::theme::Role;
@@ -29,12 +34,19 @@ pub(super) fn draw(app: &App, areas: &Areas, frame: &mut Frame) {
         );
         return;
     }
-    let options = [long(app), short(app), bare(app), name(app)];
+    let options = [
+        long(app),
+        short_otherwise(app),
+        bare_otherwise(app),
+        short(app),
+        bare(app),
+        name(app),
+    ];
     let fits = |parts: &&Vec<Span<'static>>| {
         let used: usize = parts.iter().map(|s| columns(&s.content)).sum();
         used <= room
     };
-    let left = options.iter().find(fits).unwrap_or(&options[3]).clone();
+    let left = options.iter().find(fits).unwrap_or(&options[5]).clone();
     line(app, area, left, &right, frame);
 }
 
@@ -91,20 +103,19 @@ fn long(app: &App) -> Vec<Span<'static>> {
     }
     parts.push(app.look.span(address(app), Role::Strong));
     parts.push(Span::raw("   "));
-    match target(app) {
-        Some(target) => {
-            parts.push(Span::raw(format!("app {target}")));
-            match app.app {
-                AppState::Answering => parts.push(app.look.span(" answering", Role::Good)),
-                AppState::Silent => parts.push(app.look.span(" not answering", Role::Bad)),
-                AppState::Unknown => {}
-            }
-        }
-        None => parts.push(Span::raw(format!(
+    let known = apps(app);
+    match &known[..] {
+        [] => parts.push(Span::raw(format!(
             "app none, creel answers {}",
             answer(app)
         ))),
+        [one] => {
+            parts.push(Span::raw(format!("app {}", shown(one, app))));
+            parts.extend(state(one, app, true));
+        }
+        many => parts.extend(states(many, app)),
     }
+    parts.extend(otherwise(app));
     if app.info.demo {
         parts.push(Span::raw("   demo"));
     }
@@ -114,10 +125,28 @@ fn long(app: &App) -> Vec<Span<'static>> {
 fn short(app: &App) -> Vec<Span<'static>> {
     let mut parts = name(app);
     parts.push(app.look.span(address(app), Role::Strong));
-    match target(app) {
-        Some(target) => parts.push(Span::raw(format!(" {} {target}", app.look.glyphs.arrow))),
-        None => parts.push(Span::raw(format!("   no app, answering {}", answer(app)))),
+    let known = apps(app);
+    match &known[..] {
+        [] => parts.push(Span::raw(format!("   no app, answering {}", answer(app)))),
+        [one] => {
+            let arrow = app.look.glyphs.arrow;
+            parts.push(Span::raw(format!(" {arrow} {}", shown(one, app))));
+            if !matches!(one.state, AppState::Answering) {
+                parts.extend(state(one, app, false));
+            }
+        }
+        many => {
+            parts.push(Span::raw("   "));
+            parts.extend(states(many, app));
+        }
     }
+    parts
+}
+
+/// Like the short one, with what is answered otherwise than configured.
+fn short_otherwise(app: &App) -> Vec<Span<'static>> {
+    let mut parts = short(app);
+    parts.extend(otherwise(app));
     parts
 }
 
@@ -127,36 +156,117 @@ fn bare(app: &App) -> Vec<Span<'static>> {
     parts
 }
 
-/// Returns the app's address, or how many there are.
-fn target(app: &App) -> Option<String> {
-    let endpoints = app.info.endpoints.iter();
-    let mut targets: Vec<String> = endpoints
-        .filter_map(|e| e.target.as_ref())
-        .chain(&app.info.target)
-        .map(|t| host(t))
-        .collect();
-    targets.sort();
-    targets.dedup();
-    match &targets[..] {
-        [] => None,
-        [one] => Some(app.look.foreign(one).into_owned()),
-        many => Some(format!("at {} addresses", many.len())),
+/// The address alone with what is answered otherwise, where that is anything.
+fn bare_otherwise(app: &App) -> Vec<Span<'static>> {
+    let otherwise = otherwise(app);
+    if otherwise.is_empty() {
+        return short(app);
     }
+    let mut parts = bare(app);
+    parts.extend(otherwise);
+    parts
+}
+
+/// Returns the apps that deliveries go to.
+fn apps(app: &App) -> Vec<AppInfo> {
+    if !app.info.apps.is_empty() {
+        return app.info.apps.clone();
+    }
+    // Nothing was told yet.
+    let endpoints = app.info.endpoints.iter();
+    let targets = endpoints.filter_map(|e| e.target.as_ref());
+    let origins: BTreeSet<String> = targets.chain(&app.info.target).map(|t| origin(t)).collect();
+    let unknown = |origin| AppInfo {
+        origin,
+        state: AppState::Unknown,
+        waiting: 0,
+    };
+    origins.into_iter().map(unknown).collect()
+}
+
+fn shown(one: &AppInfo, app: &App) -> String {
+    app.look.foreign(&host(&one.origin)).into_owned()
+}
+
+/// Writes whether an app answers: ` down since 14:02, 12 wait`.
+fn state(one: &AppInfo, app: &App, whole: bool) -> Vec<Span<'static>> {
+    let (word, role) = match one.state {
+        AppState::Unknown => (String::new(), Role::Plain),
+        AppState::Answering => (" answering".to_owned(), Role::Good),
+        AppState::Down { since, silent } => {
+            let what = if silent { "not answering" } else { "down" };
+            let since = app.look.local(since).format("%H:%M");
+            let text = if whole {
+                format!(" {what} since {since}")
+            } else {
+                format!(" {what}")
+            };
+            (text, Role::Bad)
+        }
+    };
+    let mut parts = vec![app.look.span(word, role)];
+    if one.waiting > 0 {
+        let text = format!(", {} wait", thousands(one.waiting));
+        parts.push(app.look.span(text, Role::Warn));
+    }
+    parts
+}
+
+/// Writes how several apps are: `1 of 3 apps down, 12 wait`.
+fn states(all: &[AppInfo], app: &App) -> Vec<Span<'static>> {
+    let down = |a: &&AppInfo| matches!(a.state, AppState::Down { .. });
+    let down = all.iter().filter(down).count();
+    let answering = all.iter().all(|a| a.state == AppState::Answering);
+    let waiting: u64 = all.iter().map(|a| a.waiting).sum();
+    let (text, role) = match down {
+        0 if answering => (format!("{} apps answering", all.len()), Role::Good),
+        0 => (format!("{} apps", all.len()), Role::Plain),
+        _ => (format!("{down} of {} apps down", all.len()), Role::Bad),
+    };
+    let mut parts = vec![app.look.span(text, role)];
+    if waiting > 0 {
+        let text = format!(", {} wait", thousands(waiting));
+        parts.push(app.look.span(text, Role::Warn));
+    }
+    parts
+}
+
+/// Writes what is done otherwise than usual: another mode, or what somebody
+/// said is answered from now on.
+fn otherwise(app: &App) -> Vec<Span<'static>> {
+    let info = &app.info;
+    let text = match &info.live[..] {
+        [] if info.mode == Mode::AckFirst || apps(app).is_empty() => return Vec::new(),
+        [] => info.mode.word().to_owned(),
+        [one] => {
+            let plan = one.plan.as_ref().map(|plan| format!("answering {plan}"));
+            let mode = one.mode.map(|mode| mode.word().to_owned());
+            let words: Vec<String> = plan.into_iter().chain(mode).collect();
+            match &one.endpoint {
+                Some(name) => format!("{name}: {}", words.join(", ")),
+                None => words.join(", "),
+            }
+        }
+        many => format!("{} answers changed", many.len()),
+    };
+    let text = app.look.own(&text).into_owned();
+    vec![
+        Span::raw("   "),
+        app.look.span(app.look.cut(&text, 40), Role::Warn),
+    ]
 }
 
 /// Returns what creel answers, where that is the same everywhere.
 pub(super) fn answer(app: &App) -> String {
-    let everywhere = app.info.answer.status;
-    let own = app
-        .info
+    let info = &app.info;
+    let everywhere = info.answering(None).1;
+    let mut own = info
         .endpoints
         .iter()
-        .map(|e| e.answer.as_ref().map_or(everywhere, |a| a.status));
-    let mut answers: Vec<u16> = own.chain([everywhere]).collect();
-    answers.sort_unstable();
-    answers.dedup();
-    match &answers[..] {
-        [one] => one.to_string(),
-        _ => "as configured".to_owned(),
+        .map(|e| info.answering(Some(e.name.as_str())).1);
+    if own.all(|plan| plan.steps == everywhere.steps) {
+        steps_text(&everywhere.steps)
+    } else {
+        "as configured".to_owned()
     }
 }

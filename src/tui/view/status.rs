@@ -136,6 +136,7 @@ fn actions(app: &App) -> &'static [Action] {
             A::Find,
             A::Select,
             A::Follow,
+            A::Answer,
             A::Palette,
             A::Help,
         ],

@@ -36,6 +36,12 @@ fn draw(world: &World) -> Buffer {
     terminal.backend().buffer().clone()
 }
 
+/// Returns the text of the screen.
+pub(super) fn text(world: &World) -> String {
+    let picture = picture(world);
+    picture.split("\n\n").next().unwrap_or_default().to_owned()
+}
+
 pub(super) fn picture(world: &World) -> String {
     let buffer = draw(world);
     let mut styles: Vec<Style> = vec![ratatui::buffer::Cell::default().style()];

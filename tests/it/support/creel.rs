@@ -74,6 +74,12 @@ impl Creel {
         std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
     }
 
+    /// Gives its home to the next one, where it has ended.
+    pub(crate) fn home(mut self) -> TempDir {
+        assert!(self.child.is_none(), "it still runs");
+        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
+    }
+
     /// Returns its process's number.
     pub(crate) fn process(&self) -> u32 {
         self.child.as_ref().unwrap().id()

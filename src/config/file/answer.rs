@@ -1,0 +1,95 @@
+//! The tables that say what senders are answered.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Many, Source};
+use crate::domain::answer::{AnswerPlan, Step, read_wait};
+use crate::domain::failure::Failure;
+use crate::domain::headers::Headers;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AnswerTable {
+    status: Option<u16>,
+    #[serde(default)]
+    headers: BTreeMap<String, Many>,
+    body: Option<String>,
+    delay: Option<Spanned<String>>,
+    sequence: Option<Vec<Told>>,
+    drop: Option<bool>,
+    slow: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a status, or \"drop\"")]
+enum Told {
+    Status(u16),
+    Word(String),
+}
+
+impl Source<'_> {
+    /// Reads what is answered.
+    pub(super) fn answer(&self, answer: Spanned<AnswerTable>) -> Result<AnswerPlan, Failure> {
+        let span = answer.span();
+        let answer = answer.into_inner();
+        let wait = |text: Option<Spanned<String>>| match text {
+            None => Ok(Duration::ZERO),
+            Some(text) => read_wait(text.get_ref()).map_err(|why| {
+                self.at(
+                    &text.span(),
+                    "this is no time an answer can take.",
+                    why,
+                    "Write, for example, \"250ms\" or \"10s\".",
+                )
+            }),
+        };
+        let dropped = answer.drop == Some(true);
+        let steps = match answer.sequence {
+            Some(_) if dropped => {
+                return Err(self.at(
+                    &span,
+                    "sequence and drop contradict each other.",
+                    "drop closes every connection without an answer.",
+                    "Put it into the sequence:  sequence = [\"drop\", 200]",
+                ));
+            }
+            Some(told) => told
+                .into_iter()
+                .map(|told| match told {
+                    Told::Status(status) => Ok(Step::Status(status)),
+                    Told::Word(word) => word.parse().map_err(|why| {
+                        self.at(
+                            &span,
+                            "this is no sequence of answers.",
+                            format!("{why}."),
+                            "Write, for example, sequence = [500, \"drop\", 200]",
+                        )
+                    }),
+                })
+                .collect::<Result<_, _>>()?,
+            None if dropped => vec![Step::Drop],
+            None => vec![Step::Status(answer.status.unwrap_or(200))],
+        };
+        let mut headers = Headers::new();
+        for (name, values) in answer.headers {
+            for value in values.into_vec() {
+                headers.push(&name, value);
+            }
+        }
+        let plan = AnswerPlan {
+            steps,
+            headers,
+            body: answer.body.unwrap_or_default(),
+            delay: wait(answer.delay)?,
+            slow: wait(answer.slow)?,
+        };
+        match plan.problem() {
+            Some((what, next)) => Err(self.at(&span, &format!("{what}."), "", next)),
+            None => Ok(plan),
+        }
+    }
+}

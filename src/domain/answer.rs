@@ -1,0 +1,264 @@
+//! What creel answers to a sender, as it is told: statuses in turn, a body,
+//! a delay, a slow body, or no answer at all.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::headers::Headers;
+
+/// The longest delay, and the longest time a slow body may take.
+pub const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// How many answers a sequence may have.
+pub const LONGEST_SEQUENCE: usize = 100;
+
+/// What creel answers to a sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerPlan {
+    /// What the arrivals of one event are answered, in turn; the last one
+    /// repeats. Never empty.
+    pub steps: Vec<Step>,
+    /// Header fields besides those every answer has.
+    pub headers: Headers,
+    /// The body, sent as `text/plain` where the headers do not say otherwise.
+    pub body: String,
+    /// How long the answer is held back, once the delivery is kept.
+    pub delay: Duration,
+    /// Over what time the body is spread.
+    pub slow: Duration,
+}
+
+/// What one arrival is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// This HTTP status.
+    Status(u16),
+    /// Nothing: the connection is closed.
+    Drop,
+}
+
+impl Default for AnswerPlan {
+    fn default() -> Self {
+        Self::of(Step::Status(200))
+    }
+}
+
+impl AnswerPlan {
+    /// Makes a plan that answers every arrival alike, at once.
+    pub fn of(step: Step) -> Self {
+        Self {
+            steps: vec![step],
+            headers: Headers::new(),
+            body: String::new(),
+            delay: Duration::ZERO,
+            slow: Duration::ZERO,
+        }
+    }
+
+    /// Returns what the `arrival`th arrival of an event is answered, from 1.
+    pub fn step(&self, arrival: u32) -> Step {
+        let at = (arrival.max(1) as usize - 1).min(self.steps.len().saturating_sub(1));
+        self.steps.get(at).copied().unwrap_or(Step::Status(200))
+    }
+
+    /// Says whether arrivals must be counted to know what to answer.
+    pub fn counts(&self) -> bool {
+        self.steps.len() > 1
+    }
+
+    /// Returns why the plan cannot be carried out, and the mend.
+    pub fn problem(&self) -> Option<(String, String)> {
+        let bad = self.steps.iter().find_map(|step| match step {
+            Step::Status(status) if !(200..=599).contains(status) => Some(*status),
+            Step::Status(_) | Step::Drop => None,
+        });
+        if let Some(status) = bad {
+            return Some((
+                format!("{status} is no status to answer with"),
+                "Take one from 200 to 599.".to_owned(),
+            ));
+        }
+        if self.steps.is_empty() || self.steps.len() > LONGEST_SEQUENCE {
+            return Some((
+                format!("a sequence has 1 to {LONGEST_SEQUENCE} answers"),
+                "Write, for example, sequence = [500, 500, 200]".to_owned(),
+            ));
+        }
+        if self.delay > LONGEST_WAIT || self.slow > LONGEST_WAIT {
+            return Some((
+                format!("an answer takes {} at the most", written(LONGEST_WAIT)),
+                "Take a shorter time.".to_owned(),
+            ));
+        }
+        let unwritable = self.headers.iter().find(|field| {
+            let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            field.name.is_empty()
+                || !field.name.bytes().all(token)
+                || field
+                    .value
+                    .iter()
+                    .any(|b| matches!(b, 0..=8 | 10..=31 | 127))
+        });
+        unwritable.map(|field| {
+            (
+                format!("the header {:?} cannot be written in HTTP", field.name),
+                "A name is letters, digits and hyphens; a value is one line.".to_owned(),
+            )
+        })
+    }
+}
+
+impl fmt::Display for AnswerPlan {
+    /// Writes the plan in a few words: `500, 500, 200 after 10 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&steps_text(&self.steps))?;
+        if !self.delay.is_zero() {
+            write!(f, " after {}", written(self.delay))?;
+        }
+        if !self.slow.is_zero() {
+            write!(f, " over {}", written(self.slow))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Drop => f.write_str("drop"),
+        }
+    }
+}
+
+impl FromStr for Step {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("drop") {
+            return Ok(Self::Drop);
+        }
+        match text.parse() {
+            Ok(status @ 200..=599) => Ok(Self::Status(status)),
+            _ => Err(format!(
+                "{text:?} is neither a status from 200 to 599 nor drop"
+            )),
+        }
+    }
+}
+
+/// Writes answers as they are typed: `500, 500, 200`.
+pub fn steps_text(steps: &[Step]) -> String {
+    let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
+
+/// Reads answers as they are typed, parted by commas or blanks.
+pub fn read_steps(text: &str) -> Result<Vec<Step>, String> {
+    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+    let steps: Vec<Step> = words.map(str::parse).collect::<Result<_, _>>()?;
+    match steps.len() {
+        0 => Err("At least one answer is needed: 200, or 500, 500, 200, or drop".to_owned()),
+        1..=LONGEST_SEQUENCE => Ok(steps),
+        _ => Err(format!("{LONGEST_SEQUENCE} answers at the most")),
+    }
+}
+
+/// Reads a time: `250ms`, `10s`, `2m`; a number alone is seconds.
+pub fn read_wait(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '_')
+        .unwrap_or(text.len());
+    let number: u64 = text[..end]
+        .replace('_', "")
+        .parse()
+        .map_err(|_| format!("{text:?} does not begin with a whole number."))?;
+    let wait = match text[end..].trim() {
+        "ms" => Duration::from_millis(number),
+        "s" | "" => Duration::from_secs(number),
+        "m" | "min" => Duration::from_secs(number.saturating_mul(60)),
+        unit => {
+            return Err(format!(
+                "{unit} is no unit of time; the units are ms, s, m."
+            ));
+        }
+    };
+    if wait > LONGEST_WAIT {
+        return Err(format!("{} is the longest.", written(LONGEST_WAIT)));
+    }
+    Ok(wait)
+}
+
+/// Writes a time as it is read: `250 ms`, `10 s`, `2 m`.
+pub fn written(wait: Duration) -> String {
+    let ms = wait.as_millis();
+    if ms == 0 {
+        "0 s".to_owned()
+    } else if !ms.is_multiple_of(1000) {
+        format!("{ms} ms")
+    } else if !ms.is_multiple_of(60_000) {
+        format!("{} s", ms / 1000)
+    } else {
+        format!("{} m", ms / 60_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_answer_repeats() {
+        let plan = AnswerPlan {
+            steps: read_steps("500 500,200").unwrap(),
+            ..AnswerPlan::default()
+        };
+        let told: Vec<String> = (0..6).map(|n| plan.step(n).to_string()).collect();
+        assert_eq!(told, ["500", "500", "500", "200", "200", "200"]);
+        assert_eq!(plan.to_string(), "500, 500, 200");
+    }
+
+    #[test]
+    fn reads_what_is_typed() {
+        assert_eq!(
+            read_steps("drop, 404"),
+            Ok(vec![Step::Drop, Step::Status(404)])
+        );
+        assert!(read_steps(" , ").is_err());
+        assert!(read_steps("199").is_err());
+        assert!(read_steps(&"200 ".repeat(101)).is_err());
+        for (text, wait) in [
+            ("250ms", 250),
+            ("10s", 10_000),
+            ("2 m", 120_000),
+            ("3", 3000),
+        ] {
+            assert_eq!(read_wait(text), Ok(Duration::from_millis(wait)), "{text}");
+            let again = read_wait(&written(Duration::from_millis(wait)));
+            assert_eq!(again, Ok(Duration::from_millis(wait)));
+        }
+        assert!(read_wait("6m").is_err());
+        assert!(read_wait("18446744073709551615m").is_err());
+        assert!(read_wait("soon").is_err());
+    }
+
+    #[test]
+    fn says_what_cannot_be_done() {
+        let mut plan = AnswerPlan::default();
+        assert_eq!(plan.problem(), None);
+        plan.headers.push("x y", "1");
+        assert!(plan.problem().unwrap().0.contains("x y"));
+        plan.headers = [("x", "a\nb")].into_iter().collect();
+        assert!(plan.problem().is_some());
+        plan.headers = Headers::new();
+        plan.steps = vec![Step::Status(99)];
+        assert!(plan.problem().unwrap().0.contains("99"));
+        plan.steps.clear();
+        assert!(plan.problem().is_some());
+    }
+}

@@ -1,0 +1,443 @@
+//! Where a delivery goes: which app, under which path, and when.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use super::endpoint::Endpoint;
+use super::filter::pattern::Pattern;
+
+/// When deliveries are sent on, and who answers their senders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// creel answers at once, then sends on; what cannot be delivered is
+    /// delivered later, in order.
+    #[default]
+    AckFirst,
+    /// The sender gets the app's own answer.
+    PassThrough,
+    /// creel answers, and sends on when somebody says so.
+    Hold,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::AckFirst, Self::PassThrough, Self::Hold];
+
+    /// Returns the word for it, in the configuration and on screen.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AckFirst => "ack-first",
+            Self::PassThrough => "pass-through",
+            Self::Hold => "hold",
+        }
+    }
+
+    /// Finds the mode of that word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.word() == word)
+    }
+}
+
+/// What becomes of a delivery's path on the way to its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathMode {
+    /// A target with a path is used as it is; one without keeps the delivery's.
+    #[default]
+    Auto,
+    /// The target's path, and the delivery's behind it.
+    Keep,
+    /// The target's path alone.
+    Replace,
+    /// The target's path, and behind it what is left of the delivery's
+    /// without the endpoint's.
+    Strip,
+}
+
+impl PathMode {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Keep, Self::Replace, Self::Strip];
+
+    /// Returns the word for it in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Keep => "keep",
+            Self::Replace => "replace",
+            Self::Strip => "strip",
+        }
+    }
+
+    /// Finds the way of that word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.word() == word)
+    }
+}
+
+/// A target for some of the deliveries: those that have all that is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// A path prefix, or a pattern with `*` for the whole path.
+    pub path: Option<String>,
+    /// The provider, `*` standing for any text.
+    pub provider: Option<String>,
+    /// The event, `*` standing for any text.
+    pub event: Option<String>,
+    /// Where they go.
+    pub target: String,
+    /// What becomes of their path; `None`: as elsewhere.
+    pub path_mode: Option<PathMode>,
+}
+
+/// What is known of a delivery that looks for its target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// The endpoint that took it.
+    pub endpoint: Option<&'a Endpoint>,
+    /// Its path.
+    pub path: &'a str,
+    /// Its provider.
+    pub provider: Option<&'a str>,
+    /// Its event.
+    pub event: Option<&'a str>,
+}
+
+/// What is configured for all deliveries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Everywhere<'a> {
+    /// Where those go that nothing else names a target for.
+    pub target: Option<&'a str>,
+    /// Targets for some of them.
+    pub routes: &'a [Route],
+    /// What becomes of their path.
+    pub path_mode: PathMode,
+}
+
+/// Where a delivery goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The target as it is configured.
+    pub target: String,
+    /// The path that is asked for; `None`: the target's own, else the delivery's.
+    pub path: Option<String>,
+}
+
+/// Decides where a delivery goes: the endpoint's routes, its target, the
+/// routes for all, the target for all; the first that fits.
+pub fn destination(everywhere: Everywhere<'_>, asked: &Asked<'_>) -> Option<Destination> {
+    let first = |routes: &[Route], mode: PathMode| {
+        let route = routes.iter().find(|route| route.takes(asked))?;
+        Some(found(
+            &route.target,
+            route.path_mode.unwrap_or(mode),
+            route.path.as_deref(),
+            asked,
+        ))
+    };
+    let endpoint = asked.endpoint;
+    let own_mode = endpoint
+        .and_then(|e| e.path_mode)
+        .unwrap_or(everywhere.path_mode);
+    let own_routes = endpoint.map_or(&[][..], |e| &e.routes);
+    first(own_routes, own_mode)
+        .or_else(|| {
+            let target = endpoint?.target.as_deref()?;
+            Some(found(target, own_mode, None, asked))
+        })
+        .or_else(|| first(everywhere.routes, own_mode))
+        .or_else(|| Some(found(everywhere.target?, own_mode, None, asked)))
+}
+
+fn found(target: &str, mode: PathMode, route: Option<&str>, asked: &Asked<'_>) -> Destination {
+    let prefix = match (asked.endpoint, route) {
+        (Some(endpoint), _) => endpoint.path.as_str(),
+        (None, Some(path)) if !path.contains('*') => path,
+        (None, _) => "",
+    };
+    Destination {
+        path: fitted(target, mode, prefix, asked.path),
+        target: target.to_owned(),
+    }
+}
+
+/// Returns the path to ask for, letter by letter; `None` where that is left
+/// to the target.
+fn fitted(target: &str, mode: PathMode, prefix: &str, path: &str) -> Option<String> {
+    // `*`, which OPTIONS may ask for, is no path that could be joined.
+    if mode == PathMode::Auto || !path.starts_with('/') {
+        return None;
+    }
+    let own = own_path(target);
+    let base = own.trim_end_matches('/');
+    let rest = match mode {
+        PathMode::Keep => path,
+        PathMode::Strip => path
+            .strip_prefix(prefix.trim_end_matches('/'))
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            .unwrap_or(path),
+        PathMode::Replace | PathMode::Auto => "",
+    };
+    Some(match (rest, own) {
+        ("", "") => "/".to_owned(),
+        ("", own) => own.to_owned(),
+        (rest, _) => format!("{base}{rest}"),
+    })
+}
+
+/// Returns the path of a URL as it is written.
+fn own_path(target: &str) -> &str {
+    let behind = target.split_once("://").map_or(target, |(_, rest)| rest);
+    let end = behind.find(['?', '#']).unwrap_or(behind.len());
+    let behind = &behind[..end];
+    behind.find('/').map_or("", |at| &behind[at..])
+}
+
+impl Destination {
+    /// Goes to a target that somebody named.
+    pub fn to(target: &str) -> Self {
+        Self {
+            target: target.to_owned(),
+            path: None,
+        }
+    }
+
+    /// Returns the address to show: the target with the path that is asked for.
+    pub fn address(&self) -> String {
+        let Some(path) = &self.path else {
+            return self.target.clone();
+        };
+        let start = self.target.find("://").map_or(0, |at| at + 3);
+        let rest = &self.target[start..];
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let query = rest.find(['?', '#']).map_or("", |at| &rest[at..]);
+        format!("{}{}{path}{query}", &self.target[..start], &rest[..end])
+    }
+}
+
+impl Route {
+    /// Says whether a delivery has all that this route names.
+    pub fn takes(&self, asked: &Asked<'_>) -> bool {
+        let whole = |wanted: &Option<String>, text: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| {
+                let pattern = Pattern::field(wanted, !wanted.contains('*'));
+                text.is_some_and(|text| pattern.matches(text))
+            })
+        };
+        let path = match self.path.as_deref() {
+            None => true,
+            Some(path) if path.contains('*') => Pattern::field(path, false).matches(asked.path),
+            Some(path) => asked
+                .path
+                .strip_prefix(path.trim_end_matches('/'))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        };
+        path && whole(&self.provider, asked.provider) && whole(&self.event, asked.event)
+    }
+}
+
+/// Says why creel cannot send to a target.
+pub fn target_problem(target: &str) -> Option<String> {
+    let url = match Url::parse(target) {
+        Ok(url) => url,
+        Err(error) => return Some(format!("It is no whole URL: {error}.")),
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return Some("creel sends over http and https.".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some(
+            "A name and password in it would be kept and shown with every attempt.".to_owned(),
+        );
+    }
+    None
+}
+
+/// Returns scheme, host and port of a target: what one app is told from
+/// another by.
+pub fn origin(target: &str) -> String {
+    match Url::parse(target) {
+        Ok(url) => url.origin().ascii_serialization(),
+        Err(_) => target.to_owned(),
+    }
+}
+
+/// Returns host and port of a target, for connecting.
+pub fn authority(target: &str) -> Option<(String, u16)> {
+    let url = Url::parse(target).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+    Some((host, url.port_or_known_default()?))
+}
+
+/// Says whether a target is on this machine, by its name alone.
+pub fn is_loopback(target: &str) -> bool {
+    match Url::parse(target).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|a| a.is_loopback())
+        }
+        None => false,
+    }
+}
+
+/// Says whether a target is the address creel itself receives at.
+pub fn is_itself(target: &str, listening: SocketAddr) -> bool {
+    let Ok(url) = Url::parse(target) else {
+        return false;
+    };
+    if url.port_or_known_default() != Some(listening.port()) {
+        return false;
+    }
+    let own = listening.ip().to_canonical();
+    let local = own.is_loopback() || own.is_unspecified();
+    let address: IpAddr = match url.host() {
+        Some(Host::Ipv4(address)) => address.into(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).to_canonical(),
+        Some(Host::Domain(_)) => return local && is_loopback(target),
+        None => return false,
+    };
+    // Whoever connects to 0.0.0.0 reaches this machine.
+    address == own
+        || own.is_unspecified() && (address.is_loopback() || address.is_unspecified())
+        || own.is_loopback() && address.is_unspecified()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &str, provider: &str, event: &str, target: &str) -> Route {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Route {
+            path: some(path),
+            provider: some(provider),
+            event: some(event),
+            target: target.to_owned(),
+            path_mode: None,
+        }
+    }
+
+    #[test]
+    fn the_first_route_that_fits_wins() {
+        let endpoint = Endpoint {
+            name: "billing".into(),
+            path: "/hooks/billing".into(),
+            target: Some("http://endpoint".into()),
+            routes: vec![
+                route("", "stripe", "invoice.*", "http://invoices"),
+                route("/hooks/billing/eu", "", "", "http://eu"),
+            ],
+            ..Endpoint::default()
+        };
+        let routes = [
+            route("/*/test", "", "", "http://star"),
+            route("", "zyra", "", "http://zyra"),
+        ];
+        let everywhere = Everywhere {
+            target: Some("http://all"),
+            routes: &routes,
+            path_mode: PathMode::Auto,
+        };
+        let to = |endpoint, path, provider, event| {
+            let asked = Asked {
+                endpoint,
+                path,
+                provider,
+                event,
+            };
+            destination(everywhere, &asked).unwrap().target
+        };
+        let billing = Some(&endpoint);
+        let event = Some("invoice.paid");
+        assert_eq!(
+            to(billing, "/hooks/billing", Some("Stripe"), event),
+            "http://invoices"
+        );
+        assert_eq!(
+            to(billing, "/hooks/billing", Some("stripe"), None),
+            "http://endpoint"
+        );
+        assert_eq!(to(billing, "/hooks/billing/eu/x", None, event), "http://eu");
+        assert_eq!(
+            to(billing, "/hooks/billing/europe", None, None),
+            "http://endpoint"
+        );
+        assert_eq!(to(None, "/a/test", None, None), "http://star");
+        assert_eq!(to(None, "/a/test/b", Some("zyra"), None), "http://zyra");
+        assert_eq!(to(None, "/", None, None), "http://all");
+        assert_eq!(destination(Everywhere::default(), &Asked::default()), None);
+    }
+
+    #[test]
+    fn a_path_is_kept_replaced_or_stripped() {
+        use PathMode::{Auto, Keep, Replace, Strip};
+        for (target, mode, prefix, path, expected) in [
+            ("http://h", Auto, "", "/a", None),
+            ("http://h", Keep, "", "/a/../b//%2e", Some("/a/../b//%2e")),
+            ("http://h/base/", Keep, "", "/a", Some("/base/a")),
+            ("http://h/base?x", Keep, "", "/a", Some("/base/a")),
+            ("http://h/base", Replace, "", "/a", Some("/base")),
+            ("http://h", Replace, "", "/a", Some("/")),
+            (
+                "http://h/base",
+                Strip,
+                "/hooks",
+                "/hooks/a",
+                Some("/base/a"),
+            ),
+            ("http://h/base/", Strip, "/hooks/", "/hooks", Some("/base/")),
+            ("http://h", Strip, "/hooks", "/hooks", Some("/")),
+            ("http://h", Strip, "/hooks", "/hooks/", Some("/")),
+            ("http://h", Strip, "/hook", "/hooks/a", Some("/hooks/a")),
+            ("http://h", Strip, "/", "/hooks/a", Some("/hooks/a")),
+            ("http://h/b", Keep, "", "*", None),
+        ] {
+            let path = fitted(target, mode, prefix, path);
+            assert_eq!(path.as_deref(), expected, "{target} {mode:?} {prefix}");
+        }
+        let to = Destination {
+            target: "http://h/base?own=1".into(),
+            path: Some("/base/a".into()),
+        };
+        assert_eq!(to.address(), "http://h/base/a?own=1");
+    }
+
+    #[test]
+    fn knows_its_own_address() {
+        let own = |target, listening: &str| is_itself(target, listening.parse().unwrap());
+        assert!(own("http://127.0.0.1:2733/x", "127.0.0.1:2733"));
+        assert!(own("http://localhost:2733", "127.0.0.1:2733"));
+        assert!(own("http://localhost:2733", "[::1]:2733"));
+        assert!(own("http://0.0.0.0:2733", "127.0.0.1:2733"));
+        assert!(own("http://[::ffff:127.0.0.1]:2733", "127.0.0.1:2733"));
+        assert!(own("http://127.0.0.1:2733", "0.0.0.0:2733"));
+        assert!(own("http://10.0.0.7", "10.0.0.7:80"));
+        assert!(!own("http://127.0.0.1:3000", "127.0.0.1:2733"));
+        assert!(!own("http://10.0.0.7:2733", "127.0.0.1:2733"));
+        assert!(!own("http://example.test:2733", "0.0.0.0:2733"));
+    }
+
+    #[test]
+    fn apps_are_told_apart_by_scheme_host_and_port() {
+        assert_eq!(origin("http://LOCALHOST:80/a?b"), "http://localhost");
+        assert_eq!(origin("https://[::1]:3000/"), "https://[::1]:3000");
+        assert_eq!(authority("https://h.test/x"), Some(("h.test".into(), 443)));
+        assert_eq!(authority("http://[::1]:3000"), Some(("::1".into(), 3000)));
+        assert!(is_loopback("http://app.localhost:1/"));
+        assert!(!is_loopback("http://localhost.example.test"));
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_used_is_told() {
+        assert_eq!(target_problem("http://localhost:3000/x?y"), None);
+        for target in ["localhost:3000", "", "/x", "ftp://h/", "http://a:b@h/"] {
+            assert!(target_problem(target).is_some(), "{target}");
+        }
+    }
+}

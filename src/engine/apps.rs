@@ -1,0 +1,199 @@
+//! What is known of the apps that deliveries go to: whether they answer, and
+//! how many deliveries wait for them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use super::command::{AppInfo, AppState, Event};
+use super::local::Local;
+use crate::domain::route::origin;
+use crate::domain::timestamp::Timestamp;
+use crate::outbound::{self, Exchange};
+
+/// How often apps on this machine are tried while somebody looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The apps, by scheme, host and port.
+pub(super) struct Apps {
+    known: Mutex<BTreeMap<String, Known>>,
+    events: broadcast::Sender<Event>,
+}
+
+struct Known {
+    info: AppInfo,
+    /// Told when it answers again.
+    back: Arc<Notify>,
+}
+
+impl Apps {
+    pub(super) fn new(events: broadcast::Sender<Event>) -> Self {
+        Self {
+            known: Mutex::default(),
+            events,
+        }
+    }
+
+    /// Knows the app behind a target from now on, and returns what is told
+    /// when it is there again.
+    pub(super) fn add(&self, origin: &str) -> Arc<Notify> {
+        let known = || Known {
+            info: AppInfo {
+                origin: origin.to_owned(),
+                state: AppState::Unknown,
+                waiting: 0,
+            },
+            back: Arc::default(),
+        };
+        let mut all = self.lock();
+        let known = all.entry(origin.to_owned()).or_insert_with(known);
+        Arc::clone(&known.back)
+    }
+
+    /// Returns what is known.
+    pub(super) fn list(&self) -> Vec<AppInfo> {
+        self.lock()
+            .values()
+            .map(|known| known.info.clone())
+            .collect()
+    }
+
+    /// Notes what came of sending to a target at `now`.
+    pub(super) fn sent(&self, target: &str, exchange: &Exchange, now: Timestamp) {
+        let heard = if exchange.response.is_some() {
+            Heard::Answer
+        } else if exchange.connected {
+            Heard::Silence
+        } else {
+            Heard::Nobody
+        };
+        self.heard(&origin(target), heard, now);
+    }
+
+    fn heard(&self, origin: &str, heard: Heard, now: Timestamp) {
+        self.change(origin, |info| {
+            let (since, silent) = match info.state {
+                AppState::Down { since, silent } => (since, silent),
+                AppState::Unknown | AppState::Answering => (now, false),
+            };
+            info.state = match heard {
+                Heard::Nobody => AppState::Down {
+                    since,
+                    silent: false,
+                },
+                Heard::Silence => AppState::Down {
+                    since,
+                    silent: true,
+                },
+                // That it takes connections does not say that it answers.
+                Heard::Somebody if silent => info.state,
+                Heard::Somebody | Heard::Answer => AppState::Answering,
+            };
+        });
+    }
+
+    /// Notes how many deliveries wait for an app.
+    pub(super) fn wait(&self, origin: &str, waiting: u64) {
+        self.change(origin, |info| info.waiting = waiting);
+    }
+
+    fn change(&self, origin: &str, change: impl FnOnce(&mut AppInfo)) {
+        let mut all = self.lock();
+        let Some(known) = all.get_mut(origin) else {
+            return;
+        };
+        let before = known.info.clone();
+        change(&mut known.info);
+        if known.info == before {
+            return;
+        }
+        if known.info.state == AppState::Answering && before.state != AppState::Answering {
+            known.back.notify_one();
+        }
+        // Nobody listening is no error.
+        let _ = self.events.send(Event::App(known.info.clone()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was heard of an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// It answered.
+    Answer,
+    /// It took a connection, and nothing came back.
+    Silence,
+    /// It took a connection; nothing was sent.
+    Somebody,
+    /// There was no connection.
+    Nobody,
+}
+
+impl Local {
+    /// Looks now and then whether the apps on this machine are there, as long
+    /// as somebody looks at creel.
+    pub(super) async fn look_after_apps(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut pause = tokio::time::interval(LOOK_EVERY);
+        pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = pause.tick() => {}
+            }
+            if self.events.receiver_count() == 0 {
+                continue;
+            }
+            for app in self.apps.list() {
+                let heard = match outbound::reachable(&app.origin).await {
+                    Some(true) => Heard::Somebody,
+                    Some(false) => Heard::Nobody,
+                    None => continue,
+                };
+                self.apps.heard(&app.origin, heard, self.clock.now());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_is_down_since_it_was_first_missed() {
+        let (events, mut told) = broadcast::channel(16);
+        let apps = Apps::new(events);
+        let state = || apps.list()[0].state;
+        apps.add("http://h");
+        let at = Timestamp;
+        apps.heard("http://other", Heard::Nobody, at(1));
+        assert_eq!(state(), AppState::Unknown);
+        apps.heard("http://h", Heard::Somebody, at(1));
+        assert_eq!(state(), AppState::Answering);
+        apps.heard("http://h", Heard::Nobody, at(2));
+        apps.heard("http://h", Heard::Silence, at(3));
+        let down = AppState::Down {
+            since: at(2),
+            silent: true,
+        };
+        assert_eq!(state(), down);
+        // That somebody listens proves nothing against silence.
+        apps.heard("http://h", Heard::Somebody, at(4));
+        assert_eq!(state(), down);
+        apps.heard("http://h", Heard::Answer, at(5));
+        apps.heard("http://h", Heard::Answer, at(6));
+        assert_eq!(state(), AppState::Answering);
+        apps.wait("http://h", 3);
+        let mut count = 0;
+        while let Ok(Event::App(_)) = told.try_recv() {
+            count += 1;
+        }
+        assert_eq!(count, 5, "only changes are told");
+    }
+}

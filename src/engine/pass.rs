@@ -1,0 +1,179 @@
+//! Passes a delivery through: kept first, then sent to the app while its
+//! sender waits for the app's own answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::intake::{kept_badly, plain};
+use super::local::Local;
+use super::sending::{forwarded, not_sent, outgoing};
+use crate::domain::attempt::passed_on;
+use crate::domain::delivery::{Answer, AnsweredBy};
+use crate::domain::headers::Headers;
+use crate::domain::route::Destination;
+use crate::outbound::Exchange;
+use crate::server::{Arrival, Manner, Reply};
+use crate::store::Incoming;
+
+/// How much of an app's answer is passed on at the most.
+const LARGEST_ANSWER: usize = 16 << 20;
+
+impl Local {
+    /// Keeps a delivery, sends it to its app and returns the app's answer. It
+    /// goes on when the sender goes away.
+    pub(super) async fn pass(self: &Arc<Self>, arrival: Arrival, to: Destination) -> Reply {
+        let (tell, told) = oneshot::channel();
+        let local = Arc::clone(self);
+        self.exchanges.spawn(async move {
+            let reply = local.pass_on(arrival, &to).await;
+            // Who has gone away needs no answer.
+            let _ = tell.send(reply);
+        });
+        told.await.unwrap_or_else(|_| Reply::new(500))
+    }
+
+    async fn pass_on(&self, arrival: Arrival, to: &Destination) -> Reply {
+        let Arrival {
+            received_at,
+            started,
+            remote_addr,
+            request,
+            refused: _,
+        } = arrival;
+        let endpoint = crate::domain::endpoint::route(&self.endpoints, &request.path);
+        let name = endpoint.map(|e| e.name.clone());
+        let limit = self.acknowledged_in(name.as_deref(), &request);
+        let outgoing = outgoing(&request, to);
+        let kept = self
+            .store
+            .append(Incoming {
+                received_at,
+                remote_addr: remote_addr.to_string(),
+                endpoint: name,
+                request,
+                // What the sender is answered is known by the attempt.
+                answer: Answer {
+                    status: 0,
+                    by: AnsweredBy::CreelTargetDown,
+                    duration_us: None,
+                },
+                refused: None,
+                started,
+            })
+            .await;
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(error) => return kept_badly(&error),
+        };
+        let started_at = self.clock.now();
+        let (address, exchange, body) = match outgoing {
+            Err(failure) => {
+                let why = format!("{} {}", failure.what, failure.why);
+                (to.address(), not_sent(why, Headers::new()), Bytes::new())
+            }
+            Ok(outgoing) => {
+                let (exchange, body) = tokio::select! {
+                    answered = self.client.send_for_whole(&outgoing, LARGEST_ANSWER) => answered,
+                    () = self.ending.cancelled() => {
+                        let why = "creel ended before the app answered.".to_owned();
+                        (not_sent(why, outgoing.headers.clone()), Bytes::new())
+                    }
+                };
+                self.apps.sent(&to.target, &exchange, self.clock.now());
+                (outgoing.address(), exchange, body)
+            }
+        };
+        let reply = reply(&exchange, body);
+        let attempt = forwarded(kept.seq, limit, address, started_at, exchange);
+        if let Err(error) = self.store.append_attempt(attempt).await {
+            tracing::warn!(%error, "a delivery was passed through, but the app's answer could not be kept");
+        }
+        reply
+    }
+}
+
+/// Makes the sender's answer of the app's, or says why there is none.
+fn reply(exchange: &Exchange, body: Bytes) -> Reply {
+    let response = exchange.response.as_ref();
+    let error = exchange.error.as_deref();
+    let (status, by) = passed_on(response.map(|r| r.status), error);
+    match (response, by) {
+        (Some(response), AnsweredBy::Target) => Reply {
+            status,
+            headers: response.headers.clone(),
+            body,
+            manner: Manner::Prompt,
+        },
+        (Some(response), _) if error.is_none() => plain(
+            status,
+            &format!(
+                "The app answered {}, which is no final answer.\n",
+                response.status
+            ),
+        ),
+        _ => {
+            let why = error.unwrap_or("It says nothing.");
+            plain(
+                status,
+                &format!(
+                    "The delivery is kept, but the app behind creel did not answer it. {why}\n"
+                ),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::request::Request;
+    use crate::outbound::{Client, Options, Timeouts, prepare};
+
+    fn get() -> Request {
+        Request {
+            method: "GET".into(),
+            path: "/".into(),
+            ..Request::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_app_that_takes_too_long_is_a_504() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = format!("http://{}", listener.local_addr().unwrap());
+        let timeouts = Timeouts {
+            first_byte: Duration::from_millis(20),
+            ..Timeouts::default()
+        };
+        let outgoing = prepare(&get(), &target, Headers::new()).unwrap();
+        let client = Client::new(timeouts, Options::default());
+        let (exchange, body) = client.send_for_whole(&outgoing, LARGEST_ANSWER).await;
+        let reply = reply(&exchange, body);
+        assert_eq!(reply.status, 504);
+        let text = String::from_utf8(reply.body.to_vec()).unwrap();
+        assert!(text.contains("No answer within 20 ms"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_a_502() {
+        use tokio::io::AsyncWriteExt as _;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+        });
+        let outgoing = prepare(&get(), &target, Headers::new()).unwrap();
+        let (exchange, body) = Client::default().send_for_whole(&outgoing, 1 << 20).await;
+        assert_eq!(body.len(), 0);
+        let response = exchange.response.as_ref().unwrap();
+        assert_eq!(response.body.len(), 64 << 10);
+        assert_eq!(reply(&exchange, body).status, 502);
+    }
+}

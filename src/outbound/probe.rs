@@ -1,0 +1,37 @@
+//! Looks whether anybody listens at a target on this machine.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::domain::route::{authority, is_loopback};
+
+/// How long a connection may take.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Says whether a target on this machine takes connections; `None` for all
+/// others, which nobody asked creel to try.
+pub async fn reachable(target: &str) -> Option<bool> {
+    if !is_loopback(target) {
+        return None;
+    }
+    let connecting = TcpStream::connect(authority(target)?);
+    let connected = tokio::time::timeout(PATIENCE, connecting).await;
+    Some(matches!(connected, Ok(Ok(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tries_this_machine_and_no_other() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = format!("http://{}/x", listener.local_addr().unwrap());
+        assert_eq!(reachable(&target).await, Some(true));
+        drop(listener);
+        assert_eq!(reachable(&target).await, Some(false));
+        assert_eq!(reachable("http://192.0.2.1/").await, None);
+        assert_eq!(reachable("nonsense").await, None);
+    }
+}
