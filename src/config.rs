@@ -45,6 +45,10 @@ pub struct Overrides {
     pub answer_status: Option<u16>,
     /// The body answered where no endpoint says otherwise.
     pub answer_body: Option<String>,
+    /// Whether any certificate is taken where deliveries are sent.
+    pub insecure: bool,
+    /// Whether deliveries may be sent to link-local addresses.
+    pub allow_link_local: bool,
 }
 
 /// Everything settled, ready for use.
@@ -70,6 +74,10 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Every configured secret.
     pub secrets: Vec<Secret>,
+    /// Whether any certificate is taken where deliveries are sent.
+    pub insecure: bool,
+    /// Whether deliveries may be sent to link-local addresses.
+    pub allow_link_local: bool,
     /// The known providers: creel's own and the user's.
     pub catalog: Catalog,
 }
@@ -125,6 +133,8 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         answer,
         endpoints: file.endpoints,
         secrets,
+        insecure: overrides.insecure || file.insecure,
+        allow_link_local: overrides.allow_link_local || file.allow_link_local,
         catalog,
     })
 }

@@ -12,6 +12,7 @@ mod intake;
 mod jobs;
 mod judge;
 pub mod local;
+mod locate;
 mod prepare;
 mod resend;
 mod retry;

@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) answer: Option<AnswerPlan>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) secrets: Vec<Secret>,
+    pub(super) insecure: bool,
+    pub(super) allow_link_local: bool,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +39,10 @@ struct File {
     max_body: Option<Spanned<Number>>,
     keep: Option<Spanned<KeepTable>>,
     answer: Option<Spanned<AnswerTable>>,
+    #[serde(default)]
+    insecure: bool,
+    #[serde(default)]
+    allow_link_local: bool,
     #[serde(default)]
     secrets: BTreeMap<Spanned<String>, Spanned<Many>>,
     #[serde(default)]
@@ -119,6 +125,8 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
     let mut settings = Settings {
         listen: file.listen,
         target: file.target,
+        insecure: file.insecure,
+        allow_link_local: file.allow_link_local,
         ..Settings::default()
     };
     if let Some(provider) = file.provider {
@@ -331,6 +339,8 @@ mod tests {
 listen = "127.0.0.1:4000"
 target = "http://127.0.0.1:3000"
 max_body = "25MiB"
+insecure = true
+allow_link_local = true
 keep = { count = 1_000_000, age = "7d", bytes = "10GB" }
 
 [secrets]
@@ -350,6 +360,7 @@ headers = { delivery_id = "X-Id" }
         )
         .unwrap();
         assert_eq!(settings.max_body, Some(25 << 20));
+        assert!(settings.insecure && settings.allow_link_local);
         assert_eq!(
             settings.keep,
             Keep {
@@ -360,7 +371,7 @@ headers = { delivery_id = "X-Id" }
         );
         let names: Vec<_> = settings.secrets.iter().map(Secret::name).collect();
         assert_eq!(names, ["zyra", "billing", "billing"]);
-        assert_eq!(settings.secrets[1].origin(), "creel.toml line 13");
+        assert_eq!(settings.secrets[1].origin(), "creel.toml line 15");
         let endpoint = &settings.endpoints[0];
         assert_eq!(
             endpoint.answer,

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::address::Place;
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::{Attempt, Signing};
 use crate::domain::delivery::Delivery;
@@ -16,6 +17,7 @@ use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
 use crate::domain::verification::Verification;
+pub use crate::outbound::Options;
 
 /// Something asked of a running creel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub enum Command {
     /// Begins to send deliveries again: [`Reply::Job`]. How it goes is told by
     /// [`Event::Job`], each attempt by [`Event::Attempted`].
     Resend(ResendOrder),
+    /// Looks up where an order would go: [`Reply::Places`], each host once.
+    Locate(ResendOrder),
     /// What came of a followed job since the last time it was asked for:
     /// [`Reply::Results`], as soon as there is something to tell.
     Results(u64),
@@ -88,6 +92,9 @@ pub struct ResendOrder {
     pub followed: bool,
     /// Whether the job ends when the very first gets no answer at all.
     pub stop_unanswered: bool,
+    /// What is allowed besides what the creel that sends allows anyway.
+    #[serde(default)]
+    pub options: Options,
 }
 
 /// Which deliveries to send, in the order of arrival.
@@ -186,6 +193,9 @@ pub enum Reply {
     Job(Job),
     /// To [`Command::Results`].
     Results(Results),
+    /// To [`Command::Locate`]: those that are asked for before anything is
+    /// sent to them, for they are not this machine.
+    Places(Vec<Place>),
     /// It is done.
     Done,
 }
@@ -209,6 +219,9 @@ pub struct Info {
     pub secrets: Vec<String>,
     /// Whether demo deliveries are being sent.
     pub demo: bool,
+    /// What is allowed whenever something is sent.
+    #[serde(default)]
+    pub options: Options,
     /// How many deliveries are kept.
     pub kept: u64,
     /// How many bytes they take on disk.

@@ -312,7 +312,10 @@ async fn send(local: &Local, address: SocketAddr, request: &Request) {
     ) else {
         return;
     };
-    let exchange = local.client.send(&outgoing).await;
+    let exchange = local
+        .client
+        .send(&outgoing, outbound::Options::default())
+        .await;
     if let Some(error) = exchange.error {
         tracing::debug!(error, "a delivery of the demonstration did not arrive");
     }

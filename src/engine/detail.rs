@@ -68,7 +68,12 @@ impl Local {
 
     /// Returns where a delivery is resent to unless told otherwise.
     pub(super) fn target_of(&self, delivery: &Delivery) -> Option<String> {
-        self.endpoint(delivery.endpoint.as_deref())
+        self.target_at(delivery.endpoint.as_deref())
+    }
+
+    /// Returns where the deliveries of an endpoint, or of none, are resent to.
+    pub(super) fn target_at(&self, endpoint: Option<&str>) -> Option<String> {
+        self.endpoint(endpoint)
             .and_then(|endpoint| endpoint.target.clone())
             .or_else(|| self.target.get().cloned())
     }

@@ -39,6 +39,7 @@ pub struct Local {
     pub(super) store: Store,
     pub(super) assessor: Arc<Assessor>,
     pub(super) client: outbound::Client,
+    pub(super) options: outbound::Options,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) answer: AnswerPlan,
     pub(super) target: OnceLock<String>,
@@ -86,6 +87,10 @@ impl Local {
             store,
             assessor,
             client: outbound::Client::default(),
+            options: outbound::Options {
+                insecure: config.insecure,
+                link_local: config.allow_link_local,
+            },
             clock,
             answer: config.answer.clone(),
             target,
@@ -223,6 +228,7 @@ impl Local {
                 .map(ToString::to_string)
                 .collect(),
             demo: self.demo,
+            options: self.options,
             kept: self.store.count() as u64,
             bytes: self.store.bytes_on_disk(),
             trouble: self.store.trouble(),
@@ -305,7 +311,14 @@ impl Local {
             Command::List(query) => query.before.is_none() && query.filter.is_empty(),
             _ => false,
         };
-        if !(at_once && self.store.is_starting()) {
+        // What is asked for by its whole id is mostly there; the index lags
+        // behind while attempts are kept.
+        let waits = match &command {
+            Command::Resend(order) => !self.are_known(order),
+            Command::Results(_) | Command::Stop(_) => false,
+            _ => true,
+        };
+        if waits && !(at_once && self.store.is_starting()) {
             self.store.settle().await;
         }
         match command {
@@ -316,6 +329,7 @@ impl Local {
                 let detail = aside(|| self.detail(self.find(&text)?))?;
                 Ok(Reply::Detail(Box::new(detail)))
             }
+            Command::Locate(order) => Ok(Reply::Places(self.locate(&order).await?)),
             Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
             Command::Results(job) => Ok(Reply::Results(self.results(job).await?)),
             Command::Stop(job) => {
@@ -385,7 +399,7 @@ async fn pass_on(
 }
 
 /// Does what takes long without holding up those who receive.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
         _ => work(),

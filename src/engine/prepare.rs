@@ -7,7 +7,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
 use crate::domain::signature;
-use crate::outbound::{self, Outgoing};
+use crate::outbound::{self, Options, Outgoing};
 
 /// A request that is ready to be sent.
 pub(super) struct Prepared {
@@ -17,6 +17,8 @@ pub(super) struct Prepared {
     pub(super) outgoing: Outgoing,
     /// The target as it was asked for.
     pub(super) to: String,
+    /// What is allowed when it is sent.
+    pub(super) options: Options,
     /// Which signature it carries.
     pub(super) signing: Signing,
     /// What was edited.
@@ -35,6 +37,7 @@ impl Local {
             delivery,
             outgoing,
             to,
+            options: order.options.or(self.options),
             signing,
             edited: None,
         })

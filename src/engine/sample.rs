@@ -218,7 +218,10 @@ impl Local {
             &format!("http://{address}"),
             request.headers.clone(),
         )?;
-        let exchange = self.client.send(&outgoing).await;
+        let exchange = self
+            .client
+            .send(&outgoing, outbound::Options::default())
+            .await;
         match exchange.error {
             None => Ok(()),
             Some(error) => Err(Failure::cannot(

@@ -1,16 +1,14 @@
-//! Reads a target's answer, however long it is, into bounded memory.
+//! Takes a target's answer, however long it is, into bounded memory.
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::http::response::Parts;
 
 use super::fault::Fault;
 use crate::domain::attempt::{KEPT_ANSWER_BYTES, Response};
 use crate::domain::headers::Headers;
 
-/// How many bytes of an answer's body are counted; then reading stops.
-pub const COUNTED_BYTES: u64 = 8 * 1024 * 1024;
+/// How many bytes of an answer's body are read and counted; where there are
+/// more, reading stops.
+pub const COUNTED_BYTES: u64 = 128 * 1024 * 1024;
 
 /// An answer as far as it was read.
 #[derive(Debug)]
@@ -23,31 +21,29 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Makes an answer of which only the head is known.
-    pub(super) fn new(head: &Parts) -> Self {
-        let fields = head.headers.iter();
+    pub(super) const fn new(status: u16, headers: Headers) -> Self {
         Self {
-            status: head.status.as_u16(),
-            headers: fields.map(|(n, v)| (n.as_str(), v.as_bytes())).collect(),
+            status,
+            headers,
             kept: Vec::new(),
             size: 0,
         }
     }
 
-    /// Reads the body: keeps its beginning, counts the rest.
-    pub(super) async fn read(&mut self, mut body: Incoming) -> Result<(), Fault> {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Fault::of_body(&error, self.size))?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            let room = KEPT_ANSWER_BYTES - self.kept.len();
-            self.kept.extend_from_slice(&data[..data.len().min(room)]);
-            self.size += data.len() as u64;
-            if self.size >= COUNTED_BYTES {
-                return Err(Fault::Endless(self.size));
-            }
+    /// Takes more of the body: keeps its beginning, counts the rest.
+    pub(super) fn take(&mut self, data: &[u8]) -> Result<(), Fault> {
+        let room = KEPT_ANSWER_BYTES - self.kept.len();
+        self.kept.extend_from_slice(&data[..data.len().min(room)]);
+        self.size += data.len() as u64;
+        if self.size > COUNTED_BYTES {
+            return Err(Fault::Endless(self.size));
         }
         Ok(())
+    }
+
+    /// Returns how many bytes of body came so far.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
     }
 
     /// Returns what is kept of it.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
 
+mod asking;
 mod commands;
 mod conformance;
 mod crash;
@@ -14,6 +15,8 @@ mod readme;
 mod resending;
 mod retention;
 mod retrying;
+mod reuse;
+mod rude;
 mod screen;
 mod signing;
 mod store;
