@@ -257,7 +257,7 @@ mod tests {
             assert_eq!(read(part), Read::Part, "{part:?}");
         }
         let many = "x: y\r\n".repeat(MAX_FIELDS + 1);
-        assert_eq!(read(&format!("HTTP/1.1 200\r\n{many}")), Read::Large);
+        assert_eq!(read(&format!("HTTP/1.1 200\r\n{many}\r\n")), Read::Large);
         let long = "y".repeat(MAX_HEAD_BYTES);
         assert_eq!(read(&format!("HTTP/1.1 200\r\nx: {long}")), Read::Large);
     }
