@@ -18,6 +18,7 @@ mod retrying;
 mod reuse;
 mod rude;
 mod screen;
+mod sent;
 mod signing;
 mod store;
 mod support;
