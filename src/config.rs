@@ -49,6 +49,10 @@ pub struct Overrides {
     pub answer_status: Option<u16>,
     /// The body answered where no endpoint says otherwise.
     pub answer_body: Option<String>,
+    /// Whether any certificate is taken where deliveries are sent.
+    pub insecure: bool,
+    /// Whether deliveries may be sent to link-local addresses.
+    pub allow_link_local: bool,
 }
 
 /// Everything settled, ready for use.
@@ -83,6 +87,10 @@ pub struct Config {
     /// Secrets that counted once; the doctor knows them, and none makes a
     /// delivery valid.
     pub old_secrets: Vec<Secret>,
+    /// Whether any certificate is taken where deliveries are sent.
+    pub insecure: bool,
+    /// Whether deliveries may be sent to link-local addresses.
+    pub allow_link_local: bool,
     /// The known providers: creel's own and the user's.
     pub catalog: Catalog,
 }
@@ -148,6 +156,8 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         endpoints: file.endpoints,
         secrets,
         old_secrets: file.old_secrets,
+        insecure: overrides.insecure || file.insecure,
+        allow_link_local: overrides.allow_link_local || file.allow_link_local,
         catalog,
     })
 }

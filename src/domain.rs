@@ -3,6 +3,7 @@
 //! Plain values and functions over them: no files, sockets, clock, randomness,
 //! async or terminal. It depends on nothing else of creel.
 
+pub mod address;
 pub mod ahead;
 pub mod answer;
 pub mod assess;

@@ -15,14 +15,15 @@ mod intake;
 mod jobs;
 mod judge;
 pub mod local;
+mod locate;
 mod pass;
 mod prepare;
 mod resend;
 mod retry;
 pub mod sample;
 mod secret;
-mod swap;
 mod sending;
+mod swap;
 
 use std::sync::Arc;
 

@@ -3,42 +3,56 @@
 //! Over HTTP/1 the bytes on the wire are creel's own: method, target, every
 //! field in its order with its repeats, then the body. Over HTTP/2, spoken
 //! only where a server insists on it during the TLS handshake, the encoder
-//! groups repeats of a name. Nothing is invented, no redirect followed, no
-//! proxy asked; each request has a connection of its own, so that what went
-//! wrong went wrong with it.
+//! groups repeats of a name, and what it sends is what is listed. Nothing is
+//! invented, no redirect followed, no proxy asked.
+//!
+//! Connections are used again, but only clean ones: the answer was read to
+//! its end, nothing lies unread, neither side wants to close, and the peer has
+//! not done so since. A connection on which anything went wrong is closed with
+//! the exchange. It may still happen that the peer closes one in the very
+//! moment it is used again. RFC 9112 section 9.3.1 reckons with that and
+//! RFC 9110 section 9.2.2 lets a request be repeated where it is known not to
+//! have been applied: so it is sent once more, on a fresh connection, where not
+//! a byte of an answer came and the system tells by a reset that the peer had
+//! not read all of it. A target that took the whole request and then closed is
+//! not sent it twice.
 
-mod address;
 mod answer;
 mod connect;
 mod fault;
+mod head;
+mod http1;
+mod http2;
 mod ours;
 mod outgoing;
+mod place;
+mod pool;
 mod probe;
-mod script;
+mod tls;
+mod wire;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{Empty, Full};
-use hyper::body::Incoming;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::ClientConfig;
-use tokio_util::task::AbortOnDropHandle;
+use serde::{Deserialize, Serialize};
 
 pub use answer::COUNTED_BYTES;
 pub use outgoing::{Outgoing, prepare};
+pub use place::{locate, strangers};
 pub use probe::reachable;
 
 use crate::domain::attempt;
 use crate::domain::headers::Headers;
-use answer::{Answer, Room};
+use answer::{Answer, Hearing, Room};
 use connect::Connected;
 use fault::Fault;
+use http2::{Failed, Lane};
 use ours::Ours;
-use script::Script;
+use pool::{Origin, Pool};
+use tls::Tls;
+use wire::Wire;
 
 /// How many bytes the head of an answer may have.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
@@ -68,7 +82,10 @@ impl Default for Timeouts {
 }
 
 /// What is allowed that is not by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(default)]
 pub struct Options {
     /// Takes any certificate, even one that proves nothing.
     pub insecure: bool,
@@ -76,13 +93,23 @@ pub struct Options {
     pub link_local: bool,
 }
 
-/// Something that sends requests.
+impl Options {
+    /// Allows what either allows.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            insecure: self.insecure || other.insecure,
+            link_local: self.link_local || other.link_local,
+        }
+    }
+}
+
+/// Something that sends requests; whoever shares it shares its connections.
 #[derive(Debug, Default)]
 pub struct Client {
     timeouts: Timeouts,
-    options: Options,
-    /// Made with the first https target: reading the system's roots takes time.
-    tls: OnceLock<Result<Arc<ClientConfig>, String>>,
+    tls: Tls,
+    pool: Pool,
     /// The near ends of the connections that are open.
     ours: Ours,
 }
@@ -105,25 +132,29 @@ pub struct Exchange {
 
 impl Client {
     /// Makes a client.
-    pub fn new(timeouts: Timeouts, options: Options) -> Self {
+    pub fn new(timeouts: Timeouts) -> Self {
         Self {
             timeouts,
-            options,
-            tls: OnceLock::new(),
-            ours: Ours::default(),
+            ..Self::default()
         }
     }
 
     /// Sends a request and reads the answer. Every way this may go wrong is
     /// told in the exchange.
-    pub async fn send(&self, outgoing: &Outgoing) -> Exchange {
-        self.send_and_hold(outgoing, Room::KEPT).await.0
+    pub async fn send(&self, outgoing: &Outgoing, options: Options) -> Exchange {
+        self.send_and_hold(outgoing, options, Room::KEPT).await.0
     }
 
     /// Does the same for somebody who wants the whole body of the answer,
     /// which may have `most` bytes; it is empty where no whole answer came.
-    pub async fn send_for_whole(&self, outgoing: &Outgoing, most: usize) -> (Exchange, Bytes) {
-        let (exchange, body) = self.send_and_hold(outgoing, Room::whole(most)).await;
+    pub async fn send_for_whole(
+        &self,
+        outgoing: &Outgoing,
+        options: Options,
+        most: usize,
+    ) -> (Exchange, Bytes) {
+        let room = Room::whole(most);
+        let (exchange, body) = self.send_and_hold(outgoing, options, room).await;
         let body = if exchange.error.is_none() {
             body
         } else {
@@ -138,23 +169,36 @@ impl Client {
         self.ours.has(remote)
     }
 
-    async fn send_and_hold(&self, outgoing: &Outgoing, room: Room) -> (Exchange, Bytes) {
+    async fn send_and_hold(
+        &self,
+        outgoing: &Outgoing,
+        options: Options,
+        room: Room,
+    ) -> (Exchange, Bytes) {
         let start = Instant::now();
-        let (mut answer, mut connected) = (None, false);
+        let mut talk = Talk {
+            hearing: Hearing {
+                first_byte: self.timeouts.first_byte,
+                room,
+            },
+            connected: false,
+            sent: None,
+            answer: None,
+        };
         let total = self.timeouts.total;
-        let work = self.exchange(outgoing, room, &mut connected, &mut answer);
+        let work = self.exchange(outgoing, options, &mut talk);
         let fault = match tokio::time::timeout(total, work).await {
             Ok(Ok(())) => None,
             Ok(Err(fault)) => Some(fault),
             Err(_) => Some(Fault::Total(total)),
         };
-        let (response, body) = answer.map(Answer::into_response).unzip();
+        let (response, body) = talk.answer.map(Answer::into_response).unzip();
         let exchange = Exchange {
             response,
             error: fault.map(|fault| fault.to_string()),
             duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-            sent_headers: outgoing.headers.clone(),
-            connected,
+            sent_headers: talk.sent.unwrap_or_else(|| outgoing.headers.clone()),
+            connected: talk.connected,
         };
         (exchange, body.unwrap_or_default())
     }
@@ -162,76 +206,105 @@ impl Client {
     async fn exchange(
         &self,
         outgoing: &Outgoing,
-        room: Room,
-        has_connected: &mut bool,
-        answer: &mut Option<Answer>,
+        options: Options,
+        talk: &mut Talk,
     ) -> Result<(), Fault> {
-        let Timeouts {
-            connect,
-            first_byte,
-            ..
-        } = self.timeouts;
-        let deadline = Instant::now() + connect;
-        let connecting =
-            connect::connect(outgoing, self.options, deadline, &self.ours, || self.tls());
-        let connected = tokio::time::timeout_at(deadline.into(), connecting)
-            .await
-            .map_err(|_| Fault::Connect(outgoing.authority(), connect))??;
-        *has_connected = true;
-        let asking = ask(connected, outgoing);
-        let (response, _connection) = tokio::time::timeout(first_byte, asking)
-            .await
-            .map_err(|_| Fault::FirstByte(first_byte))??;
-        let (head, body) = response.into_parts();
-        let answer = answer.insert(Answer::new(&head, room));
-        answer.read(body).await
+        let origin = Origin::of(outgoing, options);
+        if let Some(lane) = self.pool.lane(&origin) {
+            talk.connected = true;
+            match self.over_http2(&lane, outgoing, &origin, talk).await {
+                Err(Failed::Unsent(_)) => talk.sent = None,
+                Err(Failed::For(fault)) => return Err(fault),
+                Ok(()) => return Ok(()),
+            }
+        } else if let Some(mut wire) = self.pool.wire(&origin).await {
+            talk.connected = true;
+            match http1::converse(&mut wire, outgoing, talk.hearing, &mut talk.answer).await {
+                Err(fault) if fault.is_silence() && wire.was_unread().await => {}
+                ended => return self.ended(ended, origin, wire),
+            }
+        }
+        let connected = self.connect(outgoing, options).await?;
+        talk.connected = true;
+        match connected {
+            Connected::Http1(mut wire) => {
+                let ended =
+                    http1::converse(&mut wire, outgoing, talk.hearing, &mut talk.answer).await;
+                self.ended(ended, origin, wire)
+            }
+            Connected::Http2(lane) => {
+                let lane = Arc::new(lane);
+                self.pool.share(origin.clone(), &lane);
+                match self.over_http2(&lane, outgoing, &origin, talk).await {
+                    Err(Failed::Unsent(fault) | Failed::For(fault)) => Err(fault),
+                    Ok(()) => Ok(()),
+                }
+            }
+        }
     }
 
-    fn tls(&self) -> Result<Arc<ClientConfig>, Fault> {
-        self.tls
-            .get_or_init(|| connect::tls_config(self.options))
-            .clone()
-            .map_err(Fault::NoRoots)
+    async fn connect(&self, outgoing: &Outgoing, options: Options) -> Result<Connected, Fault> {
+        let time = self.timeouts.connect;
+        let deadline = Instant::now() + time;
+        let connecting = connect::connect(outgoing, options, deadline, &self.tls, &self.ours);
+        tokio::time::timeout_at(deadline.into(), connecting)
+            .await
+            .map_err(|_| Fault::Connect(outgoing.authority(), time))?
+    }
+
+    /// Lets a connection wait for another request, if it may.
+    fn ended(&self, ended: Result<bool, Fault>, origin: Origin, wire: Wire) -> Result<(), Fault> {
+        if ended? {
+            self.pool.put(origin, wire);
+        }
+        Ok(())
+    }
+
+    async fn over_http2(
+        &self,
+        lane: &Arc<Lane>,
+        outgoing: &Outgoing,
+        origin: &Origin,
+        talk: &mut Talk,
+    ) -> Result<(), Failed> {
+        // Forgotten too where the time runs out and this is dropped.
+        let mut using = Using {
+            pool: &self.pool,
+            origin,
+            lane,
+            well: false,
+        };
+        let hearing = talk.hearing;
+        let sent = talk.sent.insert(Headers::new());
+        let ended = lane
+            .converse(outgoing, hearing, sent, &mut talk.answer)
+            .await;
+        using.well = ended.is_ok();
+        ended
     }
 }
 
-/// Asks over a connection; returns the answer's head, and the connection,
-/// which must be kept as long as the body is read.
-async fn ask(
-    connected: Connected,
-    outgoing: &Outgoing,
-) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), Fault> {
-    let Connected { stream, peer, h2 } = connected;
-    if h2 {
-        let fault = |error| Fault::of_answer(peer, &error, &[]);
-        let (mut sender, connection) =
-            hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-                .max_header_list_size(MAX_HEAD_BYTES as u32)
-                .handshake(TokioIo::new(stream))
-                .await
-                .map_err(fault)?;
-        let task = tokio::spawn(async move { drop(connection.await) });
-        let task = AbortOnDropHandle::new(task);
-        let request = outgoing.http2()?.map(Full::new);
-        let response = sender.send_request(request).await.map_err(fault)?;
-        return Ok((response, task));
+/// What is known of an exchange so far.
+struct Talk {
+    hearing: Hearing,
+    connected: bool,
+    /// What was sent, where it was not what was to be sent.
+    sent: Option<Headers>,
+    answer: Option<Answer>,
+}
+
+/// A use of a shared connection, which is forgotten unless all goes well.
+struct Using<'a> {
+    pool: &'a Pool,
+    origin: &'a Origin,
+    lane: &'a Arc<Lane>,
+    well: bool,
+}
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        if !self.well {
+            self.pool.forget(self.origin, self.lane);
+        }
     }
-    let (script, heard) = Script::new(stream, outgoing.head(), outgoing.body.clone());
-    let fault = |error| Fault::of_answer(peer, &error, &heard.bytes());
-    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .allow_spaces_after_header_name_in_responses(true)
-        .max_headers(MAX_FIELDS)
-        .max_header_size(MAX_HEAD_BYTES)
-        .handshake(TokioIo::new(script))
-        .await
-        .map_err(fault)?;
-    let task = tokio::spawn(async move { drop(connection.await) });
-    let task = AbortOnDropHandle::new(task);
-    // hyper learns of the request what it must to read the answer; what goes
-    // out is the script.
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.method_mut() = outgoing.http_method()?;
-    let response = sender.send_request(request).await.map_err(fault)?;
-    Ok((response, task))
 }

@@ -16,6 +16,7 @@ mod draft;
 mod editor;
 mod error;
 mod events;
+mod find;
 mod folders;
 mod follow;
 mod index;
@@ -35,6 +36,7 @@ mod work;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -71,6 +73,8 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
+    /// The delivery that was found last by its whole id.
+    found: AtomicU64,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// Holds the folder for this process.
     _lock: std::fs::File,
@@ -390,62 +394,6 @@ impl Store {
             seqs.insert(0, seq);
         }
         Ok(seqs)
-    }
-
-    /// Finds a delivery by its id, a unique start or end of one of four or
-    /// more characters, or `@latest`.
-    ///
-    /// # Errors
-    /// [`FindError`].
-    pub fn find(&self, text: &str) -> Result<u64, FindError> {
-        if text == "@latest" {
-            return self.runs().newest().ok_or(FindError::None);
-        }
-        if text.chars().count() < 4 {
-            return Err(FindError::TooShort);
-        }
-        let wanted = text.to_ascii_uppercase();
-        if let Some(seq) = self.find_whole(&wanted)? {
-            return Ok(seq);
-        }
-        let (mut found, mut count) = (None, 0);
-        self.0.shared.index().heads(&mut |head| {
-            let id = Id::from_bits(head.id).to_string();
-            if id.starts_with(&wanted) || id.ends_with(&wanted) {
-                found = Some(head.seq);
-                count += 1;
-            }
-            true
-        })?;
-        match (found, count) {
-            (Some(seq), 1) => Ok(seq),
-            (Some(_), _) => Err(FindError::Ambiguous(count)),
-            (None, _) => Err(FindError::None),
-        }
-    }
-
-    /// Finds a delivery by its whole id: ids rise with the numbers.
-    fn find_whole(&self, id: &str) -> Result<Option<u64>, ReadError> {
-        let index = self.0.shared.index();
-        let runs = self.runs();
-        let (Some((mut low, _)), Some(newest)) = (runs.iter().next(), runs.newest()) else {
-            return Ok(None);
-        };
-        let mut high = newest + 1;
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let Some(head) = index.head(middle)? else {
-                // Gone: look on in the half that is likelier to have any.
-                low = middle + 1;
-                continue;
-            };
-            match Id::from_bits(head.id).to_string().as_str().cmp(id) {
-                std::cmp::Ordering::Equal => return Ok(Some(head.seq)),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = head.seq,
-            }
-        }
-        Ok(None)
     }
 
     /// Returns what changes from now on.

@@ -91,6 +91,9 @@ pub struct Receiving {
     /// The text to answer with.
     #[arg(long, value_name = "TEXT")]
     pub answer_body: Option<String>,
+    /// What may be sent to.
+    #[command(flatten)]
+    pub sending: Sending,
     /// Let signed deliveries of five systems arrive, to see creel at work; kept in a folder of their own.
     #[arg(long)]
     pub demo: bool,
@@ -111,6 +114,8 @@ impl Receiving {
             (self.max_body.is_some(), "--max-body"),
             (self.answer_status.is_some(), "--answer-status"),
             (self.answer_body.is_some(), "--answer-body"),
+            (self.sending.insecure, "--insecure"),
+            (self.sending.allow_link_local, "--allow-link-local"),
             (self.demo, "--demo"),
             (self.ascii, "--ascii"),
         ];
@@ -134,10 +139,25 @@ impl Receiving {
             max_body: later.max_body.or_else(|| self.max_body.clone()),
             answer_status: later.answer_status.or(self.answer_status),
             answer_body: later.answer_body.or_else(|| self.answer_body.clone()),
+            sending: Sending {
+                insecure: later.sending.insecure || self.sending.insecure,
+                allow_link_local: later.sending.allow_link_local || self.sending.allow_link_local,
+            },
             demo: later.demo || self.demo,
             ascii: later.ascii || self.ascii,
         }
     }
+}
+
+/// Flags that say what may be sent to.
+#[derive(Clone, Copy, Debug, Default, ClapArgs)]
+pub struct Sending {
+    /// Take any certificate of an https target, even one that proves nothing.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Send to link-local addresses too, where clouds keep their metadata service.
+    #[arg(long)]
+    pub allow_link_local: bool,
 }
 
 /// What to do.
@@ -229,6 +249,12 @@ pub struct Resend {
     /// How many may be under way at a time, 1 to 256; with 1 they arrive in order.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub parallel: u32,
+    /// Send to hosts that are not this machine without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// What may be sent to.
+    #[command(flatten)]
+    pub sending: Sending,
 }
 
 /// How many deliveries to send in a time, as the time between one and the next.
@@ -354,6 +380,12 @@ pub struct Send {
     /// The signing secret, env:VARIABLE or <file:PATH>.
     #[arg(long, value_name = "SECRET")]
     pub secret: String,
+    /// Send to a host that is not this machine without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// What may be sent to.
+    #[command(flatten)]
+    pub sending: Sending,
 }
 
 /// Arguments of `creel providers`.

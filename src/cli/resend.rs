@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Ended;
 use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
-use super::session;
+use super::{ask, session};
 use crate::domain::attempt::{Attempt, Outcome, Signing};
 use crate::domain::failure::Failure;
 use crate::domain::json::{self, Bodies};
@@ -21,10 +21,24 @@ pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Resu
     let ended = if args.stop {
         stop_retries(&session.engine, &args.ids, output).await
     } else {
-        resend(&session.engine, order(args), global.quiet, output).await
+        agreed(&session.engine, args, global.quiet, output).await
     };
     session.close().await;
     ended
+}
+
+/// Sends, after it was agreed where to.
+async fn agreed(
+    engine: &Engine,
+    args: &Resend,
+    quiet: bool,
+    output: &Output,
+) -> Result<Ended, Failure> {
+    let order = order(args);
+    if !args.yes {
+        ask::first(engine, &order).await?;
+    }
+    resend(engine, order, quiet, output).await
 }
 
 fn order(args: &Resend) -> ResendOrder {
@@ -51,6 +65,7 @@ fn order(args: &Resend) -> ResendOrder {
         }),
         followed: true,
         stop_unanswered: true,
+        options: ask::options(args.sending),
         ..ResendOrder::default()
     }
 }

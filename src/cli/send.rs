@@ -3,7 +3,7 @@
 use super::Ended;
 use super::args::{Global, Receiving, Send};
 use super::output::Output;
-use super::session;
+use super::{ask, session};
 use crate::clock::{Clock as _, System, random_bits};
 use crate::config::{self, Overrides};
 use crate::domain::failure::Failure;
@@ -33,7 +33,16 @@ pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result
     )?;
     let client = outbound::Client::default();
     let outgoing = outbound::prepare(&request, &args.to, request.headers.clone())?;
-    let exchange = client.send(&outgoing).await;
+    let flags = ask::options(args.sending);
+    let options = flags.or(outbound::Options {
+        insecure: config.insecure,
+        link_local: config.allow_link_local,
+    });
+    if !args.yes {
+        let places = outbound::locate([args.to.as_str()]).await?;
+        ask::agree(outbound::strangers(places, options)).await?;
+    }
+    let exchange = client.send(&outgoing, options).await;
     let status = exchange.response.as_ref().map(|r| r.status);
     if output.json {
         output.json(&serde_json::json!({

@@ -159,6 +159,8 @@ pub(super) fn overrides(global: &Global, receiving: &Receiving) -> Overrides {
         max_body: receiving.max_body.clone(),
         answer_status: receiving.answer_status,
         answer_body: receiving.answer_body.clone(),
+        insecure: receiving.sending.insecure,
+        allow_link_local: receiving.sending.allow_link_local,
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Settings {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) secrets: Vec<Secret>,
     pub(super) old_secrets: Vec<Secret>,
+    pub(super) insecure: bool,
+    pub(super) allow_link_local: bool,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +54,10 @@ struct File {
     max_body: Option<Spanned<Number>>,
     keep: Option<Spanned<KeepTable>>,
     answer: Option<Spanned<AnswerTable>>,
+    #[serde(default)]
+    insecure: bool,
+    #[serde(default)]
+    allow_link_local: bool,
     #[serde(default)]
     secrets: BTreeMap<Spanned<String>, Spanned<Many>>,
     #[serde(default)]
@@ -139,6 +145,8 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
     let mut settings = Settings {
         listen: file.listen,
         routes: source.routes(file.routes, catalog)?,
+        insecure: file.insecure,
+        allow_link_local: file.allow_link_local,
         ..Settings::default()
     };
     if let Some(target) = file.target {
@@ -326,6 +334,8 @@ target = "http://127.0.0.1:3000"
 mode = "hold"
 path_mode = "keep"
 max_body = "25MiB"
+insecure = true
+allow_link_local = true
 keep = { count = 1_000_000, age = "7d", bytes = "10GB" }
 
 [secrets]
@@ -358,6 +368,7 @@ path_mode = "replace"
         )
         .unwrap();
         assert_eq!(settings.max_body, Some(25 << 20));
+        assert!(settings.insecure && settings.allow_link_local);
         assert_eq!(
             settings.keep,
             Keep {
@@ -370,7 +381,7 @@ path_mode = "replace"
         assert_eq!(names, ["zyra", "billing", "billing"]);
         let old: Vec<_> = settings.old_secrets.iter().map(Secret::name).collect();
         assert_eq!(old, ["billing"]);
-        assert_eq!(settings.secrets[1].origin(), "creel.toml line 21");
+        assert_eq!(settings.secrets[1].origin(), "creel.toml line 23");
         let endpoint = &settings.endpoints[0];
         let answer = endpoint.answer.as_ref().unwrap();
         assert_eq!(answer.to_string(), "500, drop, 202 after 250 ms over 2 s");

@@ -1,12 +1,17 @@
 //! Header fields that are meant for one connection and go no further.
 
-use super::headers::Headers;
+use super::headers::{Header, Headers};
 
-/// The fields that RFC 9110 section 7.6.1 keeps to one connection; every
-/// `proxy-*` field besides.
-const NAMES: [&str; 6] = [
+/// The fields that RFC 9110 section 7.6.1 keeps to one connection; those
+/// between a client and its proxy (section 11.7); and the announcement of
+/// fields behind a chunked body, which is not sent on in chunks.
+const NAMES: [&str; 10] = [
     "connection",
     "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
@@ -16,16 +21,27 @@ const NAMES: [&str; 6] = [
 /// Removes the fields that concern one connection only: `connection` and all
 /// it names, and those of RFC 9110 section 7.6.1.
 pub fn remove(headers: &mut Headers) {
-    let named: Vec<String> = headers
+    let named = named(headers);
+    headers.retain(|header| !is_hop(header, &named));
+}
+
+/// Returns the fields that [`remove`] would remove.
+pub fn removed(headers: &Headers) -> impl Iterator<Item = &Header> {
+    let named = named(headers);
+    headers.iter().filter(move |header| is_hop(header, &named))
+}
+
+fn is_hop(header: &Header, named: &[String]) -> bool {
+    NAMES.contains(&header.name.as_str()) || named.contains(&header.name)
+}
+
+/// Returns what `connection` names.
+fn named(headers: &Headers) -> Vec<String> {
+    headers
         .all("connection")
         .flat_map(|value| value.split(|byte| *byte == b','))
         .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
-        .collect();
-    headers.retain(|header| {
-        !NAMES.contains(&header.name.as_str())
-            && !header.name.starts_with("proxy-")
-            && !named.contains(&header.name)
-    });
+        .collect()
 }
 
 #[cfg(test)]
@@ -49,11 +65,13 @@ mod tests {
             ("upgrade", "h2c"),
             ("x-last", "2"),
             ("x-first", "3"),
+            ("proxy-status", "end to end, RFC 9209"),
         ]
         .into_iter()
         .collect();
+        assert_eq!(removed(&headers).count(), 11);
         remove(&mut headers);
         let kept: Vec<_> = headers.iter().map(|h| h.name.as_str()).collect();
-        assert_eq!(kept, ["x-first", "x-last", "x-first"]);
+        assert_eq!(kept, ["x-first", "x-last", "x-first", "proxy-status"]);
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::address::Place;
 use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::{Attempt, Signing};
@@ -17,12 +18,13 @@ use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::keyring::{Adoption, Scope};
 use crate::domain::provider::KeyForm;
-use crate::domain::secret::{Secret, Typed};
 use crate::domain::route::{Asked, Destination, Everywhere, Mode, PathMode, Route, destination};
+use crate::domain::secret::{Secret, Typed};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
 use crate::domain::verification::{Status, Verification};
+pub use crate::outbound::Options;
 
 /// Something asked of a running creel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +48,8 @@ pub enum Command {
     /// Begins to send deliveries again: [`Reply::Job`]. How it goes is told by
     /// [`Event::Job`], each attempt by [`Event::Attempted`].
     Resend(ResendOrder),
+    /// Looks up where an order would go: [`Reply::Places`], each host once.
+    Locate(ResendOrder),
     /// What came of a followed job since the last time it was asked for:
     /// [`Reply::Results`], as soon as there is something to tell.
     Results(u64),
@@ -153,6 +157,9 @@ pub struct ResendOrder {
     pub followed: bool,
     /// Whether the job ends when the very first gets no answer at all.
     pub stop_unanswered: bool,
+    /// What is allowed besides what the creel that sends allows anyway.
+    #[serde(default)]
+    pub options: Options,
 }
 
 /// Which deliveries to send, in the order of arrival.
@@ -324,6 +331,9 @@ pub enum Reply {
     Job(Job),
     /// To [`Command::Results`].
     Results(Results),
+    /// To [`Command::Locate`]: those that are asked for before anything is
+    /// sent to them, for they are not this machine.
+    Places(Vec<Place>),
     /// It is done.
     Done,
 }
@@ -360,6 +370,9 @@ pub struct Info {
     pub verifying: Option<u8>,
     /// Whether demo deliveries are being sent.
     pub demo: bool,
+    /// What is allowed whenever something is sent.
+    #[serde(default)]
+    pub options: Options,
     /// How many deliveries are kept.
     pub kept: u64,
     /// How many bytes they take on disk.

@@ -349,7 +349,7 @@ async fn send(client: &outbound::Client, address: SocketAddr, request: &Request)
         return;
     };
     // Not creel's own client: what comes from that is taken for a loop.
-    let exchange = client.send(&outgoing).await;
+    let exchange = client.send(&outgoing, outbound::Options::default()).await;
     if let Some(error) = exchange.error {
         tracing::debug!(error, "a delivery of the demonstration did not arrive");
     }

@@ -246,7 +246,7 @@ impl Lane {
         };
         drop(delivery);
         let exchange = tokio::select! {
-            exchange = local.client.send(&outgoing) => exchange,
+            exchange = local.client.send(&outgoing, local.options) => exchange,
             () = late(&self.shutdown) => return Sent::Ended,
         };
         local.apps.sent(&to.target, &exchange, local.clock.now());

@@ -52,6 +52,7 @@ pub struct Local {
     pub(super) adopting: tokio::sync::Mutex<()>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) client: outbound::Client,
+    pub(super) options: outbound::Options,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) target: OnceLock<String>,
     pub(super) routes: Vec<Route>,
@@ -111,6 +112,10 @@ impl Local {
             adopting: tokio::sync::Mutex::default(),
             endpoints: config.endpoints.clone(),
             client: outbound::Client::default(),
+            options: outbound::Options {
+                insecure: config.insecure,
+                link_local: config.allow_link_local,
+            },
             clock,
             target,
             routes: config.routes.clone(),
@@ -273,6 +278,7 @@ impl Local {
             endpoints: self.endpoints.clone(),
             secrets: self.known_secrets(),
             demo: self.demo,
+            options: self.options,
             kept: self.store.count() as u64,
             bytes: self.store.bytes_on_disk(),
             trouble: self.store.trouble(),
@@ -356,7 +362,14 @@ impl Local {
             Command::List(query) => query.before.is_none() && query.filter.is_empty(),
             _ => false,
         };
-        if !(at_once && self.store.is_starting()) {
+        // What is asked for by its whole id is mostly there; the index lags
+        // behind while attempts are kept.
+        let waits = match &command {
+            Command::Resend(order) => !self.are_known(order),
+            Command::Results(_) | Command::Stop(_) => false,
+            _ => true,
+        };
+        if waits && !(at_once && self.store.is_starting()) {
             self.store.settle().await;
         }
         match command {
@@ -367,6 +380,7 @@ impl Local {
                 let detail = aside(|| self.detail(self.find(&text)?, Effort::Brief))?;
                 Ok(Reply::Detail(Box::new(detail)))
             }
+            Command::Locate(order) => Ok(Reply::Places(self.locate(&order).await?)),
             Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
             Command::Results(job) => Ok(Reply::Results(self.results(job).await?)),
             Command::Stop(job) => {

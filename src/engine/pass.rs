@@ -75,7 +75,7 @@ impl Local {
             }
             Ok(outgoing) => {
                 let (exchange, body) = tokio::select! {
-                    answered = self.client.send_for_whole(&outgoing, LARGEST_ANSWER) => answered,
+                    answered = self.client.send_for_whole(&outgoing, self.options, LARGEST_ANSWER) => answered,
                     () = self.ending.cancelled() => {
                         let why = "creel ended before the app answered.".to_owned();
                         (not_sent(why, outgoing.headers.clone()), Bytes::new())
@@ -150,8 +150,10 @@ mod tests {
             ..Timeouts::default()
         };
         let outgoing = prepare(&get(), &target, Headers::new()).unwrap();
-        let client = Client::new(timeouts, Options::default());
-        let (exchange, body) = client.send_for_whole(&outgoing, LARGEST_ANSWER).await;
+        let client = Client::new(timeouts);
+        let (exchange, body) = client
+            .send_for_whole(&outgoing, Options::default(), LARGEST_ANSWER)
+            .await;
         let reply = reply(&exchange, body);
         assert_eq!(reply.status, 504);
         let text = String::from_utf8(reply.body.to_vec()).unwrap();
@@ -170,7 +172,9 @@ mod tests {
             while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
         });
         let outgoing = prepare(&get(), &target, Headers::new()).unwrap();
-        let (exchange, body) = Client::default().send_for_whole(&outgoing, 1 << 20).await;
+        let (exchange, body) = Client::default()
+            .send_for_whole(&outgoing, Options::default(), 1 << 20)
+            .await;
         assert_eq!(body.len(), 0);
         let response = exchange.response.as_ref().unwrap();
         assert_eq!(response.body.len(), 64 << 10);

@@ -8,7 +8,7 @@ use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
 use crate::domain::route::Destination;
 use crate::domain::signature;
-use crate::outbound::{self, Outgoing};
+use crate::outbound::{self, Options, Outgoing};
 
 /// A request that is ready to be sent.
 pub(super) struct Prepared {
@@ -18,6 +18,8 @@ pub(super) struct Prepared {
     pub(super) outgoing: Outgoing,
     /// The target as it was asked for.
     pub(super) to: String,
+    /// What is allowed when it is sent.
+    pub(super) options: Options,
     /// Which signature it carries.
     pub(super) signing: Signing,
     /// What was edited.
@@ -39,6 +41,7 @@ impl Local {
             delivery,
             outgoing,
             to: to.address(),
+            options: order.options.or(self.options),
             signing,
             edited: None,
         })

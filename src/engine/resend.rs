@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -22,6 +23,9 @@ use crate::store::NewAttempt;
 
 /// How many may be under way at a time.
 const MOST_PARALLEL: u32 = 256;
+
+/// How many attempts may be on their way to the disk besides.
+const BEING_KEPT: usize = 256;
 
 /// How many of a long list are looked at before the first is sent.
 const CHECKED: usize = 50;
@@ -52,7 +56,7 @@ impl Local {
     }
 
     /// Returns the deliveries that are meant.
-    fn which(&self, which: &Which) -> Result<Vec<u64>, Failure> {
+    pub(super) fn which(&self, which: &Which) -> Result<Vec<u64>, Failure> {
         let filter = match which {
             Which::Ids(ids) => return ids.iter().map(|id| self.find(id)).collect(),
             Which::Matching(filter) => filter,
@@ -89,9 +93,17 @@ impl Local {
     }
 
     /// Sends one delivery once.
-    async fn send_once(&self, seq: u64, order: &ResendOrder) -> Result<Sent, Failure> {
+    ///
+    /// Lets go of its slot when the answer is there.
+    async fn send_once(
+        &self,
+        seq: u64,
+        order: &ResendOrder,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Sent, Failure> {
         let prepared = self.prepare(seq, order)?;
         let new = self.exchange(&prepared, AttemptKind::Resend).await;
+        drop(slot);
         let attempt = self.keep(new).await?;
         let verdict = self.verdict(&prepared, &attempt).await?;
         Ok(Sent {
@@ -115,7 +127,7 @@ impl Local {
     /// Sends what is prepared; returns the attempt that is to be kept.
     pub(super) async fn exchange(&self, prepared: &Prepared, kind: AttemptKind) -> NewAttempt {
         let started_at = self.clock.now();
-        let exchange = self.client.send(&prepared.outgoing).await;
+        let exchange = self.client.send(&prepared.outgoing, prepared.options).await;
         self.apps.sent(&prepared.to, &exchange, self.clock.now());
         let within_ack_timeout = self
             .provider_of(prepared)
@@ -153,9 +165,14 @@ impl Local {
     ) -> Result<Verdict, Failure> {
         let mut earlier = Vec::new();
         if attempt.number > 1 {
-            self.store.settle().await;
             let seq = prepared.delivery.seq;
             earlier = self.store.attempts(seq).map_err(unreadable)?;
+            let last = attempt.number - 1;
+            if !earlier.iter().any(|a| a.number == last) {
+                // It was kept a moment ago and is not indexed yet.
+                self.store.settle().await;
+                earlier = self.store.attempts(seq).map_err(unreadable)?;
+            }
             earlier.retain(|a| a.number < attempt.number);
         }
         let signed = self.worth(&prepared.delivery, attempt);
@@ -192,6 +209,9 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
     let parallel = order.parallel.clamp(1, MOST_PARALLEL) as usize;
     let spacing = Duration::from_micros(order.spacing_us);
     let mut next = Instant::now();
+    // A slot is free again as soon as the answer is there: while some attempts
+    // are being written to the disk, others are made.
+    let slots = Arc::new(Semaphore::new(parallel));
     let mut sending = JoinSet::new();
     // Schedules whose first try is made wait beside those that are being sent.
     let mut waiting = JoinSet::new();
@@ -201,16 +221,27 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
         }
     };
     for (index, seq) in seqs.into_iter().enumerate() {
-        while sending.len() >= parallel {
+        while sending.len() >= parallel + BEING_KEPT {
             on(sending.join_next().await, &mut waiting);
         }
-        tokio::select! {
-            biased;
-            () = running.stop.cancelled() => break,
-            () = tokio::time::sleep_until(next) => {}
+        while let Some(ended) = sending.try_join_next() {
+            on(Some(ended), &mut waiting);
+        }
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            break;
+        };
+        // A timer is a millisecond at the least, which is long.
+        if next > Instant::now() {
+            tokio::select! {
+                () = running.stop.cancelled() => {}
+                () = tokio::time::sleep_until(next) => {}
+            }
+        }
+        if running.stop.is_cancelled() {
+            break;
         }
         next = (next + spacing).max(Instant::now());
-        let one = Arc::clone(&local).send_one(Arc::clone(&running), seq, Arc::clone(&order));
+        let one = Arc::clone(&local).send_one(Arc::clone(&running), seq, Arc::clone(&order), slot);
         if index == 0 && order.stop_unanswered {
             let (answered, schedule) = one.await;
             if !answered && schedule.is_none() {
@@ -248,6 +279,7 @@ impl Local {
         running: Arc<Running>,
         seq: u64,
         order: Arc<ResendOrder>,
+        slot: OwnedSemaphorePermit,
     ) -> (bool, Option<Run>) {
         let sent = if order.retry.is_some() {
             let stop = running.stop.child_token();
@@ -265,7 +297,7 @@ impl Local {
                 Err(failure) => Err(failure),
             }
         } else {
-            self.send_once(seq, &order).await
+            self.send_once(seq, &order, slot).await
         };
         let sent = sent.unwrap_or_else(|failure| Sent {
             delivery: self.id_of(seq),

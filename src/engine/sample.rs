@@ -217,7 +217,9 @@ impl Local {
             request.headers.clone(),
         )?;
         // Not creel's own client: what comes from that is taken for a loop.
-        let exchange = outbound::Client::default().send(&outgoing).await;
+        let exchange = outbound::Client::default()
+            .send(&outgoing, outbound::Options::default())
+            .await;
         match exchange.error {
             None => Ok(()),
             Some(error) => Err(Failure::cannot(

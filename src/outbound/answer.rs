@@ -1,16 +1,16 @@
-//! Reads a target's answer, however long it is, into bounded memory.
+//! Takes a target's answer, however long it is, into bounded memory.
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::http::response::Parts;
 
 use super::fault::Fault;
 use crate::domain::attempt::{KEPT_ANSWER_BYTES, Response};
 use crate::domain::headers::Headers;
 
-/// How many bytes of an answer's body are counted; then reading stops.
-pub const COUNTED_BYTES: u64 = 8 * 1024 * 1024;
+/// How many bytes of an answer's body are read and counted; where there are
+/// more, reading stops.
+pub const COUNTED_BYTES: u64 = 128 * 1024 * 1024;
 
 /// An answer as far as it was read.
 #[derive(Debug)]
@@ -22,11 +22,20 @@ pub(super) struct Answer {
     room: Room,
 }
 
-/// How much of an answer's body is held, and how much is read.
+/// How an answer is listened to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hearing {
+    /// How long its head may take.
+    pub(super) first_byte: Duration,
+    /// How much of it is taken.
+    pub(super) room: Room,
+}
+
+/// How much of an answer's body is held, and how much is read, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    pub(super) held: usize,
-    pub(super) counted: u64,
+    held: usize,
+    counted: u64,
 }
 
 impl Room {
@@ -40,39 +49,37 @@ impl Room {
     pub(super) const fn whole(most: usize) -> Self {
         Self {
             held: most,
-            counted: most as u64 + 1,
+            counted: most as u64,
         }
     }
 }
 
 impl Answer {
     /// Makes an answer of which only the head is known.
-    pub(super) fn new(head: &Parts, room: Room) -> Self {
-        let fields = head.headers.iter();
+    pub(super) const fn new(status: u16, headers: Headers, room: Room) -> Self {
         Self {
-            status: head.status.as_u16(),
-            headers: fields.map(|(n, v)| (n.as_str(), v.as_bytes())).collect(),
+            status,
+            headers,
             kept: Vec::new(),
             size: 0,
             room,
         }
     }
 
-    /// Reads the body: keeps its beginning, counts the rest.
-    pub(super) async fn read(&mut self, mut body: Incoming) -> Result<(), Fault> {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Fault::of_body(&error, self.size))?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            let room = self.room.held - self.kept.len();
-            self.kept.extend_from_slice(&data[..data.len().min(room)]);
-            self.size += data.len() as u64;
-            if self.size >= self.room.counted {
-                return Err(Fault::Endless(self.size));
-            }
+    /// Takes more of the body: keeps its beginning, counts the rest.
+    pub(super) fn take(&mut self, data: &[u8]) -> Result<(), Fault> {
+        let room = self.room.held - self.kept.len();
+        self.kept.extend_from_slice(&data[..data.len().min(room)]);
+        self.size += data.len() as u64;
+        if self.size > self.room.counted {
+            return Err(Fault::Endless(self.size));
         }
         Ok(())
+    }
+
+    /// Returns how many bytes of body came so far.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
     }
 
     /// Returns what is kept of it, and all of the body that is held.

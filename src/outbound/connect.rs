@@ -2,34 +2,30 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use hyper_rustls::ConfigBuilderExt;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use url::Host;
+use url::{Host, Url};
 
 use super::fault::Fault;
+use super::http2::Lane;
 use super::ours::Ours;
-use super::{Options, Outgoing, address};
+use super::tls::Tls;
+use super::wire::{Stream, Wire};
+use super::{Options, Outgoing};
+use crate::domain::address::{Kind, kind};
 
-/// What bytes go through in both directions.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connection to a target, by what was agreed on to speak.
+pub(super) enum Connected {
+    Http1(Wire),
+    Http2(Lane),
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// A connection to a target.
-pub(super) struct Connected {
-    pub(super) stream: Box<dyn Duplex>,
-    pub(super) peer: SocketAddr,
-    /// Whether HTTP/2 was agreed on.
-    pub(super) h2: bool,
+/// Says whether a request goes over TLS.
+pub(super) fn is_tls(outgoing: &Outgoing) -> bool {
+    outgoing.url.scheme() == "https"
 }
 
 /// Connects to a request's target.
@@ -37,62 +33,39 @@ pub(super) async fn connect(
     outgoing: &Outgoing,
     options: Options,
     deadline: Instant,
+    tls: &Tls,
     ours: &Ours,
-    tls: impl FnOnce() -> Result<Arc<ClientConfig>, Fault>,
 ) -> Result<Connected, Fault> {
-    let addresses = look_up(outgoing, options).await?;
+    let addresses = allowed(outgoing, options).await?;
     let stream = reach(outgoing, &addresses, deadline).await?;
     let _ = stream.set_nodelay(true);
     let peer = stream.peer_addr().unwrap_or(addresses[0]);
-    let stream = ours.watch(stream);
-    if outgoing.url.scheme() != "https" {
-        let stream = Box::new(stream);
-        return Ok(Connected {
-            stream,
+    let near = ours.watch(&stream);
+    if !is_tls(outgoing) {
+        return Ok(Connected::Http1(Wire::new(
+            Stream::Plain(stream),
             peer,
-            h2: false,
-        });
+            near,
+        )));
     }
     let name = outgoing.host();
     let server_name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned())
         .map_err(|_| Fault::NoTlsName(name.clone()))?;
-    let stream = TlsConnector::from(tls()?)
+    let stream = TlsConnector::from(tls.config(options.insecure)?)
         .connect(server_name, stream)
         .await
         .map_err(|error| Fault::of_tls(peer, &name, &error))?;
-    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    Ok(Connected {
-        stream: Box::new(stream),
-        peer,
-        h2,
-    })
+    let stream = Box::new(stream);
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        return Ok(Connected::Http2(Lane::open(stream, peer, near).await?));
+    }
+    Ok(Connected::Http1(Wire::new(Stream::Tls(stream), peer, near)))
 }
 
-/// Makes the TLS settings: the system's roots, HTTP/1.1 before HTTP/2 because
-/// only there the order of fields is kept.
-pub(super) fn tls_config(options: Options) -> Result<Arc<ClientConfig>, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let mut config = if options.insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth()
-    } else {
-        builder
-            .with_native_roots()
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth()
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"h2".to_vec()];
-    Ok(Arc::new(config))
-}
-
-async fn look_up(outgoing: &Outgoing, options: Options) -> Result<Vec<SocketAddr>, Fault> {
-    let port = outgoing.port();
-    let found: Vec<SocketAddr> = match outgoing.url.host() {
+/// Finds the addresses of a URL's host.
+pub(super) async fn look_up(url: &Url) -> Result<Vec<SocketAddr>, Fault> {
+    let port = url.port_or_known_default().unwrap_or(80);
+    let found: Vec<SocketAddr> = match url.host() {
         Some(Host::Ipv4(address)) => vec![(address, port).into()],
         Some(Host::Ipv6(address)) => vec![(address, port).into()],
         Some(Host::Domain(name)) => tokio::net::lookup_host((name, port))
@@ -101,17 +74,22 @@ async fn look_up(outgoing: &Outgoing, options: Options) -> Result<Vec<SocketAddr
             .collect(),
         None => Vec::new(),
     };
-    let Some(first) = found.first().copied() else {
-        return Err(Fault::NoAddress(outgoing.host(), "no address".to_owned()));
-    };
-    let allowed: Vec<_> = found
-        .into_iter()
-        .filter(|found| options.link_local || !address::is_link_local(found.ip()))
-        .collect();
-    if allowed.is_empty() {
-        return Err(Fault::LinkLocal(outgoing.host(), first.ip()));
+    if found.is_empty() {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        return Err(Fault::NoAddress(host, "no address".to_owned()));
     }
-    Ok(allowed)
+    Ok(found)
+}
+
+/// Finds the addresses that may be sent to.
+async fn allowed(outgoing: &Outgoing, options: Options) -> Result<Vec<SocketAddr>, Fault> {
+    let mut found = look_up(&outgoing.url).await?;
+    let first = found[0].ip();
+    found.retain(|found| options.link_local || kind(found.ip()) != Kind::LinkLocal);
+    if found.is_empty() {
+        return Err(Fault::LinkLocal(outgoing.host(), first));
+    }
+    Ok(found)
 }
 
 /// Tries the addresses in turn, each for its share of the time that is left.
@@ -134,45 +112,4 @@ async fn reach(
         }
     }
     Err(Fault::of_connect(outgoing.authority(), &last))
-}
-
-/// Takes any certificate, but still sees that the server holds its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -48,6 +48,10 @@ pub(super) enum Fault {
     Reset(SocketAddr),
     #[error("{0} speaks TLS; an https:// target may be meant.")]
     SpeaksTls(SocketAddr),
+    #[error("{0} speaks HTTP/2 only, which creel does over https alone.")]
+    SpeaksHttp2(SocketAddr),
+    #[error("{0} sends one interim answer (1xx) after the other, and no final one.")]
+    OnlyInforms(SocketAddr),
     #[error("{0} does not answer in HTTP: {1}. Its answer begins with \"{2}\".")]
     Garbage(SocketAddr, String, String),
     #[error(
@@ -109,47 +113,38 @@ impl Fault {
         }
     }
 
-    /// Explains why no head of an answer came; `heard` are the first bytes
-    /// that did.
-    pub(super) fn of_answer(peer: SocketAddr, error: &hyper::Error, heard: &[u8]) -> Self {
-        if let Some(io) = cause::<io::Error>(error) {
-            return match io.kind() {
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Reset(peer),
-                io::ErrorKind::UnexpectedEof if heard.is_empty() => Self::NoAnswer(peer),
-                _ => Self::Other(peer, plain(io)),
-            };
-        }
-        if error.is_parse_too_large() {
-            return Self::LargeHead;
-        }
-        match heard {
-            [] if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => {
-                Self::NoAnswer(peer)
-            }
-            // A TLS record that is an alert or a handshake (RFC 8446
-            // section 5.1).
-            [0x15 | 0x16, 0x03, ..] => Self::SpeaksTls(peer),
-            _ if error.is_incomplete_message() && heard.starts_with(b"HTTP/") => {
-                Self::HalfHead(peer)
-            }
-            _ if error.is_parse() || error.is_incomplete_message() => {
-                let why = if error.is_parse() {
-                    lower_first(&chain(error))
-                } else {
-                    "no status line came".to_owned()
-                };
-                Self::Garbage(peer, why, heard.escape_ascii().to_string())
-            }
-            _ => Self::Other(peer, lower_first(&chain(error))),
+    /// Explains why nothing more could be read before an answer's head was whole.
+    pub(super) fn of_reading(peer: SocketAddr, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Reset(peer),
+            // TLS that was not ended as it should be.
+            io::ErrorKind::UnexpectedEof => Self::NoAnswer(peer),
+            _ => Self::Other(peer, plain(error)),
         }
     }
 
-    /// Explains why the body broke off after `size` bytes.
+    /// Explains why no head of an answer came over HTTP/2.
+    pub(super) fn of_http2(peer: SocketAddr, error: &hyper::Error) -> Self {
+        if let Some(io) = cause::<io::Error>(error) {
+            return Self::of_reading(peer, io);
+        }
+        if error.is_canceled() || error.is_closed() || error.is_incomplete_message() {
+            return Self::NoAnswer(peer);
+        }
+        Self::Other(peer, lower_first(&chain(error)))
+    }
+
+    /// Says whether the connection ended before anything of an answer came.
+    pub(super) const fn is_silence(&self) -> bool {
+        matches!(self, Self::NoAnswer(_) | Self::Reset(_))
+    }
+
+    /// Explains why the body broke off after `size` bytes over HTTP/2.
     pub(super) fn of_body(error: &hyper::Error, size: u64) -> Self {
         match cause::<io::Error>(error).map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionReset) => Self::BodyReset(size),
-            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-                Self::BodyGarbage(size, lower_first(&last_cause(error)))
+            None if !error.is_incomplete_message() => {
+                Self::BodyGarbage(size, lower_first(&chain(error)))
             }
             _ => Self::BodyCut(size),
         }
@@ -205,14 +200,6 @@ fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
 fn chain(error: &(dyn Error + 'static)) -> String {
     let all: Vec<_> = causes(error).map(ToString::to_string).collect();
     all.join(": ")
-}
-
-/// Writes the innermost cause of an error.
-fn last_cause(error: &(dyn Error + 'static)) -> String {
-    causes(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
 }
 
 /// Writes a system error without its number.

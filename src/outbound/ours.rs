@@ -2,36 +2,31 @@
 //! them, creel has sent to itself.
 
 use std::collections::BTreeSet;
-use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The near ends of open connections.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ours(Arc<Mutex<BTreeSet<SocketAddr>>>);
 
-/// A connection that is known as long as it is open.
-pub(super) struct Watched {
-    stream: TcpStream,
-    near: Option<SocketAddr>,
+/// The near end of a connection; known until this is dropped.
+#[derive(Debug)]
+pub(super) struct NearEnd {
+    address: Option<SocketAddr>,
     ours: Ours,
 }
 
 impl Ours {
     /// Knows a connection from now on.
-    pub(super) fn watch(&self, stream: TcpStream) -> Watched {
-        let near = stream.local_addr().ok().map(canonical);
-        if let Some(near) = near {
-            self.lock().insert(near);
+    pub(super) fn watch(&self, stream: &TcpStream) -> NearEnd {
+        let address = stream.local_addr().ok().map(canonical);
+        if let Some(address) = address {
+            self.lock().insert(address);
         }
-        Watched {
-            stream,
-            near,
+        NearEnd {
+            address,
             ours: self.clone(),
         }
     }
@@ -51,50 +46,10 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-impl Drop for Watched {
+impl Drop for NearEnd {
     fn drop(&mut self) {
-        if let Some(near) = self.near {
-            self.ours.lock().remove(&near);
+        if let Some(address) = self.address {
+            self.ours.lock().remove(&address);
         }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -129,6 +129,13 @@ impl Outgoing {
         for field in self.headers.iter().filter(|field| field.name != "host") {
             request = request.header(field.name.as_str(), field.value.as_slice());
         }
+        // The encoder would add it to what has no body where one may be
+        // expected; then it shall be listed too.
+        if !self.headers.contains("content-length")
+            && !["GET", "HEAD", "DELETE"].contains(&self.method.as_str())
+        {
+            request = request.header("content-length", self.body.len());
+        }
         request.body(self.body.clone()).map_err(not_http2)
     }
 }
@@ -138,7 +145,8 @@ fn not_http2(error: impl ToString) -> Fault {
     Fault::NotHttp2(error.to_string())
 }
 
-fn parse(target: &str) -> Result<Url, Failure> {
+/// Reads a target.
+pub(super) fn parse(target: &str) -> Result<Url, Failure> {
     let no = |why: String| {
         Err(Failure::usage(
             format!("{target:?} is no target."),

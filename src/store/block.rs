@@ -76,25 +76,32 @@ impl Block {
         append(&mut self.0, &row.write());
     }
 
-    /// Puts a row in its place among the others, or instead of the one of the
-    /// same number. Says no where the block cannot be read.
-    pub(super) fn put(&mut self, row: &Row) -> Option<()> {
-        let mut bytes = Vec::with_capacity(self.0.len() + 256);
-        let mut new = Some(row.write());
+    /// Returns the number of the last row; `None`: there is none, or they
+    /// cannot be read.
+    pub(super) fn last(&self) -> Option<u64> {
+        let last = self.rows().last()??;
+        Head::read(last).map(|head| head.seq)
+    }
+
+    /// Puts rows, oldest first, in their places among the others, or instead
+    /// of those of the same numbers. Says no where the block cannot be read.
+    pub(super) fn put(&mut self, new: &[Row]) -> Option<()> {
+        let mut bytes = Vec::with_capacity(self.0.len() + 256 * new.len());
+        let mut new = new.iter().peekable();
         for old in rows(&self.0) {
             let old = old?;
             let seq = Head::read(old)?.seq;
-            if seq >= row.summary.seq
-                && let Some(new) = new.take()
-            {
-                append(&mut bytes, &new);
+            let mut stays = true;
+            while let Some(row) = new.next_if(|row| row.summary.seq <= seq) {
+                append(&mut bytes, &row.write());
+                stays = row.summary.seq != seq;
             }
-            if seq != row.summary.seq {
+            if stays {
                 append(&mut bytes, old);
             }
         }
-        if let Some(new) = new {
-            append(&mut bytes, &new);
+        for row in new {
+            append(&mut bytes, &row.write());
         }
         self.0 = bytes;
         Some(())

@@ -33,6 +33,8 @@ pub(super) struct Draft<'a> {
     new: Vec<u64>,
     /// The newest arrivals of the events in this draft.
     arrivals: HashMap<Group, u64>,
+    /// The block that was looked into last, its key and its last number.
+    looked_into: Option<(u64, u64, Block)>,
 }
 
 /// What came of judging a delivery again.
@@ -63,6 +65,7 @@ impl<'a> Draft<'a> {
             heard: shared.changes.receiver_count() > 0,
             new: Vec::new(),
             arrivals: HashMap::new(),
+            looked_into: None,
         }
     }
 
@@ -84,9 +87,10 @@ impl<'a> Draft<'a> {
             Work::Attempt(attempt) => self.attempt(&attempt, place),
             Work::Mark(seqs, marked) => {
                 for seq in seqs {
-                    if let Some(row) = self.row(seq)? {
-                        row.summary.marked = marked;
-                        let row = row.summary.clone();
+                    let Some(row) = self.row(seq)? else { continue };
+                    row.summary.marked = marked;
+                    let row = row.summary.clone();
+                    if self.heard {
                         self.told.push(Change::Changed(row));
                     }
                 }
@@ -173,8 +177,8 @@ impl<'a> Draft<'a> {
         } else if ends {
             row.pending = None;
         }
-        if new {
-            let row = row.clone();
+        let row = new.then(|| row.clone());
+        if let Some(row) = row.filter(|_| self.heard) {
             self.told.push(Change::Attempted(attempt.clone()));
             self.told.push(Change::Changed(row));
         }
@@ -227,12 +231,28 @@ impl<'a> Draft<'a> {
     /// Returns a row to change, from the draft or the index.
     fn row(&mut self, seq: u64) -> Result<Option<&mut Row>, ReadError> {
         if !self.rows.contains_key(&seq) {
-            let Some(row) = self.editor.index.row(seq)? else {
+            let Some(row) = self.kept_row(seq)? else {
                 return Ok(None);
             };
             self.rows.insert(seq, row);
         }
         Ok(self.rows.get_mut(&seq))
+    }
+
+    /// Returns a row from the index. Those side by side are mostly wanted
+    /// one behind the other.
+    fn kept_row(&mut self, seq: u64) -> Result<Option<Row>, ReadError> {
+        let inside = |(first, last, _): &(u64, u64, Block)| (*first..=*last).contains(&seq);
+        if !self.looked_into.as_ref().is_some_and(inside) {
+            self.looked_into = match self.editor.index.block(seq)? {
+                Some((key, block)) => Some((key, block.last().ok_or(ReadError::Index)?, block)),
+                None => None,
+            };
+        }
+        match &self.looked_into {
+            Some((_, _, block)) => block.find(seq).ok_or(ReadError::Index),
+            None => Ok(None),
+        }
     }
 
     /// Writes the draft into the index, lets readers see it and tells of it.
@@ -276,7 +296,9 @@ impl<'a> Draft<'a> {
         let reached = self.editor.position.seq;
         let mut newest = self.editor.newest.clone();
         let mut before = newest.as_ref().map_or(0, |(_, block)| block.size());
-        for (seq, row) in std::mem::take(&mut self.rows) {
+        let mut rows = std::mem::take(&mut self.rows).into_values().peekable();
+        while let Some(row) = rows.next() {
+            let seq = row.summary.seq;
             if seq > reached {
                 match &mut newest {
                     Some((_, block)) if !block.is_full() => block.push(&row),
@@ -291,14 +313,22 @@ impl<'a> Draft<'a> {
                 }
                 continue;
             }
+            // Those that are in the same block are put there in one go.
+            let mut together = vec![row];
+            let mut rows_to = |last: u64| {
+                let more = std::iter::from_fn(|| rows.next_if(|row| row.summary.seq <= last));
+                together.extend(more);
+            };
             if let Some((key, block)) = &mut newest
                 && *key <= seq
             {
-                block.put(&row).ok_or(ReadError::Index)?;
+                rows_to(reached);
+                block.put(&together).ok_or(ReadError::Index)?;
                 continue;
             }
             let (key, mut block) = self.block_for(seq, &mut before)?;
-            block.put(&row).ok_or(ReadError::Index)?;
+            rows_to(block.last().unwrap_or(seq));
+            block.put(&together).ok_or(ReadError::Index)?;
             if let Some((key, half)) = block.split().ok_or(ReadError::Index)? {
                 self.changes.blocks.insert(key, half);
             }

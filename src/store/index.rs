@@ -4,6 +4,7 @@
 //! whatever is wrong with it is mended by making it anew.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -77,6 +78,19 @@ pub(super) struct Sealed {
     pub(super) end: u64,
     /// The newest delivery's number at that time.
     pub(super) seq: u64,
+}
+
+/// Where an id is, as seen from one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    /// Here it is.
+    At(u64),
+    /// Before this number, where the block begins.
+    Before(u64),
+    /// Behind this number, where the block ends.
+    Behind(u64),
+    /// It would be here.
+    Nowhere,
 }
 
 /// Changes that are made together.
@@ -231,20 +245,24 @@ impl Index {
         })
     }
 
-    /// Returns the head of a delivery's row; of the newest before it, where
-    /// there is none.
-    pub(super) fn head(&self, seq: u64) -> Result<Option<Head>, ReadError> {
+    /// Looks for an id in the block around a number.
+    pub(super) fn seek(&self, seq: u64, id: u128) -> Result<Sought, ReadError> {
         guarded(|| {
             let Some((_, block)) = self.block_around(seq)? else {
-                return Ok(None);
+                return Ok(Sought::Behind(seq));
             };
-            for row in backwards(&block)? {
-                let head = Head::read(row).ok_or(ReadError::Index)?;
-                if head.seq <= seq {
-                    return Ok(Some(head));
+            let mut last = seq;
+            for (number, row) in block.rows().enumerate() {
+                let row = row.and_then(Head::read);
+                let head = row.ok_or(ReadError::Index)?;
+                match head.id.cmp(&id) {
+                    Ordering::Equal => return Ok(Sought::At(head.seq)),
+                    Ordering::Greater if number == 0 => return Ok(Sought::Before(head.seq)),
+                    Ordering::Greater => return Ok(Sought::Nowhere),
+                    Ordering::Less => last = head.seq,
                 }
             }
-            Ok(None)
+            Ok(Sought::Behind(last))
         })
     }
 

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -177,6 +178,7 @@ pub(super) fn open(
     let inner = Inner {
         shared,
         queue,
+        found: AtomicU64::new(0),
         writer: Mutex::new(Some(thread)),
         _lock: lock,
     };

@@ -203,6 +203,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Loaded(query, answer) => app.take_page(query, answer),
         Msg::Sought(query, answer) => app.take_sought(&query, answer),
         Msg::Shown(seq, answer) => app.take_detail(seq, answer),
+        Msg::Located(order, targets, answer) => app.take_places(order, &targets, answer),
         Msg::Begun(answer) => app.take_begun(answer),
         Msg::Sent(sent) => app.take_sent(&sent),
         Msg::Stopped(answer) => app.take_stopped(answer),

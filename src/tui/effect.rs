@@ -1,5 +1,7 @@
 //! Everything the inspector may ask for; [`super::run::run`] carries it out.
 
+use std::collections::BTreeSet;
+
 use crate::engine::command::{AnswerOrder, ListQuery, MarkOrder, ResendOrder, SecretOrder};
 
 /// Something that is to be done outside of the state.
@@ -20,6 +22,9 @@ pub enum Effect {
     /// Send deliveries again: [`super::msg::Msg::Begun`], and
     /// [`super::msg::Msg::Sent`] where it is one delivery.
     Resend(ResendOrder),
+    /// Look up where an order would go, which is to these targets:
+    /// [`super::msg::Msg::Located`].
+    Locate(ResendOrder, BTreeSet<String>),
     /// Stop a job; [`super::msg::Msg::Engine`] tells of its end.
     Stop(u64),
     /// Mark deliveries: [`super::msg::Msg::Marked`].

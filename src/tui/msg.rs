@@ -1,11 +1,14 @@
 //! Everything that can happen to the inspector.
 
+use std::collections::BTreeSet;
+
 use crossterm::event::{KeyEvent, MouseEvent};
 
+use crate::domain::address::Place;
 use crate::domain::failure::Failure;
 use crate::domain::timestamp::Timestamp;
 use crate::engine::command::{
-    Adopted, AnswerOrder, Detail, Event, Info, Job, ListQuery, MarkOrder, Page, Sent,
+    Adopted, AnswerOrder, Detail, Event, Info, Job, ListQuery, MarkOrder, Page, ResendOrder, Sent,
 };
 
 /// Something that happened.
@@ -30,6 +33,8 @@ pub enum Msg {
     Loaded(ListQuery, Result<Page, Failure>),
     /// A window of the list that was asked for in search of a problem.
     Sought(ListQuery, Result<Page, Failure>),
+    /// Where an order would go to these targets, this machine left out.
+    Located(ResendOrder, BTreeSet<String>, Result<Vec<Place>, Failure>),
     /// A delivery, whole, by sequence number.
     Shown(u64, Result<Box<Detail>, Failure>),
     /// A job was begun, or why it was not.

@@ -343,6 +343,18 @@ impl<E: Inspected> Screen<E> {
                         other => Err(strange(&other)),
                     }))
                 }),
+                Effect::Locate(order, targets) => {
+                    self.ask(Command::Locate(order.clone()), |answer| {
+                        Msg::Located(
+                            order,
+                            targets,
+                            answer.and_then(|reply| match reply {
+                                Reply::Places(places) => Ok(places),
+                                other => Err(strange(&other)),
+                            }),
+                        )
+                    });
+                }
                 Effect::Resend(order) => self.send(order),
                 Effect::Stop(job) => self.ask(Command::Stop(job), |answer| {
                     Msg::Stopped(answer.and_then(done))
@@ -478,6 +490,7 @@ fn strange(reply: &Reply) -> Failure {
         Reply::Page(_) | Reply::Listing(_) => "a list",
         Reply::Detail(_) => "a delivery",
         Reply::Job(_) => "a job",
+        Reply::Places(_) => "where its targets are",
         Reply::Results(_) => "results",
         Reply::Adopted(_) => "what a secret changed",
         Reply::Done => "that it is done",

@@ -426,7 +426,9 @@ async fn a_loop_that_shows_only_later_is_cut() {
         Headers::new(),
     )
     .unwrap();
-    let told = outbound::Client::default().send(&outgoing).await;
+    let told = outbound::Client::default()
+        .send(&outgoing, outbound::Options::default())
+        .await;
     assert_eq!(told.response.unwrap().status, 200);
     let rows = loop {
         let query = ListQuery {

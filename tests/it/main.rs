@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
 
 mod answers;
+mod asking;
 mod commands;
 mod conformance;
 mod crash;
@@ -19,8 +20,11 @@ mod reassess;
 mod resending;
 mod retention;
 mod retrying;
+mod reuse;
+mod rude;
 mod screen;
 mod secrets;
+mod sent;
 mod signing;
 mod store;
 mod support;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use url::{Host, Url};
 
+use crate::domain::address::{Kind, Place};
 use crate::domain::attempt::Signing;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
@@ -63,7 +64,7 @@ impl App {
             which: Which::Ids(rows.iter().map(|r| r.id.to_string()).collect()),
             ..ResendOrder::default()
         };
-        self.ask_or_send(order, &hosts)
+        self.ask_or_send(order, hosts)
     }
 
     /// Opens the form that asks where to and how.
@@ -89,7 +90,7 @@ impl App {
         };
         self.overlay = None;
         let targets: BTreeSet<String> = order.target.clone().into_iter().collect();
-        self.ask_or_send(order, &targets)
+        self.ask_or_send(order, targets)
     }
 
     /// Does what was asked for in a question.
@@ -104,25 +105,60 @@ impl App {
         }
     }
 
-    /// Sends at once to this machine and to hosts that were asked for
-    /// before; asks where others are among the targets.
-    fn ask_or_send(&mut self, order: ResendOrder, targets: &BTreeSet<String>) -> Vec<Effect> {
+    /// Sends at once to this machine and to hosts that were agreed to before;
+    /// has it looked up where others are.
+    fn ask_or_send(&mut self, order: ResendOrder, targets: BTreeSet<String>) -> Vec<Effect> {
         let strangers: BTreeSet<String> = targets
             .iter()
-            .filter(|t| !is_this_machine(t))
-            .map(|t| host(t))
-            .filter(|h| !self.hosts.contains(h))
+            .filter(|target| !is_this_machine(target))
+            .map(|target| host_name(target))
+            .filter(|host| !self.hosts.contains(host))
             .collect();
-        let all: BTreeSet<String> = targets.iter().map(|t| host(t)).collect();
-        let to = all.into_iter().collect::<Vec<_>>().join(", ");
         if strangers.is_empty() {
-            return self.send(order, &to);
+            return self.send(order, &names(&targets));
         }
-        let hosts: Vec<String> = strangers.into_iter().collect();
+        let strangers: Vec<String> = strangers.into_iter().collect();
+        self.say(&format!("Looking up {}", strangers.join(", ")));
+        vec![Effect::Locate(order, targets)]
+    }
+
+    /// Sends to this machine and to hosts that were agreed to before; asks
+    /// where others are among the places.
+    pub(super) fn take_places(
+        &mut self,
+        order: ResendOrder,
+        targets: &BTreeSet<String>,
+        answer: Result<Vec<Place>, Failure>,
+    ) -> Vec<Effect> {
+        let mut places = match answer {
+            Ok(places) => places,
+            Err(failure) => {
+                self.fail_with(&failure);
+                return Vec::new();
+            }
+        };
+        // The look-up is over.
+        self.toast = None;
+        places.retain(|place| !self.hosts.contains(&place.host));
+        if places.is_empty() {
+            return self.send(order, &names(targets));
+        }
+        if self.overlay.is_some() {
+            // What is typed into it must not answer a question.
+            self.fail("Not sent: something else was opened meanwhile");
+            return Vec::new();
+        }
         let number = deliveries(&order);
+        let to: Vec<String> = places.iter().map(Place::words).collect();
+        let kinds: BTreeSet<_> = places.iter().filter_map(Place::kind).collect();
+        let kinds: Vec<&str> = kinds.into_iter().map(Kind::words).collect();
+        let hosts = places.into_iter().map(|place| place.host).collect();
         self.overlay = Some(Overlay::Confirm(Confirm {
-            what: format!("Send {number} to {}?", hosts.join(", ")),
-            why: "That is not this machine. Once agreed, creel does not ask for it again until it ends.".into(),
+            what: format!("Send {number} to {}?", to.join(", ")),
+            why: format!(
+                "That is not this machine but {}. Once agreed, creel does not ask for it again until it ends.",
+                kinds.join(" and ")
+            ),
             then: Then::Send { order, hosts },
         }));
         Vec::new()
@@ -241,7 +277,21 @@ fn deliveries(order: &ResendOrder) -> String {
     }
 }
 
-/// Says whether an address is on this machine.
+/// Returns the hosts and ports of targets.
+fn names(targets: &BTreeSet<String>) -> String {
+    let names: BTreeSet<String> = targets.iter().map(|target| host(target)).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// Returns a target's host without its port.
+fn host_name(target: &str) -> String {
+    let url = Url::parse(target).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    host.unwrap_or_default().to_owned()
+}
+
+/// Says whether an address is on this machine whatever a look-up says: as a
+/// number, or by the name that RFC 6761 keeps for it.
 fn is_this_machine(target: &str) -> bool {
     let url = Url::parse(target).ok();
     match url.as_ref().and_then(Url::host) {

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::domain::attempt::Signing;
 use crate::domain::headers::{Header, Headers};
+use crate::domain::hop;
 use crate::domain::text::{pad, visible_bytes};
 use crate::engine::command::{ResendOrder, Which};
 use crate::tui::layout::centred;
@@ -21,19 +22,6 @@ use crate::tui::widget::wrap;
 const LABEL: usize = 11;
 /// How many changes are listed.
 const CHANGES: usize = 10;
-
-/// Fields that concern one connection and are not sent on (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// The form's state.
 #[derive(Clone, Debug)]
@@ -195,21 +183,7 @@ impl ResendForm {
 
 /// Returns the lines that are not sent on.
 fn dropped(headers: &Headers) -> Vec<String> {
-    let named: Vec<String> = headers
-        .all("connection")
-        .flat_map(|v| {
-            String::from_utf8_lossy(v)
-                .to_ascii_lowercase()
-                .split(',')
-                .map(|n| n.trim().to_owned())
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    let hop = |header: &&Header| {
-        HOP_BY_HOP.contains(&header.name.as_str()) || named.contains(&header.name)
-    };
-    let lines = headers.iter().filter(hop);
-    lines
+    hop::removed(headers)
         .map(|h| format!("{}: {}", h.name, visible_bytes(&h.value)))
         .collect()
 }

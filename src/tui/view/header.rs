@@ -24,17 +24,15 @@ pub(super) fn draw(app: &App, areas: &Areas, frame: &mut Frame) {
     let room = width.saturating_sub(columns(&right) + 2);
     if let Some(trouble) = &app.info.trouble {
         let text = format!(" creel {} {}", app.look.glyphs.wrong, app.look.own(trouble));
-        let text = app.look.cut(&text, room);
-        line(
-            app,
-            area,
-            vec![app.look.span(text, Role::Bad)],
-            &right,
-            frame,
-        );
+        let warning = warning(app);
+        let taken = warning.as_ref().map_or(0, |w| columns(&w.content));
+        let text = app.look.cut(&text, room.saturating_sub(taken));
+        let mut parts = vec![app.look.span(text, Role::Bad)];
+        parts.extend(warning);
+        line(app, area, parts, &right, frame);
         return;
     }
-    let options = [
+    let mut options = vec![
         long(app),
         short_otherwise(app),
         bare_otherwise(app),
@@ -42,11 +40,18 @@ pub(super) fn draw(app: &App, areas: &Areas, frame: &mut Frame) {
         bare(app),
         name(app),
     ];
+    if let Some(warning) = warning(app) {
+        for option in &mut options {
+            option.push(warning.clone());
+        }
+        options.push(vec![warning]);
+    }
     let fits = |parts: &&Vec<Span<'static>>| {
         let used: usize = parts.iter().map(|s| columns(&s.content)).sum();
         used <= room
     };
-    let left = options.iter().find(fits).unwrap_or(&options[5]).clone();
+    let left = options.iter().find(fits).or(options.last());
+    let left = left.cloned().unwrap_or_default();
     line(app, area, left, &right, frame);
 }
 
@@ -87,6 +92,12 @@ fn name(app: &App) -> Vec<Span<'static>> {
         app.look.span(app.look.glyphs.dot, role),
         Span::raw(" "),
     ]
+}
+
+/// Says that certificates prove nothing, as long as they do not.
+fn warning(app: &App) -> Option<Span<'static>> {
+    let insecure = app.info.options.insecure;
+    insecure.then(|| app.look.span("   INSECURE TLS", Role::Bad))
 }
 
 fn address(app: &App) -> String {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
+use creel::domain::address::Place;
 use creel::domain::attempt::Signing;
 use creel::domain::body::ViewMode;
 use creel::domain::failure::Failure;
@@ -215,20 +216,68 @@ fn selects_several_and_sends_them_in_order() {
 
 #[test]
 fn asks_once_before_sending_to_another_machine() {
+    let there = [("hooks.example.test", "93.184.216.34")];
     let mut world = World::open(SIZE, many(5)).with_target("https://hooks.example.test/x");
     world.keys("r");
+    world.located(&there);
     let Some(Overlay::Confirm(confirm)) = &world.app.overlay else {
         panic!("it does not ask");
     };
-    assert_eq!(confirm.what, "Send one delivery to hooks.example.test?");
-    assert!(world.took().is_empty());
+    assert_eq!(
+        confirm.what,
+        "Send one delivery to hooks.example.test (93.184.216.34)?"
+    );
+    assert!(
+        confirm.why.contains("but a public address."),
+        "{}",
+        confirm.why
+    );
     world.keys("<esc>");
     assert!(world.took().is_empty());
-    world.keys("r<enter>");
-    assert_eq!(world.took().len(), 1);
+    // Not agreed to: it asks again, from the form too.
+    world.keys("R<enter>");
+    world.located(&there);
+    world.keys("<esc>r");
+    world.located(&there);
+    world.keys("<enter>");
+    assert!(matches!(world.took()[..], [Effect::Resend(_)]));
     world.keys("jr");
     assert!(world.app.overlay.is_none());
-    assert_eq!(world.took().len(), 1);
+    assert!(matches!(world.took()[..], [Effect::Resend(_)]));
+    world.keys("R<enter>");
+    assert!(matches!(world.took()[..], [Effect::Resend(_)]));
+}
+
+#[test]
+fn a_name_that_is_this_machine_is_sent_to_without_a_question() {
+    let mut world = World::open(SIZE, many(5)).with_target("http://app.test:3000");
+    world.keys("r");
+    world.located(&[]);
+    assert!(world.app.overlay.is_none());
+    assert!(matches!(world.took()[..], [Effect::Resend(_)]));
+}
+
+#[test]
+fn a_question_does_not_come_between_what_is_typed() {
+    let mut world = World::open(SIZE, many(5)).with_target("http://app.test:3000");
+    world.keys("r");
+    let asked = world.took();
+    let [Effect::Locate(order, targets)] = &asked[..] else {
+        panic!("{asked:?}");
+    };
+    world.keys("R");
+    let place = Place {
+        host: "app.test".to_owned(),
+        addresses: vec!["10.0.0.7".parse().unwrap()],
+    };
+    world.tell(Msg::Located(
+        order.clone(),
+        targets.clone(),
+        Ok(vec![place]),
+    ));
+    assert!(matches!(world.app.overlay, Some(Overlay::Resend(_))));
+    assert!(world.toast().starts_with("Not sent"), "{}", world.toast());
+    assert!(world.took().is_empty());
 }
 
 #[test]

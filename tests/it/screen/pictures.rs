@@ -8,6 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
+use creel::domain::timestamp::Timestamp;
 use creel::engine::command::Event;
 use creel::tui::msg::Msg;
 use creel::tui::view::view;
@@ -109,6 +110,28 @@ fn many_and_a_filter() {
 }
 
 #[test]
+fn certificates_that_prove_nothing_are_told_in_every_look() {
+    for (name, look) in [
+        ("insecure", super::world::look()),
+        ("insecure_ascii", ascii_look()),
+        ("insecure_plain", plain_look()),
+    ] {
+        for size in [(120, 40), (80, 24), (44, 10), (20, 5)] {
+            let mut world = World::open_with(size, many(3), look);
+            world.info.options.insecure = true;
+            world.tell(Msg::Engine(Event::Missed));
+            world.tell(Msg::Tick(Timestamp(super::world::NOW.0 + 2_000_000)));
+            let shown = picture(&world);
+            let first = shown.lines().next().unwrap_or_default();
+            assert!(first.contains("INSECURE TLS"), "{name} {size:?}: {first}");
+            if size == (80, 24) {
+                check(&name_of(name, size), &world);
+            }
+        }
+    }
+}
+
+#[test]
 fn new_rows_above() {
     let mut world = World::open((80, 24), many(40));
     world.keys("jjj");
@@ -191,6 +214,7 @@ fn overlays() {
     }
     let mut world = World::open((80, 24), many(10)).with_target("https://hooks.example.test/");
     world.keys("r");
+    world.located(&[("hooks.example.test", "93.184.216.34")]);
     check("confirm", &world);
 }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use chrono::FixedOffset;
+use creel::domain::address::Place;
 use creel::domain::assess::SignedText;
 use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing, Try};
 use creel::domain::delivery::{Answer, AnsweredBy, Delivery};
@@ -107,6 +108,21 @@ impl World {
             self.tell(Msg::Key(chord.event()));
         }
         self
+    }
+
+    /// Answers the look-up that the inspector asked for, with those of the
+    /// places that are not this machine.
+    pub(super) fn located(&mut self, places: &[(&str, &str)]) {
+        let effects = self.took();
+        let [Effect::Locate(order, targets)] = &effects[..] else {
+            panic!("{effects:?}");
+        };
+        let place = |(host, address): &(&str, &str)| Place {
+            host: (*host).to_owned(),
+            addresses: vec![address.parse().unwrap()],
+        };
+        let places = places.iter().map(place).collect();
+        self.tell(Msg::Located(order.clone(), targets.clone(), Ok(places)));
     }
 
     /// Returns the effects since the last time.

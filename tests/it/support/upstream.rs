@@ -1,6 +1,7 @@
 //! A scripted target: takes requests as they come and acts on each as told.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// A certificate for localhost that nobody trusts, and its key.
-const CERTIFICATE: &[u8] = include_bytes!("localhost.pem");
+const SELF_SIGNED: &[u8] = include_bytes!("localhost.pem");
 
 /// One thing a target does after it has read a request.
 #[derive(Clone, Debug)]
@@ -29,6 +30,12 @@ pub(crate) enum Act {
     Say(Vec<u8>),
     /// Writes bytes again and again.
     SayForever(Vec<u8>),
+    /// Writes bytes so many times.
+    SayTimes(Vec<u8>, usize),
+    /// Writes a byte now and then, for ever.
+    Drip(u8),
+    /// Takes another request on the same connection and does it all again.
+    Again,
     /// Does nothing for a while, as a slow app.
     Pause(Duration),
     /// Does nothing more, and keeps the connection open.
@@ -51,6 +58,12 @@ pub(crate) enum Speech {
     Plain,
     /// HTTP/1 over TLS.
     Tls,
+    /// HTTP/1 over TLS, with a certificate of the authority `authority.pem`.
+    TlsAs(&'static [u8]),
+    /// HTTP/2 over TLS or HTTP/1, whichever the client asks for first.
+    Either,
+    /// HTTP/2 over TLS where the client can, else HTTP/1.
+    RatherHttp2,
     /// HTTP/2 over TLS, and nothing else: answers 200 and keeps what it read
     /// as lines, acts on nothing.
     Http2,
@@ -71,6 +84,7 @@ pub(crate) struct Plan {
 pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
     requests: Arc<Mutex<Vec<Vec<u8>>>>,
+    connections: Arc<AtomicUsize>,
     serving: JoinHandle<()>,
 }
 
@@ -96,14 +110,18 @@ impl Upstream {
         let addr = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(serve(stream, plan.clone(), Arc::clone(&seen)));
             }
         });
         Self {
             addr,
             requests,
+            connections,
             serving,
         }
     }
@@ -111,6 +129,11 @@ impl Upstream {
     /// Returns its address as a target.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// Returns how many connections were made to it so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Returns the requests so far, byte for byte.
@@ -126,21 +149,24 @@ impl Drop for Upstream {
 }
 
 async fn serve(stream: TcpStream, plan: Plan, seen: Arc<Mutex<Vec<Vec<u8>>>>) {
-    match plan.speech {
-        Speech::Plain => {}
-        Speech::Tls => {
-            if let Ok(mut stream) = acceptor(b"http/1.1").accept(stream).await {
+    let tls = match plan.speech {
+        Speech::Plain => None,
+        Speech::Tls => Some(acceptor(SELF_SIGNED, &[b"http/1.1"])),
+        Speech::TlsAs(certificate) => Some(acceptor(certificate, &[b"http/1.1"])),
+        Speech::Http2 => Some(acceptor(SELF_SIGNED, &[b"h2"])),
+        Speech::Either => Some(acceptor(SELF_SIGNED, &[b"http/1.1", b"h2"])),
+        Speech::RatherHttp2 => Some(acceptor(SELF_SIGNED, &[b"h2", b"http/1.1"])),
+    };
+    if let Some(tls) = tls {
+        if let Ok(mut stream) = tls.accept(stream).await {
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                serve_h2(stream, seen).await;
+            } else {
                 act(&mut stream, &plan, &seen).await;
                 let _ = stream.shutdown().await;
             }
-            return;
         }
-        Speech::Http2 => {
-            if let Ok(stream) = acceptor(b"h2").accept(stream).await {
-                serve_h2(stream, seen).await;
-            }
-            return;
-        }
+        return;
     }
     let mut stream = stream;
     if act(&mut stream, &plan, &seen).await {
@@ -174,36 +200,55 @@ async fn serve_h2(
         .await;
 }
 
-/// Acts on one request; says whether the connection is to be reset.
+/// Acts on requests; says whether the connection is to be reset.
 async fn act(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     plan: &Plan,
     seen: &Mutex<Vec<Vec<u8>>>,
 ) -> bool {
-    if !plan.rude {
-        let Some(request) = read_request(stream).await else {
-            return false;
-        };
-        seen.lock().unwrap().push(request);
-    }
-    for act in &plan.acts {
-        match act {
-            Act::Say(bytes) => {
-                if stream.write_all(bytes).await.is_err() {
+    loop {
+        if !plan.rude {
+            let Some(request) = read_request(stream).await else {
+                return false;
+            };
+            seen.lock().unwrap().push(request);
+        }
+        for act in &plan.acts {
+            match act {
+                Act::Say(bytes) => {
+                    if stream.write_all(bytes).await.is_err() {
+                        return false;
+                    }
+                    let _ = stream.flush().await;
+                }
+                Act::SayForever(bytes) => {
+                    while stream.write_all(bytes).await.is_ok() {}
                     return false;
                 }
-                let _ = stream.flush().await;
+                Act::SayTimes(bytes, times) => {
+                    for _ in 0..*times {
+                        if stream.write_all(bytes).await.is_err() {
+                            return false;
+                        }
+                    }
+                    let _ = stream.flush().await;
+                }
+                Act::Drip(byte) => {
+                    while stream.write_all(&[*byte]).await.is_ok() {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    return false;
+                }
+                Act::Pause(time) => tokio::time::sleep(*time).await,
+                Act::Hang => std::future::pending().await,
+                Act::Reset => return true,
+                Act::Again => {}
             }
-            Act::SayForever(bytes) => {
-                while stream.write_all(bytes).await.is_ok() {}
-                return false;
-            }
-            Act::Pause(time) => tokio::time::sleep(*time).await,
-            Act::Hang => std::future::pending().await,
-            Act::Reset => return true,
+        }
+        if !matches!(plan.acts.last(), Some(Act::Again)) {
+            return false;
         }
     }
-    false
 }
 
 /// Reads one request with a `content-length` or without a body.
@@ -227,16 +272,16 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> 
     }
 }
 
-fn acceptor(protocol: &[u8]) -> TlsAcceptor {
+fn acceptor(certificate: &[u8], protocols: &[&[u8]]) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(CERTIFICATE).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(certificate).unwrap();
+    let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    config.alpn_protocols = vec![protocol.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
     Arc::new(config).into()
 }

@@ -1,0 +1,71 @@
+//! Asks before anything is sent to another machine.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use super::args::Sending;
+use super::session;
+use crate::domain::address::Place;
+use crate::domain::failure::Failure;
+use crate::domain::text;
+use crate::engine::Engine;
+use crate::engine::command::{Command, Options, Reply, ResendOrder};
+
+/// Returns what the flags allow.
+pub(super) fn options(sending: Sending) -> Options {
+    Options {
+        insecure: sending.insecure,
+        link_local: sending.allow_link_local,
+    }
+}
+
+/// Asks before an order is carried out, where it goes to other machines.
+///
+/// # Errors
+/// A [`Failure`] where the answer is no, or where there is nobody to ask.
+pub(super) async fn first(engine: &Engine, order: &ResendOrder) -> Result<(), Failure> {
+    match engine.call(Command::Locate(order.clone())).await? {
+        Reply::Places(places) => agree(places).await,
+        other => Err(session::unexpected(&other)),
+    }
+}
+
+/// Asks for each place once, on a terminal.
+///
+/// # Errors
+/// A [`Failure`] where the answer is no, or where there is nobody to ask.
+pub(super) async fn agree(places: Vec<Place>) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        let Some(place) = places.first() else {
+            return Ok(());
+        };
+        return Err(Failure::usage(
+            format!("{} is not this machine.", place.words()),
+            "creel asks before it sends elsewhere, and there is no terminal to ask on.",
+            "Say that it may:  --yes",
+        ));
+    }
+    for place in places {
+        let host = place.host.clone();
+        // Reading may wait for ever, which no task of the runtime should.
+        let answer = tokio::task::spawn_blocking(move || ask(&place)).await;
+        if !answer.unwrap_or(false) {
+            return Err(Failure::no(
+                "Nothing was sent.",
+                format!("It was not agreed to send to {host}."),
+                "Name another target:  --to http://127.0.0.1:3000",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn ask(place: &Place) -> bool {
+    let kind = place.kind().map_or("", |kind| kind.words());
+    let question = format!("Send to {}, {kind}? [y/N] ", place.words());
+    let mut err = std::io::stderr();
+    let _ = write!(err, "{}", text::visible(&question));
+    let _ = err.flush();
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}

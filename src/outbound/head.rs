@@ -1,0 +1,274 @@
+//! The head of an answer over HTTP/1: its status, its fields, and how its
+//! body ends.
+
+use std::mem::MaybeUninit;
+
+use super::{MAX_FIELDS, MAX_HEAD_BYTES};
+use crate::domain::headers::Headers;
+
+/// The head of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) headers: Headers,
+    pub(super) end: End,
+    /// Whether the target lets another request follow on the connection.
+    pub(super) stays: bool,
+}
+
+/// How the body of an answer ends (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// After so many bytes.
+    After(u64),
+    /// Where its last chunk does.
+    Chunks,
+    /// Where the connection does.
+    Close,
+}
+
+/// What the bytes of an answer so far come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// The beginning of a head.
+    Part,
+    /// A head of so many bytes.
+    Whole(Head, usize),
+    /// A head that is too large.
+    Large,
+    /// No HTTP, and why.
+    Garbage(String),
+}
+
+/// Reads heads as they grow.
+#[derive(Default)]
+pub(super) struct Reader {
+    /// How many bytes were there when it was last tried.
+    tried: usize,
+}
+
+impl Reader {
+    /// Reads the head that `bytes` begin with, in answer to `method`.
+    pub(super) fn read(&mut self, bytes: &[u8], method: &str) -> Read {
+        const START: &[u8] = b"HTTP/";
+        let start = &bytes[..bytes.len().min(START.len())];
+        if start != &START[..start.len()] {
+            return Read::Garbage("no status line came".to_owned());
+        }
+        // Where it comes byte by byte, it is not read anew at each.
+        let looked_at = self.tried.saturating_sub(3);
+        if !ends(&bytes[looked_at..]) && bytes.len() < self.tried * 2 {
+            if bytes.len() > MAX_HEAD_BYTES {
+                return Read::Large;
+            }
+            return Read::Part;
+        }
+        self.tried = bytes.len();
+        read(bytes, method)
+    }
+}
+
+/// Says whether an empty line stands somewhere in the bytes.
+fn ends(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .any(|(at, _)| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
+}
+
+fn read(bytes: &[u8], method: &str) -> Read {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default()
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .parse_response_with_uninit_headers(&mut response, bytes, &mut fields);
+    let length = match parsed {
+        Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD_BYTES => length,
+        Ok(httparse::Status::Partial) if bytes.len() <= MAX_HEAD_BYTES => return Read::Part,
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Read::Large,
+        Err(error) => return Read::Garbage(error.to_string()),
+    };
+    let status = response.code.unwrap_or_default();
+    if status < 100 {
+        return Read::Garbage(format!("{status} is no status"));
+    }
+    let headers: Headers = response
+        .headers
+        .iter()
+        .map(|field| (field.name, unfolded(field.value)))
+        .collect();
+    let old = response.version == Some(0);
+    match end_of(status, &headers, method) {
+        Ok(end) => {
+            let framed_twice =
+                headers.contains("transfer-encoding") && headers.contains("content-length");
+            // A body where none may be would be taken for the next answer.
+            let bodiless = status == 204
+                && (headers.contains("transfer-encoding") || headers.contains("content-length"));
+            let stays = !old
+                && status != 101
+                && end != End::Close
+                && !framed_twice
+                && !bodiless
+                && !tokens(&headers, "connection").any(|token| token == "close");
+            let head = Head {
+                status,
+                headers,
+                end,
+                stays,
+            };
+            Read::Whole(head, length)
+        }
+        Err(why) => Read::Garbage(why),
+    }
+}
+
+/// Says how the body ends.
+fn end_of(status: u16, headers: &Headers, method: &str) -> Result<End, String> {
+    if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
+        return Ok(End::After(0));
+    }
+    if headers.contains("transfer-encoding") {
+        let last = tokens(headers, "transfer-encoding").last();
+        return Ok(if last.as_deref() == Some("chunked") {
+            End::Chunks
+        } else {
+            End::Close
+        });
+    }
+    let mut length = None;
+    for text in tokens(headers, "content-length") {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let Some(number) = text.parse::<u64>().ok().filter(|_| digits) else {
+            return Err("its content-length is no number".to_owned());
+        };
+        if length.is_some_and(|known| known != number) {
+            return Err("it has two content-lengths that contradict each other".to_owned());
+        }
+        length = Some(number);
+    }
+    Ok(length.map_or(End::Close, End::After))
+}
+
+/// Returns the elements of a list field, in lower case.
+fn tokens<'a>(headers: &'a Headers, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    headers
+        .all(name)
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .map(|token| String::from_utf8_lossy(token.trim_ascii()).to_ascii_lowercase())
+}
+
+/// Makes one line of a value that was folded onto several (RFC 9112 section 5.2).
+fn unfolded(value: &[u8]) -> Vec<u8> {
+    if !value.contains(&b'\n') {
+        return value.to_vec();
+    }
+    let lines: Vec<&[u8]> = value
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    lines.join(&b' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(text: &str, method: &str) -> Head {
+        match Reader::default().read(text.as_bytes(), method) {
+            Read::Whole(head, length) => {
+                assert_eq!(length, text.len());
+                head
+            }
+            other => panic!("{text:?} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_body_ends_as_the_rfc_says() {
+        for (head, method, end, stays) in [
+            ("200\r\ncontent-length: 5", "GET", End::After(5), true),
+            ("200\r\ncontent-length: 5, 5", "GET", End::After(5), true),
+            ("200\r\ncontent-length: 5", "HEAD", End::After(0), true),
+            ("204", "POST", End::After(0), true),
+            ("204\r\ncontent-length: 5", "POST", End::After(0), false),
+            ("304\r\ncontent-length: 5", "GET", End::After(0), true),
+            ("101\r\nupgrade: x", "GET", End::After(0), false),
+            ("200", "GET", End::Close, false),
+            (
+                "200\r\ntransfer-encoding: gzip, Chunked",
+                "GET",
+                End::Chunks,
+                true,
+            ),
+            ("200\r\ntransfer-encoding: gzip", "GET", End::Close, false),
+            (
+                "200\r\ntransfer-encoding: chunked\r\ncontent-length: 5",
+                "GET",
+                End::Chunks,
+                false,
+            ),
+            (
+                "200\r\ncontent-length: 5\r\nconnection: x, Close",
+                "GET",
+                End::After(5),
+                false,
+            ),
+        ] {
+            let text = format!("HTTP/1.1 {head}\r\n\r\n");
+            let read = whole(&text, method);
+            assert_eq!((read.end, read.stays), (end, stays), "{text:?}");
+        }
+        let old = whole("HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\n", "GET");
+        assert!(!old.stays);
+    }
+
+    #[test]
+    fn fields_keep_their_order_and_odd_bytes() {
+        let read = whole("HTTP/1.1 999 \nB: 1\nA : x\r\n \ty\nB: 2\r\n\r\n", "GET");
+        assert_eq!(
+            read.headers,
+            [("b", "1"), ("a", "x y"), ("b", "2")].into_iter().collect()
+        );
+    }
+
+    #[test]
+    fn what_is_no_head_is_told_at_once() {
+        let read = |text: &str| Reader::default().read(text.as_bytes(), "GET");
+        let garbage = |text: &str| match read(text) {
+            Read::Garbage(why) => why,
+            other => panic!("{text:?} is {other:?}"),
+        };
+        assert_eq!(garbage("hello"), "no status line came");
+        assert_eq!(garbage("<html>"), "no status line came");
+        assert_eq!(garbage("HTTP/2 200\r\n\r\n"), "invalid HTTP version");
+        assert_eq!(
+            garbage("HTTP/1.1 200\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"),
+            "it has two content-lengths that contradict each other"
+        );
+        assert_eq!(
+            garbage("HTTP/1.1 200\r\ncontent-length: +1\r\n\r\n"),
+            "its content-length is no number"
+        );
+        assert_eq!(garbage("HTTP/1.1 099\r\n\r\n"), "99 is no status");
+        for part in ["", "HT", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\na: b\r\n"] {
+            assert_eq!(read(part), Read::Part, "{part:?}");
+        }
+        let many = "x: y\r\n".repeat(MAX_FIELDS + 1);
+        assert_eq!(read(&format!("HTTP/1.1 200\r\n{many}\r\n")), Read::Large);
+        let long = "y".repeat(MAX_HEAD_BYTES);
+        assert_eq!(read(&format!("HTTP/1.1 200\r\nx: {long}")), Read::Large);
+    }
+
+    #[test]
+    fn a_head_that_comes_byte_by_byte_is_found_whole() {
+        let text = b"HTTP/1.1 200 OK\r\na: b\r\ncontent-length: 0\r\n\r\n";
+        let mut reader = Reader::default();
+        for end in 0..text.len() {
+            assert_eq!(reader.read(&text[..end], "GET"), Read::Part, "{end}");
+        }
+        assert!(matches!(reader.read(text, "GET"), Read::Whole(_, n) if n == text.len()));
+    }
+}

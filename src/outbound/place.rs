@@ -1,0 +1,48 @@
+//! Where targets are, looked up before anything is sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Options, connect, outgoing};
+use crate::domain::address::Place;
+use crate::domain::failure::Failure;
+
+/// How long a look-up may take before it is left to the sending.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks up where targets are, each host once. One that cannot be found has
+/// no addresses.
+///
+/// Fails where a target is none.
+pub async fn locate<'a>(targets: impl IntoIterator<Item = &'a str>) -> Result<Vec<Place>, Failure> {
+    let mut hosts = BTreeMap::new();
+    for target in targets {
+        let url = outgoing::parse(target)?;
+        hosts.insert(url.host_str().unwrap_or_default().to_owned(), url);
+    }
+    let mut places = Vec::with_capacity(hosts.len());
+    for (host, url) in hosts {
+        let found = tokio::time::timeout(PATIENCE, connect::look_up(&url)).await;
+        let mut addresses: Vec<_> = found
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_default()
+            .iter()
+            .map(std::net::SocketAddr::ip)
+            .collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        places.push(Place { host, addresses });
+    }
+    Ok(places)
+}
+
+/// Returns the places that are asked for before anything is sent to them: all
+/// that are not this machine. What would be refused or is not found is not
+/// asked for; sending to it tells why.
+pub fn strangers(places: Vec<Place>, options: Options) -> Vec<Place> {
+    places
+        .into_iter()
+        .filter(|place| place.is_strange(options.link_local))
+        .collect()
+}
