@@ -29,6 +29,16 @@ fn body(rows: usize) -> String {
     format!("[\n{}]", rows.join(",\n"))
 }
 
+/// Returns how long this thread has been at work, so that others on the same
+/// machine do not count; where the system does not tell, the time since then.
+fn spent() -> Duration {
+    static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let began = BEGAN.get_or_init(Instant::now);
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text.split(' ').next().and_then(|n| n.parse().ok());
+    nanos.map_or_else(|| began.elapsed(), Duration::from_nanos)
+}
+
 /// Signs one body, sends another, and says how long looking into it took.
 fn diagnose(signed: &[u8], came: &[u8], secret: &str) -> (Verification, Duration) {
     let catalog = Catalog::builtin();
@@ -57,9 +67,11 @@ fn diagnose(signed: &[u8], came: &[u8], secret: &str) -> (Verification, Duration
     let mut best = Duration::MAX;
     let mut found = None;
     for _ in 0..5 {
-        let began = Instant::now();
+        let (began, at) = (spent(), Instant::now());
         let assessment = assessor.examine(None, &request, NOW, History::default());
-        best = best.min(began.elapsed());
+        // What takes less than the system's tick is not told by it.
+        let took = Some(spent().saturating_sub(began)).filter(|took| !took.is_zero());
+        best = best.min(took.unwrap_or_else(|| at.elapsed()));
         found = Some(assessment.verification);
     }
     (found.expect("it ran"), best)
@@ -74,7 +86,7 @@ fn main() {
             .replace(",\n", ",")
             .replace("[\n", "[");
         let spaced = tokens(",\n", ", ").replace("[\n", "[");
-        let escaped = spaced.replace('é', "\\u00e9");
+        let escaped = came.replace('é', "\\u00e9");
         let crlf = came.replace('\n', "\r\n");
         println!("{name} ({} bytes)", came.len());
         for (what, signed, secret) in [
@@ -90,7 +102,7 @@ fn main() {
             ("JSON was compact", compact.clone(), RIGHT),
             ("JSON was as Python's", spaced, RIGHT),
             ("JSON was escaped", escaped, RIGHT),
-            ("slashes were escaped", compact.replace('/', "\\/"), RIGHT),
+            ("slashes were escaped", came.replace('/', "\\/"), RIGHT),
             ("two: other secret, newline", format!("{came}\n"), OTHER),
             (
                 "two: secret+newline, newline",

@@ -7,6 +7,7 @@
 //! ([`search`], [`pairs`]); what was tried in vain is told as well.
 
 mod algorithm;
+mod begun;
 mod body;
 mod budget;
 mod came;

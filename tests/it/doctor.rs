@@ -345,6 +345,60 @@ fn a_mebibyte_is_diagnosed_within_its_budget() {
     assert_eq!(left_out.count(), 0);
 }
 
+/// What is likely is found in a large body too, two at once as well.
+#[test]
+fn a_mebibyte_is_diagnosed_for_what_is_likely() {
+    let rows: Vec<String> = (0..9_000)
+        .map(|n| format!(r#"{{"id": {n}, "name": "row é {n}", "price": {n}.50, "url": "https://a.test/{n}", "tags": ["a", "b", null]}}"#))
+        .collect();
+    let came = format!("[{}]", rows.join(",\n"));
+    let (own, other) = ("the-secret-configured-here", "the-secret-of-another");
+    let line_end = |secret: &str| format!("{secret}\n");
+    let newline = format!("{came}\n");
+    let crlf = came.replace('\n', "\r\n");
+    let compact = came.replace(", ", ",").replace(": ", ":").replace('\n', "");
+    let catalog = Catalog::builtin();
+    let provider = catalog.get("porkbun").unwrap();
+    for (signed, secret, expected) in [
+        (&came, other.to_owned(), &["other_secret"][..]),
+        (&came, line_end(own), &["secret_space"]),
+        (&newline, own.to_owned(), &["body_newline"]),
+        (&crlf, own.to_owned(), &["body_line_ends"]),
+        (&compact, own.to_owned(), &["body_compact"]),
+        (
+            &newline,
+            other.to_owned(),
+            &["other_secret", "body_newline"],
+        ),
+        (&newline, line_end(own), &["secret_space", "body_newline"]),
+        (&came, line_end(other), &["other_secret", "secret_space"]),
+    ] {
+        let what = Signed {
+            body: signed.as_bytes(),
+            now: NOW,
+            id: "1",
+            event: None,
+            method: "POST",
+            url: None,
+        };
+        let headers = sign(provider, &Secret::new("", "test", secret), &what).unwrap();
+        let request = Request {
+            method: "POST".into(),
+            headers,
+            body: came.clone().into(),
+            ..Request::default()
+        };
+        let secrets = vec![
+            Secret::new("porkbun", "test", own),
+            Secret::new("shop", "test", other),
+        ];
+        let assessor = Assessor::new(Catalog::builtin(), Vec::new(), secrets, None);
+        let history = History::default();
+        let found = assessor.examine(None, &request, NOW, history).verification;
+        assert_eq!(codes(&found), expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -1,11 +1,12 @@
 //! A delivery as the hypotheses see it: read by its scheme, ready to be
 //! computed anew.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use zeroize::Zeroizing;
 
 use super::Patient;
+use super::begun::Shelf;
 use super::came::{self, Came};
 use super::document::Json;
 use super::mac::{Hash, Method};
@@ -18,6 +19,10 @@ use crate::domain::verification::Verification;
 
 /// Over larger bodies few ideas are tried; 128 KiB.
 const LARGE: usize = 128 << 10;
+
+/// Over bodies of this size on, an HMAC is begun once for all that differs
+/// behind the body's end; 4 KiB.
+const BEGUN: usize = 4 << 10;
 
 /// A patient with its headers read by its provider's scheme.
 pub(crate) struct Case<'a> {
@@ -41,6 +46,8 @@ pub(crate) struct Case<'a> {
     /// Every digest that may have come.
     pub(super) came: Vec<Came>,
     json: OnceCell<Option<Json<'a>>>,
+    /// HMACs over the text up to the body's end, what stands behind it left out.
+    begun: RefCell<Shelf>,
 }
 
 /// A digest that was computed and came.
@@ -120,6 +127,7 @@ impl<'a> Case<'a> {
             shape,
             values,
             json: OnceCell::new(),
+            begun: RefCell::default(),
         }
     }
 
@@ -186,11 +194,7 @@ impl<'a> Case<'a> {
             return None;
         }
         let with = |key: &[u8], at: Option<usize>| {
-            let pieces = setting.text.iter().map(|piece| match piece {
-                Piece::Bytes(bytes) => bytes.as_slice(),
-                Piece::Body => setting.body,
-            });
-            let digest = setting.method.digest(key, pieces);
+            let digest = self.digest(setting, key);
             came::find(&self.came, &digest).map(|(came, cut)| Hit { came, cut, key: at })
         };
         match setting.key {
@@ -204,13 +208,57 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Returns the body without blanks and line ends behind it.
+    pub(super) fn stem(&self) -> &'a [u8] {
+        self.body().trim_ascii_end()
+    }
+
+    /// Says what stands before the body, and behind its stem, where an HMAC
+    /// over a setting can be begun for others too.
+    fn parted<'s>(&self, setting: &'s Setting<'_>) -> Option<(Hash, &'s [u8], &'s [u8])> {
+        let Method::Hmac(hash) = setting.method else {
+            return None;
+        };
+        let before: &[u8] = match setting.text {
+            [Piece::Body] => &[],
+            [Piece::Bytes(before), Piece::Body] => before,
+            _ => return None,
+        };
+        let stem = self.stem();
+        let behind = setting.body.strip_prefix(stem)?;
+        (stem.len() >= BEGUN).then_some((hash, before, behind))
+    }
+
+    fn digest(&self, setting: &Setting<'_>, key: &[u8]) -> Vec<u8> {
+        if let Some((hash, before, behind)) = self.parted(setting) {
+            let mut kept = self.begun.borrow_mut();
+            let mut begun = kept.take(hash, key, before, self.stem());
+            begun.update(behind);
+            return begun.end();
+        }
+        let pieces = setting.text.iter().map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes.as_slice(),
+            Piece::Body => setting.body,
+        });
+        setting.method.digest(key, pieces)
+    }
+
     /// Returns how many bytes [`Case::hit`] hashes, near enough.
     pub(super) fn cost(&self, setting: &Setting<'_>) -> usize {
-        let keys = if setting.key.is_some() {
-            1
-        } else {
-            self.tried_keys()
+        let parted = self.parted(setting);
+        let kept = self.begun.borrow();
+        let cost = |key: &[u8]| match parted {
+            Some((hash, before, behind)) if kept.has(hash, key, before) => behind.len() + 256,
+            _ => setting.body.len() + 256,
         };
-        keys * (setting.body.len() + 256)
+        match setting.key {
+            Some(key) => cost(key),
+            None => self
+                .keys
+                .iter()
+                .take(self.tried_keys())
+                .map(|(_, key)| cost(key))
+                .sum(),
+        }
     }
 }

@@ -13,6 +13,12 @@ const IDEAS: usize = 200;
 /// What is made of a large body too, because it costs next to nothing.
 const CHEAP: [&str; 4] = ["body_newline", "body_line_ends", "body_bom", "body_empty"];
 
+/// How many classes are tried where the body is large.
+const LARGE: usize = 4;
+
+/// What is supposed of a secret too, where the body is large.
+const LIKELY: [&str; 3] = ["other_secret", "old_secret", "secret_space"];
+
 /// An idea, or several that belong together, each with its hypothesis's place
 /// in the list.
 type Combination<'a> = Vec<(usize, Idea<'a>)>;
@@ -21,21 +27,35 @@ type Combination<'a> = Vec<(usize, Idea<'a>)>;
 pub(super) fn search<'a>(case: &Case<'a>, budget: &mut Budget) -> Option<(Combination<'a>, Hit)> {
     let [keys, bodies, texts, methods] = kinds(case);
     let others = others(case);
+    // What differs behind the body's end only costs next to nothing, whatever
+    // the key: that is tried of every key first.
+    let behind = |combination: &Combination<'a>| {
+        let stem = case.stem();
+        combination
+            .iter()
+            .all(|(_, idea)| matches!(&idea.change, Change::Body(body) if body.starts_with(stem)))
+    };
+    let (tails, bodies): (Vec<_>, Vec<_>) = bodies.into_iter().partition(behind);
     // One idea, and nothing besides.
     let alone = [Vec::new()];
-    let classes: [(&[Combination<'a>], &[Combination<'a>]); 8] = [
+    let classes: [(&[Combination<'a>], &[Combination<'a>]); 12] = [
+        (&keys, &tails),
         (&others, &alone),
+        (&others, &tails),
         (&keys, &bodies),
         (&keys, &texts),
         (&bodies, &texts),
+        (&tails, &texts),
         (&keys, &methods),
         (&texts, &methods),
         (&bodies, &methods),
+        (&tails, &methods),
         (&others, &bodies),
     ];
-    for (at, (first, second)) in classes.into_iter().enumerate() {
+    let count = if case.large() { LARGE } else { classes.len() };
+    for (at, (first, second)) in classes.into_iter().take(count).enumerate() {
         // What one class leaves over is the next ones'.
-        let share = budget.0 / (8 - at);
+        let share = budget.0 / (count - at);
         let mut left = Budget(share);
         let found = try_class(case, first, second, &mut left);
         budget.0 -= share - left.0;
@@ -84,6 +104,9 @@ fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
         if case.large() && hypothesis.group == Group::Body && !CHEAP.contains(&hypothesis.code) {
             continue;
         }
+        if case.large() && hypothesis.group == Group::Secret && !LIKELY.contains(&hypothesis.code) {
+            continue;
+        }
         let ideas = ideas(case).unwrap_or_default();
         for idea in ideas.into_iter().filter(|idea| idea.changes(case)) {
             let kind = match &idea.change {
@@ -109,6 +132,9 @@ fn others<'a>(case: &Case<'a>) -> Vec<Combination<'a>> {
             continue;
         };
         if hypothesis.group != Group::Secret || at == OTHER_SECRET {
+            continue;
+        }
+        if case.large() && !LIKELY.contains(&hypothesis.code) {
             continue;
         }
         for idea in ideas(&theirs).unwrap_or_default() {

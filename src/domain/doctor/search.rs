@@ -19,7 +19,7 @@ use crate::domain::verification::{Finding, Group, Status, Trial, Tried};
 const BRIEF: usize = 1 << 20;
 
 /// What a delivery may cost when somebody looks at it.
-const FULL: usize = 32 << 20;
+const FULL: usize = 36 << 20;
 
 /// What of that the pairs may cost.
 const PAIRS: usize = 16 << 20;
@@ -65,6 +65,13 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
     } else {
         FULL
     });
+    // Where the body is large, one thing at a time would use it all up.
+    let kept_back = if case.large() && !right {
+        budget.0 / 4
+    } else {
+        0
+    };
+    budget.0 -= kept_back;
     let mut sheet = Sheet {
         case,
         outcomes: HYPOTHESES
@@ -109,7 +116,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
     // Two things at once are a secret and something else.
     let any_secret = !case.keys.is_empty() || !case.patient.others.is_empty();
     if !explained && !right && !case.came.is_empty() && any_secret {
-        budget.0 = budget.0.min(PAIRS);
+        budget.0 = (budget.0 + kept_back).min(PAIRS);
         let pair = pairs::search(case, &mut budget);
         explained = pair.is_some();
         if let Some((ideas, hit)) = pair {

@@ -1,0 +1,98 @@
+//! HMACs that are begun once and ended in several ways: much of what is tried
+//! over a large body differs behind its end only.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
+
+use super::mac::Hash;
+
+/// An HMAC over the beginning of a text.
+#[derive(Clone)]
+pub(super) enum Begun {
+    Sha1(Hmac<Sha1>),
+    Sha256(Hmac<Sha256>),
+    Sha384(Hmac<Sha384>),
+    Sha512(Hmac<Sha512>),
+}
+
+/// What was begun, by hash, key and the text so far.
+#[derive(Default)]
+pub(super) struct Shelf(Vec<Kept>);
+
+struct Kept {
+    hash: Hash,
+    key: Zeroizing<Vec<u8>>,
+    before: Vec<u8>,
+    begun: Begun,
+}
+
+/// More is not kept.
+const MOST: usize = 512;
+
+impl Begun {
+    /// Begins an HMAC.
+    pub(super) fn new(hash: Hash, key: &[u8]) -> Self {
+        const ANY: &str = "an HMAC takes a key of any length";
+        match hash {
+            Hash::Sha1 => Self::Sha1(KeyInit::new_from_slice(key).expect(ANY)),
+            Hash::Sha256 => Self::Sha256(KeyInit::new_from_slice(key).expect(ANY)),
+            Hash::Sha384 => Self::Sha384(KeyInit::new_from_slice(key).expect(ANY)),
+            Hash::Sha512 => Self::Sha512(KeyInit::new_from_slice(key).expect(ANY)),
+        }
+    }
+
+    /// Goes on with a piece of the text.
+    pub(super) fn update(&mut self, piece: &[u8]) {
+        match self {
+            Self::Sha1(mac) => mac.update(piece),
+            Self::Sha256(mac) => mac.update(piece),
+            Self::Sha384(mac) => mac.update(piece),
+            Self::Sha512(mac) => mac.update(piece),
+        }
+    }
+
+    /// Ends it and returns the digest.
+    pub(super) fn end(self) -> Vec<u8> {
+        match self {
+            Self::Sha1(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::Sha256(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::Sha384(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::Sha512(mac) => mac.finalize().into_bytes().to_vec(),
+        }
+    }
+}
+
+impl Shelf {
+    /// Says whether an HMAC was begun.
+    pub(super) fn has(&self, hash: Hash, key: &[u8], before: &[u8]) -> bool {
+        self.find(hash, key, before).is_some()
+    }
+
+    /// Returns an HMAC over `before` and `stem`, begun now or earlier.
+    pub(super) fn take(&mut self, hash: Hash, key: &[u8], before: &[u8], stem: &[u8]) -> Begun {
+        if let Some(begun) = self.find(hash, key, before) {
+            return begun.clone();
+        }
+        let mut begun = Begun::new(hash, key);
+        begun.update(before);
+        begun.update(stem);
+        if self.0.len() < MOST {
+            self.0.push(Kept {
+                hash,
+                key: Zeroizing::new(key.to_vec()),
+                before: before.to_vec(),
+                begun: begun.clone(),
+            });
+        }
+        begun
+    }
+
+    fn find(&self, hash: Hash, key: &[u8], before: &[u8]) -> Option<&Begun> {
+        self.0
+            .iter()
+            .find(|kept| kept.hash == hash && kept.key[..] == *key && kept.before == before)
+            .map(|kept| &kept.begun)
+    }
+}
