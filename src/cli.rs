@@ -1,6 +1,7 @@
 //! The command line: one file a command, and the only printer.
 
 pub mod args;
+pub mod edit;
 mod inspect;
 
 mod list;

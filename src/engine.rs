@@ -13,6 +13,7 @@ mod jobs;
 mod judge;
 pub mod local;
 mod prepare;
+pub mod preview;
 mod resend;
 mod retry;
 pub mod sample;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Ended;
 use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
-use super::session;
+use super::{edit, session};
 use crate::domain::attempt::{Attempt, Outcome, Signing};
 use crate::domain::failure::Failure;
 use crate::domain::json::{self, Bodies};
@@ -17,17 +17,20 @@ use crate::engine::command::{Command, Job, Reply, ResendOrder, RetryOrder, Which
 
 /// Runs `creel resend`.
 pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Result<Ended, Failure> {
+    let order = order(args)?;
     let session = session::open(global).await?;
     let ended = if args.stop {
         stop_retries(&session.engine, &args.ids, output).await
+    } else if args.dry_run {
+        edit::dry_run(&session.engine, &order, output).await
     } else {
-        resend(&session.engine, order(args), global.quiet, output).await
+        resend(&session.engine, order, global.quiet, output).await
     };
     session.close().await;
     ended
 }
 
-fn order(args: &Resend) -> ResendOrder {
+fn order(args: &Resend) -> Result<ResendOrder, Failure> {
     let which = match &args.filter {
         Some(filter) => Which::Matching(filter.clone()),
         None => Which::Ids(args.ids.clone()),
@@ -37,13 +40,15 @@ fn order(args: &Resend) -> ResendOrder {
         (None, Some(spacing)) => spacing.0.saturating_mul(1_000),
         (None, None) => 0,
     };
-    ResendOrder {
+    Ok(ResendOrder {
         which,
         target: args.to.clone(),
         signing: args.sign.map(|how| match how {
             SignHow::Kept => Signing::Kept,
             SignHow::Fresh => Signing::Fresh,
         }),
+        new_event: args.changes.new_event,
+        edit: args.changes.edit()?,
         spacing_us,
         parallel: args.parallel,
         retry: args.retry.map(|RetryAs::Provider| RetryOrder {
@@ -52,7 +57,7 @@ fn order(args: &Resend) -> ResendOrder {
         followed: true,
         stop_unanswered: true,
         ..ResendOrder::default()
-    }
+    })
 }
 
 async fn resend(
@@ -61,6 +66,7 @@ async fn resend(
     quiet: bool,
     output: &Output,
 ) -> Result<Ended, Failure> {
+    edit::warn(engine, &order, output).await?;
     let schedule = order.retry.is_some();
     let Job { id, total, .. } = match engine.call(Command::Resend(order)).await? {
         Reply::Job(job) => job,

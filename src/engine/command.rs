@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::preview::Preview;
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::{Attempt, Signing};
 use crate::domain::delivery::Delivery;
@@ -33,6 +34,9 @@ pub enum Command {
     /// Begins to send deliveries again: [`Reply::Job`]. How it goes is told by
     /// [`Event::Job`], each attempt by [`Event::Attempted`].
     Resend(ResendOrder),
+    /// What would be sent for one of the deliveries, counted from 0:
+    /// [`Reply::Preview`].
+    Preview(ResendOrder, u64),
     /// What came of a followed job since the last time it was asked for:
     /// [`Reply::Results`], as soon as there is something to tell.
     Results(u64),
@@ -75,6 +79,8 @@ pub struct ResendOrder {
     pub signing: Option<Signing>,
     /// Whether it goes as a new event, with an id of its own.
     pub new_event: bool,
+    /// What new ids are made of, so that they are those of a [`Preview`].
+    pub seed: Option<u64>,
     /// What is changed before.
     pub edit: Option<Box<Edit>>,
     /// How long to wait between one and the next, in microseconds.
@@ -184,6 +190,8 @@ pub enum Reply {
     Detail(Box<Detail>),
     /// To [`Command::Resend`].
     Job(Job),
+    /// To [`Command::Preview`].
+    Preview(Box<Preview>),
     /// To [`Command::Results`].
     Results(Results),
     /// It is done.

@@ -317,6 +317,10 @@ impl Local {
                 Ok(Reply::Detail(Box::new(detail)))
             }
             Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
+            Command::Preview(order, index) => {
+                let preview = aside(|| self.preview(order, index))?;
+                Ok(Reply::Preview(Box::new(preview)))
+            }
             Command::Results(job) => Ok(Reply::Results(self.results(job).await?)),
             Command::Stop(job) => {
                 if let Some(running) = self.jobs.get(job) {

@@ -11,6 +11,7 @@ use super::jobs::{PATIENCE, Running};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
 use super::retry::{Run, Step};
+use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, Signing, outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
@@ -31,7 +32,9 @@ impl Local {
     ///
     /// Whatever can be known to be wrong beforehand (an id that is not there,
     /// no target, no secret to sign with) is found before the first is sent.
-    pub(super) fn resend(&self, order: ResendOrder) -> Result<Job, Failure> {
+    pub(super) fn resend(&self, mut order: ResendOrder) -> Result<Job, Failure> {
+        // Every try of a new event has the same id.
+        order.seed = order.seed.or_else(|| Some(random_bits() as u64));
         let seqs = self.which(&order.which)?;
         for &seq in seqs.iter().take(CHECKED) {
             self.prepare(seq, &order)?;
@@ -52,7 +55,7 @@ impl Local {
     }
 
     /// Returns the deliveries that are meant.
-    fn which(&self, which: &Which) -> Result<Vec<u64>, Failure> {
+    pub(super) fn which(&self, which: &Which) -> Result<Vec<u64>, Failure> {
         let filter = match which {
             Which::Ids(ids) => return ids.iter().map(|id| self.find(id)).collect(),
             Which::Matching(filter) => filter,

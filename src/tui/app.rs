@@ -4,6 +4,7 @@
 //! effects. It does no IO and asks no clock; the time comes with
 //! [`Msg::Tick`]. The same messages give the same state.
 
+mod edit;
 mod engine;
 mod keys;
 mod mouse;
@@ -65,6 +66,9 @@ pub struct App {
     /// What is being sent because somebody asked.
     pub jobs: Vec<Job>,
     hosts: BTreeSet<String>,
+    editing: Option<edit::Editing>,
+    /// The delivery to edit as soon as it is read.
+    edit_next: Option<u64>,
     info_wish: Wish,
 }
 
@@ -123,6 +127,8 @@ impl App {
             app: AppState::default(),
             jobs: Vec::new(),
             hosts: BTreeSet::new(),
+            editing: None,
+            edit_next: None,
             info_wish: Wish {
                 stale: true,
                 asked: false,
@@ -196,6 +202,9 @@ impl App {
         }
         let wish = self.detail.wants(self.list.selected());
         effects.extend(wish.map(|(seq, id)| Effect::Show(seq, id)));
+        if let Some(Overlay::Resend(form)) = &mut self.overlay {
+            effects.extend(form.wants().map(Effect::Preview));
+        }
         effects
     }
 }
@@ -216,6 +225,8 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Begun(answer) => app.take_begun(answer),
         Msg::Sent(sent) => app.take_sent(&sent),
         Msg::Stopped(answer) => app.take_stopped(answer),
+        Msg::Previewed(order, answer) => app.take_preview(&order, answer),
+        Msg::Edited(left) => app.take_edited(left),
         Msg::Marked(order, answer) => app.take_marked(&order, answer),
         Msg::Sampled(answer) => app.take_sampled(answer),
         Msg::Resumed => {

@@ -28,7 +28,7 @@ pub enum Overlay {
     /// The letters that say what to copy.
     Copy,
     /// The form for sending again.
-    Resend(resend::ResendForm),
+    Resend(Box<resend::ResendForm>),
     /// A question before something is done.
     Confirm(confirm::Confirm),
 }

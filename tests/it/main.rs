@@ -7,6 +7,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod doctor;
+mod editing;
 mod handshakes;
 mod outbound;
 mod power;

@@ -154,7 +154,7 @@ impl App {
             self.done(&format!("Checked again: {word}"));
         }
         self.detail.take(seq, answer, &self.look);
-        Vec::new()
+        self.edit_when_read(seq)
     }
 
     /// Takes the end of marking.
