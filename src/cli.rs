@@ -2,6 +2,7 @@
 
 pub mod args;
 mod ask;
+pub mod edit;
 mod inspect;
 
 mod list;

@@ -18,6 +18,7 @@ pub mod local;
 mod locate;
 mod pass;
 mod prepare;
+pub mod preview;
 mod resend;
 mod retry;
 pub mod sample;

@@ -9,8 +9,10 @@
 
 pub mod action;
 pub mod app;
+pub mod changes;
 pub mod column;
 pub mod copy;
+mod editor;
 pub mod effect;
 pub mod keymap;
 pub mod layout;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, ValueEnum};
 
+use super::edit::Changes;
 use crate::domain::provider::Span;
 
 /// Receives webhooks, keeps every one, shows whether each is truly signed,
@@ -237,9 +238,12 @@ pub struct Resend {
     /// End the retry schedules of these deliveries.
     #[arg(long, conflicts_with_all = ["filter", "to", "retry", "sign", "rate", "spacing"])]
     pub stop: bool,
-    /// Which signature to send [default: kept; fresh for a retry, where there is a secret].
+    /// Which signature to send [default: kept; fresh for what is changed, and for a retry where there is a secret].
     #[arg(long, value_name = "HOW")]
     pub sign: Option<SignHow>,
+    /// Print what would be sent, and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// How many to send a second, or a minute: 10, 10/s, 30/m [default: as many as go].
     #[arg(long, value_name = "N", conflicts_with = "spacing")]
     pub rate: Option<Rate>,
@@ -255,6 +259,9 @@ pub struct Resend {
     /// What may be sent to.
     #[command(flatten)]
     pub sending: Sending,
+    /// What to change before.
+    #[command(flatten)]
+    pub changes: Changes,
 }
 
 /// How many deliveries to send in a time, as the time between one and the next.

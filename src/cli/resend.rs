@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Ended;
 use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
-use super::{ask, session};
+use super::{ask, edit, session};
 use crate::domain::attempt::{Attempt, Outcome, Signing};
 use crate::domain::failure::Failure;
 use crate::domain::json::{self, Bodies};
@@ -17,11 +17,14 @@ use crate::engine::command::{Command, Job, Reply, ResendOrder, RetryOrder, Which
 
 /// Runs `creel resend`.
 pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Result<Ended, Failure> {
+    let order = order(args)?;
     let session = session::open(global).await?;
     let ended = if args.stop {
         stop_retries(&session.engine, &args.ids, output).await
+    } else if args.dry_run {
+        edit::dry_run(&session.engine, &order, output).await
     } else {
-        agreed(&session.engine, args, global.quiet, output).await
+        agreed(&session.engine, order, args.yes, global.quiet, output).await
     };
     session.close().await;
     ended
@@ -30,18 +33,18 @@ pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Resu
 /// Sends, after it was agreed where to.
 async fn agreed(
     engine: &Engine,
-    args: &Resend,
+    order: ResendOrder,
+    yes: bool,
     quiet: bool,
     output: &Output,
 ) -> Result<Ended, Failure> {
-    let order = order(args);
-    if !args.yes {
+    if !yes {
         ask::first(engine, &order).await?;
     }
     resend(engine, order, quiet, output).await
 }
 
-fn order(args: &Resend) -> ResendOrder {
+fn order(args: &Resend) -> Result<ResendOrder, Failure> {
     let which = match &args.filter {
         Some(filter) => Which::Matching(filter.clone()),
         None => Which::Ids(args.ids.clone()),
@@ -51,23 +54,25 @@ fn order(args: &Resend) -> ResendOrder {
         (None, Some(spacing)) => spacing.0.saturating_mul(1_000),
         (None, None) => 0,
     };
-    ResendOrder {
+    Ok(ResendOrder {
         which,
         target: args.to.clone(),
         signing: args.sign.map(|how| match how {
             SignHow::Kept => Signing::Kept,
             SignHow::Fresh => Signing::Fresh,
         }),
+        new_event: args.changes.new_event,
+        edit: args.changes.edit()?,
         spacing_us,
         parallel: args.parallel,
+        options: ask::options(args.sending),
         retry: args.retry.map(|RetryAs::Provider| RetryOrder {
             compress: args.compress,
         }),
         followed: true,
         stop_unanswered: true,
-        options: ask::options(args.sending),
         ..ResendOrder::default()
-    }
+    })
 }
 
 async fn resend(
@@ -76,6 +81,7 @@ async fn resend(
     quiet: bool,
     output: &Output,
 ) -> Result<Ended, Failure> {
+    edit::warn(engine, &order, output).await?;
     let schedule = order.retry.is_some();
     let Job { id, total, .. } = match engine.call(Command::Resend(order)).await? {
         Reply::Job(job) => job,

@@ -7,6 +7,7 @@ use super::delivery::{Answer, AnsweredBy};
 use super::encoding_base64;
 use super::headers::Headers;
 use super::id::Id;
+use super::request::Request;
 use super::timestamp::Timestamp;
 
 /// How many bytes of a target's answer are kept.
@@ -165,6 +166,28 @@ impl Outcome {
 }
 
 impl Attempt {
+    /// Returns what was sent where it was edited, put together again.
+    pub fn edited_request(&self) -> Option<Request> {
+        let edited = self.edited.as_ref()?;
+        let address = &self.target;
+        let host = address.find("://").map_or(0, |at| at + 3);
+        let path = address[host..]
+            .find('/')
+            .map_or("/", |at| &address[host + at..]);
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (path, None),
+        };
+        Some(Request {
+            method: edited.method.clone(),
+            path: path.to_owned(),
+            query,
+            http_version: "1.1".to_owned(),
+            headers: self.sent_headers.clone(),
+            body: edited.body.clone(),
+        })
+    }
+
     /// Returns the answer's status, where one came.
     pub fn status(&self) -> Option<u16> {
         self.response.as_ref().map(|r| r.status)

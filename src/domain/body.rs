@@ -10,11 +10,11 @@
 mod find;
 mod form;
 mod hex;
-mod json;
+pub(in crate::domain) mod json;
 mod kind;
 mod line;
 mod multipart;
-mod rows;
+pub(in crate::domain) mod rows;
 mod view;
 
 pub use find::Found;

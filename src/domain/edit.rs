@@ -1,39 +1,499 @@
-//! Changes made to a request before it is sent again.
+//! What is to be different in a request before it is sent again.
+//!
+//! An [`Edit`] is a whole request that came back from an editor ([`text`]), or
+//! single changes; whatever it does not name stays byte for byte. Signing the
+//! result is left to [`super::signature`], sending it to the engine.
+
+mod form;
+mod json;
+pub mod path;
+mod place;
+pub mod text;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use self::path::{Path, Step};
+use super::body::{BodyKind, kind};
 use super::encoding_base64;
-use super::request::Request;
+use super::failure::Failure;
+use super::headers::{Header, Headers};
+use super::request::{Request, split_target};
+use super::text::visible;
 
-/// What is changed of a request. Its parts are applied in the order they
-/// stand here.
+pub use self::place::put;
+
+/// What to change of a request, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
-    /// The whole request as it shall be, from an editor.
+    /// Another request altogether, as an editor left it.
     pub whole: Option<Request>,
     /// Another method.
     pub method: Option<String>,
-    /// Another path, with the query where it has one.
+    /// Another path, with its query where it has one.
     pub path: Option<String>,
     /// Another body.
-    #[serde(default)]
     pub body: Option<Body>,
-    /// Values set in the body: where, and what.
-    pub set: Vec<(String, String)>,
-    /// Fields that are removed.
+    /// Values set in the body: in JSON, or a field of a form.
+    pub set: Vec<(Path, String)>,
+    /// Names of headers taken away.
     pub remove_headers: Vec<String>,
-    /// Fields that are set; the first of a name replaces all there were.
-    pub headers: Vec<(String, String)>,
+    /// Headers set: the first of a name takes the place of all of that name,
+    /// further ones are added.
+    pub headers: Vec<Header>,
 }
 
-/// A body that takes another's place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A body to send in the place of another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Body(#[serde(with = "encoding_base64")] pub Bytes);
 
+/// A request after an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edited {
+    /// The request.
+    pub request: Request,
+    /// What should be known of it before it is sent, as sentences.
+    pub warnings: Vec<String>,
+}
+
+impl Edited {
+    /// Returns a request as it came.
+    pub fn unchanged(request: &Request) -> Self {
+        Self {
+            request: request.clone(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 impl Edit {
-    /// Says whether anything is changed.
+    /// Says whether it changes nothing, whatever the request.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Adds a header as it is typed: `Name: value`.
+    ///
+    /// # Errors
+    /// A usage [`Failure`] where it is none.
+    pub fn header(&mut self, typed: &str) -> Result<(), Failure> {
+        let wrong = |why: &str| {
+            Failure::usage(
+                format!("{} is no header.", visible(typed)),
+                why,
+                "Write, for example,  --header 'X-Acme-Event: push'",
+            )
+        };
+        let (name, value) = typed
+            .split_once(':')
+            .ok_or_else(|| wrong("A header is a name, a colon and a value."))?;
+        if !text::is_token(name.trim_end()) {
+            return Err(wrong("A header's name has letters, digits and dashes."));
+        }
+        if value.contains(['\r', '\n', '\0']) {
+            return Err(wrong("A header's value holds no line break and no NUL."));
+        }
+        let mut one = Headers::new();
+        one.push(name.trim_end(), value);
+        self.headers.extend(one.iter().cloned());
+        Ok(())
+    }
+
+    /// Returns the request as it is after the edit.
+    ///
+    /// # Errors
+    /// A [`Failure`] where something cannot be done: a value set in a body
+    /// that has no place for it, a method or path that is none.
+    pub fn apply(&self, original: &Request) -> Result<Edited, Failure> {
+        let mut request = match &self.whole {
+            Some(whole) => whole.clone(),
+            None => original.clone(),
+        };
+        let mut warnings = Vec::new();
+        if let Some(method) = &self.method {
+            request.method.clone_from(method);
+        }
+        if let Some(path) = &self.path {
+            (request.path, request.query) = split_target(path);
+        }
+        check_line(&request, original)?;
+        if let Some(Body(body)) = &self.body {
+            request.body = body.clone();
+        }
+        for (path, value) in &self.set {
+            set(&mut request, path, value, &mut warnings)?;
+        }
+        for name in &self.remove_headers {
+            request
+                .headers
+                .retain(|h| !h.name.eq_ignore_ascii_case(name));
+        }
+        self.set_headers(&mut request.headers, &mut warnings);
+        if request.body != original.body {
+            warnings.extend(broken_json(original, &request));
+            warnings.extend(wrong_coding(original, &request));
+        }
+        if request.headers.contains("content-length") {
+            let length = request.body.len().to_string();
+            request.headers.set("content-length", length);
+        }
+        Ok(Edited { request, warnings })
+    }
+
+    fn set_headers(&self, headers: &mut Headers, warnings: &mut Vec<String>) {
+        for (at, header) in self.headers.iter().enumerate() {
+            let first = self.headers[..at].iter().all(|h| h.name != header.name);
+            if first {
+                headers.set(&header.name, &header.value);
+            } else {
+                headers.push(&header.name, &header.value);
+            }
+            if first && header.name == "content-length" {
+                warnings.push("Content-Length is made anew and stays the body's.".to_owned());
+            }
+            if first && header.name == "host" {
+                warnings.push("Host is made anew: it is that of the target.".to_owned());
+            }
+        }
+    }
+}
+
+/// Sees that method and path can stand in a request line. What came like
+/// that may go like that.
+fn check_line(request: &Request, original: &Request) -> Result<(), Failure> {
+    if request.method != original.method && !text::is_token(&request.method) {
+        return Err(Failure::usage(
+            format!("{} is no method.", visible(&request.method)),
+            "A method is a word, such as POST.",
+            "Write, for example,  --method PUT",
+        ));
+    }
+    let target = request.target();
+    if target == original.target() {
+        return Ok(());
+    }
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    if (target.starts_with('/') || target == "*") && !target.contains(odd) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format!("{} is no path.", visible(&target)),
+        "A path begins with a slash and has no blanks.",
+        "Write, for example,  --path '/hooks/billing?try=2'   (a blank is %20)",
+    ))
+}
+
+/// Sets one value in the body.
+fn set(
+    request: &mut Request,
+    path: &Path,
+    value: &str,
+    warnings: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let cannot = |why: String, next: &str| {
+        Failure::usage(format!("{path} cannot be set in the body."), why, next)
+    };
+    if let Some(coding) = coding(request) {
+        return Err(cannot(
+            format!("The body is compressed: {coding}."),
+            "Send a whole body instead:  --body FILE --remove-header content-encoding",
+        ));
+    }
+    let kind = kind(request.content_type(), &request.body);
+    if kind == BodyKind::Form {
+        let [Step::Name(name)] = &path.0[..] else {
+            return Err(cannot(
+                "The body is a form, whose fields have no parts.".to_owned(),
+                "Name the field, in quotes where it needs them:  --set '.\"data[id]\"=42'",
+            ));
+        };
+        let set = form::set(&request.body, name, value);
+        if set.fields > 1 {
+            warnings.push(format!(
+                "The form has {} fields called {}; the last was set.",
+                set.fields,
+                visible(name)
+            ));
+        }
+        request.body = set.body.into();
+        return Ok(());
+    }
+    let splice = json::set(&request.body, path, &json::value(value)).map_err(|wrong| {
+        let (why, next) = explained(&wrong, request, kind);
+        cannot(why, next)
+    })?;
+    request.body = splice.apply(&request.body).into();
+    Ok(())
+}
+
+/// Says why a value could not be set, and what to do instead.
+fn explained(wrong: &json::Wrong, request: &Request, kind: BodyKind) -> (String, &'static str) {
+    use super::body::rows::line_and_column;
+    match wrong {
+        json::Wrong::NotJson(_) if request.body.is_empty() => (
+            "The body is empty.".to_owned(),
+            "Send a whole body instead:  --body FILE",
+        ),
+        json::Wrong::NotJson(fault) if kind == BodyKind::Json => {
+            let (line, column) = line_and_column(&request.body, fault.offset);
+            (
+                format!(
+                    "The body is no whole JSON: line {line}, column {column}: {}.",
+                    fault.what
+                ),
+                "Send a whole body instead:  --body FILE",
+            )
+        }
+        json::Wrong::NotJson(_) => (
+            format!("The body is neither JSON nor a form but {}.", kind.word()),
+            "Send a whole body instead:  --body FILE",
+        ),
+        json::Wrong::NoInside(what) => (
+            format!("On the way there stands {what}, which has no inside."),
+            "Set what stands there as a whole, to an object or a list.",
+        ),
+        json::Wrong::NotAList => (
+            "On the way there stands an object, and the path asks for an item of a list."
+                .to_owned(),
+            "Name a member:  .name in the place of [0]",
+        ),
+        json::Wrong::NotAnObject => (
+            "On the way there stands a list, and the path asks for a name.".to_owned(),
+            "Number an item from 0:  [0] in the place of .name; [] adds one",
+        ),
+        json::Wrong::TooShort(items) => (
+            match items {
+                1 => "The list there has one item.".to_owned(),
+                items => format!("The list there has {items} items."),
+            },
+            "Items are numbered from 0; [] adds one behind the last.",
+        ),
+    }
+}
+
+/// Returns how a body is coded besides what its media type says.
+fn coding(request: &Request) -> Option<&str> {
+    let coding = request.headers.text("content-encoding")?.trim();
+    (!coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).then_some(coding)
+}
+
+/// Warns of a body that should be JSON and is not.
+fn broken_json(original: &Request, request: &Request) -> Option<String> {
+    use super::body::{json::check, rows::line_and_column};
+    if coding(request).is_some() || request.body.is_empty() {
+        return None;
+    }
+    let media = request.content_type().unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    let media = media.to_ascii_lowercase();
+    let said = media.ends_with("/json") || media.ends_with("+json");
+    let was = kind(original.content_type(), &original.body) == BodyKind::Json
+        && check(&original.body).is_ok();
+    if !said && !was {
+        return None;
+    }
+    let fault = check(&request.body).err()?;
+    let (line, column) = line_and_column(&request.body, fault.offset);
+    Some(format!(
+        "The body is no JSON any more: line {line}, column {column}: {}.",
+        fault.what
+    ))
+}
+
+/// Warns of a new body that is hardly coded as its header says.
+fn wrong_coding(original: &Request, request: &Request) -> Option<String> {
+    let coding = coding(request)?;
+    let known: &[u8] = match coding {
+        "gzip" | "x-gzip" => b"\x1f\x8b",
+        "zstd" => b"\x28\xb5\x2f\xfd",
+        _ => return None,
+    };
+    let fits = request.body.starts_with(known) || !original.body.starts_with(known);
+    (!fits).then(|| {
+        format!(
+            "Content-Encoding says {coding}, and the new body is not; take the header away too."
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(content_type: &str, body: &'static [u8]) -> Request {
+        Request {
+            method: "POST".into(),
+            path: "/hooks".into(),
+            query: Some("a=1".into()),
+            http_version: "1.1".into(),
+            headers: [
+                ("content-type", content_type),
+                ("x-a", "1"),
+                ("x-b", "2"),
+                ("x-a", "3"),
+                ("content-length", "99"),
+            ]
+            .into_iter()
+            .collect(),
+            body: body.into(),
+        }
+    }
+
+    fn sets(assignments: &[&str]) -> Edit {
+        let set = assignments
+            .iter()
+            .map(|text| {
+                let (path, value) = Path::parse_assignment(text).unwrap();
+                (path, value.to_owned())
+            })
+            .collect();
+        Edit {
+            set,
+            ..Edit::default()
+        }
+    }
+
+    #[test]
+    fn nothing_but_what_is_named_changes() {
+        let before = request("application/json", b"{\"n\": 1.10,\"s\":\"x\"}");
+        let mut edit = sets(&[".n=2.50", ".s=y"]);
+        edit.method = Some("PUT".into());
+        edit.path = Some("/else?b=%20".into());
+        edit.remove_headers = vec!["X-B".into()];
+        for header in ["X-A: 7", "x-a:8", "X-New:  "] {
+            edit.header(header).unwrap();
+        }
+        let after = edit.apply(&before).unwrap();
+        assert_eq!(after.warnings, [""; 0]);
+        let after = after.request;
+        assert_eq!(&after.body[..], b"{\"n\": 2.50,\"s\":\"y\"}");
+        assert_eq!(
+            (after.method.as_str(), after.target().as_str()),
+            ("PUT", "/else?b=%20")
+        );
+        let headers: Headers = [
+            ("content-type", "application/json"),
+            ("x-a", "7"),
+            ("content-length", "19"),
+            ("x-a", "8"),
+            ("x-new", ""),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(after.headers, headers);
+        assert!(Edit::default().is_empty() && !edit.is_empty());
+    }
+
+    #[test]
+    fn a_form_is_set_by_field() {
+        let before = request("application/x-www-form-urlencoded", b"a=1&b=2&a=3");
+        let after = sets(&[".b=x y", ".a=4"]).apply(&before).unwrap();
+        assert_eq!(&after.request.body[..], b"a=1&b=x+y&a=4");
+        assert_eq!(
+            after.warnings,
+            ["The form has 2 fields called a; the last was set."]
+        );
+        let failure = sets(&[".a.b=1"]).apply(&before).unwrap_err();
+        assert!(failure.why.contains("a form"), "{failure}");
+    }
+
+    #[test]
+    fn says_why_a_value_cannot_be_set() {
+        let mut packed = request("application/json", b"\x1f\x8b\x08");
+        packed.headers.push("content-encoding", "gzip");
+        for (before, assignment, why) in [
+            (packed.clone(), ".a=1", "compressed: gzip"),
+            (
+                request("text/plain", b"hello"),
+                ".a=1",
+                "neither JSON nor a form but text",
+            ),
+            (
+                request("application/json", b"{\"a\":\n}"),
+                ".a=1",
+                "line 2, column 1",
+            ),
+            (request("application/json", b""), ".a=1", "is empty"),
+            (
+                request("application/json", b"{\"a\":\"b\"}"),
+                ".a.b=1",
+                "a text",
+            ),
+            (
+                request("application/json", b"{\"a\":[1]}"),
+                ".a[3]=1",
+                "has one item",
+            ),
+        ] {
+            let failure = sets(&[assignment]).apply(&before).unwrap_err();
+            assert!(failure.why.contains(why), "{assignment}: {failure}");
+        }
+        // A whole body may take its place.
+        let edit = Edit {
+            body: Some(Body(b"{}"[..].into())),
+            ..Edit::default()
+        };
+        let after = edit.apply(&packed).unwrap();
+        assert_eq!(&after.request.body[..], b"{}");
+        assert!(
+            after.warnings[0].contains("says gzip"),
+            "{:?}",
+            after.warnings
+        );
+    }
+
+    #[test]
+    fn json_that_no_longer_parses_is_warned_about_and_not_refused() {
+        let body = |text: &'static str| Edit {
+            body: Some(Body(text.into())),
+            ..Edit::default()
+        };
+        let before = request("application/json", b"{\"a\":1}");
+        let after = body("{\"a\":1\n \"b\":2}").apply(&before).unwrap();
+        assert_eq!(
+            after.warnings,
+            ["The body is no JSON any more: line 2, column 2: a comma or } is expected."]
+        );
+        let text = request("text/plain", b"{\"a\":1}");
+        assert_eq!(body("{").apply(&text).unwrap().warnings.len(), 1);
+        let plain = request("text/plain", b"hello");
+        assert_eq!(body("{").apply(&plain).unwrap().warnings, [""; 0]);
+        assert_eq!(
+            Edit::default().apply(&before).unwrap().request.body,
+            before.body
+        );
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_request_is_refused() {
+        let before = request("text/plain", b"");
+        for (method, path) in [
+            (Some("PO ST"), None),
+            (Some(""), None),
+            (None, Some("hooks")),
+            (None, Some("/a b")),
+            (None, Some("/a\r\nx: y")),
+        ] {
+            let edit = Edit {
+                method: method.map(Into::into),
+                path: path.map(Into::into),
+                ..Edit::default()
+            };
+            assert!(edit.apply(&before).is_err(), "{method:?} {path:?}");
+        }
+        for header in ["no colon", "a b: c", ": c", "a: b\r\nc: d"] {
+            assert!(Edit::default().header(header).is_err(), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn travels_as_json() {
+        let mut edit = sets(&[".a[0][]=1"]);
+        edit.body = Some(Body(b"\xff\x00"[..].into()));
+        edit.whole = Some(request("text/plain", b"\xff"));
+        edit.header("X-A: \u{e9}").unwrap();
+        let text = serde_json::to_string(&edit).unwrap();
+        assert_eq!(serde_json::from_str::<Edit>(&text).unwrap(), edit);
     }
 }

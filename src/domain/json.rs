@@ -16,6 +16,7 @@ use super::attempt::{Attempt, Outcome, Response, Try};
 use super::delivery::{Answer, Delivery};
 use super::headers::{Header, Headers};
 use super::id::Id;
+use super::request::Request;
 use super::summary::Summary;
 use super::text;
 use super::timestamp::Timestamp;
@@ -93,6 +94,16 @@ struct TryJson {
 pub struct SignatureJson<'a> {
     /// The verdict and its evidence.
     pub signature: &'a Verification,
+}
+
+/// A request as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct RequestJson<'a> {
+    method: &'a str,
+    path: &'a str,
+    query: Option<&'a str>,
+    headers: Fields<'a>,
+    body: BodyJson<'a>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -209,6 +220,18 @@ const fn a_try(retry: &Try) -> TryJson {
     }
 }
 
+/// Writes a request with the keys that a delivery has for it.
+pub fn request(request: &Request) -> RequestJson<'_> {
+    let size = request.body.len() as u64;
+    RequestJson {
+        method: &request.method,
+        path: &request.path,
+        query: request.query.as_deref(),
+        headers: Fields(Some(&request.headers)),
+        body: body(&request.body, size, request.content_type(), Bodies::Whole),
+    }
+}
+
 /// Writes a value as one line of JSON, without the newline.
 ///
 /// Characters that hide or command a terminal are escaped beyond what JSON
@@ -319,7 +342,6 @@ mod tests {
     use super::*;
     use crate::domain::attempt::{AttemptKind, Edited, Signing};
     use crate::domain::delivery::AnsweredBy;
-    use crate::domain::request::Request;
     use crate::domain::verification::{Finding, Status};
 
     fn id() -> Id {

@@ -137,7 +137,7 @@ impl Request {
 
 /// Splits a request target into path and query. Of an absolute address the
 /// part behind the host counts (RFC 9112 section 3.2.2).
-fn split_target(target: &str) -> (String, Option<String>) {
+pub(super) fn split_target(target: &str) -> (String, Option<String>) {
     let local = match target.split_once("://") {
         Some((scheme, rest))
             if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>

@@ -20,7 +20,7 @@ pub use self::mac::{digest, encode, same};
 pub use self::matching::holds;
 pub use self::problem::Problem;
 pub use self::reading::Reading;
-pub use self::signing::{Prepared, Signed, prepare, resign, sign};
+pub use self::signing::{Prepared, Signed, prepare, resign, sign, unsignable};
 use super::provider::template::Filling;
 use super::provider::{Otherwise, Provider, Scheme};
 use super::request::Request;

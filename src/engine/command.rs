@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::preview::Preview;
 use crate::domain::address::Place;
 use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::SignedText;
@@ -50,6 +51,9 @@ pub enum Command {
     Resend(ResendOrder),
     /// Looks up where an order would go: [`Reply::Places`], each host once.
     Locate(ResendOrder),
+    /// What would be sent for one of the deliveries, counted from 0:
+    /// [`Reply::Preview`].
+    Preview(ResendOrder, u64),
     /// What came of a followed job since the last time it was asked for:
     /// [`Reply::Results`], as soon as there is something to tell.
     Results(u64),
@@ -144,6 +148,8 @@ pub struct ResendOrder {
     pub signing: Option<Signing>,
     /// Whether it goes as a new event, with an id of its own.
     pub new_event: bool,
+    /// What new ids are made of, so that they are those of a [`Preview`].
+    pub seed: Option<u64>,
     /// What is changed before.
     pub edit: Option<Box<Edit>>,
     /// How long to wait between one and the next, in microseconds.
@@ -329,6 +335,8 @@ pub enum Reply {
     Adopted(Adopted),
     /// To [`Command::Resend`].
     Job(Job),
+    /// To [`Command::Preview`].
+    Preview(Box<Preview>),
     /// To [`Command::Results`].
     Results(Results),
     /// To [`Command::Locate`]: those that are asked for before anything is

@@ -235,7 +235,7 @@ impl Lane {
             let attempt = forwarded(row.seq, limit, address, started_at, exchange);
             local.store.append_attempt(attempt)
         };
-        let outgoing = match outgoing(&delivery.request, &to) {
+        let outgoing = match outgoing(&delivery.request, &to, delivery.request.headers.clone()) {
             Ok(outgoing) => outgoing,
             Err(failure) => {
                 let why = format!("{} {}", failure.what, failure.why);

@@ -382,6 +382,10 @@ impl Local {
             }
             Command::Locate(order) => Ok(Reply::Places(self.locate(&order).await?)),
             Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
+            Command::Preview(order, index) => {
+                let preview = aside(|| self.preview(order, index))?;
+                Ok(Reply::Preview(Box::new(preview)))
+            }
             Command::Results(job) => Ok(Reply::Results(self.results(job).await?)),
             Command::Stop(job) => {
                 if let Some(running) = self.jobs.get(job) {

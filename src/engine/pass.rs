@@ -45,7 +45,7 @@ impl Local {
         let endpoint = crate::domain::endpoint::route(&self.endpoints, &request.path);
         let name = endpoint.map(|e| e.name.clone());
         let limit = self.acknowledged_in(name.as_deref(), &request);
-        let outgoing = outgoing(&request, to);
+        let outgoing = outgoing(&request, to, request.headers.clone());
         let kept = self
             .store
             .append(Incoming {

@@ -2,13 +2,20 @@
 
 use super::command::ResendOrder;
 use super::local::{Local, unreadable};
-use crate::domain::attempt::{Edited, Signing};
+use super::sending::outgoing;
+use crate::clock::random_bits;
+use crate::domain::assess::Assessor;
+use crate::domain::attempt::{self, Signing};
 use crate::domain::delivery::Delivery;
+use crate::domain::edit::Edited;
 use crate::domain::failure::Failure;
-use crate::domain::headers::Headers;
-use crate::domain::route::Destination;
-use crate::domain::signature;
-use crate::outbound::{self, Options, Outgoing};
+use crate::domain::provider::Provider;
+use crate::domain::request::Request;
+use crate::domain::route::{Destination, origin};
+use crate::domain::secret::Secret;
+use crate::domain::verification::Status;
+use crate::domain::{new_event, signature};
+use crate::outbound::{Options, Outgoing};
 
 /// A request that is ready to be sent.
 pub(super) struct Prepared {
@@ -23,7 +30,21 @@ pub(super) struct Prepared {
     /// Which signature it carries.
     pub(super) signing: Signing,
     /// What was edited.
-    pub(super) edited: Option<Edited>,
+    pub(super) edited: Option<attempt::Edited>,
+    /// Headers whose value is the signature made for it.
+    pub(super) later: Vec<String>,
+    /// Headers that hold the time of sending.
+    pub(super) times: Vec<String>,
+    /// What should be known before it is sent, as sentences.
+    pub(super) notes: Vec<String>,
+}
+
+/// Which signature a request gets, and with what it is made.
+enum Seal<'a> {
+    /// The one it came with.
+    Kept,
+    /// A new one.
+    Fresh(&'a Provider, &'a Secret),
 }
 
 impl Local {
@@ -31,20 +52,99 @@ impl Local {
     pub(super) fn prepare(&self, seq: u64, order: &ResendOrder) -> Result<Prepared, Failure> {
         let delivery = self.sendable(seq)?;
         let to = self.target_for(&delivery, order.target.as_deref())?;
-        let signing = self.signing(&delivery, order);
-        let headers = self.headers(&delivery, signing)?;
-        let mut outgoing = outbound::prepare(&delivery.request, &to.target, headers)?;
-        if let Some(path) = &to.path {
-            outgoing = outgoing.at_path(path)?;
-        }
-        Ok(Prepared {
-            delivery,
-            outgoing,
+        let original = &delivery.request;
+        let Edited {
+            request,
+            warnings: mut notes,
+        } = match &order.edit {
+            Some(edit) => edit.apply(original)?,
+            None => Edited::unchanged(original),
+        };
+        let fitted = fitted(&to, request.path != original.path);
+        let assessor = self.assessor();
+        let request = if order.new_event {
+            self.renewed(&assessor, &delivery, &request, order.seed, &mut notes)?
+        } else {
+            request
+        };
+        let touched = request != *original;
+        let changed = touched || order.new_event;
+        let seal = self.seal(&assessor, &delivery, order, changed, &mut notes)?;
+        let mut prepared = Prepared {
+            outgoing: outgoing(&request, &fitted, request.headers.clone())?,
             to: to.address(),
             options: order.options.or(self.options),
-            signing,
+            signing: Signing::Kept,
             edited: None,
-        })
+            later: Vec::new(),
+            times: Vec::new(),
+            notes,
+            delivery,
+        };
+        if let Seal::Fresh(provider, secret) = seal {
+            self.sign(&mut prepared, &request, &fitted, provider, secret)?;
+        }
+        let Outgoing { method, body, .. } = &prepared.outgoing;
+        if touched || *body != prepared.delivery.request.body {
+            prepared.edited = Some(attempt::Edited {
+                method: method.clone(),
+                body: body.clone(),
+            });
+        }
+        Ok(prepared)
+    }
+
+    /// Makes a new event of a request.
+    fn renewed(
+        &self,
+        assessor: &Assessor,
+        delivery: &Delivery,
+        request: &Request,
+        seed: Option<u64>,
+        notes: &mut Vec<String>,
+    ) -> Result<Request, Failure> {
+        let provider = assessor
+            .provider_of(delivery.endpoint.as_deref(), &delivery.request)
+            .ok_or_else(|| {
+                Failure::no(
+                    format!("Delivery {} cannot go as a new event.", delivery.id),
+                    "Nothing says which provider sent it, so nothing says where its id is.",
+                    "Send it as it came, and set what is to differ:  --header 'X-Id: 7', --set .id=7",
+                )
+            })?;
+        // Deliveries sent together get different ids.
+        let random = seed.map_or_else(random_bits, |seed| {
+            u128::from(seed) << 64 ^ delivery.id.bits()
+        });
+        let new = new_event::renewed(request, provider, self.clock.now(), random);
+        notes.extend(new.notes);
+        Ok(new.request)
+    }
+
+    /// Signs what is prepared, with the time of now.
+    fn sign(
+        &self,
+        prepared: &mut Prepared,
+        request: &Request,
+        target: &Destination,
+        provider: &Provider,
+        secret: &Secret,
+    ) -> Result<(), Failure> {
+        let url = self
+            .endpoint(prepared.delivery.endpoint.as_deref())
+            .and_then(|e| e.public_url.as_deref());
+        let now = self.clock.now();
+        let request = new_event::timed(request, provider, now);
+        let headers = signature::resign(&request, provider, secret, url, now)?;
+        prepared.outgoing = outgoing(&request, target, headers)?;
+        prepared.signing = Signing::Fresh;
+        if let Some(scheme) = &provider.signature {
+            let scheme = scheme.suited(&request);
+            let time = scheme.timestamp.as_ref().and_then(|s| s.header.as_ref());
+            prepared.times.extend(time.map(|t| t.to_ascii_lowercase()));
+            prepared.later.push(scheme.header.to_ascii_lowercase());
+        }
+        Ok(())
     }
 
     /// Reads a delivery that can be sent.
@@ -88,43 +188,82 @@ impl Local {
     }
 
     /// Says which signature goes: the one asked for; else the one that was
-    /// received, but for a retry a new one, as the provider would make, where
-    /// there is a secret for it.
-    fn signing(&self, delivery: &Delivery, order: &ResendOrder) -> Signing {
-        let endpoint = delivery.endpoint.as_deref();
-        let assessor = self.assessor();
-        let secret = || assessor.secret_for(endpoint, &delivery.request);
-        match order.signing {
-            Some(signing) => signing,
-            None if order.retry.is_some() && secret().is_some() => Signing::Fresh,
-            None => Signing::Kept,
-        }
-    }
-
-    fn headers(&self, delivery: &Delivery, signing: Signing) -> Result<Headers, Failure> {
-        if signing == Signing::Kept {
-            return Ok(delivery.request.headers.clone());
-        }
+    /// received, but a new one for what is changed or tried again as the
+    /// provider would, where one can be made.
+    fn seal<'a>(
+        &self,
+        assessor: &'a Assessor,
+        delivery: &Delivery,
+        order: &ResendOrder,
+        changed: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<Seal<'a>, Failure> {
+        let wished = match order.signing {
+            Some(Signing::Fresh) => true,
+            None if changed || order.retry.is_some() => false,
+            Some(Signing::Kept) | None => return Ok(Seal::Kept),
+        };
         let endpoint = delivery.endpoint.as_deref();
         let unsignable = |why: &str| {
             Failure::no(
                 format!("Delivery {} cannot be signed afresh.", delivery.id),
                 why,
-                "Send it with the signature it came with, or name its provider and secret:  creel --secret NAME=VALUE",
+                "Name its provider and secret:  creel --secret NAME=VALUE   or send it with the signature it came with:  --sign kept",
             )
         };
-        let assessor = self.assessor();
-        let provider = assessor
-            .provider_of(endpoint, &delivery.request)
-            .ok_or_else(|| unsignable("Nothing says which provider sent it."))?;
-        let secret = assessor
-            .secret_for(endpoint, &delivery.request)
-            .ok_or_else(|| {
-                unsignable(&format!("No secret is configured for {}.", provider.title))
-            })?;
-        let url = self
-            .endpoint(endpoint)
-            .and_then(|e| e.public_url.as_deref());
-        signature::resign(&delivery.request, provider, secret, url, self.clock.now())
+        let mut as_received = |why: String| {
+            if changed {
+                notes.push(format!("{why} It goes with the signature it came with."));
+            }
+            Ok(Seal::Kept)
+        };
+        let Some(provider) = assessor.provider_of(endpoint, &delivery.request) else {
+            let why = "Nothing says which provider sent it.";
+            return if wished {
+                Err(unsignable(why))
+            } else {
+                as_received(why.to_owned())
+            };
+        };
+        if !wished && let Some(why) = signature::unsignable(provider) {
+            return as_received(why);
+        }
+        match secret_to_sign(assessor, delivery, provider) {
+            Some(secret) => Ok(Seal::Fresh(provider, secret)),
+            None if wished || changed => Err(unsignable(&format!(
+                "No secret is configured for {}.",
+                provider.title
+            ))),
+            None => Ok(Seal::Kept),
+        }
+    }
+}
+
+/// Returns the secret to sign a delivery with. That of creel's own samples
+/// signs nothing but them.
+fn secret_to_sign<'a>(
+    assessor: &'a Assessor,
+    delivery: &Delivery,
+    provider: &Provider,
+) -> Option<&'a Secret> {
+    let endpoint = delivery.endpoint.as_deref();
+    let secret = assessor.secret_of(endpoint, provider)?;
+    let own = assessor.sample_secret.as_ref();
+    if own.is_none_or(|own| !std::ptr::eq(own, secret)) {
+        return Some(secret);
+    }
+    let at = delivery.received_at;
+    let came = assessor.glance(endpoint, &delivery.request, at);
+    let status = came.verification.status;
+    matches!(status, Status::Valid | Status::Stale).then_some(secret)
+}
+
+/// Returns the target to fit a request to: where the path was edited, that
+/// path counts, and not the target's.
+fn fitted(to: &Destination, path_edited: bool) -> Destination {
+    if path_edited {
+        Destination::to(&origin(&to.target))
+    } else {
+        to.clone()
     }
 }

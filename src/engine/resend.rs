@@ -12,6 +12,7 @@ use super::jobs::{PATIENCE, Running};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
 use super::retry::{Run, Step};
+use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, Signing, outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
@@ -35,7 +36,9 @@ impl Local {
     ///
     /// Whatever can be known to be wrong beforehand (an id that is not there,
     /// no target, no secret to sign with) is found before the first is sent.
-    pub(super) fn resend(&self, order: ResendOrder) -> Result<Job, Failure> {
+    pub(super) fn resend(&self, mut order: ResendOrder) -> Result<Job, Failure> {
+        // Every try of a new event has the same id.
+        order.seed = order.seed.or_else(|| Some(random_bits() as u64));
         let seqs = self.which(&order.which)?;
         for &seq in seqs.iter().take(CHECKED) {
             self.prepare(seq, &order)?;

@@ -17,6 +17,7 @@ use super::local::{Local, unreadable};
 use super::prepare::Prepared;
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Try};
+use crate::domain::edit::Edit;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
@@ -168,6 +169,12 @@ impl Run {
         let order = Arc::new(ResendOrder {
             target: Some(retry.to.clone()),
             signing: Some(last.signing),
+            edit: last.edited_request().map(|whole| {
+                Box::new(Edit {
+                    whole: Some(whole),
+                    ..Edit::default()
+                })
+            }),
             ..ResendOrder::default()
         });
         let prepared = local.prepare(seq, &order)?;

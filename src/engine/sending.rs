@@ -123,8 +123,12 @@ impl Local {
 ///
 /// # Errors
 /// A [`Failure`] where it cannot be written in HTTP.
-pub(super) fn outgoing(request: &Request, to: &Destination) -> Result<Outgoing, Failure> {
-    let outgoing = outbound::prepare(request, &to.target, request.headers.clone())?;
+pub(super) fn outgoing(
+    request: &Request,
+    to: &Destination,
+    headers: Headers,
+) -> Result<Outgoing, Failure> {
+    let outgoing = outbound::prepare(request, &to.target, headers)?;
     match &to.path {
         Some(path) => outgoing.at_path(path),
         None => Ok(outgoing),

@@ -119,7 +119,8 @@ actions! {
     TabSignature "tab-4" Panes "signature" "Show the proof of the signature";
     TabTries "tab-5" Panes "tries" "Show the tries";
     Resend "resend" Panes "resend" "Send the selected ones again, else this one, as captured";
-    ResendWith "resend-with" Panes "resend with…" "Send again with another target or a new signature";
+    ResendWith "resend-with" Panes "resend with…" "Send again with another target, a new signature, as a new event";
+    Edit "edit" Panes "edit, resend" "Edit the request in your editor, then send it";
     Stop "stop" Panes "stop" "Stop what is being sent";
     Copy "copy" Panes "copy" "Copy something of this delivery: a letter follows";
     Verify "verify" Panes "verify again" "Check the signature again and show all that was tried";

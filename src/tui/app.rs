@@ -5,6 +5,7 @@
 //! [`Msg::Tick`]. The same messages give the same state.
 
 mod answer;
+mod edit;
 mod engine;
 mod keys;
 mod mouse;
@@ -65,6 +66,9 @@ pub struct App {
     /// What is being sent because somebody asked.
     pub jobs: Vec<Job>,
     hosts: BTreeSet<String>,
+    editing: Option<edit::Editing>,
+    /// The delivery to edit as soon as it is read.
+    edit_next: Option<u64>,
     info_wish: Wish,
 }
 
@@ -110,6 +114,8 @@ impl App {
             mouse,
             jobs: Vec::new(),
             hosts: BTreeSet::new(),
+            editing: None,
+            edit_next: None,
             info_wish: Wish {
                 stale: true,
                 asked: false,
@@ -186,6 +192,9 @@ impl App {
             Some(examined) if examined == seq => Effect::Examine(seq, id),
             _ => Effect::Show(seq, id),
         }));
+        if let Some(Overlay::Resend(form)) = &mut self.overlay {
+            effects.extend(form.wants().map(Effect::Preview));
+        }
         effects
     }
 }
@@ -207,6 +216,8 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Begun(answer) => app.take_begun(answer),
         Msg::Sent(sent) => app.take_sent(&sent),
         Msg::Stopped(answer) => app.take_stopped(answer),
+        Msg::Previewed(order, answer) => app.take_preview(&order, answer),
+        Msg::Edited(left) => app.take_edited(left),
         Msg::Marked(order, answer) => app.take_marked(&order, answer),
         Msg::Adopted(answer) => app.take_adopted(answer),
         Msg::Sampled(answer) => app.take_sampled(answer),

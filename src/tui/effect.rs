@@ -33,6 +33,11 @@ pub enum Effect {
     Sample,
     /// Answer otherwise from now on: [`super::msg::Msg::Answered`].
     Answer(AnswerOrder),
+    /// Say what sending again would send: [`super::msg::Msg::Previewed`].
+    Preview(ResendOrder),
+    /// Lend the terminal to the user's editor, on a text:
+    /// [`super::msg::Msg::Edited`].
+    Edit(Vec<u8>),
     /// Put bytes on the clipboard, through the terminal.
     Copy(Vec<u8>),
     /// Take the mouse from the terminal, or give it back.

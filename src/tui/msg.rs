@@ -10,6 +10,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::engine::command::{
     Adopted, AnswerOrder, Detail, Event, Info, Job, ListQuery, MarkOrder, Page, ResendOrder, Sent,
 };
+use crate::engine::preview::Preview;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -43,6 +44,10 @@ pub enum Msg {
     Sent(Box<Sent>),
     /// A job was told to stop.
     Stopped(Result<(), Failure>),
+    /// What sending again would send.
+    Previewed(ResendOrder, Result<Box<Preview>, Failure>),
+    /// The user's editor ended: what it left, or why there is nothing.
+    Edited(Result<Vec<u8>, Failure>),
     /// Deliveries were marked.
     Marked(MarkOrder, Result<(), Failure>),
     /// A secret counts from now on.

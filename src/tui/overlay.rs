@@ -30,7 +30,7 @@ pub enum Overlay {
     /// The letters that say what to copy.
     Copy,
     /// The form for sending again.
-    Resend(resend::ResendForm),
+    Resend(Box<resend::ResendForm>),
     /// The form for a secret.
     Secret(secret::SecretForm),
     /// The form for what senders are answered.

@@ -4,16 +4,16 @@
 //! A screen is drawn at most every 16 ms, and only when something happened.
 //! Nothing ticks unless what is on the screen ages.
 
+mod wait;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures_util::StreamExt as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::engine::command::{Command, Event, Reply, ResendOrder, Which};
 
 use super::app::{App, update};
+use super::editor::Editor;
 use super::effect::Effect;
 use super::keymap::{Keymap, OwnKeys};
 use super::look::{ASCII, Look, UNICODE, Zone};
@@ -28,6 +29,7 @@ use super::msg::Msg;
 use super::terminal::Session;
 use super::theme::Theme;
 use super::view::view;
+use wait::{Signals, after, ended, next_event, next_input, until};
 
 /// The shortest time between two screens.
 const FRAME: Duration = Duration::from_millis(16);
@@ -131,6 +133,7 @@ pub async fn run(engine: impl Inspected, settings: Settings) -> Result<(), Failu
         clock: settings.clock,
         session,
         input: Some(EventStream::new()),
+        editor: None,
         answers_in,
         answers,
         panics,
@@ -150,31 +153,6 @@ fn lost(error: &std::io::Error) -> Failure {
     )
 }
 
-/// The signals that end the inspector.
-struct Signals {
-    term: Signal,
-    hangup: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.hangup.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
 /// Whether the inspector goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
@@ -189,6 +167,8 @@ struct Screen<E> {
     clock: Arc<dyn Clock>,
     session: Session,
     input: Option<EventStream>,
+    /// The editor that has the terminal.
+    editor: Option<Editor>,
     events: Option<broadcast::Receiver<Event>>,
     answers_in: UnboundedSender<Msg>,
     answers: UnboundedReceiver<Msg>,
@@ -202,6 +182,7 @@ enum Woken {
     Message(Box<Msg>),
     Time,
     Draw,
+    Edited(Result<Vec<u8>, Failure>),
     InputEnded,
     Signalled,
     EngineEnded,
@@ -220,13 +201,15 @@ impl<E: Inspected> Screen<E> {
             return Ok(());
         }
         loop {
-            if self.dirty && self.drawn.is_none_or(|at| at.elapsed() >= FRAME) {
+            let due = self.drawn.is_none_or(|at| at.elapsed() >= FRAME);
+            if self.dirty && due && self.editor.is_none() {
                 self.draw()?;
             }
             let flow = match self.wait(signals).await {
                 Woken::Message(msg) => self.take(*msg)?,
                 Woken::Time => self.tick()?,
                 Woken::Draw => Flow::On,
+                Woken::Edited(left) => self.edited(left)?,
                 Woken::InputEnded | Woken::Signalled => Flow::Leave,
                 Woken::EngineEnded => {
                     // A closed channel answers at once, for ever.
@@ -242,7 +225,8 @@ impl<E: Inspected> Screen<E> {
 
     /// Waits until something happens.
     async fn wait(&mut self, signals: &mut Signals) -> Woken {
-        let next_frame = match (self.dirty, self.drawn) {
+        let lent = self.editor.is_some();
+        let next_frame = match (self.dirty && !lent, self.drawn) {
             (true, Some(at)) => Some(at + FRAME),
             _ => None,
         };
@@ -250,7 +234,8 @@ impl<E: Inspected> Screen<E> {
         let input = self.input.as_mut();
         tokio::select! {
             biased;
-            () = signals.any() => Woken::Signalled,
+            () = signals.any(lent) => Woken::Signalled,
+            text = ended(self.editor.as_mut()) => Woken::Edited(text),
             event = next_input(input) => match event {
                 Some(Ok(event)) => read(event).map_or(Woken::Draw, Woken::message),
                 Some(Err(_)) | None => Woken::InputEnded,
@@ -368,6 +353,16 @@ impl<E: Inspected> Screen<E> {
                 Effect::Answer(order) => self.ask(Command::Answer(order.clone()), |answer| {
                     Msg::Answered(order, answer.and_then(done))
                 }),
+                Effect::Preview(order) => self.ask(Command::Preview(order.clone(), 0), |answer| {
+                    Msg::Previewed(
+                        order,
+                        answer.and_then(|reply| match reply {
+                            Reply::Preview(preview) => Ok(preview),
+                            other => Err(strange(&other)),
+                        }),
+                    )
+                }),
+                Effect::Edit(text) => self.lend(&text)?,
                 Effect::Copy(bytes) => self.session.copy(&bytes)?,
                 Effect::Mouse(on) => self.session.mouse(on)?,
                 Effect::Repaint => self.session.repaint()?,
@@ -415,6 +410,35 @@ impl<E: Inspected> Screen<E> {
             });
             let _ = answers.send(msg(answer));
         });
+    }
+
+    /// Lends the terminal to the user's editor. Whatever happens meanwhile is
+    /// taken in and not drawn.
+    fn lend(&mut self, text: &[u8]) -> std::io::Result<()> {
+        // Nothing may read what is typed to the editor.
+        self.input = None;
+        self.session.lend();
+        match Editor::start(text) {
+            Ok(editor) => self.editor = Some(editor),
+            Err(failure) => {
+                self.session.take_back()?;
+                self.input = Some(EventStream::new());
+                let _ = self.answers_in.send(Msg::Edited(Err(failure)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the terminal again from an editor.
+    fn edited(&mut self, left: Result<Vec<u8>, Failure>) -> std::io::Result<Flow> {
+        self.editor = None;
+        self.session.take_back()?;
+        self.input = Some(EventStream::new());
+        let size = self.session.size()?;
+        if self.take(Msg::Resize(size.width, size.height))? == Flow::Leave {
+            return Ok(Flow::Leave);
+        }
+        self.take(Msg::Edited(left))
     }
 
     /// Gives the terminal back, stops, and takes it again when the shell says so.
@@ -493,6 +517,7 @@ fn strange(reply: &Reply) -> Failure {
         Reply::Places(_) => "where its targets are",
         Reply::Results(_) => "results",
         Reply::Adopted(_) => "what a secret changed",
+        Reply::Preview(_) => "what would be sent",
         Reply::Done => "that it is done",
     };
     Failure::cannot(
@@ -500,34 +525,6 @@ fn strange(reply: &Reply) -> Failure {
         format!("It answered {kind}."),
         "Two versions of creel may be talking; restart the older one.",
     )
-}
-
-async fn next_input(input: Option<&mut EventStream>) -> Option<std::io::Result<TerminalEvent>> {
-    match input {
-        Some(input) => input.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_event(events: Option<&mut broadcast::Receiver<Event>>) -> Result<Event, RecvError> {
-    match events {
-        Some(events) => events.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn after(time: Option<Duration>) {
-    match time {
-        Some(time) => sleep(time).await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

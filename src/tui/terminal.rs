@@ -92,6 +92,18 @@ impl Session {
         }
     }
 
+    /// Gives the terminal back for a while, to another program.
+    #[expect(clippy::unused_self, reason = "who lends must have it")]
+    pub(super) fn lend(&mut self) {
+        leave();
+    }
+
+    /// Takes the terminal again after [`Session::lend`].
+    pub(super) fn take_back(&mut self) -> io::Result<()> {
+        enter(self.mouse)?;
+        self.repaint()
+    }
+
     /// Gives the terminal back, stops the process, and takes the terminal
     /// again when the process goes on.
     pub(super) fn suspend(&mut self) -> io::Result<()> {

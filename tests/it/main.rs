@@ -9,6 +9,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod doctor;
+mod editing;
 mod forwarding;
 mod handshakes;
 mod outbound;

@@ -11,14 +11,15 @@ const INDENTED_DEPTH: u32 = 128;
 
 /// A token's place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Token {
-    kind: Kind,
-    start: usize,
-    end: usize,
+pub(in crate::domain) struct Token {
+    pub(in crate::domain) kind: Kind,
+    pub(in crate::domain) start: usize,
+    pub(in crate::domain) end: usize,
 }
 
+/// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(in crate::domain) enum Kind {
     String,
     Number,
     Literal,
@@ -30,11 +31,11 @@ enum Kind {
 
 /// Where and why text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(in crate::domain) struct Fault {
     /// The byte where it breaks.
-    pub(super) offset: usize,
+    pub(in crate::domain) offset: usize,
     /// What is wrong there.
-    pub(super) what: &'static str,
+    pub(in crate::domain) what: &'static str,
     /// Whether more text could have mended it.
     unfinished: bool,
 }
@@ -64,7 +65,7 @@ pub(super) fn plausible(text: &[u8], limit: usize) -> bool {
 }
 
 /// Checks that the text is one JSON value.
-pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
+pub(in crate::domain) fn check(text: &[u8]) -> Result<(), Fault> {
     /// What may come next.
     #[derive(Clone, Copy, PartialEq)]
     enum Next {
@@ -325,7 +326,7 @@ const fn fault(offset: usize, what: &'static str) -> Fault {
 }
 
 /// Reads the token at or after `at`; `None` at the end.
-fn lex(text: &[u8], mut at: usize) -> Result<Option<Token>, Fault> {
+pub(in crate::domain) fn lex(text: &[u8], mut at: usize) -> Result<Option<Token>, Fault> {
     while text.get(at).is_some_and(|&b| is_blank(b)) {
         at += 1;
     }

@@ -105,7 +105,7 @@ pub(super) fn floor_boundary(text: &[u8], at: usize) -> usize {
 
 /// Returns line and column, from 1, of the byte at `offset`; the column
 /// counts characters.
-pub(super) fn line_and_column(text: &[u8], offset: usize) -> (usize, usize) {
+pub(in crate::domain) fn line_and_column(text: &[u8], offset: usize) -> (usize, usize) {
     let before = &text[..offset.min(text.len())];
     let line = before.split(|&b| b == b'\n').count();
     let start = before

@@ -212,6 +212,22 @@ pub fn resign(
     Ok(request.headers)
 }
 
+/// Says, as a sentence, why nobody but the provider can sign its deliveries
+/// anew; `None` where whoever has the secret can.
+pub fn unsignable(provider: &Provider) -> Option<String> {
+    let title = &provider.title;
+    match &provider.signature {
+        None => Some(format!("{title} does not sign its deliveries.")),
+        Some(scheme) if !scheme.shared_secret() => {
+            Some(format!("Only {title} itself can sign its deliveries."))
+        }
+        Some(scheme) if scheme.pointer.is_some() => {
+            Some(format!("{title}'s signature is part of the body."))
+        }
+        Some(_) => None,
+    }
+}
+
 fn scheme_of(provider: &Provider) -> Result<&Scheme, Failure> {
     let scheme = provider.signature.as_ref().ok_or_else(|| {
         Failure::usage(

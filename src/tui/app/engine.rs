@@ -165,7 +165,7 @@ impl App {
             self.done(&text);
         }
         self.detail.take(seq, answer, &self.look);
-        Vec::new()
+        self.edit_when_read(seq)
     }
 
     /// Says what checking again gave, and where to see what was tried.

@@ -145,13 +145,20 @@ impl App {
             return Vec::new();
         };
         match (chord.code(), form.part) {
-            (KeyCode::Tab | KeyCode::Down, _) => form.turn(1),
-            (KeyCode::BackTab | KeyCode::Up, _) => form.turn(-1),
+            (KeyCode::Tab | KeyCode::Down, _) | (KeyCode::Right, Part::Send | Part::Edit) => {
+                form.turn(1);
+            }
+            (KeyCode::BackTab | KeyCode::Up, _) | (KeyCode::Left, Part::Edit | Part::Cancel) => {
+                form.turn(-1);
+            }
             (KeyCode::Enter | KeyCode::Char(' '), Part::Cancel) => self.overlay = None,
+            (KeyCode::Enter | KeyCode::Char(' '), Part::Edit) => return self.edit_again(),
+            (KeyCode::Char('e'), part) if part != Part::Target => return self.edit_again(),
+            (KeyCode::PageDown, _) => self.scroll_form(8),
+            (KeyCode::PageUp, _) => self.scroll_form(-8),
             (KeyCode::Enter, _) | (KeyCode::Char(' '), Part::Send) => return self.send_form(),
-            (KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right, Part::Signature) => form.toggle(),
-            (KeyCode::Left | KeyCode::Right, Part::Send) => form.part = Part::Cancel,
-            (KeyCode::Left | KeyCode::Right, Part::Cancel) => form.part = Part::Send,
+            (KeyCode::Char(' ') | KeyCode::Right, Part::Signature) => form.choose(1),
+            (KeyCode::Left, Part::Signature) => form.choose(-1),
             (_, Part::Target) if form.target.key(key) => form.problem = None,
             _ => {}
         }

@@ -37,7 +37,11 @@ impl App {
                 palette.step(by);
                 self.overlay = Some(Overlay::Palette(palette));
             }
-            Some(other @ (Overlay::Copy | Overlay::Resend(_) | Overlay::Confirm(_))) => {
+            Some(Overlay::Resend(form)) => {
+                self.overlay = Some(Overlay::Resend(form));
+                self.scroll_form(by);
+            }
+            Some(other @ (Overlay::Copy | Overlay::Confirm(_))) => {
                 self.overlay = Some(other);
             }
             prompt => {

@@ -62,6 +62,7 @@ impl App {
                 self.list.follow = false;
                 self.open_form();
             }
+            Action::Edit => return self.edit(),
             Action::Copy => {
                 self.list.follow = false;
                 self.overlay = Some(Overlay::Copy);

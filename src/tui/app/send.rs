@@ -69,15 +69,20 @@ impl App {
 
     /// Opens the form that asks where to and how.
     pub(super) fn open_form(&mut self) {
+        match self.form() {
+            Some(form) => self.overlay = Some(Overlay::Resend(form)),
+            None => self.say("Nothing to send: no delivery is selected"),
+        }
+    }
+
+    /// Makes the form for what is selected.
+    pub(super) fn form(&self) -> Option<Box<ResendForm>> {
         let rows = self.chosen();
-        let Some(first) = rows.first() else {
-            self.say("Nothing to send: no delivery is selected");
-            return;
-        };
+        let first = rows.first()?;
         let target = self.target_of(first);
         let ids = rows.iter().map(|r| r.id.to_string()).collect();
-        let form = ResendForm::new(ids, target.as_deref(), self.shown_of(first));
-        self.overlay = Some(Overlay::Resend(form));
+        let shown = self.shown_of(first);
+        Some(Box::new(ResendForm::new(ids, target.as_deref(), shown)))
     }
 
     /// Sends what the form says.
@@ -97,6 +102,7 @@ impl App {
     pub(super) fn confirmed(&mut self, then: Then) -> Vec<Effect> {
         match then {
             Then::Quit => vec![Effect::Quit],
+            Then::Edit(text) => vec![Effect::Edit(text)],
             Then::Send { order, hosts } => {
                 let to = hosts.join(", ");
                 self.hosts.extend(hosts);
@@ -167,6 +173,8 @@ impl App {
     fn send(&mut self, order: ResendOrder, to: &str) -> Vec<Effect> {
         self.list.chosen.clear();
         let how = match order.signing {
+            _ if order.new_event => "as a new event",
+            _ if order.edit.is_some() => "edited",
             Some(Signing::Fresh) => "signed anew",
             Some(Signing::Kept) | None => "as received",
         };

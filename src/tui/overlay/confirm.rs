@@ -33,6 +33,8 @@ pub enum Then {
     },
     /// Quit while deliveries are being sent.
     Quit,
+    /// Open the editor again, on a text that could not be read.
+    Edit(Vec<u8>),
 }
 
 /// Draws the question.
@@ -50,9 +52,14 @@ pub fn draw(confirm: &Confirm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) {
     let keys = match confirm.then {
         Then::Send { .. } => "Enter sends, Esc does not",
         Then::Quit => "Enter quits, Esc does not",
+        Then::Edit(_) => "Enter edits again, Esc gives it up",
     };
     lines.push(Line::from(look.span(keys, Role::Focus)));
+    let title = match confirm.then {
+        Then::Send { .. } | Then::Quit => "Sure?",
+        Then::Edit(_) => "Edit again?",
+    };
     let area = centred(screen, width, lines.len() as u16 + 2);
-    let inner = super::window("Sure?", area, look, frame);
+    let inner = super::window(title, area, look, frame);
     detail::put(&lines, inner, frame);
 }

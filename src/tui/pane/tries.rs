@@ -1,10 +1,12 @@
 //! What was sent on or again, what came back, and what the provider would
 //! have made of it.
 
+mod sent;
+
 use ratatui::text::{Line, Span};
 
 use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
-use crate::domain::body::{ViewMode, view};
+use crate::domain::request::Request;
 use crate::domain::text::{bytes, duration_us, pad, pad_left, span, thousands};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
@@ -57,7 +59,7 @@ impl TriesPane {
         page.table(attempts, &shown.detail.verdicts, at);
         page.blank();
         page.schedule(shown);
-        page.attempt(&attempts[at]);
+        page.attempt(&attempts[at], &shown.detail.delivery.request);
         page.lines
     }
 }
@@ -258,15 +260,13 @@ impl Page<'_> {
         self.blank();
     }
 
-    fn attempt(&mut self, attempt: &Attempt) {
+    fn attempt(&mut self, attempt: &Attempt, delivered: &Request) {
         self.text(&verdict(attempt, self.facts), Role::Strong);
         self.blank();
         if attempt.outcome == Outcome::Pending {
             return;
         }
-        self.heading(&format!("SENT  to {}", attempt.target));
-        let sent = headers::fields(&attempt.sent_headers, self.ctx, self.width);
-        self.lines.extend(sent);
+        self.sent(attempt, delivered);
         self.blank();
         match (&attempt.response, &attempt.error) {
             (Some(response), _) => self.response(response),
@@ -279,7 +279,6 @@ impl Page<'_> {
     }
 
     fn response(&mut self, response: &Response) {
-        let look = self.ctx.look;
         let size = bytes(response.body_size);
         self.heading(&format!("ANSWER  {}  {size}", response.status));
         let fields = headers::fields(&response.headers, self.ctx, self.width);
@@ -288,23 +287,11 @@ impl Page<'_> {
             return;
         }
         self.blank();
-        let content_type = response.headers.text("content-type");
-        let body = view(&response.body, content_type, ViewMode::Pretty).with_marks(look.marks());
-        for line in body.window(0, BODY) {
-            let spans: Vec<_> = line
-                .spans
-                .into_iter()
-                .map(|s| look.span(s.text, s.role.into()))
-                .collect();
-            self.lines.extend(wrap::hard(&spans, self.width));
-        }
+        self.body(&response.body, response.headers.text("content-type"));
         let kept = response.body.len() as u64;
         if kept < response.body_size {
             let note = format!("Only the first {} of {size} were kept.", bytes(kept));
             self.text(&note, Role::Warn);
-        } else if body.lines_total() > BODY {
-            let more = body.lines_total() - BODY;
-            self.text(&format!("… and {more} more lines"), Role::Context);
         }
     }
 

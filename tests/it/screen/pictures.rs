@@ -8,14 +8,16 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
+use creel::domain::attempt::Edited;
 use creel::domain::timestamp::Timestamp;
 use creel::engine::command::Event;
+use creel::tui::effect::Effect;
 use creel::tui::msg::Msg;
 use creel::tui::view::view;
 
 use super::world::{
     World, ascii_look, binary, forged, hostile, many, plain_look, retried, scheduled, tried,
-    unknown,
+    unknown, valid,
 };
 
 const SIZES: [(u16, u16); 5] = [(120, 40), (80, 24), (60, 16), (44, 10), (20, 5)];
@@ -308,4 +310,56 @@ fn hostile_text_never_reaches_a_cell() {
             assert!(!cell.symbol().chars().any(hidden), "{keys}: {cell:?}");
         }
     }
+}
+
+#[test]
+fn edited() {
+    for size in [(120, 40), (80, 24), (44, 10)] {
+        let mut world =
+            World::open(size, vec![valid(1)]).with_target("http://localhost:3000/hooks");
+        world.keys("e");
+        let effects = world.took();
+        let [Effect::Edit(text)] = &effects[..] else {
+            panic!("no editor: {effects:?}");
+        };
+        let text = String::from_utf8_lossy(text);
+        let text = text
+            .replace("4200.00", "4300.00,")
+            .replace("\nPOST ", "\nPUT ");
+        world.tell(Msg::Edited(Ok(text.into_bytes())));
+        check(&name_of("resend_form_edited", size), &world);
+    }
+    let mut detail = tried(1);
+    let body = &detail.delivery.request.body;
+    let body = String::from_utf8_lossy(body).replace("4200.00", "4300.00");
+    detail.attempts[2].edited = Some(Edited {
+        method: "PUT".into(),
+        body: body.into(),
+    });
+    let mut world = World::open((120, 40), vec![detail]);
+    world.keys("5z");
+    check("tries_edited", &world);
+}
+
+/// Whatever a stranger sent, neither the form nor the editor's text commands
+/// a terminal.
+#[test]
+fn nothing_hostile_is_edited_or_shown_before_it_is_sent() {
+    let mut world = World::open((120, 40), vec![hostile(1)]).with_target("http://localhost:3000");
+    let harmless = |text: &str| {
+        let bad = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+        assert!(!text.contains(bad), "{text:?}");
+    };
+    world.keys("R<tab> ");
+    harmless(&world.picture());
+    world.keys("e");
+    let effects = world.took();
+    let [Effect::Edit(text)] = &effects[..] else {
+        panic!("no editor: {effects:?}");
+    };
+    harmless(std::str::from_utf8(text).unwrap());
+    let mut text = text.clone();
+    text.extend_from_slice(b"{\"new\":\"\x1b[2J\xe2\x80\xae\"}");
+    world.tell(Msg::Edited(Ok(text)));
+    harmless(&world.picture());
 }

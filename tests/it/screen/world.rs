@@ -18,13 +18,18 @@ use creel::domain::verdict::Verdict;
 use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
 use creel::engine::command::{
     Arrival, Detail, Event, Info, KnownSecret, ListQuery, Page, Planned, ProviderFacts,
+    ResendOrder, Which,
 };
+use creel::engine::preview::Preview;
 use creel::tui::app::{App, update};
 use creel::tui::effect::Effect;
 use creel::tui::keymap::{Chord, Keymap};
 use creel::tui::look::{ASCII, Look, UNICODE, Zone};
 use creel::tui::msg::Msg;
 use creel::tui::theme::Theme;
+use creel::tui::view::view;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
 
 /// 2026-11-21 14:02:31.204 at +01:00.
 pub(super) const NOW: Timestamp = Timestamp(1_795_266_151_204_000);
@@ -93,6 +98,7 @@ impl World {
                 Effect::Show(seq, _) | Effect::Examine(seq, _) => {
                     Msg::Shown(*seq, self.detail(*seq))
                 }
+                Effect::Preview(order) => Msg::Previewed(order.clone(), self.preview(order)),
                 _ => {
                     self.effects.push(effect);
                     continue;
@@ -150,6 +156,16 @@ impl World {
         self.app.toast.as_ref().map_or("", |t| &t.text)
     }
 
+    /// Returns the screen's text.
+    pub(super) fn picture(&self) -> String {
+        let (width, height) = (self.app.size.width, self.app.size.height);
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal
+            .draw(|frame| view(&self.app, &self.app.areas(), frame))
+            .unwrap();
+        terminal.backend().to_string()
+    }
+
     fn page(&self, query: &ListQuery) -> Page {
         let filter = Filter::parse(&query.filter);
         let all = self.deliveries.iter().rev().map(|d| &d.summary);
@@ -162,6 +178,51 @@ impl World {
             total: self.deliveries.len(),
             notes: filter.notes().to_vec(),
         }
+    }
+
+    /// Says what would be sent, as an engine would: another host, and where
+    /// it is signed, another signature, time and id.
+    fn preview(&self, order: &ResendOrder) -> Result<Box<Preview>, Failure> {
+        let Which::Ids(ids) = &order.which else {
+            panic!("the form names its deliveries");
+        };
+        let named = |d: &&Detail| d.delivery.id.to_string() == ids[0];
+        let detail = self.deliveries.iter().find(named);
+        let detail = detail.expect("the form is about one that is there");
+        let old = detail.delivery.request.clone();
+        let edited = order.edit.as_ref().map(|edit| edit.apply(&old).unwrap());
+        let fresh = order.signing == Some(Signing::Fresh);
+        if fresh && detail.provider.is_none() {
+            return Err(Failure::no(
+                "It cannot be signed afresh.",
+                "Nothing says which provider sent it.",
+                "Send it with the signature it came with.",
+            ));
+        }
+        let mut new = edited.as_ref().map_or(&old, |e| &e.request).clone();
+        let target = url::Url::parse(order.target.as_deref().unwrap()).unwrap();
+        new.headers.set("host", target.authority());
+        if fresh {
+            new.headers.set("x-porkbun-signature", "sha256=new");
+            let now = NOW.unix_seconds().to_string();
+            new.headers.set("x-porkbun-webhook-timestamp", now);
+        }
+        if order.new_event {
+            new.headers.set("x-porkbun-webhook-id", "evt-new");
+        }
+        Ok(Box::new(Preview {
+            delivery: detail.delivery.id,
+            address: target.to_string(),
+            signing: order.signing.unwrap_or_default(),
+            edited: edited.is_some(),
+            later: vec!["x-porkbun-signature".into()],
+            times: vec!["x-porkbun-webhook-timestamp".into()],
+            notes: edited.map(|e| e.warnings).unwrap_or_default(),
+            seed: 7,
+            total: 1,
+            old,
+            new,
+        }))
     }
 
     fn detail(&self, seq: u64) -> Result<Box<Detail>, Failure> {

@@ -1,0 +1,256 @@
+//! Where in a body something is set: `.data.items[0].id`, or a JSON pointer
+//! such as `/data/items/0/id` (RFC 6901).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::failure::Failure;
+use crate::domain::text::visible;
+
+/// An example for those who wrote a path that is none.
+const EXAMPLE: &str = "Write, for example,  --set .data.items[0].id=42   or  --set /data/id=42";
+
+/// A place in a body, from its root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path(pub Vec<Step>);
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// A member of an object; in a list, the item of that number.
+    Name(String),
+    /// An item of a list, from 0.
+    Item(usize),
+    /// The place behind the last item of a list: `[]`, in a pointer `-`.
+    Behind,
+}
+
+impl Path {
+    /// Reads `PATH=VALUE`; the value is returned as it stands.
+    ///
+    /// # Errors
+    /// A usage [`Failure`] that says what is wrong with the path.
+    pub fn parse_assignment(text: &str) -> Result<(Self, &str), Failure> {
+        let wrong = |why: &str| {
+            Failure::usage(
+                format!("{} sets nothing.", visible(text)),
+                why.to_owned(),
+                EXAMPLE,
+            )
+        };
+        let (steps, rest) = if text.starts_with('/') {
+            pointer(text)
+        } else if text.starts_with('.') {
+            dotted(text).map_err(wrong)?
+        } else {
+            return Err(wrong("A path begins with a dot or a slash."));
+        };
+        let value = rest
+            .strip_prefix('=')
+            .ok_or_else(|| wrong("Behind the path stand = and the value."))?;
+        Ok((Self(steps), value))
+    }
+
+    /// Returns the path of a JSON pointer.
+    pub fn of_pointer(text: &str) -> Self {
+        let steps = text.split('/').skip(1).map(pointer_step);
+        Self(steps.collect())
+    }
+}
+
+/// Reads the pointer before the first `=`; returns it and the rest.
+fn pointer(text: &str) -> (Vec<Step>, &str) {
+    let end = text.find('=').unwrap_or(text.len());
+    let (path, rest) = text.split_at(end);
+    (Path::of_pointer(path).0, rest)
+}
+
+fn pointer_step(token: &str) -> Step {
+    match token {
+        "-" => Step::Behind,
+        _ => Step::Name(token.replace("~1", "/").replace("~0", "~")),
+    }
+}
+
+/// Reads `.a."b c"[0][]` as far as it goes; returns the steps and the rest.
+fn dotted(text: &str) -> Result<(Vec<Step>, &str), &'static str> {
+    let mut steps = Vec::new();
+    let mut rest = text;
+    // A dot alone is the whole body.
+    if let Some(after) = rest.strip_prefix('.')
+        && (after.starts_with('=') || after.starts_with('['))
+    {
+        rest = after;
+    }
+    loop {
+        if let Some(after) = rest.strip_prefix('.') {
+            let (name, after) = name(after)?;
+            steps.push(Step::Name(name));
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('[') {
+            let (step, after) = bracket(after)?;
+            steps.push(step);
+            rest = after;
+        } else {
+            return Ok((steps, rest));
+        }
+    }
+}
+
+/// Reads a name, in quotes or up to what ends it.
+fn name(text: &str) -> Result<(String, &str), &'static str> {
+    if text.starts_with('"') {
+        return quoted(text);
+    }
+    let end = text.find(['.', '[', '=']).unwrap_or(text.len());
+    match text.split_at(end) {
+        ("", _) => Err("A name is missing behind a dot; an empty one is written \"\"."),
+        (name, rest) => Ok((name.to_owned(), rest)),
+    }
+}
+
+/// Reads what stands in brackets, and the closing one.
+fn bracket(text: &str) -> Result<(Step, &str), &'static str> {
+    let unclosed = "A bracket is not closed.";
+    if text.starts_with('"') {
+        let (name, rest) = quoted(text)?;
+        let rest = rest.strip_prefix(']').ok_or(unclosed)?;
+        return Ok((Step::Name(name), rest));
+    }
+    let (inside, rest) = text.split_once(']').ok_or(unclosed)?;
+    if inside.is_empty() {
+        return Ok((Step::Behind, rest));
+    }
+    let number = inside
+        .parse()
+        .map_err(|_| "In brackets stands a number from 0, a name in quotes, or nothing.")?;
+    Ok((Step::Item(number), rest))
+}
+
+/// Reads a name in quotes, written as JSON writes it.
+fn quoted(text: &str) -> Result<(String, &str), &'static str> {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '"' if !escaped => {
+                let name = serde_json::from_str(&text[..=at])
+                    .map_err(|_| "A name in quotes is written as in JSON.")?;
+                return Ok((name, &text[at + 1..]));
+            }
+            '\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    Err("A quote is not closed.")
+}
+
+impl fmt::Display for Path {
+    /// Writes the path with dots, as it may be typed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !matches!(self.0.first(), Some(Step::Name(_))) {
+            f.write_str(".")?;
+        }
+        for step in &self.0 {
+            match step {
+                Step::Name(name) => {
+                    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+                    if !name.is_empty() && name.chars().all(plain) {
+                        write!(f, ".{name}")?;
+                    } else {
+                        write!(f, ".{}", serde_json::Value::from(name.as_str()))?;
+                    }
+                }
+                Step::Item(number) => write!(f, "[{number}]")?,
+                Step::Behind => f.write_str("[]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> (Vec<Step>, &str) {
+        let (path, value) = Path::parse_assignment(text).unwrap();
+        (path.0, value)
+    }
+
+    fn name(text: &str) -> Step {
+        Step::Name(text.into())
+    }
+
+    #[test]
+    fn reads_both_spellings() {
+        let cases = [
+            (".data.id=42", vec![name("data"), name("id")], "42"),
+            (
+                ".a[0][]=x",
+                vec![name("a"), Step::Item(0), Step::Behind],
+                "x",
+            ),
+            (".[1].b=", vec![Step::Item(1), name("b")], ""),
+            (".=[1]", vec![], "[1]"),
+            (
+                r#"."a.b=c"["d\"e"].f=g=h"#,
+                vec![name("a.b=c"), name("d\"e"), name("f")],
+                "g=h",
+            ),
+            (".a-b_c.é=1", vec![name("a-b_c"), name("é")], "1"),
+            (
+                "/a~1b/m~0n/0/-=1",
+                vec![name("a/b"), name("m~n"), name("0"), Step::Behind],
+                "1",
+            ),
+            ("/=1", vec![name("")], "1"),
+        ];
+        for (text, steps, value) in cases {
+            assert_eq!(read(text), (steps, value), "{text}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (text, why) in [
+            ("data.id=1", "begins with a dot"),
+            ("", "begins with a dot"),
+            (".data.id", "stand = and the value"),
+            (".a b", "stand = and the value"),
+            ("..a=1", "A name is missing"),
+            (".a[=1", "not closed"),
+            (".a[x]=1", "stands a number"),
+            (".a[-1]=1", "stands a number"),
+            (r#"."a=1"#, "not closed"),
+            (r#"."\x"=1"#, "as in JSON"),
+            (r#".["a"=1"#, "not closed"),
+            (".a[0]b=1", "stand = and the value"),
+        ] {
+            let failure = Path::parse_assignment(text).unwrap_err();
+            assert!(failure.why.contains(why), "{text}: {failure}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_what_it_writes(names in prop::collection::vec(prop_oneof![
+            ".{0,6}".prop_map(Step::Name),
+            (0..99_usize).prop_map(Step::Item),
+            Just(Step::Behind),
+        ], 0..5)) {
+            let path = Path(names);
+            let text = format!("{path}=v");
+            let (read, value) = Path::parse_assignment(&text).unwrap();
+            prop_assert_eq!((read, value), (path, "v"));
+        }
+
+        #[test]
+        fn never_panics(text in ".{0,30}|[./=\\[\\]\"\\\\a0-]{0,12}") {
+            let _ = Path::parse_assignment(&text);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Draws the form for sending again.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{Choice, Outlook, Part, ResendForm};
+use crate::domain::text::{bytes, pad, width};
+use crate::tui::layout::centred;
+use crate::tui::overlay::{bottom_right, window};
+use crate::tui::pane::Ctx;
+use crate::tui::pane::detail::put;
+use crate::tui::theme::Role;
+use crate::tui::widget::{scroll as place, wrap};
+
+/// How many columns the names of the parts take.
+const LABEL: usize = 11;
+/// How many lines a word on what stands in the way may take.
+const SAID: usize = 4;
+/// How wide the form is at the most.
+const WIDEST: u16 = 100;
+
+/// The form laid out: what stands above the changes, and the changes.
+struct Page {
+    above: Vec<Line<'static>>,
+    /// The line of the buttons.
+    buttons: u16,
+    changes: Vec<Line<'static>>,
+    /// Where the cursor is in the target's field.
+    typed: usize,
+}
+
+/// Draws the form; returns where the cursor stands.
+pub fn draw(form: &ResendForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) -> (u16, u16) {
+    let look = ctx.look;
+    let width = form_width(screen);
+    let page = page(form, ctx, screen);
+    let needed = page.above.len() + page.changes.len() + 2;
+    let area = centred(screen, width, needed as u16);
+    let verb = if form.edited.is_some() {
+        "Send edited"
+    } else {
+        "Send again"
+    };
+    let title = format!("{verb}: {}", look.own(&form.title));
+    let title = look.cut(&title, usize::from(width).saturating_sub(6));
+    let inner = window(&title, area, look, frame);
+    let room = usize::from(inner.height).saturating_sub(page.above.len());
+    let top = place::clamp(form.top, room, page.changes.len());
+    let mut lines = page.above;
+    let total = page.changes.len();
+    lines.extend(page.changes.into_iter().skip(top).take(room));
+    put(&lines, inner, frame);
+    if room > 0 && total > room {
+        let seen = format!(" {} of {total}, PgDn ", top + room);
+        bottom_right(&seen, area, look, frame);
+    }
+    let (x, y) = match form.part {
+        Part::Target => (LABEL + page.typed, 0),
+        Part::Signature => (LABEL, 1 + form.choice as u16),
+        Part::Send => (2, page.buttons),
+        Part::Cancel if form.original.is_some() => (22, page.buttons),
+        Part::Edit | Part::Cancel => (12, page.buttons),
+    };
+    let x = inner.x + (x as u16).min(inner.width.saturating_sub(1));
+    let y = inner.y + y.min(inner.height.saturating_sub(1));
+    (x, y)
+}
+
+/// Scrolls the changes.
+pub fn scroll(form: &mut ResendForm, by: isize, ctx: Ctx<'_>, screen: Rect) {
+    let page = page(form, ctx, screen);
+    let inside = usize::from(screen.height.saturating_sub(2));
+    let room = inside.saturating_sub(page.above.len());
+    let last = page.changes.len().saturating_sub(room.max(1));
+    form.top = form.top.saturating_add_signed(by).min(last);
+}
+
+fn form_width(screen: Rect) -> u16 {
+    WIDEST.min(screen.width.saturating_sub(2)).max(20)
+}
+
+fn page(form: &ResendForm, ctx: Ctx<'_>, screen: Rect) -> Page {
+    let room = usize::from(form_width(screen).saturating_sub(4));
+    let look = ctx.look;
+    let label = |name: &str, part| {
+        let role = if form.part == part {
+            Role::Focus
+        } else {
+            Role::Key
+        };
+        look.span(pad(name, LABEL), role)
+    };
+    let field = form.target.draw(room.saturating_sub(LABEL), look.marks());
+    let mut above = vec![Line::from(vec![
+        label("Target", Part::Target),
+        Span::raw(field.text),
+    ])];
+    for (at, choice) in Choice::ALL.into_iter().enumerate() {
+        let sign = look.glyphs.radio[usize::from(form.choice != choice)];
+        let name = if at == 0 { "Signature" } else { "" };
+        above.push(Line::from(vec![
+            label(name, Part::Signature),
+            Span::raw(format!("{sign} {}", choice.words())),
+        ]));
+    }
+    let body = match (&form.edited, &form.original) {
+        (Some(edited), Some(original)) if edited.body != original.body => {
+            format!("edited, {}", bytes(edited.body.len() as u64))
+        }
+        (_, Some(original)) => format!("as received, {}", bytes(original.body.len() as u64)),
+        (_, None) => "as received".to_owned(),
+    };
+    above.push(Line::from(vec![
+        look.span(pad("Body", LABEL), Role::Key),
+        Span::raw(body),
+    ]));
+    // The buttons stay in sight on a small screen too.
+    let most = usize::from(screen.height)
+        .saturating_sub(2 + 7)
+        .clamp(1, SAID);
+    above.extend(said(form, ctx, room).into_iter().take(most));
+    let buttons = above.len() as u16;
+    above.push(button_line(form, ctx));
+    let hint = if form.original.is_some() {
+        "Enter sends, Tab goes on, Space chooses, PgDn scrolls, Esc cancels"
+    } else {
+        "Enter sends, Tab goes on, Space chooses, Esc cancels"
+    };
+    let hint = look.cut(hint, room);
+    above.push(Line::from(look.span(hint, Role::Context)));
+    let (lines, heading) = match &form.outlook {
+        Outlook::Unknown => (&[][..], None),
+        Outlook::Known(lines, _) if lines.is_empty() => (&[][..], Some("NOTHING WILL CHANGE")),
+        Outlook::Known(lines, _) => (&lines[..], Some("WILL CHANGE")),
+        Outlook::Refused(_, edited) if edited.is_empty() => (&[][..], None),
+        Outlook::Refused(_, edited) => (&edited[..], Some("EDITED")),
+    };
+    if let Some(heading) = heading {
+        above.push(Line::default());
+        above.push(Line::from(look.span(heading, Role::Key)));
+    }
+    let changes = lines.iter().map(|(text, role)| {
+        let span = look.span(text.clone(), *role);
+        wrap::cut(vec![span], room, look.glyphs.ellipsis)
+    });
+    let changes = changes.collect();
+    Page {
+        above,
+        buttons,
+        changes,
+        typed: field.cursor,
+    }
+}
+
+/// Writes what stands in the way of sending it, or what should be known; a
+/// blank line where there is nothing.
+fn said(form: &ResendForm, ctx: Ctx<'_>, room: usize) -> Vec<Line<'static>> {
+    let look = ctx.look;
+    let (texts, role) = match (&form.problem, &form.outlook) {
+        (Some(problem), _) => (vec![problem.clone()], Role::Bad),
+        (None, Outlook::Refused(failure, _)) => {
+            let parts = [&failure.what, &failure.why, &failure.next];
+            let parts = parts.into_iter().filter(|part| !part.is_empty());
+            (parts.cloned().collect(), Role::Bad)
+        }
+        (None, Outlook::Known(_, notes)) => (
+            notes.iter().chain(&form.remarks).cloned().collect(),
+            Role::Warn,
+        ),
+        (None, Outlook::Unknown) => (form.remarks.clone(), Role::Warn),
+    };
+    let wrapped = texts.iter().flat_map(|text| {
+        let lines = wrap::words(&look.own(text), room);
+        lines
+            .into_iter()
+            .map(|line| Line::from(look.span(line, role)))
+    });
+    let mut lines: Vec<Line<'static>> = wrapped.take(SAID).collect();
+    if lines.is_empty() {
+        lines.push(Line::default());
+    }
+    lines
+}
+
+fn button_line(form: &ResendForm, ctx: Ctx<'_>) -> Line<'static> {
+    let button = |text: &str, part| {
+        let role = if form.part == part {
+            Role::Selected
+        } else {
+            Role::Plain
+        };
+        let text = format!("[ {text} ]");
+        debug_assert!(width(&text) <= 10, "the cursor's places are counted");
+        ctx.look.span(text, role)
+    };
+    let mut spans = vec![button("Send", Part::Send), Span::raw("  ")];
+    if form.original.is_some() {
+        spans.extend([button("Edit", Part::Edit), Span::raw("  ")]);
+    }
+    spans.push(button("Cancel", Part::Cancel));
+    Line::from(spans)
+}
