@@ -69,7 +69,7 @@ impl Local {
         };
         let touched = request != *original;
         let changed = touched || order.new_event;
-        let seal = self.seal(&assessor, &delivery, order, changed, &mut notes)?;
+        let seal = seal(&assessor, &delivery, order, changed, &mut notes)?;
         let mut prepared = Prepared {
             outgoing: outgoing(&request, &fitted, request.headers.clone())?,
             to: to.address(),
@@ -186,56 +186,55 @@ impl Local {
                 )
             })
     }
+}
 
-    /// Says which signature goes: the one asked for; else the one that was
-    /// received, but a new one for what is changed or tried again as the
-    /// provider would, where one can be made.
-    fn seal<'a>(
-        &self,
-        assessor: &'a Assessor,
-        delivery: &Delivery,
-        order: &ResendOrder,
-        changed: bool,
-        notes: &mut Vec<String>,
-    ) -> Result<Seal<'a>, Failure> {
-        let wished = match order.signing {
-            Some(Signing::Fresh) => true,
-            None if changed || order.retry.is_some() => false,
-            Some(Signing::Kept) | None => return Ok(Seal::Kept),
-        };
-        let endpoint = delivery.endpoint.as_deref();
-        let unsignable = |why: &str| {
-            Failure::no(
-                format!("Delivery {} cannot be signed afresh.", delivery.id),
-                why,
-                "Name its provider and secret:  creel --secret NAME=VALUE   or send it with the signature it came with:  --sign kept",
-            )
-        };
-        let mut as_received = |why: String| {
-            if changed {
-                notes.push(format!("{why} It goes with the signature it came with."));
-            }
-            Ok(Seal::Kept)
-        };
-        let Some(provider) = assessor.provider_of(endpoint, &delivery.request) else {
-            let why = "Nothing says which provider sent it.";
-            return if wished {
-                Err(unsignable(why))
-            } else {
-                as_received(why.to_owned())
-            };
-        };
-        if !wished && let Some(why) = signature::unsignable(provider) {
-            return as_received(why);
+/// Says which signature goes: the one asked for; else the one that was
+/// received, but a new one for what is changed or tried again as the
+/// provider would, where one can be made.
+fn seal<'a>(
+    assessor: &'a Assessor,
+    delivery: &Delivery,
+    order: &ResendOrder,
+    changed: bool,
+    notes: &mut Vec<String>,
+) -> Result<Seal<'a>, Failure> {
+    let wished = match order.signing {
+        Some(Signing::Fresh) => true,
+        None if changed || order.retry.is_some() => false,
+        Some(Signing::Kept) | None => return Ok(Seal::Kept),
+    };
+    let endpoint = delivery.endpoint.as_deref();
+    let unsignable = |why: &str| {
+        Failure::no(
+            format!("Delivery {} cannot be signed afresh.", delivery.id),
+            why,
+            "Name its provider and secret:  creel --secret NAME=VALUE   or send it with the signature it came with:  --sign kept",
+        )
+    };
+    let mut as_received = |why: String| {
+        if changed {
+            notes.push(format!("{why} It goes with the signature it came with."));
         }
-        match secret_to_sign(assessor, delivery, provider) {
-            Some(secret) => Ok(Seal::Fresh(provider, secret)),
-            None if wished || changed => Err(unsignable(&format!(
-                "No secret is configured for {}.",
-                provider.title
-            ))),
-            None => Ok(Seal::Kept),
-        }
+        Ok(Seal::Kept)
+    };
+    let Some(provider) = assessor.provider_of(endpoint, &delivery.request) else {
+        let why = "Nothing says which provider sent it.";
+        return if wished {
+            Err(unsignable(why))
+        } else {
+            as_received(why.to_owned())
+        };
+    };
+    if !wished && let Some(why) = signature::unsignable(provider) {
+        return as_received(why);
+    }
+    match secret_to_sign(assessor, delivery, provider) {
+        Some(secret) => Ok(Seal::Fresh(provider, secret)),
+        None if wished || changed => Err(unsignable(&format!(
+            "No secret is configured for {}.",
+            provider.title
+        ))),
+        None => Ok(Seal::Kept),
     }
 }
 

@@ -352,6 +352,8 @@ fn inspector(home: &TempDir, target: &Upstream, editor: &str) -> (Pty, String) {
         "127.0.0.1:0",
         "--secret",
         &secret,
+        "--mode",
+        "hold",
         "--target",
         &url,
     ];
