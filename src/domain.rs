@@ -29,6 +29,7 @@ pub mod keep;
 pub mod keyring;
 pub mod mend;
 pub mod new_event;
+pub mod pace;
 pub mod provider;
 pub mod request;
 pub mod retry;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, ValueEnum};
 
 use super::edit::Changes;
-use crate::domain::provider::Span;
+use crate::domain::pace;
 
 /// Receives webhooks, keeps every one, shows whether each is truly signed,
 /// proves why not, and sends them again.
@@ -245,11 +245,11 @@ pub struct Resend {
     #[arg(long)]
     pub dry_run: bool,
     /// How many to send a second, or a minute: 10, 10/s, 30/m [default: as many as go].
-    #[arg(long, value_name = "N", conflicts_with = "spacing")]
-    pub rate: Option<Rate>,
+    #[arg(long, value_name = "N", conflicts_with = "spacing", value_parser = pace::rate)]
+    pub rate: Option<Duration>,
     /// How long to wait between one and the next: 500ms, 2s.
-    #[arg(long, value_name = "TIME", value_parser = spacing)]
-    pub spacing: Option<Span>,
+    #[arg(long, value_name = "TIME", value_parser = pace::spacing)]
+    pub spacing: Option<Duration>,
     /// How many may be under way at a time, 1 to 256; with 1 they arrive in order.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub parallel: u32,
@@ -262,43 +262,6 @@ pub struct Resend {
     /// What to change before.
     #[command(flatten)]
     pub changes: Changes,
-}
-
-/// How many deliveries to send in a time, as the time between one and the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate(Duration);
-
-impl Rate {
-    /// Returns the time between one and the next, in microseconds.
-    pub const fn spacing_us(self) -> u64 {
-        self.0.as_micros() as u64
-    }
-}
-
-impl std::str::FromStr for Rate {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (number, seconds) = match text.split_once('/') {
-            None | Some((_, "s")) => (text.trim_end_matches("/s"), 1.0),
-            Some((number, "m")) => (number, 60.0),
-            Some((number, "h")) => (number, 3_600.0),
-            Some(_) => return Err("write 10, 10/s, 30/m or 100/h".to_owned()),
-        };
-        match number.parse::<f64>() {
-            Ok(number) if (0.001..=1_000_000.0).contains(&number) => {
-                Ok(Self(Duration::from_secs_f64(seconds / number)))
-            }
-            _ => {
-                Err("write a number from 0.001 on, such as 10, 0.5, 10/s, 30/m or 100/h".to_owned())
-            }
-        }
-    }
-}
-
-fn spacing(text: &str) -> Result<Span, String> {
-    Span::parse(text)
-        .ok_or_else(|| "write a time with its unit, such as 500ms, 2s or 1m".to_owned())
 }
 
 /// Whose schedule retries follow.

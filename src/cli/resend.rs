@@ -49,11 +49,7 @@ fn order(args: &Resend) -> Result<ResendOrder, Failure> {
         Some(filter) => Which::Matching(filter.clone()),
         None => Which::Ids(args.ids.clone()),
     };
-    let spacing_us = match (args.rate, args.spacing) {
-        (Some(rate), _) => rate.spacing_us(),
-        (None, Some(spacing)) => spacing.0.saturating_mul(1_000),
-        (None, None) => 0,
-    };
+    let spacing = args.rate.or(args.spacing).unwrap_or_default();
     Ok(ResendOrder {
         which,
         target: args.to.clone(),
@@ -63,7 +59,7 @@ fn order(args: &Resend) -> Result<ResendOrder, Failure> {
         }),
         new_event: args.changes.new_event,
         edit: args.changes.edit()?,
-        spacing_us,
+        spacing_us: u64::try_from(spacing.as_micros()).unwrap_or(u64::MAX),
         parallel: args.parallel,
         options: ask::options(args.sending),
         retry: args.retry.map(|RetryAs::Provider| RetryOrder {

@@ -42,12 +42,12 @@ impl App {
             Some(Overlay::Help(help)) => Some(&mut help.field),
             Some(Overlay::Palette(palette)) => Some(&mut palette.field),
             Some(Overlay::Prompt(prompt)) => Some(&mut prompt.field),
-            Some(Overlay::Resend(form)) if form.part == Part::Target => Some(&mut form.target),
+            Some(Overlay::Resend(form)) => form.field(),
             Some(Overlay::Secret(form)) => {
                 form.paste(text);
                 return Vec::new();
             }
-            Some(Overlay::Resend(_) | Overlay::Copy | Overlay::Confirm(_)) | None => None,
+            Some(Overlay::Copy | Overlay::Confirm(_)) | None => None,
         };
         let Some(field) = typed_in else {
             let find = self.keys.key(Action::Find);
@@ -67,7 +67,7 @@ impl App {
             Some(
                 Overlay::Help(_) | Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Secret(_),
             ) => Context::Field,
-            Some(Overlay::Resend(form)) if form.part == Part::Target => Context::Field,
+            Some(Overlay::Resend(form)) if form.types() => Context::Field,
             Some(Overlay::Answer(form)) if form.types() => Context::Field,
             Some(Overlay::Resend(_) | Overlay::Answer(_) | Overlay::Confirm(_)) => Context::Overlay,
             Some(Overlay::Copy) => Context::Copy,
@@ -153,13 +153,15 @@ impl App {
             }
             (KeyCode::Enter | KeyCode::Char(' '), Part::Cancel) => self.overlay = None,
             (KeyCode::Enter | KeyCode::Char(' '), Part::Edit) => return self.edit_again(),
-            (KeyCode::Char('e'), part) if part != Part::Target => return self.edit_again(),
+            (KeyCode::Char('e'), _) if !form.types() => return self.edit_again(),
             (KeyCode::PageDown, _) => self.scroll_form(8),
             (KeyCode::PageUp, _) => self.scroll_form(-8),
             (KeyCode::Enter, _) | (KeyCode::Char(' '), Part::Send) => return self.send_form(),
-            (KeyCode::Char(' ') | KeyCode::Right, Part::Signature) => form.choose(1),
-            (KeyCode::Left, Part::Signature) => form.choose(-1),
-            (_, Part::Target) if form.target.key(key) => form.problem = None,
+            (KeyCode::Char(' ') | KeyCode::Right, Part::Signature | Part::Tries | Part::Which) => {
+                form.choose(1);
+            }
+            (KeyCode::Left, Part::Signature | Part::Tries | Part::Which) => form.choose(-1),
+            _ if form.field().is_some_and(|field| field.key(key)) => form.problem = None,
             _ => {}
         }
         Vec::new()

@@ -14,7 +14,7 @@ use crate::tui::action::Action;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::confirm::{Confirm, Then};
-use crate::tui::overlay::resend::ResendForm;
+use crate::tui::overlay::resend::{ResendForm, Way};
 use crate::tui::pane::detail::Shown;
 use crate::tui::pane::overview::host;
 
@@ -82,7 +82,10 @@ impl App {
         let target = self.target_of(first);
         let ids = rows.iter().map(|r| r.id.to_string()).collect();
         let shown = self.shown_of(first);
-        Some(Box::new(ResendForm::new(ids, target.as_deref(), shown)))
+        let matching = self.list.rows.matching() as u64;
+        let way = Way::new(rows.len(), self.list.filter(), matching);
+        let form = ResendForm::new(ids, target.as_deref(), shown, way);
+        Some(Box::new(form))
     }
 
     /// Sends what the form says.

@@ -5,6 +5,7 @@
 //! for that anew whenever it says something else.
 
 mod draw;
+mod way;
 
 use url::Url;
 
@@ -13,7 +14,7 @@ use crate::domain::body::FORMAT_MAX;
 use crate::domain::edit::Edit;
 use crate::domain::failure::Failure;
 use crate::domain::request::Request;
-use crate::engine::command::{ResendOrder, Which};
+use crate::engine::command::ResendOrder;
 use crate::engine::preview::Preview;
 use crate::tui::changes::{self, Written};
 use crate::tui::look::Look;
@@ -21,6 +22,7 @@ use crate::tui::pane::detail::Shown;
 use crate::tui::widget::field::Field;
 
 pub use draw::{draw, scroll};
+pub use way::{Tries, Way};
 
 /// The form's state.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct ResendForm {
     pub target: Field,
     /// As what it goes.
     pub choice: Choice,
+    /// Which, how often and how fast.
+    pub way: Way,
     /// The part with the focus.
     pub part: Part,
     /// Why it cannot be sent like this.
@@ -91,6 +95,14 @@ pub enum Part {
     Target,
     /// The signature.
     Signature,
+    /// Which deliveries.
+    Which,
+    /// How often.
+    Tries,
+    /// How fast.
+    Pace,
+    /// How many at a time.
+    AtOnce,
     /// The button that sends.
     Send,
     /// The button that opens the editor.
@@ -100,9 +112,13 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 9] = [
         Self::Target,
         Self::Signature,
+        Self::Which,
+        Self::Tries,
+        Self::Pace,
+        Self::AtOnce,
         Self::Send,
         Self::Edit,
         Self::Cancel,
@@ -119,9 +135,10 @@ impl Part {
 
 impl ResendForm {
     /// Opens the form for deliveries; `shown` is the one whose changes are
-    /// listed, where there is only one.
-    pub fn new(ids: Vec<String>, target: Option<&str>, shown: Option<&Shown>) -> Self {
+    /// listed, where there is only one, `way` how they go.
+    pub fn new(ids: Vec<String>, target: Option<&str>, shown: Option<&Shown>, way: Way) -> Self {
         let mut form = Self {
+            way,
             target: Field::new(target.unwrap_or("http://localhost:3000")),
             choice: Choice::Kept,
             part: Part::Target,
@@ -145,15 +162,56 @@ impl ResendForm {
     /// Moves the focus to another part.
     pub fn turn(&mut self, by: isize) {
         self.part = self.part.turned(by);
-        if self.part == Part::Edit && self.original.is_none() {
+        while !self.has(self.part) {
             self.part = self.part.turned(by);
         }
     }
 
-    /// Takes another signature.
+    /// Says whether the form has a part now.
+    fn has(&self, part: Part) -> bool {
+        match part {
+            Part::Edit => self.original.is_some() && !self.way.all,
+            Part::Which => self.way.others().is_some() && self.edited.is_none(),
+            Part::Pace | Part::AtOnce => self.is_batch(),
+            Part::Target | Part::Signature | Part::Tries | Part::Send | Part::Cancel => true,
+        }
+    }
+
+    /// Says whether it is about several deliveries.
+    fn is_batch(&self) -> bool {
+        self.way.all || self.ids.len() > 1
+    }
+
+    /// Returns the text field that has the focus.
+    pub fn field(&mut self) -> Option<&mut Field> {
+        match self.part {
+            Part::Target => Some(&mut self.target),
+            Part::Pace => Some(&mut self.way.pace),
+            Part::AtOnce => Some(&mut self.way.at_once),
+            _ => None,
+        }
+    }
+
+    /// Says whether what is typed goes into a text field.
+    pub const fn types(&self) -> bool {
+        matches!(self.part, Part::Target | Part::Pace | Part::AtOnce)
+    }
+
+    /// Takes another choice of the part with the focus.
     pub fn choose(&mut self, by: isize) {
-        let at = self.choice as isize + by;
-        self.choice = Choice::ALL[at.rem_euclid(3).cast_unsigned()];
+        let turned = |at: usize| (at.cast_signed() + by).rem_euclid(3).cast_unsigned();
+        match self.part {
+            Part::Signature => self.choice = Choice::ALL[turned(self.choice as usize)],
+            Part::Tries => {
+                self.way.tries = Tries::ALL[turned(self.way.tries as usize)];
+                // A provider signs each of its tries.
+                if self.way.tries != Tries::Once && self.choice == Choice::Kept {
+                    self.choice = Choice::Fresh;
+                }
+            }
+            Part::Which => self.way.all = !self.way.all,
+            _ => {}
+        }
     }
 
     /// Returns the request as it is to be sent but for its signature, and as
@@ -187,19 +245,27 @@ impl ResendForm {
 
     /// Returns what is to be sent, or says why that cannot be.
     pub fn order(&mut self) -> Option<ResendOrder> {
-        let Some(order) = self.draft() else {
+        let Some(mut order) = self.draft() else {
             self.problem = Some("An address looks like this: http://localhost:3000/hooks".into());
             self.part = Part::Target;
             return None;
         };
         let refused = matches!(self.outlook, Outlook::Refused(..));
-        (!refused || self.asked.as_ref() != Some(&order)).then_some(order)
+        if refused && !self.is_batch() && self.asked.as_ref() == Some(&order) {
+            return None;
+        }
+        if let Err((part, why)) = self.way.complete(&mut order) {
+            self.problem = Some(why);
+            self.part = part;
+            return None;
+        }
+        Some(order)
     }
 
     /// Returns the order whose outcome should be worked out now, and
     /// remembers that it was asked for.
     pub fn wants(&mut self) -> Option<ResendOrder> {
-        if self.ids.len() != 1 {
+        if self.is_batch() {
             return None;
         }
         let order = self.draft()?;
@@ -252,7 +318,7 @@ impl ResendForm {
             return None;
         }
         Some(ResendOrder {
-            which: Which::Ids(self.ids.clone()),
+            which: self.way.which(&self.ids),
             target: Some(target.to_owned()),
             signing: Some(match self.choice {
                 Choice::Kept => Signing::Kept,

@@ -14,7 +14,7 @@ use creel::domain::body::ViewMode;
 use creel::domain::failure::Failure;
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verdict::Verdict;
-use creel::engine::command::{Event, Job, MarkOrder, ResendOrder, Sent, Which};
+use creel::engine::command::{Event, Job, MarkOrder, ResendOrder, RetryOrder, Sent, Which};
 use creel::tui::app::{Focus, ToastKind};
 use creel::tui::effect::Effect;
 use creel::tui::layout::layout;
@@ -298,6 +298,27 @@ fn without_a_target_the_form_opens_and_says_why() {
     };
     assert_eq!(order.target.as_deref(), Some("http://127.0.0.1:9/q"));
     assert_eq!(order.signing, Some(Signing::Fresh));
+}
+
+#[test]
+fn the_form_sends_all_that_match_at_a_pace_and_as_the_provider_retries() {
+    let mut world = world(20);
+    // Target, signature, which, tries, pace, at once.
+    world.keys("/sig:bad<enter>R<tab><tab> <tab>  <tab>20/s<tab><backspace>8<enter>");
+    let effects = world.took();
+    let [Effect::Resend(order)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(order.which, Which::Matching("sig:bad".into()));
+    assert_eq!(order.retry, Some(RetryOrder { compress: 60 }));
+    assert_eq!(order.signing, Some(Signing::Fresh), "as a provider would");
+    assert_eq!((order.spacing_us, order.parallel), (50_000, 8));
+    world.keys("R<tab><tab> <tab><tab>fast<enter>");
+    assert!(world.took().is_empty());
+    let Some(Overlay::Resend(form)) = &world.app.overlay else {
+        panic!("the form is gone");
+    };
+    assert!(form.problem.as_ref().unwrap().contains("10/s"), "{form:?}");
 }
 
 #[test]

@@ -168,6 +168,12 @@ fn tabs() {
         world.keys("<enter>5");
         check(name, &world);
     }
+    let mut world = World::open((80, 24), many(10));
+    world.keys("  R<tab><tab><tab><tab>10/s");
+    check("resend_form_several", &world);
+    let mut world = World::open((44, 10), many(10));
+    world.keys("  R<tab><tab><tab><tab>10/s<tab><tab>");
+    check("resend_form_several_44x10", &world);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Choice, Outlook, Part, ResendForm};
+use super::{Choice, Outlook, Part, ResendForm, Tries};
 use crate::domain::text::{bytes, pad, width};
 use crate::tui::layout::centred;
 use crate::tui::overlay::{bottom_right, window};
@@ -17,6 +17,8 @@ use crate::tui::widget::{scroll as place, wrap};
 const LABEL: usize = 11;
 /// How many lines a word on what stands in the way may take.
 const SAID: usize = 4;
+/// How wide the fields for pace and number are.
+const TYPED: usize = 10;
 /// How wide the form is at the most.
 const WIDEST: u16 = 100;
 
@@ -26,8 +28,8 @@ struct Page {
     /// The line of the buttons.
     buttons: u16,
     changes: Vec<Line<'static>>,
-    /// Where the cursor is in the target's field.
-    typed: usize,
+    /// Where the cursor is, unless it is on a button.
+    cursor: (usize, u16),
 }
 
 /// Draws the form; returns where the cursor stands.
@@ -47,7 +49,17 @@ pub fn draw(form: &ResendForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
     let inner = window(&title, area, look, frame);
     let room = usize::from(inner.height).saturating_sub(page.above.len());
     let top = place::clamp(form.top, room, page.changes.len());
+    let (x, y) = match form.part {
+        Part::Send => (2, page.buttons),
+        Part::Cancel if form.has(Part::Edit) => (22, page.buttons),
+        Part::Edit | Part::Cancel => (12, page.buttons),
+        _ => page.cursor,
+    };
+    // Where there is no room for the form, the part with the focus is shown.
+    let height = usize::from(inner.height);
+    let hidden = place::follow(0, usize::from(y), height, page.above.len());
     let mut lines = page.above;
+    lines.drain(..hidden);
     let total = page.changes.len();
     lines.extend(page.changes.into_iter().skip(top).take(room));
     put(&lines, inner, frame);
@@ -55,15 +67,8 @@ pub fn draw(form: &ResendForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
         let seen = format!(" {} of {total}, PgDn ", top + room);
         bottom_right(&seen, area, look, frame);
     }
-    let (x, y) = match form.part {
-        Part::Target => (LABEL + page.typed, 0),
-        Part::Signature => (LABEL, 1 + form.choice as u16),
-        Part::Send => (2, page.buttons),
-        Part::Cancel if form.original.is_some() => (22, page.buttons),
-        Part::Edit | Part::Cancel => (12, page.buttons),
-    };
     let x = inner.x + (x as u16).min(inner.width.saturating_sub(1));
-    let y = inner.y + y.min(inner.height.saturating_sub(1));
+    let y = inner.y + (y - hidden as u16).min(inner.height.saturating_sub(1));
     (x, y)
 }
 
@@ -92,6 +97,7 @@ fn page(form: &ResendForm, ctx: Ctx<'_>, screen: Rect) -> Page {
         look.span(pad(name, LABEL), role)
     };
     let field = form.target.draw(room.saturating_sub(LABEL), look.marks());
+    let mut cursor = (LABEL + field.cursor, 0);
     let mut above = vec![Line::from(vec![
         label("Target", Part::Target),
         Span::raw(field.text),
@@ -115,6 +121,10 @@ fn page(form: &ResendForm, ctx: Ctx<'_>, screen: Rect) -> Page {
         look.span(pad("Body", LABEL), Role::Key),
         Span::raw(body),
     ]));
+    if form.part == Part::Signature {
+        cursor = (LABEL, 1 + form.choice as u16);
+    }
+    way(form, ctx, room, &mut above, &mut cursor);
     // The buttons stay in sight on a small screen too.
     let most = usize::from(screen.height)
         .saturating_sub(2 + 7)
@@ -149,7 +159,83 @@ fn page(form: &ResendForm, ctx: Ctx<'_>, screen: Rect) -> Page {
         above,
         buttons,
         changes,
-        typed: field.cursor,
+        cursor,
+    }
+}
+
+/// Writes which deliveries go, how often and how fast.
+fn way(
+    form: &ResendForm,
+    ctx: Ctx<'_>,
+    room: usize,
+    above: &mut Vec<Line<'static>>,
+    cursor: &mut (usize, u16),
+) {
+    let look = ctx.look;
+    let label = |name: &str, part| {
+        let role = if form.part == part {
+            Role::Focus
+        } else {
+            Role::Key
+        };
+        look.span(pad(name, LABEL), role)
+    };
+    // Choices side by side where there is room, else below one another.
+    let mut choices = |name: &str, part, chosen: usize, texts: Vec<String>| {
+        let mut line = vec![label(name, part)];
+        let mut used = LABEL;
+        for (at, text) in texts.into_iter().enumerate() {
+            let sign = look.glyphs.radio[usize::from(at != chosen)];
+            let text = format!("{sign} {}  ", look.own(&text));
+            if used > LABEL && used + width(&text) > room {
+                let full = std::mem::replace(&mut line, vec![label("", part)]);
+                above.push(Line::from(full));
+                used = LABEL;
+            }
+            if at == chosen && form.part == part {
+                *cursor = (used, above.len() as u16);
+            }
+            used += width(&text);
+            line.push(Span::raw(look.cut(&text, room.saturating_sub(LABEL))));
+        }
+        above.push(Line::from(line));
+    };
+    if form.has(Part::Which) {
+        let selected = match form.ids.len() {
+            1 => "this one".to_owned(),
+            n => format!("the {n} selected"),
+        };
+        let others = form.way.others().unwrap_or_default();
+        let chosen = usize::from(form.way.all);
+        choices("Which", Part::Which, chosen, vec![selected, others]);
+    }
+    let tries = Tries::ALL.map(Tries::words).to_vec();
+    choices("Tries", Part::Tries, form.way.tries as usize, tries);
+    let fields = [
+        (
+            "Pace",
+            Part::Pace,
+            &form.way.pace,
+            "10/s, 30/m, 500ms; empty: as fast as it goes",
+        ),
+        (
+            "At once",
+            Part::AtOnce,
+            &form.way.at_once,
+            "with 1 they arrive in order",
+        ),
+    ];
+    for (name, part, field, hint) in fields.into_iter().filter(|f| form.has(f.1)) {
+        let drawn = field.draw(TYPED, look.marks());
+        if form.part == part {
+            *cursor = (LABEL + drawn.cursor, above.len() as u16);
+        }
+        let hint = look.cut(hint, room.saturating_sub(LABEL + TYPED + 1));
+        above.push(Line::from(vec![
+            label(name, part),
+            Span::raw(pad(&drawn.text, TYPED + 1)),
+            look.span(hint, Role::Context),
+        ]));
     }
 }
 
@@ -195,7 +281,7 @@ fn button_line(form: &ResendForm, ctx: Ctx<'_>) -> Line<'static> {
         ctx.look.span(text, role)
     };
     let mut spans = vec![button("Send", Part::Send), Span::raw("  ")];
-    if form.original.is_some() {
+    if form.has(Part::Edit) {
         spans.extend([button("Edit", Part::Edit), Span::raw("  ")]);
     }
     spans.push(button("Cancel", Part::Cancel));

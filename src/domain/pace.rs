@@ -1,0 +1,75 @@
+//! How fast deliveries are sent, as people write it: `10`, `10/s`, `30/m`,
+//! `500ms`.
+
+use std::time::Duration;
+
+use super::provider::Span;
+
+/// What a rate may be, in deliveries.
+const RATES: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
+
+/// Reads how many to send in a second, or in another unit of time; returns
+/// the time between one and the next.
+///
+/// # Errors
+/// What may be written instead.
+pub fn rate(text: &str) -> Result<Duration, String> {
+    let (number, seconds) = match text.split_once('/') {
+        None => (text, 1.0),
+        Some((number, "s")) => (number, 1.0),
+        Some((number, "m")) => (number, 60.0),
+        Some((number, "h")) => (number, 3_600.0),
+        Some(_) => return Err("write 10, 10/s, 30/m or 100/h".to_owned()),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(number) if RATES.contains(&number) => Ok(Duration::from_secs_f64(seconds / number)),
+        _ => Err("write a number from 0.001 on, such as 10, 0.5, 10/s, 30/m or 100/h".to_owned()),
+    }
+}
+
+/// Reads the time between one and the next.
+///
+/// # Errors
+/// What may be written instead.
+pub fn spacing(text: &str) -> Result<Duration, String> {
+    Span::parse(text)
+        .map(|span| Duration::from_millis(span.0))
+        .ok_or_else(|| "write a time with its unit, such as 500ms, 2s or 1m".to_owned())
+}
+
+/// Reads either; nothing stands for as fast as it goes.
+///
+/// # Errors
+/// What may be written instead.
+pub fn either(text: &str) -> Result<Duration, String> {
+    match text.trim() {
+        "" => Ok(Duration::ZERO),
+        text => spacing(text).or_else(|_| rate(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_rates_and_times() {
+        let cases = [
+            ("", 0),
+            ("10", 100_000),
+            ("10/s", 100_000),
+            ("0.5", 2_000_000),
+            ("30/m", 2_000_000),
+            ("100/h", 36_000_000),
+            ("500ms", 500_000),
+            (" 2s ", 2_000_000),
+        ];
+        for (text, us) in cases {
+            assert_eq!(either(text).unwrap().as_micros(), us, "{text}");
+        }
+        for wrong in ["0", "-1", "x", "10/d", "1/0", "nan", "inf", "5x", "ms"] {
+            assert!(either(wrong).is_err(), "{wrong}");
+        }
+        assert!(spacing("10").is_err() && rate("500ms").is_err());
+    }
+}
