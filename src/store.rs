@@ -188,6 +188,8 @@ pub struct NewAttempt {
     pub retry: Option<Try>,
     /// The id and number of the pending attempt that this one is the end of.
     pub ends: Option<(Id, u32)>,
+    /// Whether it may wait a few milliseconds for others to share a sync with.
+    pub can_wait: bool,
 }
 
 impl NewAttempt {

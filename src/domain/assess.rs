@@ -226,9 +226,7 @@ impl Assessor {
         effort: Effort,
         history: History<'_>,
     ) -> Verification {
-        let url = self
-            .endpoint(endpoint)
-            .and_then(|e| e.public_url.as_deref());
+        let url = self.public_url(endpoint);
         let Counting {
             own: secrets,
             others,
@@ -238,23 +236,7 @@ impl Assessor {
             secrets: &secrets,
             url,
         };
-        let mut verification = signature::verify(request, provider, keys, at);
-        if verification.status == Status::NoSecret
-            && let Some(sample) = &self.sample_secret
-        {
-            let own = signature::verify(
-                request,
-                provider,
-                Keys {
-                    secrets: &[sample],
-                    url,
-                },
-                at,
-            );
-            if matches!(own.status, Status::Valid | Status::Stale) {
-                verification = own;
-            }
-        }
+        let mut verification = self.checked(provider, request, keys, at);
         let patient = Patient {
             request,
             provider,
@@ -276,6 +258,45 @@ impl Assessor {
         verification.findings.extend(rest);
         verification.tried = found.tried;
         verification
+    }
+
+    /// Checks a signature, and asks nothing more.
+    fn checked(
+        &self,
+        provider: &Provider,
+        request: &Request,
+        keys: Keys<'_>,
+        at: Timestamp,
+    ) -> Verification {
+        let url = keys.url;
+        let verification = signature::verify(request, provider, keys, at);
+        if verification.status == Status::NoSecret
+            && let Some(sample) = &self.sample_secret
+        {
+            let secrets = &[sample];
+            let own = signature::verify(request, provider, Keys { secrets, url }, at);
+            if matches!(own.status, Status::Valid | Status::Stale) {
+                return own;
+            }
+        }
+        verification
+    }
+
+    /// Returns the bare verdict on a request's signature, had it come at `at`.
+    pub fn status(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Status {
+        let Some(provider) = self.provider_of(endpoint, request) else {
+            return Status::UnknownProvider;
+        };
+        let keys = Keys {
+            secrets: &self.secrets_for(endpoint, provider).own,
+            url: self.public_url(endpoint),
+        };
+        self.checked(provider, request, keys, at).status
+    }
+
+    fn public_url(&self, endpoint: Option<&str>) -> Option<&str> {
+        self.endpoint(endpoint)
+            .and_then(|e| e.public_url.as_deref())
     }
 
     /// Returns who sent a request: the endpoint's provider, else the

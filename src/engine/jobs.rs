@@ -24,6 +24,9 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long whoever asks for results is kept waiting for some.
 const ASKING: Duration = Duration::from_secs(10);
 
+/// How long results are gathered that come one close behind the other.
+const GATHERING: Duration = Duration::from_millis(3);
+
 /// How often it is told how a job goes.
 const TELLING: Duration = Duration::from_millis(100);
 
@@ -138,8 +141,14 @@ impl Running {
                 () = tokio::time::sleep_until(deadline.into()) => self.stop.cancel(),
             }
         }
-        self.lock().results.push_back(sent);
-        self.changed.notify_waiters();
+        let first = {
+            let mut state = self.lock();
+            state.results.push_back(sent);
+            state.results.len() == 1
+        };
+        if first {
+            self.changed.notify_waiters();
+        }
     }
 
     /// Notes what came of sending a delivery for the last time.
@@ -195,31 +204,41 @@ impl Running {
     }
 
     /// Hands over what came since the last time; waits a while for something
-    /// to come.
+    /// to come, and a moment for more.
     pub(super) async fn results(&self) -> Results {
         let deadline = Instant::now() + ASKING;
         loop {
             let changed = self.changed.notified();
-            {
-                let mut state = self.lock();
-                let count = state.results.len().min(HANDED);
-                if count > 0 || state.job.ended || Instant::now() >= deadline {
-                    let sent = state.results.drain(..count).collect();
-                    let results = Results {
-                        sent,
-                        job: state.job.clone(),
-                        last: state.job.ended && state.results.is_empty(),
-                    };
-                    drop(state);
-                    self.changed.notify_waiters();
-                    return results;
-                }
+            let ready = {
+                let state = self.lock();
+                !state.results.is_empty() || state.job.ended
+            };
+            if ready || Instant::now() >= deadline {
+                break;
             }
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
         }
+        let few = {
+            let state = self.lock();
+            state.results.len() < HANDED && state.job.total > 1 && !state.job.ended
+        };
+        if few {
+            tokio::time::sleep(GATHERING).await;
+        }
+        let results = {
+            let mut state = self.lock();
+            let count = state.results.len().min(HANDED);
+            Results {
+                sent: state.results.drain(..count).collect(),
+                job: state.job.clone(),
+                last: state.job.ended && state.results.is_empty(),
+            }
+        };
+        self.changed.notify_waiters();
+        results
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::command::{Job, ListQuery, ResendOrder, Sent, Which};
+use super::command::{Job, ResendOrder, Sent, Which};
 use super::jobs::{PATIENCE, Running};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
@@ -26,7 +26,7 @@ use crate::store::NewAttempt;
 const MOST_PARALLEL: u32 = 256;
 
 /// How many attempts may be on their way to the disk besides.
-const BEING_KEPT: usize = 256;
+const BEING_KEPT: usize = 1024;
 
 /// How many of a long list are looked at before the first is sent.
 const CHECKED: usize = 50;
@@ -72,18 +72,16 @@ impl Local {
                 "See what it matches:  creel list FILTER",
             ));
         }
-        let query = ListQuery {
-            filter: filter.clone(),
-            before: None,
-            offset: 0,
-            limit: usize::MAX,
-        };
-        // What was refused has no body to send.
-        let rows = self.page(&query)?.rows.into_iter();
-        let mut seqs: Vec<u64> = rows
-            .filter(|r| r.refused.is_none())
-            .map(|r| r.seq)
-            .collect();
+        let (now, mut seqs) = (self.clock.now(), Vec::new());
+        self.store
+            .scan(None, &mut |row| {
+                // What was refused has no body to send.
+                if row.refused.is_none() && parsed.matches(row, now) {
+                    seqs.push(row.seq);
+                }
+                true
+            })
+            .map_err(unreadable)?;
         seqs.reverse();
         if seqs.is_empty() {
             return Err(Failure::no(
@@ -105,7 +103,8 @@ impl Local {
         slot: OwnedSemaphorePermit,
     ) -> Result<Sent, Failure> {
         let prepared = self.prepare(seq, order)?;
-        let new = self.exchange(&prepared, AttemptKind::Resend).await;
+        let mut new = self.exchange(&prepared, AttemptKind::Resend).await;
+        new.can_wait = order.parallel > 1;
         drop(slot);
         let attempt = self.keep(new).await?;
         let verdict = self.verdict(&prepared, &attempt).await?;
@@ -132,9 +131,9 @@ impl Local {
         let started_at = self.clock.now();
         let exchange = self.client.send(&prepared.outgoing, prepared.options).await;
         self.apps.sent(&prepared.to, &exchange, self.clock.now());
+        let delivery = &prepared.delivery;
         let within_ack_timeout = self
-            .provider_of(prepared)
-            .and_then(|provider| provider.answer_within_ms())
+            .acknowledged_in(delivery.endpoint.as_deref(), &delivery.request)
             .filter(|_| exchange.response.is_some())
             .map(|limit| exchange.duration_us <= limit.saturating_mul(1000));
         let status = exchange
@@ -157,6 +156,7 @@ impl Local {
             error: exchange.error,
             retry: None,
             ends: None,
+            can_wait: false,
         }
     }
 
@@ -188,14 +188,9 @@ impl Local {
         if attempt.signing == Signing::Fresh || attempt.edited.is_some() {
             return Status::Valid;
         }
-        self.assessor()
-            .glance(
-                delivery.endpoint.as_deref(),
-                &delivery.request,
-                attempt.started_at,
-            )
-            .verification
-            .status
+        let endpoint = delivery.endpoint.as_deref();
+        let at = attempt.started_at;
+        self.assessor().status(endpoint, &delivery.request, at)
     }
 
     /// Returns who sent what is prepared.

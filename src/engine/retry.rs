@@ -306,6 +306,7 @@ impl Run {
             error: Some(why.to_owned()),
             retry: pending.retry,
             ends: Some((pending.id, pending.number)),
+            can_wait: false,
         };
         let attempt = self.local.keep(new).await?;
         Ok(Step::Over(Sent {
@@ -347,6 +348,7 @@ impl Local {
             error: None,
             retry: Some(planned),
             ends: None,
+            can_wait: false,
         };
         self.keep(new).await
     }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -59,6 +59,21 @@ struct Waiting {
     closed: bool,
     /// Whether the writer sleeps until something arrives.
     asleep: bool,
+    /// How many of the jobs cannot wait for others.
+    hasty: usize,
+}
+
+/// How long what can wait waits for others.
+const LINGER: Duration = Duration::from_millis(3);
+
+/// How many that can wait are enough.
+const ENOUGH: usize = 128;
+
+impl Waiting {
+    /// Says whether there is something to be done at once.
+    fn is_ready(&self) -> bool {
+        self.hasty > 0 || self.jobs.len() >= ENOUGH || self.closed
+    }
 }
 
 impl Queue {
@@ -81,8 +96,11 @@ impl Queue {
             return Err(AppendError::Busy);
         }
         waiting.bytes += size;
+        let first = waiting.jobs.is_empty();
+        waiting.hasty += usize::from(!job.can_wait());
         waiting.jobs.push_back(job);
-        if std::mem::take(&mut waiting.asleep) {
+        if waiting.asleep && (first || waiting.is_ready()) {
+            waiting.asleep = false;
             drop(waiting);
             self.arrived.notify_one();
         }
@@ -112,6 +130,18 @@ impl Queue {
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        let deadline = Instant::now() + LINGER;
+        while !waiting.is_ready() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            waiting.asleep = true;
+            (waiting, _) = self
+                .arrived
+                .wait_timeout(waiting, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
         waiting.asleep = false;
         let mut taken = Vec::new();
         let mut bytes = 0;
@@ -119,6 +149,7 @@ impl Queue {
             let size = job.size();
             bytes += size;
             waiting.bytes = waiting.bytes.saturating_sub(size);
+            waiting.hasty -= usize::from(!job.can_wait());
             taken.push(job);
             if bytes >= limit {
                 break;
@@ -129,6 +160,11 @@ impl Queue {
 }
 
 impl Job {
+    /// Says whether it may wait for others to share a sync with.
+    fn can_wait(&self) -> bool {
+        matches!(self, Self::Attempt(attempt, _) if attempt.can_wait)
+    }
+
     /// Returns about how many bytes it takes in memory and in the journal.
     fn size(&self) -> usize {
         const OVERHEAD: usize = 512;
