@@ -105,13 +105,14 @@ impl Local {
         slot: OwnedSemaphorePermit,
     ) -> Result<Sent, Failure> {
         let prepared = self.prepare(seq, order)?;
-        let new = self.exchange(&prepared, AttemptKind::Resend).await;
+        let (new, reached) = self.exchange(&prepared, AttemptKind::Resend).await;
         drop(slot);
         let attempt = self.keep(new).await?;
         let verdict = self.verdict(&prepared, &attempt).await?;
         Ok(Sent {
             delivery: prepared.delivery.id,
             attempt: Ok((attempt, verdict)),
+            reached,
             note: None,
         })
     }
@@ -127,8 +128,13 @@ impl Local {
         })
     }
 
-    /// Sends what is prepared; returns the attempt that is to be kept.
-    pub(super) async fn exchange(&self, prepared: &Prepared, kind: AttemptKind) -> NewAttempt {
+    /// Sends what is prepared; returns the attempt that is to be kept, and
+    /// whether there was a connection to send it on.
+    pub(super) async fn exchange(
+        &self,
+        prepared: &Prepared,
+        kind: AttemptKind,
+    ) -> (NewAttempt, bool) {
         let started_at = self.clock.now();
         let exchange = self.client.send(&prepared.outgoing, prepared.options).await;
         self.apps.sent(&prepared.to, &exchange, self.clock.now());
@@ -142,7 +148,7 @@ impl Local {
             .as_ref()
             .map(|r| r.status)
             .filter(|_| exchange.error.is_none());
-        NewAttempt {
+        let new = NewAttempt {
             delivery_seq: prepared.delivery.seq,
             target: prepared.outgoing.address(),
             started_at,
@@ -157,7 +163,8 @@ impl Local {
             error: exchange.error,
             retry: None,
             ends: None,
-        }
+        };
+        (new, exchange.connected)
     }
 
     /// Says what to make of an attempt.
@@ -178,8 +185,9 @@ impl Local {
             }
             earlier.retain(|a| a.number < attempt.number);
         }
-        let signed = self.worth(&prepared.delivery, attempt);
-        Ok(Verdict::of(attempt, previous(&earlier, attempt), signed))
+        let worth = |attempt: &Attempt| self.worth(&prepared.delivery, attempt);
+        let before = previous(&earlier, attempt, |at| worth(&earlier[at]));
+        Ok(Verdict::of(attempt, before, worth(attempt)))
     }
 
     /// Says what the signature that came with a delivery was worth when an
@@ -245,9 +253,9 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
         }
         next = (next + spacing).max(Instant::now());
         let one = Arc::clone(&local).send_one(Arc::clone(&running), seq, Arc::clone(&order), slot);
-        if index == 0 && order.stop_unanswered {
-            let (answered, schedule) = one.await;
-            if !answered && schedule.is_none() {
+        if index == 0 && order.stop_unreached {
+            let (unreached, schedule) = one.await;
+            if unreached && schedule.is_none() {
                 running.stop.cancel();
             }
             on(Some(Ok(schedule)), &mut waiting);
@@ -275,8 +283,8 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
 }
 
 impl Local {
-    /// Sends one of a job's deliveries; says whether it was answered, and
-    /// gives the schedule that goes on, where there is one.
+    /// Sends one of a job's deliveries; says whether its target could not be
+    /// reached, and gives the schedule that goes on, where there is one.
     async fn send_one(
         self: Arc<Self>,
         running: Arc<Running>,
@@ -289,12 +297,12 @@ impl Local {
             match Run::begin(Arc::clone(&self), seq, order, stop).await {
                 Ok(mut schedule) => match schedule.step().await {
                     Ok(Step::Again(sent)) => {
-                        let answered = sent.is_answered();
+                        let unreached = sent.is_unreached();
                         running.note(sent).await;
-                        return (answered, Some(schedule));
+                        return (unreached, Some(schedule));
                     }
                     Ok(Step::Over(sent)) => Ok(sent),
-                    Ok(Step::Rests) => return (true, None),
+                    Ok(Step::Rests) => return (false, None),
                     Err(failure) => Err(failure),
                 },
                 Err(failure) => Err(failure),
@@ -305,11 +313,12 @@ impl Local {
         let sent = sent.unwrap_or_else(|failure| Sent {
             delivery: self.id_of(seq),
             attempt: Err(failure),
+            reached: false,
             note: None,
         });
-        let answered = sent.is_answered();
+        let unreached = sent.is_unreached();
         running.finish(sent).await;
-        (answered, None)
+        (unreached, None)
     }
 }
 
