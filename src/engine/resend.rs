@@ -12,14 +12,17 @@ use super::jobs::{PATIENCE, Running};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
 use super::retry::{Run, Step};
+use super::sending::not_sent;
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, Signing, outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
 use crate::domain::provider::Provider;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::{Verdict, previous};
 use crate::domain::verification::Status;
+use crate::outbound::Exchange;
 use crate::store::NewAttempt;
 
 /// How many may be under way at a time.
@@ -105,9 +108,24 @@ impl Local {
         slot: OwnedSemaphorePermit,
     ) -> Result<Sent, Failure> {
         let prepared = self.prepare(seq, order)?;
-        let (new, reached) = self.exchange(&prepared, AttemptKind::Resend).await;
+        // Where creel ends meanwhile, it waits a moment, and keeps that it was sent.
+        let under_way = self.exchanges.token();
+        let started_at = self.clock.now();
+        let (new, reached) = tokio::select! {
+            sent = self.exchange(&prepared, AttemptKind::Resend) => sent,
+            () = self.ending.cancelled() => {
+                let why = "creel ended before the app answered.".to_owned();
+                let took = self.clock.now().0.saturating_sub(started_at.0).max(0);
+                let exchange = Exchange {
+                    duration_us: took.cast_unsigned(),
+                    ..not_sent(why, prepared.outgoing.headers.clone())
+                };
+                (self.attempted(&prepared, AttemptKind::Resend, started_at, exchange), true)
+            }
+        };
         drop(slot);
         let attempt = self.keep(new).await?;
+        drop(under_way);
         let verdict = self.verdict(&prepared, &attempt).await?;
         Ok(Sent {
             delivery: prepared.delivery.id,
@@ -138,6 +156,21 @@ impl Local {
         let started_at = self.clock.now();
         let exchange = self.client.send(&prepared.outgoing, prepared.options).await;
         self.apps.sent(&prepared.to, &exchange, self.clock.now());
+        let reached = exchange.connected;
+        (
+            self.attempted(prepared, kind, started_at, exchange),
+            reached,
+        )
+    }
+
+    /// Makes the attempt that is to be kept.
+    fn attempted(
+        &self,
+        prepared: &Prepared,
+        kind: AttemptKind,
+        started_at: Timestamp,
+        exchange: Exchange,
+    ) -> NewAttempt {
         let within_ack_timeout = self
             .provider_of(prepared)
             .and_then(|provider| provider.answer_within_ms())
@@ -148,7 +181,7 @@ impl Local {
             .as_ref()
             .map(|r| r.status)
             .filter(|_| exchange.error.is_none());
-        let new = NewAttempt {
+        NewAttempt {
             delivery_seq: prepared.delivery.seq,
             target: prepared.outgoing.address(),
             started_at,
@@ -163,8 +196,7 @@ impl Local {
             error: exchange.error,
             retry: None,
             ends: None,
-        };
-        (new, exchange.connected)
+        }
     }
 
     /// Says what to make of an attempt.

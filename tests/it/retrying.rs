@@ -1,6 +1,6 @@
 //! Deliveries sent in batches, and tried again as their providers would.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::time::Instant;
 
@@ -367,4 +367,23 @@ fn a_schedule_that_nobody_follows_can_be_ended() {
     assert_eq!((ran.code, open(&creel)), (0, 0), "{ran:?}");
     let again = creel.run(&["resend", "@latest", "--stop"]);
     assert!(again.err.contains("has no retry schedule"), "{again:?}");
+}
+
+#[test]
+fn what_was_sent_is_kept_where_creel_is_interrupted() {
+    let creel = ended("zyra");
+    let app = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = format!("http://{}", app.local_addr().unwrap());
+    let mut resend = start(&creel, &["resend", "@latest", "--to", &to]);
+    // The app takes the request, and does not answer.
+    let (mut taken, _) = app.accept().unwrap();
+    taken.read_exact(&mut [0; 16]).unwrap();
+    let mut kill = std::process::Command::new("kill");
+    let id = resend.id().to_string();
+    assert!(kill.args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(resend.wait().unwrap().code(), Some(130));
+    let all = attempts(&creel);
+    assert_eq!(column(&all, "outcome"), [json!("failed")]);
+    let error = all[0]["error"].as_str().unwrap();
+    assert!(error.starts_with("creel ended before"), "{error}");
 }
