@@ -19,7 +19,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use futures_util::future::BoxFuture;
 
 use self::args::{Args, Subcommand};
@@ -64,7 +64,7 @@ pub fn main(front: Front) -> ExitCode {
             usual(info);
         }
     }));
-    let args = match Args::try_parse() {
+    let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {
             // Help and version are asked for and go to standard output.

@@ -1,11 +1,13 @@
 //! The command line's grammar.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, ValueEnum};
 
 use super::edit::Changes;
+use crate::domain::filter;
 use crate::domain::pace;
 
 /// Receives webhooks, keeps every one, shows whether each is truly signed,
@@ -103,6 +105,35 @@ pub struct Receiving {
     pub ascii: bool,
 }
 
+impl Args {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// What is wrong with it; also where it asks for help.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut lists = false;
+        Self::try_parse_from(words.into_iter().flat_map(|word| {
+            lists |= word == "list";
+            if lists { turned(word) } else { vec![word] }
+        }))
+    }
+}
+
+/// Writes `-key:value`, which turns a term of a filter round, as `not
+/// key:value`: no flag looks like that.
+fn turned(word: OsString) -> Vec<OsString> {
+    let term = word.to_str().and_then(|word| word.strip_prefix('-'));
+    let is_term = |term: &&str| {
+        filter::KEYS
+            .iter()
+            .any(|(key, _)| term.starts_with(key) || (!key.ends_with(':') && term == key))
+    };
+    match term.filter(is_term) {
+        Some(term) => vec!["not".into(), term.into()],
+        None => vec![word],
+    }
+}
+
 impl Receiving {
     /// Returns the first flag that was given.
     pub fn given(&self) -> Option<&'static str> {
@@ -195,7 +226,7 @@ pub enum Subcommand {
 #[derive(Debug, ClapArgs)]
 pub struct List {
     /// Which to list: words, sig: provider: event: endpoint: method: path: app: since: id: marked, with not, or.
-    #[arg(value_name = "FILTER", num_args = 0.., trailing_var_arg = true)]
+    #[arg(value_name = "FILTER", num_args = 0..)]
     pub filter: Vec<String>,
     /// How many at the most.
     #[arg(long, value_name = "N")]
@@ -224,7 +255,12 @@ pub struct Resend {
     #[arg(value_name = "ID", required_unless_present = "filter")]
     pub ids: Vec<String>,
     /// Send all that match, oldest first.
-    #[arg(long, value_name = "FILTER", conflicts_with = "ids")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        conflicts_with = "ids",
+        allow_hyphen_values = true
+    )]
     pub filter: Option<String>,
     /// Where to send; without a path, the delivery's own is kept.
     #[arg(long, value_name = "URL")]
@@ -363,4 +399,44 @@ pub struct Send {
 pub struct Providers {
     /// The one to show.
     pub name: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(words: &[&str]) -> (Args, List) {
+        let words = ["creel", "list"].iter().chain(words).map(OsString::from);
+        let mut args = Args::read(words).unwrap();
+        match args.command.take() {
+            Some(Subcommand::List(list)) => (args, list),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_behind_a_filter_are_flags() {
+        let (args, list) = list(&[
+            "sig:bad",
+            "-path:/test*",
+            "--limit",
+            "2",
+            "-marked",
+            "--json",
+        ]);
+        assert_eq!(
+            list.filter,
+            ["sig:bad", "not", "path:/test*", "not", "marked"]
+        );
+        assert_eq!((list.limit, args.global.json), (Some(2), true));
+    }
+
+    #[test]
+    fn what_is_neither_flag_nor_term_is_told() {
+        for words in [["creel", "list", "--limits"], ["creel", "list", "-word"]] {
+            assert!(Args::read(words.map(OsString::from)).is_err());
+        }
+        let (_, list) = list(&["--", "-word"]);
+        assert_eq!(list.filter, ["-word"]);
+    }
 }

@@ -3,6 +3,8 @@
 use std::io::IsTerminal as _;
 use std::time::Instant;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::Ended;
 use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
@@ -66,7 +68,7 @@ fn order(args: &Resend) -> Result<ResendOrder, Failure> {
             compress: args.compress,
         }),
         followed: true,
-        stop_unanswered: true,
+        stop_unreached: true,
         ..ResendOrder::default()
     })
 }
@@ -79,6 +81,10 @@ async fn resend(
 ) -> Result<Ended, Failure> {
     edit::warn(engine, &order, output).await?;
     let schedule = order.retry.is_some();
+    // Listened for before there is anything to stop.
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| {
+        Failure::cannot("Ctrl-C cannot be listened for.", format!("{error}."), "")
+    })?;
     let Job { id, total, .. } = match engine.call(Command::Resend(order)).await? {
         Reply::Job(job) => job,
         other => return Err(session::unexpected(&other)),
@@ -89,7 +95,7 @@ async fn resend(
     loop {
         let asked = tokio::select! {
             asked = engine.call(Command::Results(id)) => asked?,
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupted.recv() => {
                 progress.clear();
                 if schedule {
                     output.note("The schedule goes on as long as a creel receives on this data directory, \
@@ -124,7 +130,7 @@ async fn resend(
                     if let Some(note) = &one.note {
                         output.note(note);
                     }
-                    if sent == 1 && attempt.response.is_none() && !schedule {
+                    if sent == 1 && one.is_unreached() && !schedule {
                         // Nothing listens there: the rest would fare the same.
                         return Err(unreachable(attempt));
                     }
@@ -209,17 +215,31 @@ fn unreachable(attempt: &Attempt) -> Failure {
     Failure::cannot(
         format!("{} gave no answer.", attempt.target),
         attempt.error.clone().unwrap_or_default(),
-        "Start the app, or name another target:  --to URL",
+        advice(attempt.error.as_deref().unwrap_or_default()),
     )
+}
+
+/// Says what may help where a target could not be reached.
+fn advice(error: &str) -> &'static str {
+    if error.contains("link-local") {
+        "Name another target:  --to URL   or, where it is meant:  --allow-link-local"
+    } else if error.starts_with("TLS: the certificate") {
+        "Renew it, name another target:  --to URL   or take it as it is:  --insecure"
+    } else {
+        "Start the app, or name another target:  --to URL"
+    }
 }
 
 /// Says in a line how one attempt went.
 pub(super) fn line(name: &str, attempt: &Attempt, verdict: Verdict) -> String {
     let answer = match (&attempt.response, &attempt.error) {
         (Some(response), None) => format!(
-            "{} in {}",
+            "{} in {}{}",
             response.status,
-            text::duration_us(attempt.duration_us)
+            text::duration_us(attempt.duration_us),
+            attempt.redirect().map_or_else(String::new, |to| format!(
+                ", a redirect to {to}, which is not followed"
+            )),
         ),
         (Some(response), Some(error)) => format!("{}, then {error}", response.status),
         (None, error) => error.clone().unwrap_or_else(|| "no answer".to_owned()),

@@ -79,6 +79,10 @@ pub struct Try {
     pub failures: u32,
     /// The target as it was asked for, before it was fitted to the delivery.
     pub to: String,
+    /// Whether any certificate is taken.
+    pub insecure: bool,
+    /// Whether it may go to a link-local address.
+    pub link_local: bool,
 }
 
 /// A target's answer.
@@ -186,6 +190,13 @@ impl Attempt {
             headers: self.sent_headers.clone(),
             body: edited.body.clone(),
         })
+    }
+
+    /// Returns where the answer wants to have the request sent instead.
+    pub fn redirect(&self) -> Option<&str> {
+        let response = self.response.as_ref()?;
+        let location = response.headers.text("location")?;
+        (300..400).contains(&response.status).then_some(location)
     }
 
     /// Returns the answer's status, where one came.

@@ -10,6 +10,8 @@ pub mod path;
 mod place;
 pub mod text;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,7 @@ use super::body::{BodyKind, kind};
 use super::encoding_base64;
 use super::failure::Failure;
 use super::headers::{Header, Headers};
+use super::hop;
 use super::request::{Request, split_target};
 use super::text::visible;
 
@@ -155,6 +158,15 @@ impl Edit {
             if first && header.name == "host" {
                 warnings.push("Host is made anew: it is that of the target.".to_owned());
             }
+        }
+        let set = |name: &str| self.headers.iter().any(|h| h.name == name);
+        if set("connection") || hop::removed(headers).any(|h| set(&h.name)) {
+            let names: BTreeSet<&str> = hop::removed(headers).map(|h| h.name.as_str()).collect();
+            let names: Vec<&str> = names.into_iter().collect();
+            warnings.push(format!(
+                "What is for one connection only is not sent on: {}.",
+                names.join(", ")
+            ));
         }
     }
 }
@@ -463,6 +475,23 @@ mod tests {
             Edit::default().apply(&before).unwrap().request.body,
             before.body
         );
+    }
+
+    #[test]
+    fn a_header_that_is_not_sent_on_is_told_of() {
+        let warnings = |headers: &[&str]| {
+            let mut edit = Edit::default();
+            for header in headers {
+                edit.header(header).unwrap();
+            }
+            let request = request("application/json", b"{}");
+            edit.apply(&request).unwrap().warnings
+        };
+        assert_eq!(
+            warnings(&["TE: trailers", "Connection: x-a", "X-A: 1"]),
+            ["What is for one connection only is not sent on: connection, te, x-a."]
+        );
+        assert!(warnings(&["X-A: 1"]).is_empty());
     }
 
     #[test]

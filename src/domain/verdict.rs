@@ -42,27 +42,20 @@ impl Verdict {
     pub fn of(attempt: &Attempt, before: Option<&Attempt>, signed: Status) -> Self {
         let status = attempt.status().filter(|_| attempt.error.is_none());
         let accepted = matches!(status, Some(200..=299));
-        let kept = attempt.signing == Signing::Kept && attempt.edited.is_none();
-        let wrong = match signed {
-            Status::Invalid | Status::Malformed | Status::MissingSignature => {
-                Some(Self::ForgedAccepted)
-            }
-            Status::Stale => Some(Self::StaleAccepted),
-            Status::Valid | Status::NoSecret | Status::UnknownProvider => None,
-        };
+        if let Some(verdict) = Self::of_wrong(attempt, signed) {
+            return verdict;
+        }
         let before = before.map(|a| a.outcome == Outcome::Delivered);
-        match (attempt.outcome, wrong.filter(|_| kept), status) {
-            (Outcome::Pending, ..) => Self::Pending,
-            (_, Some(_), Some(400..=499)) => Self::RightlyRefused,
-            (_, Some(wrong), Some(200..=299)) => wrong,
-            (Outcome::Delivered, ..) => match before {
+        match attempt.outcome {
+            Outcome::Pending => Self::Pending,
+            Outcome::Delivered => match before {
                 None => Self::Delivered,
                 Some(true) => Self::StillPassing,
                 Some(false) => Self::Fixed,
             },
             _ if accepted && attempt.within_ack_timeout == Some(false) => Self::TooLate,
-            (Outcome::Expired, ..) => Self::Expired,
-            (Outcome::Failed, ..) => match before {
+            Outcome::Expired => Self::Expired,
+            Outcome::Failed => match before {
                 None => Self::Failed,
                 Some(true) => Self::Regressed,
                 Some(false) => Self::StillFailing,
@@ -70,15 +63,35 @@ impl Verdict {
         }
     }
 
+    /// Judges the answer to what should be refused; `None` where it should be
+    /// taken, or where the answer says nothing about the signature.
+    fn of_wrong(attempt: &Attempt, signed: Status) -> Option<Self> {
+        if attempt.signing != Signing::Kept
+            || attempt.edited.is_some()
+            || attempt.error.is_some()
+            || attempt.outcome == Outcome::Pending
+        {
+            return None;
+        }
+        let wrong = match signed {
+            Status::Invalid | Status::Malformed | Status::MissingSignature => Self::ForgedAccepted,
+            Status::Stale => Self::StaleAccepted,
+            Status::Valid | Status::NoSecret | Status::UnknownProvider => return None,
+        };
+        match attempt.status()? {
+            400..=499 => Some(Self::RightlyRefused),
+            200..=299 => Some(wrong),
+            _ => None,
+        }
+    }
+
     /// Judges a delivery's attempts, oldest first. `signed` says what the
     /// signature that an attempt carried was worth when it was sent.
     pub fn all(attempts: &[Attempt], signed: impl Fn(&Attempt) -> Status) -> Vec<Self> {
+        let worth: Vec<Status> = attempts.iter().map(signed).collect();
         let judge = |(index, attempt): (usize, &Attempt)| {
-            Self::of(
-                attempt,
-                previous(&attempts[..index], attempt),
-                signed(attempt),
-            )
+            let before = previous(&attempts[..index], attempt, |at| worth[at]);
+            Self::of(attempt, before, worth[index])
         };
         attempts.iter().enumerate().map(judge).collect()
     }
@@ -111,11 +124,21 @@ impl Verdict {
     }
 }
 
-/// Returns the newest of the `earlier` attempts that went to the same target
-/// and is over.
-pub fn previous<'a>(earlier: &'a [Attempt], attempt: &Attempt) -> Option<&'a Attempt> {
-    let same = |a: &&Attempt| a.target == attempt.target && a.outcome != Outcome::Pending;
-    earlier.iter().rev().find(same)
+/// Returns the newest of the `earlier` attempts that went to the same target,
+/// is over, and can be compared: how what is forged or too old was answered
+/// says nothing of how well the target works. `signed` says what the signature
+/// that the one at a place carried was worth.
+pub fn previous<'a>(
+    earlier: &'a [Attempt],
+    attempt: &Attempt,
+    signed: impl Fn(usize) -> Status,
+) -> Option<&'a Attempt> {
+    let same = |(at, a): &(usize, &Attempt)| {
+        a.target == attempt.target
+            && a.outcome != Outcome::Pending
+            && Verdict::of_wrong(a, signed(*at)).is_none()
+    };
+    earlier.iter().enumerate().rev().find(same).map(|(_, a)| a)
 }
 
 #[cfg(test)]
@@ -148,6 +171,13 @@ mod tests {
             within_ack_timeout: within,
             error: None,
             retry: None,
+        }
+    }
+
+    fn signed_anew(attempt: Attempt) -> Attempt {
+        Attempt {
+            signing: Signing::Fresh,
+            ..attempt
         }
     }
 
@@ -193,6 +223,26 @@ mod tests {
             ["rightly refused", "took a stale one"]
         );
         assert_eq!(words(&all, Status::NoSecret), ["failed", "fixed"]);
+        // What is right by itself is not compared with what was refused.
+        let mixed = [
+            signed_anew(attempt("a", 200, None)),
+            attempt("a", 401, None),
+            signed_anew(attempt("a", 200, None)),
+            signed_anew(attempt("a", 500, None)),
+            attempt("a", 200, None),
+            signed_anew(attempt("a", 200, None)),
+        ];
+        assert_eq!(
+            words(&mixed, Status::Stale),
+            [
+                "delivered",
+                "rightly refused",
+                "still passing",
+                "regressed",
+                "took a stale one",
+                "fixed"
+            ]
+        );
         let mut fresh = all.clone();
         for attempt in &mut fresh {
             attempt.signing = Signing::Fresh;

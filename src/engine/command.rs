@@ -161,8 +161,8 @@ pub struct ResendOrder {
     /// Whether somebody asks for the [`Command::Results`]; the job then waits
     /// for them to be taken.
     pub followed: bool,
-    /// Whether the job ends when the very first gets no answer at all.
-    pub stop_unanswered: bool,
+    /// Whether the job ends when the very first cannot be sent at all.
+    pub stop_unreached: bool,
     /// What is allowed besides what the creel that sends allows anyway.
     #[serde(default)]
     pub options: Options,
@@ -223,9 +223,9 @@ pub struct Results {
 }
 
 impl Sent {
-    /// Says whether the target answered.
-    pub fn is_answered(&self) -> bool {
-        matches!(&self.attempt, Ok((attempt, _)) if attempt.response.is_some())
+    /// Says whether nothing could be sent to its target.
+    pub fn is_unreached(&self) -> bool {
+        !self.reached && self.attempt.is_ok()
     }
 }
 
@@ -236,6 +236,8 @@ pub struct Sent {
     pub delivery: Id,
     /// The attempt and what to make of it; or why nothing could be sent.
     pub attempt: Result<(Attempt, Verdict), Failure>,
+    /// Whether there was a connection to send it on.
+    pub reached: bool,
     /// What its provider would do now: disable the endpoint.
     pub note: Option<String>,
 }

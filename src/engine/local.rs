@@ -394,7 +394,7 @@ impl Local {
                 Ok(Reply::Done)
             }
             Command::StopRetries(seqs) => {
-                self.retries.stop(&seqs);
+                self.stop_retries(&seqs).await?;
                 Ok(Reply::Done)
             }
             Command::Mark(order) => {

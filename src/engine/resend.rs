@@ -12,14 +12,17 @@ use super::jobs::{PATIENCE, Running};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
 use super::retry::{Run, Step};
+use super::sending::not_sent;
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, Signing, outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
 use crate::domain::provider::Provider;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::{Verdict, previous};
 use crate::domain::verification::Status;
+use crate::outbound::Exchange;
 use crate::store::NewAttempt;
 
 /// How many may be under way at a time.
@@ -103,14 +106,30 @@ impl Local {
         slot: OwnedSemaphorePermit,
     ) -> Result<Sent, Failure> {
         let prepared = self.prepare(seq, order)?;
-        let mut new = self.exchange(&prepared, AttemptKind::Resend).await;
-        new.can_wait = order.parallel > 1;
+        // Where creel ends meanwhile, it waits a moment, and keeps that it was sent.
+        let under_way = self.exchanges.token();
+        let started_at = self.clock.now();
+        let (mut new, reached) = tokio::select! {
+            sent = self.exchange(&prepared, AttemptKind::Resend) => sent,
+            () = self.ending.cancelled() => {
+                let why = "creel ended before the app answered.".to_owned();
+                let took = self.clock.now().0.saturating_sub(started_at.0).max(0);
+                let exchange = Exchange {
+                    duration_us: took.cast_unsigned(),
+                    ..not_sent(why, prepared.outgoing.headers.clone())
+                };
+                (self.attempted(&prepared, AttemptKind::Resend, started_at, exchange), true)
+            }
+        };
         drop(slot);
+        new.can_wait = order.parallel > 1;
         let attempt = self.keep(new).await?;
+        drop(under_way);
         let verdict = self.verdict(&prepared, &attempt).await?;
         Ok(Sent {
             delivery: prepared.delivery.id,
             attempt: Ok((attempt, verdict)),
+            reached,
             note: None,
         })
     }
@@ -126,11 +145,31 @@ impl Local {
         })
     }
 
-    /// Sends what is prepared; returns the attempt that is to be kept.
-    pub(super) async fn exchange(&self, prepared: &Prepared, kind: AttemptKind) -> NewAttempt {
+    /// Sends what is prepared; returns the attempt that is to be kept, and
+    /// whether there was a connection to send it on.
+    pub(super) async fn exchange(
+        &self,
+        prepared: &Prepared,
+        kind: AttemptKind,
+    ) -> (NewAttempt, bool) {
         let started_at = self.clock.now();
         let exchange = self.client.send(&prepared.outgoing, prepared.options).await;
         self.apps.sent(&prepared.to, &exchange, self.clock.now());
+        let reached = exchange.connected;
+        (
+            self.attempted(prepared, kind, started_at, exchange),
+            reached,
+        )
+    }
+
+    /// Makes the attempt that is to be kept.
+    fn attempted(
+        &self,
+        prepared: &Prepared,
+        kind: AttemptKind,
+        started_at: Timestamp,
+        exchange: Exchange,
+    ) -> NewAttempt {
         let delivery = &prepared.delivery;
         let within_ack_timeout = self
             .acknowledged_in(delivery.endpoint.as_deref(), &delivery.request)
@@ -178,8 +217,9 @@ impl Local {
             }
             earlier.retain(|a| a.number < attempt.number);
         }
-        let signed = self.worth(&prepared.delivery, attempt);
-        Ok(Verdict::of(attempt, previous(&earlier, attempt), signed))
+        let worth = |attempt: &Attempt| self.worth(&prepared.delivery, attempt);
+        let before = previous(&earlier, attempt, |at| worth(&earlier[at]));
+        Ok(Verdict::of(attempt, before, worth(attempt)))
     }
 
     /// Says what the signature that came with a delivery was worth when an
@@ -240,9 +280,9 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
         }
         next = (next + spacing).max(Instant::now());
         let one = Arc::clone(&local).send_one(Arc::clone(&running), seq, Arc::clone(&order), slot);
-        if index == 0 && order.stop_unanswered {
-            let (answered, schedule) = one.await;
-            if !answered && schedule.is_none() {
+        if index == 0 && order.stop_unreached {
+            let (unreached, schedule) = one.await;
+            if unreached && schedule.is_none() {
                 running.stop.cancel();
             }
             on(Some(Ok(schedule)), &mut waiting);
@@ -270,8 +310,8 @@ async fn run(local: Arc<Local>, running: Arc<Running>, seqs: Vec<u64>, order: Ar
 }
 
 impl Local {
-    /// Sends one of a job's deliveries; says whether it was answered, and
-    /// gives the schedule that goes on, where there is one.
+    /// Sends one of a job's deliveries; says whether its target could not be
+    /// reached, and gives the schedule that goes on, where there is one.
     async fn send_one(
         self: Arc<Self>,
         running: Arc<Running>,
@@ -284,12 +324,12 @@ impl Local {
             match Run::begin(Arc::clone(&self), seq, order, stop).await {
                 Ok(mut schedule) => match schedule.step().await {
                     Ok(Step::Again(sent)) => {
-                        let answered = sent.is_answered();
+                        let unreached = sent.is_unreached();
                         running.note(sent).await;
-                        return (answered, Some(schedule));
+                        return (unreached, Some(schedule));
                     }
                     Ok(Step::Over(sent)) => Ok(sent),
-                    Ok(Step::Rests) => return (true, None),
+                    Ok(Step::Rests) => return (false, None),
                     Err(failure) => Err(failure),
                 },
                 Err(failure) => Err(failure),
@@ -300,11 +340,12 @@ impl Local {
         let sent = sent.unwrap_or_else(|failure| Sent {
             delivery: self.id_of(seq),
             attempt: Err(failure),
+            reached: false,
             note: None,
         });
-        let answered = sent.is_answered();
+        let unreached = sent.is_unreached();
         running.finish(sent).await;
-        (answered, None)
+        (unreached, None)
     }
 }
 

@@ -7,12 +7,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::command::{ResendOrder, Sent};
+use super::command::{Options, ResendOrder, Sent};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
 use crate::clock::random_bits;
@@ -38,6 +38,8 @@ pub(super) struct Retries {
     /// How many failures in a row each provider saw of each target, and when
     /// the last.
     failures: Mutex<HashMap<(String, String), (u32, Timestamp)>>,
+    /// Set when those that earlier creels counted are known.
+    recalled: OnceLock<()>,
     /// Set when creel ends: schedules rest, and go on when it is started again.
     pub(super) resting: CancellationToken,
 }
@@ -51,6 +53,12 @@ impl Retries {
                 stop.cancel();
             }
         }
+    }
+
+    /// Says whether a delivery has a schedule under way.
+    fn runs(&self, seq: u64) -> bool {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.contains_key(&seq)
     }
 
     /// Notes a delivery's schedule and returns its number; one that runs
@@ -131,6 +139,12 @@ impl Run {
     ) -> Result<Self, Failure> {
         let prepared = local.prepare(seq, &order)?;
         let (provider, schedule) = local.schedule_of(&prepared)?;
+        local.recall_failures();
+        if !local.retries.runs(seq) {
+            local
+                .end_open(seq, "Another schedule took its place.")
+                .await?;
+        }
         let now = local.clock.now();
         let number = local.retries.begin(seq, &stop);
         let compress = order.retry.map_or(1, |retry| retry.compress.max(1));
@@ -143,6 +157,8 @@ impl Run {
             next: None,
             failures: 0,
             to: prepared.to.clone(),
+            insecure: prepared.options.insecure,
+            link_local: prepared.options.link_local,
         };
         let pending = local.keep_pending(&prepared, first).await?;
         Ok(Self {
@@ -166,8 +182,16 @@ impl Run {
             return Ok(None);
         };
         let seq = last.delivery_seq;
+        // Where it goes to the configured place, with the path that has there.
+        let delivery = local.store.delivery(seq).map_err(unreadable)?;
+        let usual = delivery.and_then(|delivery| local.destination_of(&delivery));
+        let usual = usual.is_some_and(|usual| usual.address() == retry.to);
         let order = Arc::new(ResendOrder {
-            target: Some(retry.to.clone()),
+            target: (!usual).then(|| retry.to.clone()),
+            options: Options {
+                insecure: retry.insecure,
+                link_local: retry.link_local,
+            },
             signing: Some(last.signing),
             edit: last.edited_request().map(|whole| {
                 Box::new(Edit {
@@ -228,7 +252,7 @@ impl Run {
                 return Err(failure);
             }
         };
-        let mut new = self.local.exchange(&prepared, AttemptKind::Retry).await;
+        let (mut new, reached) = self.local.exchange(&prepared, AttemptKind::Retry).await;
         let number = self.pending.retry.as_ref().map_or(1, |retry| retry.number);
         let now = self.local.clock.now();
         let next = retry::tries_again(&self.provider, new.outcome, new.response.as_ref())
@@ -250,6 +274,7 @@ impl Run {
         let sent = Sent {
             delivery: prepared.delivery.id,
             attempt: Ok((attempt, verdict)),
+            reached,
             note: retry::disabled(&self.provider, failures),
         };
         let Some(next) = next else {
@@ -279,6 +304,8 @@ impl Run {
             next,
             failures,
             to: prepared.to.clone(),
+            insecure: prepared.options.insecure,
+            link_local: prepared.options.link_local,
         }
     }
 
@@ -290,28 +317,12 @@ impl Run {
     /// Ends the pending try without making it.
     async fn give_up(&self, why: &str) -> Result<Step, Failure> {
         self.local.retries.end(self.seq, self.number);
-        let pending = self.pending.clone();
-        let new = NewAttempt {
-            delivery_seq: pending.delivery_seq,
-            target: pending.target,
-            started_at: self.local.clock.now(),
-            kind: AttemptKind::Retry,
-            signing: pending.signing,
-            edited: pending.edited,
-            sent_headers: pending.sent_headers,
-            outcome: Outcome::Failed,
-            response: None,
-            duration_us: 0,
-            within_ack_timeout: None,
-            error: Some(why.to_owned()),
-            retry: pending.retry,
-            ends: Some((pending.id, pending.number)),
-            can_wait: false,
-        };
+        let new = ended(self.pending.clone(), self.local.clock.now(), why);
         let attempt = self.local.keep(new).await?;
         Ok(Step::Over(Sent {
             delivery: self.local.id_of(self.seq),
             attempt: Ok((attempt, Verdict::Failed)),
+            reached: true,
             note: None,
         }))
     }
@@ -356,26 +367,16 @@ impl Local {
     /// Goes on with the schedules that an earlier creel left open.
     pub async fn resume_retries(self: Arc<Self>) {
         self.store.settle().await;
+        self.recall_failures();
         let mut open: Vec<Summary> = Vec::new();
-        let mut tried = Vec::new();
         let scanned = self.store.scan(None, &mut |row| {
             if row.pending.is_some() {
                 open.push(row.clone());
-            }
-            if row.attempts > 0 && tried.len() < LOOKED_AT {
-                tried.push((row.seq, row.provider.clone()));
             }
             true
         });
         if let Err(error) = scanned {
             tracing::warn!(%error, "open retry schedules could not be looked for");
-        }
-        for (seq, provider) in tried {
-            let attempts = self.store.attempts(seq).unwrap_or_default();
-            for attempt in attempts.iter().filter(|a| a.outcome != Outcome::Pending) {
-                self.retries
-                    .remember(provider.as_deref().unwrap_or_default(), attempt);
-            }
         }
         // The oldest first.
         for row in open.into_iter().rev() {
@@ -383,6 +384,63 @@ impl Local {
                 tracing::warn!(%failure, id = %row.id, "a retry schedule could not go on");
             }
         }
+    }
+
+    /// Reads, once, how many failures in a row earlier creels had counted.
+    fn recall_failures(&self) {
+        self.retries.recalled.get_or_init(|| {
+            let mut tried = Vec::new();
+            let scanned = self.store.scan(None, &mut |row| {
+                if row.attempts > 0 {
+                    tried.push((row.seq, row.provider.clone()));
+                }
+                tried.len() < LOOKED_AT
+            });
+            if let Err(error) = scanned {
+                tracing::warn!(%error, "earlier failures could not be looked for");
+            }
+            for (seq, provider) in tried {
+                let attempts = self.store.attempts(seq).unwrap_or_default();
+                for attempt in attempts.iter().filter(|a| a.outcome != Outcome::Pending) {
+                    self.retries
+                        .remember(provider.as_deref().unwrap_or_default(), attempt);
+                }
+            }
+        });
+    }
+
+    /// Ends the retry schedules of deliveries, those too that no creel follows
+    /// at the time.
+    pub(super) async fn stop_retries(&self, seqs: &[u64]) -> Result<(), Failure> {
+        self.retries.stop(seqs);
+        for &seq in seqs {
+            if !self.retries.runs(seq) {
+                self.end_open(seq, "It was stopped before this try.")
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what an earlier creel left open of a delivery's schedules.
+    async fn end_open(&self, seq: u64, why: &str) -> Result<(), Failure> {
+        let summary = self.store.summary(seq).map_err(unreadable)?;
+        if summary.is_none_or(|row| row.pending.is_none()) {
+            return Ok(());
+        }
+        let attempts = self.store.attempts(seq).map_err(unreadable)?;
+        let newest = attempts.iter().map(|attempt| attempt.number).max();
+        for attempt in attempts {
+            let pending = attempt.outcome == Outcome::Pending;
+            let planned = attempt.retry.as_ref().is_some_and(|r| r.next.is_some());
+            if pending {
+                self.keep(ended(attempt, self.clock.now(), why)).await?;
+            } else if planned && newest == Some(attempt.number) {
+                // The next try was not yet kept as pending.
+                self.keep(last(attempt)).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn resume_one(self: Arc<Self>, row: &Summary) -> Result<(), Failure> {
@@ -407,5 +465,39 @@ impl Local {
             });
         }
         Ok(())
+    }
+}
+
+/// Makes the end of a pending try that is not made.
+fn ended(pending: Attempt, at: Timestamp, why: &str) -> NewAttempt {
+    NewAttempt {
+        started_at: at,
+        outcome: Outcome::Failed,
+        error: Some(why.to_owned()),
+        ..last(pending)
+    }
+}
+
+/// Makes a try the last of its schedule.
+fn last(attempt: Attempt) -> NewAttempt {
+    NewAttempt {
+        ends: Some((attempt.id, attempt.number)),
+        can_wait: false,
+        delivery_seq: attempt.delivery_seq,
+        target: attempt.target,
+        started_at: attempt.started_at,
+        kind: attempt.kind,
+        signing: attempt.signing,
+        edited: attempt.edited,
+        sent_headers: attempt.sent_headers,
+        outcome: attempt.outcome,
+        response: attempt.response,
+        duration_us: attempt.duration_us,
+        within_ack_timeout: attempt.within_ack_timeout,
+        error: attempt.error,
+        retry: attempt.retry.map(|retry| Try {
+            next: None,
+            ..retry
+        }),
     }
 }

@@ -238,6 +238,10 @@ pub(super) fn attempt_bytes(attempt: &Attempt) -> Vec<u8> {
         w.option(retry.next, |w, next| w.i64(next.0));
         w.u32(retry.failures);
         w.text(&retry.to);
+        if retry.insecure || retry.link_local {
+            w.u8(u8::from(retry.insecure));
+            w.u8(u8::from(retry.link_local));
+        }
     }
     w.0
 }
@@ -295,6 +299,8 @@ pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
             next: r.option(|r| r.i64().map(Timestamp))?,
             failures: r.u32()?,
             to: r.text()?,
+            insecure: !r.0.is_empty() && r.bool()?,
+            link_local: !r.0.is_empty() && r.bool()?,
         });
     }
     r.0.is_empty().then_some(attempt)
@@ -437,5 +443,55 @@ const fn outcome(byte: u8) -> Option<Outcome> {
         2 => Some(Outcome::Failed),
         3 => Some(Outcome::Expired),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_schedule_may_send_to_is_read_again() {
+        let retry = Try {
+            number: 2,
+            of: 6,
+            compress: 60,
+            began: Timestamp(1),
+            due: Timestamp(2),
+            next: Some(Timestamp(3)),
+            failures: 20,
+            to: "https://localhost:3000".to_owned(),
+            insecure: false,
+            link_local: false,
+        };
+        let attempt_of = |retry: &Try| Attempt {
+            id: Id::from_bits(1),
+            delivery_seq: 1,
+            number: 1,
+            target: retry.to.clone(),
+            started_at: Timestamp(1),
+            kind: AttemptKind::Retry,
+            signing: Signing::Kept,
+            edited: None,
+            sent_headers: Headers::new(),
+            outcome: Outcome::Pending,
+            response: None,
+            duration_us: 0,
+            within_ack_timeout: None,
+            error: None,
+            retry: Some(retry.clone()),
+        };
+        let plain = attempt_bytes(&attempt_of(&retry)).len();
+        for (insecure, link_local) in [(false, false), (true, false), (false, true), (true, true)] {
+            let attempt_made = attempt_of(&Try {
+                insecure,
+                link_local,
+                ..retry.clone()
+            });
+            let bytes = attempt_bytes(&attempt_made);
+            assert_eq!(attempt(&bytes), Some(attempt_made));
+            // One that is allowed nothing is written as it always was.
+            assert_eq!(bytes.len() == plain, !insecure && !link_local);
+        }
     }
 }

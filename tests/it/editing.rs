@@ -410,7 +410,7 @@ async fn e_opens_the_editor_and_what_it_left_is_shown_and_sent() {
     assert!(is_valid(home.path(), &target.requests()[0]));
     // The try keeps what was sent.
     pty.keys("\r5");
-    pty.shows("resend, edited");
+    pty.shows(" edited ");
     pty.shows("CHANGED");
     quit(pty, &home);
 }

@@ -1,5 +1,7 @@
 //! Resending from the command line to a scripted target.
 
+use std::io::{Read as _, Write as _};
+
 use serde_json::json;
 
 use crate::support::creel::{Creel, run};
@@ -185,4 +187,34 @@ async fn a_filter_sends_all_that_match_oldest_first() {
         })
         .collect();
     assert_eq!(paths, ["/n/1", "/n/2", "/n/3"]);
+}
+
+#[test]
+fn one_that_is_not_answered_does_not_keep_the_others_back() {
+    let creel = Creel::serve(&[]);
+    for n in 1..=2 {
+        creel.post(&format!("/n/{n}"), "", b"");
+    }
+    // It breaks down at the first, as an app does that cannot bear it.
+    let app = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = format!("http://{}", app.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let mut head = [0; 1024];
+        let (mut first, _) = app.accept().unwrap();
+        let _ = first.read(&mut head).unwrap();
+        drop(first);
+        let (mut second, _) = app.accept().unwrap();
+        let _ = second.read(&mut head).unwrap();
+        second
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+    });
+    let ran = creel.run(&["resend", "--filter", "path:/n/*", "--to", &to, "--json"]);
+    assert_eq!(ran.code, 1, "it was sent, and the answer is no: {ran:?}");
+    let lines = ran.out.lines();
+    let outcomes: Vec<_> = lines
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["outcome"].clone())
+        .collect();
+    assert_eq!(outcomes, [json!("failed"), json!("delivered")]);
+    serving.join().unwrap();
 }

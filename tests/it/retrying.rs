@@ -1,5 +1,6 @@
 //! Deliveries sent in batches, and tried again as their providers would.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::time::Instant;
 
@@ -295,4 +296,94 @@ fn refusing_what_is_forged_is_right() {
     assert!(refused.out.contains("rightly refused"), "{refused:?}");
     let accepted = creel.run(&args);
     assert!(accepted.out.contains("took a forgery"), "{accepted:?}");
+}
+
+/// Makes a creel that has ended, and left a delivery in its data directory.
+fn ended(provider: &str) -> Creel {
+    let mut creel = serve(provider);
+    creel.signal("-INT");
+    creel
+}
+
+#[test]
+fn failures_are_counted_from_one_command_to_the_next() {
+    let creel = ended("porkbun");
+    let app = App::answering(&[500]);
+    let args = [
+        "resend",
+        "@latest",
+        "--to",
+        &app.url(),
+        "--retry",
+        "provider",
+        "--compress",
+        "1000000",
+    ];
+    for time in 1..=4 {
+        let ran = creel.run(&args);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let told = ran
+            .err
+            .contains("would disable this endpoint now: 20 failures");
+        assert_eq!(told, time == 4, "{time}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_schedule_that_nobody_follows_can_be_ended() {
+    let creel = ended("porkbun");
+    let app = App::answering(&[500]);
+    let args = [
+        "resend",
+        "@latest",
+        "--to",
+        &app.url(),
+        "--retry",
+        "provider",
+    ];
+    for _ in 1..=2 {
+        let mut resend = command(creel.home.path())
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // A try is told of when the next is kept as pending.
+        let mut told = String::new();
+        let mut out = BufReader::new(resend.stdout.take().unwrap());
+        out.read_line(&mut told).unwrap();
+        assert!(told.contains("try 1 of 6"), "{told}");
+        resend.kill().unwrap();
+        resend.wait().unwrap();
+    }
+    let open = |creel: &Creel| {
+        let all = attempts(creel);
+        all.iter()
+            .filter(|a| a["outcome"] == json!("pending"))
+            .count()
+    };
+    assert_eq!(open(&creel), 1, "the second took the place of the first");
+    let ran = creel.run(&["resend", "@latest", "--stop"]);
+    assert_eq!((ran.code, open(&creel)), (0, 0), "{ran:?}");
+    let again = creel.run(&["resend", "@latest", "--stop"]);
+    assert!(again.err.contains("has no retry schedule"), "{again:?}");
+}
+
+#[test]
+fn what_was_sent_is_kept_where_creel_is_interrupted() {
+    let creel = ended("zyra");
+    let app = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = format!("http://{}", app.local_addr().unwrap());
+    let mut resend = start(&creel, &["resend", "@latest", "--to", &to]);
+    // The app takes the request, and does not answer.
+    let (mut taken, _) = app.accept().unwrap();
+    taken.read_exact(&mut [0; 16]).unwrap();
+    let mut kill = std::process::Command::new("kill");
+    let id = resend.id().to_string();
+    assert!(kill.args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(resend.wait().unwrap().code(), Some(130));
+    let all = attempts(&creel);
+    assert_eq!(column(&all, "outcome"), [json!("failed")]);
+    let error = all[0]["error"].as_str().unwrap();
+    assert!(error.starts_with("creel ended before"), "{error}");
 }

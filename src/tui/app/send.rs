@@ -251,15 +251,15 @@ impl App {
         Vec::new()
     }
 
-    /// Returns how many deliveries are still to be sent.
+    /// Returns how many deliveries of batches are still to be sent.
     pub fn sending(&self) -> u64 {
-        let left = |job: &Job| job.total.saturating_sub(job.done);
-        self.jobs.iter().map(left).sum()
+        let batches = self.jobs.iter().filter(|job| job.total > 1);
+        batches.map(|job| job.total.saturating_sub(job.done)).sum()
     }
 
     /// Leaves, or asks first where a batch is being sent.
     pub(super) fn leave(&mut self) -> Vec<Effect> {
-        if self.sending() < 2 {
+        if self.sending() == 0 {
             return vec![Effect::Quit];
         }
         let key = self.keys.key(Action::Quit);

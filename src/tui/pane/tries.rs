@@ -70,7 +70,11 @@ pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
     let took = duration_us(attempt.duration_us);
     let answer = match (attempt.status(), &attempt.error, attempt.outcome) {
         (_, _, Outcome::Pending) => return "not sent yet: it waits until it is due".to_owned(),
-        (Some(status), ..) => format!("{status} in {took}"),
+        (Some(status), Some(error), _) => return format!("{status} in {took}, then: {error}"),
+        (Some(status), ..) => match attempt.redirect() {
+            Some(to) => format!("{status} in {took}, a redirect to {to}, which is not followed"),
+            None => format!("{status} in {took}"),
+        },
         (None, Some(error), _) => return format!("no answer after {took}: {error}"),
         (None, None, _) => return format!("no answer after {took}"),
     };
@@ -93,8 +97,11 @@ fn role_of(verdict: Verdict) -> Role {
     }
 }
 
-fn what(attempt: &Attempt) -> &'static str {
+fn what(attempt: &Attempt, short: bool) -> &'static str {
     match (attempt.kind, attempt.signing, attempt.edited.is_some()) {
+        (AttemptKind::Resend, _, true) if short => "edited",
+        (AttemptKind::Resend, Signing::Kept, false) if short => "as is",
+        (AttemptKind::Resend, Signing::Fresh, false) if short => "signed",
         (AttemptKind::Forward, _, _) => "forward",
         (AttemptKind::Retry, _, _) => "retry",
         (AttemptKind::Resend, _, true) => "resend, edited",
@@ -134,7 +141,11 @@ impl Page<'_> {
     fn table(&mut self, attempts: &[Attempt], verdicts: &[Verdict], at: usize) {
         let look = self.ctx.look;
         // The target's column is there where the rest leaves room for it.
-        let fixed = 3 + 3 + 9 + 15 + 4 + 8 + 15;
+        let fixed = 3 + 3 + 9 + 15 + 4 + 8 + 16;
+        // The verdict is what is looked for: where it would be cut, what was
+        // sent is told in one word.
+        let narrow = self.width < fixed;
+        let what_width = if narrow { 8 } else { 15 };
         let room = self.width.saturating_sub(fixed + 2).min(40);
         let target_width = if room >= 12 { room } else { 0 };
         let target_title = if target_width > 0 {
@@ -143,9 +154,9 @@ impl Page<'_> {
             String::new()
         };
         let heading = format!(
-            "    #  {}{}{target_title} ANS {} VERDICT",
+            "    # {}{}{target_title} ANS {} VERDICT",
             pad("WHEN", 9),
-            pad("WHAT", 15),
+            pad("WHAT", what_width),
             pad_left("TIME", 7)
         );
         let heading = vec![look.span(heading, Role::Context)];
@@ -171,10 +182,10 @@ impl Page<'_> {
                 n => pad(&look.cut_middle(&target, n), n + 1),
             };
             let start = format!(
-                "{sign} {:>3}  {}{}{target} {} {} ",
+                "{sign} {:>3} {}{}{target} {} {} ",
                 attempt.number,
                 pad(&when, 9),
-                pad(what(attempt), 15),
+                pad(what(attempt, narrow), what_width),
                 pad_left(&status, 3),
                 pad_left(&took, 7),
             );
@@ -269,7 +280,17 @@ impl Page<'_> {
         self.sent(attempt, delivered);
         self.blank();
         match (&attempt.response, &attempt.error) {
-            (Some(response), _) => self.response(response),
+            (Some(response), error) => {
+                if let Some(error) = error {
+                    self.heading(&format!(
+                        "NOT A WHOLE ANSWER  from {}",
+                        host(&attempt.target)
+                    ));
+                    self.text(error, Role::Bad);
+                    self.blank();
+                }
+                self.response(response);
+            }
             (None, Some(error)) => {
                 self.heading(&format!("NO ANSWER  from {}", host(&attempt.target)));
                 self.text(error, Role::Bad);
@@ -312,5 +333,49 @@ impl Page<'_> {
 
     fn blank(&mut self) {
         self.lines.push(Line::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::headers::Headers;
+    use crate::domain::id::Id;
+
+    fn attempt(status: u16, headers: Headers, error: Option<&str>) -> Attempt {
+        Attempt {
+            id: Id::new(Timestamp(0), 0),
+            delivery_seq: 1,
+            number: 1,
+            target: "http://localhost:3000/".to_owned(),
+            started_at: Timestamp(0),
+            kind: AttemptKind::Resend,
+            signing: Signing::Kept,
+            edited: None,
+            sent_headers: Headers::new(),
+            outcome: Outcome::Failed,
+            response: Some(Response {
+                status,
+                headers,
+                body: bytes::Bytes::new(),
+                body_size: 0,
+            }),
+            duration_us: 1_500,
+            within_ack_timeout: None,
+            error: error.map(str::to_owned),
+            retry: None,
+        }
+    }
+
+    #[test]
+    fn why_an_answer_does_not_count_is_told() {
+        let cut = attempt(200, Headers::new(), Some("It ended early."));
+        assert_eq!(verdict(&cut, None), "200 in 2 ms, then: It ended early.");
+        let to: Headers = [("location", "/login")].into_iter().collect();
+        assert_eq!(
+            verdict(&attempt(302, to.clone(), None), None),
+            "302 in 2 ms, a redirect to /login, which is not followed"
+        );
+        assert_eq!(verdict(&attempt(201, to, None), None), "201 in 2 ms");
     }
 }

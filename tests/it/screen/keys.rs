@@ -344,6 +344,7 @@ fn tells_what_became_of_a_resend() {
     world.tell(Msg::Sent(Box::new(Sent {
         delivery: late.id,
         attempt: Ok((late, Verdict::TooLate)),
+        reached: true,
         note: None,
     })));
     assert_eq!(
@@ -682,4 +683,28 @@ proptest! {
             }).unwrap();
         }
     }
+}
+
+#[test]
+fn deliveries_sent_one_by_one_do_not_keep_from_leaving() {
+    let mut world = world(5);
+    for id in 1..=3 {
+        world.tell(Msg::Begun(Ok(Job {
+            id,
+            total: 1,
+            ..Job::default()
+        })));
+    }
+    world.keys("q");
+    assert_eq!(world.took(), [Effect::Quit]);
+    // One that is left of a batch does.
+    world.tell(Msg::Begun(Ok(Job {
+        id: 4,
+        total: 2,
+        done: 1,
+        ..Job::default()
+    })));
+    world.keys("q");
+    assert!(matches!(world.app.overlay, Some(Overlay::Confirm(_))));
+    assert!(world.took().is_empty());
 }

@@ -519,6 +519,8 @@ pub(super) fn scheduled(seq: u64) -> Detail {
             next,
             failures: 20,
             to: "http://localhost:3000".into(),
+            insecure: false,
+            link_local: false,
         })
     };
     detail.attempts = [(503, began), (503, second), (0, second)]
