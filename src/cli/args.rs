@@ -195,7 +195,7 @@ pub enum Subcommand {
 #[derive(Debug, ClapArgs)]
 pub struct List {
     /// Which to list: words, sig: provider: event: endpoint: method: path: app: since: id: marked, with not, or.
-    #[arg(value_name = "FILTER", num_args = 0.., trailing_var_arg = true)]
+    #[arg(value_name = "FILTER", num_args = 0..)]
     pub filter: Vec<String>,
     /// How many at the most.
     #[arg(long, value_name = "N")]
