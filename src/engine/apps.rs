@@ -95,6 +95,13 @@ impl Apps {
         });
     }
 
+    /// Returns how many deliveries wait for an app.
+    pub(super) fn waiting(&self, origin: &str) -> u64 {
+        self.lock()
+            .get(origin)
+            .map_or(0, |known| known.info.waiting)
+    }
+
     /// Notes how many deliveries wait for an app.
     pub(super) fn wait(&self, origin: &str, waiting: u64) {
         self.change(origin, |info| info.waiting = waiting);
