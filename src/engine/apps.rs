@@ -73,6 +73,11 @@ impl Apps {
         self.heard(&origin(target), heard, now);
     }
 
+    /// Notes that an app took a connection and answered nothing.
+    pub(super) fn silent(&self, origin: &str, now: Timestamp) {
+        self.heard(origin, Heard::Silence, now);
+    }
+
     fn heard(&self, origin: &str, heard: Heard, now: Timestamp) {
         self.change(origin, |info| {
             let (since, silent) = match info.state {

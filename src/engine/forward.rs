@@ -230,6 +230,10 @@ impl Lane {
             Went::Ended => return Sent::Ended,
             Went::Unanswered { attempt, connected } => (attempt, connected),
         };
+        if connected {
+            let now = self.local.clock.now();
+            self.local.apps.silent(&self.origin, now);
+        }
         let outage = self.outage.get_or_insert(Outage {
             pause: FIRST_PAUSE,
             kept: 0,

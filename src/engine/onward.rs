@@ -21,7 +21,8 @@ pub(super) enum Went {
     Answered,
     /// There is nothing to send any more, or it can never be sent.
     Passed,
-    /// The app did not answer. That is not kept yet.
+    /// The app did not answer. That is not kept yet; nor, where it took the
+    /// connection, is it known of the app: it may answer others.
     Unanswered {
         attempt: Box<NewAttempt>,
         /// Whether it took the connection.
@@ -77,8 +78,10 @@ pub(super) async fn send_on(
         exchange = local.client.send(&outgoing, local.options) => exchange,
         () = late(shutdown) => return Went::Ended,
     };
-    local.apps.sent(&to.target, &exchange, local.clock.now());
     let (answered, connected) = (exchange.response.is_some(), exchange.connected);
+    if answered || !connected {
+        local.apps.sent(&to.target, &exchange, local.clock.now());
+    }
     let attempt = attempt(outgoing.address(), exchange);
     if answered {
         tell(local.store.append_attempt(attempt).await.err().as_ref());
