@@ -6,6 +6,7 @@
 
 mod answering;
 mod apps;
+mod aside;
 pub mod command;
 pub mod demo;
 mod detail;
@@ -16,6 +17,7 @@ mod jobs;
 mod judge;
 pub mod local;
 mod locate;
+mod onward;
 mod pass;
 mod prepare;
 pub mod preview;

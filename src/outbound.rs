@@ -45,7 +45,7 @@ pub use probe::reachable;
 
 use crate::domain::attempt;
 use crate::domain::headers::Headers;
-use answer::{Answer, Hearing, Room};
+use answer::{Answer, Hearing, Room, Shelf};
 use connect::Connected;
 use fault::Fault;
 use http2::{Failed, Lane};
@@ -110,8 +110,10 @@ pub struct Client {
     timeouts: Timeouts,
     tls: Tls,
     pool: Pool,
-    /// The near ends of the connections that are open.
+    /// The connections that are open.
     ours: Ours,
+    /// The answers that are held whole.
+    shelf: Shelf,
 }
 
 /// What was sent and what came of it.
@@ -147,13 +149,15 @@ impl Client {
 
     /// Does the same for somebody who wants the whole body of the answer,
     /// which may have `most` bytes; it is empty where no whole answer came.
+    /// What is held of such bodies counts until the last copy is dropped, and
+    /// one that there is no room for is not read to its end.
     pub async fn send_for_whole(
         &self,
         outgoing: &Outgoing,
         options: Options,
         most: usize,
     ) -> (Exchange, Bytes) {
-        let room = Room::whole(most);
+        let room = Room::whole(most, &self.shelf);
         let (exchange, body) = self.send_and_hold(outgoing, options, room).await;
         let body = if exchange.error.is_none() {
             body
@@ -163,10 +167,11 @@ impl Client {
         (exchange, body)
     }
 
-    /// Says whether `remote` is the near end of a connection of this client:
-    /// what comes from there was sent by itself.
-    pub fn is_ours(&self, remote: SocketAddr) -> bool {
-        self.ours.has(remote)
+    /// Says whether `remote` is the near end of a connection of this client
+    /// to `port`: what comes to that port from there was sent by itself. Where
+    /// the port is not known, any connection counts.
+    pub fn is_ours(&self, remote: SocketAddr, port: Option<u16>) -> bool {
+        self.ours.has(remote, port)
     }
 
     async fn send_and_hold(
@@ -219,7 +224,7 @@ impl Client {
             }
         } else if let Some(mut wire) = self.pool.wire(&origin).await {
             talk.connected = true;
-            match http1::converse(&mut wire, outgoing, talk.hearing, &mut talk.answer).await {
+            match http1::converse(&mut wire, outgoing, &talk.hearing, &mut talk.answer).await {
                 Err(fault) if fault.is_silence() && wire.was_unread().await => {}
                 ended => return self.ended(ended, origin, wire),
             }
@@ -229,7 +234,7 @@ impl Client {
         match connected {
             Connected::Http1(mut wire) => {
                 let ended =
-                    http1::converse(&mut wire, outgoing, talk.hearing, &mut talk.answer).await;
+                    http1::converse(&mut wire, outgoing, &talk.hearing, &mut talk.answer).await;
                 self.ended(ended, origin, wire)
             }
             Connected::Http2(lane) => {
@@ -274,10 +279,9 @@ impl Client {
             lane,
             well: false,
         };
-        let hearing = talk.hearing;
         let sent = talk.sent.insert(Headers::new());
         let ended = lane
-            .converse(outgoing, hearing, sent, &mut talk.answer)
+            .converse(outgoing, &talk.hearing, sent, &mut talk.answer)
             .await;
         using.well = ended.is_ok();
         ended

@@ -168,6 +168,34 @@ pub fn read_steps(text: &str) -> Result<Vec<Step>, String> {
     }
 }
 
+/// Writes header fields as they are typed: `Retry-After: 5 | X-A: b`.
+pub fn headers_text(headers: &Headers) -> String {
+    let fields = headers.iter().map(|field| {
+        let value = String::from_utf8_lossy(&field.value);
+        format!("{}: {value}", field.name)
+    });
+    fields.collect::<Vec<_>>().join(" | ")
+}
+
+/// Reads header fields as they are typed, parted by `|`.
+pub fn read_headers(text: &str) -> Result<Headers, String> {
+    let mut headers = Headers::new();
+    for field in text.split('|').map(str::trim).filter(|f| !f.is_empty()) {
+        let (name, value) = field
+            .split_once(':')
+            .ok_or_else(|| format!("{field:?} is no header; write Name: value | Other: value"))?;
+        headers.push(name.trim(), value.trim());
+    }
+    let plan = AnswerPlan {
+        headers,
+        ..AnswerPlan::default()
+    };
+    match plan.problem() {
+        Some((what, _)) => Err(what),
+        None => Ok(plan.headers),
+    }
+}
+
 /// Reads a time: `250ms`, `10s`, `2m`; a number alone is seconds.
 pub fn read_wait(text: &str) -> Result<Duration, String> {
     let text = text.trim();
@@ -245,6 +273,17 @@ mod tests {
         assert!(read_wait("6m").is_err());
         assert!(read_wait("18446744073709551615m").is_err());
         assert!(read_wait("soon").is_err());
+    }
+
+    #[test]
+    fn headers_are_read_as_they_are_written() {
+        let read = read_headers("Retry-After: 5| x-a: b:c |").unwrap();
+        let expected: Headers = [("retry-after", "5"), ("x-a", "b:c")].into_iter().collect();
+        assert_eq!(read, expected);
+        assert_eq!(headers_text(&read), "retry-after: 5 | x-a: b:c");
+        assert_eq!(read_headers(" "), Ok(Headers::new()));
+        assert!(read_headers("x-a b").is_err());
+        assert!(read_headers("x a: b").unwrap_err().contains("x a"));
     }
 
     #[test]

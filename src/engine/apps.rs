@@ -73,6 +73,11 @@ impl Apps {
         self.heard(&origin(target), heard, now);
     }
 
+    /// Notes that an app took a connection and answered nothing.
+    pub(super) fn silent(&self, origin: &str, now: Timestamp) {
+        self.heard(origin, Heard::Silence, now);
+    }
+
     fn heard(&self, origin: &str, heard: Heard, now: Timestamp) {
         self.change(origin, |info| {
             let (since, silent) = match info.state {
@@ -93,6 +98,13 @@ impl Apps {
                 Heard::Somebody | Heard::Answer => AppState::Answering,
             };
         });
+    }
+
+    /// Returns how many deliveries wait for an app.
+    pub(super) fn waiting(&self, origin: &str) -> u64 {
+        self.lock()
+            .get(origin)
+            .map_or(0, |known| known.info.waiting)
     }
 
     /// Notes how many deliveries wait for an app.

@@ -14,10 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::aside::Aside;
 use super::local::{Local, aside};
-use super::sending::{forwarded, not_sent, outgoing};
-use crate::domain::headers::Headers;
-use crate::domain::route::{Mode, origin};
+use super::onward::{Went, send_on, tell};
 use crate::domain::summary::Summary;
 use crate::store::ReadError;
 
@@ -40,8 +39,8 @@ const COUNTED: u32 = 50_000;
 /// answer, before that one is set aside for the sake of the others.
 const SILENT_TRIES: u32 = 5;
 
-/// How long an exchange may still take when creel is to end.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long apps whose answer a sender waits for may take when creel is to end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long to wait when the list cannot be read.
 const MENDING: Duration = Duration::from_secs(1);
@@ -54,6 +53,8 @@ struct Lane {
     /// All up to here is sent, or not for this lane.
     cursor: u64,
     outage: Option<Outage>,
+    /// What this app takes and does not answer, which does not hold up the rest.
+    aside: Aside,
     growth: watch::Receiver<u64>,
     changes: watch::Receiver<()>,
     back: Arc<Notify>,
@@ -93,12 +94,15 @@ impl Local {
     /// the apps, until `shutdown`.
     pub fn forward(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
         for origin in self.origins() {
+            let aside = Aside::new(self, &origin);
+            tasks.spawn(aside.clone().look_after(shutdown.clone()));
             let lane = Lane {
                 back: self.apps.add(&origin),
                 local: Arc::clone(self),
                 origin,
                 cursor: 0,
                 outage: None,
+                aside,
                 growth: self.store.growth(),
                 changes: self.answering.changes(),
                 shutdown: shutdown.clone(),
@@ -106,6 +110,14 @@ impl Local {
             tasks.spawn(lane.run());
         }
         tasks.spawn(Arc::clone(self).look_after_apps(shutdown.clone()));
+        let (local, shutdown) = (Arc::clone(self), shutdown.clone());
+        tasks.spawn(async move {
+            shutdown.cancelled().await;
+            local.exchanges.close();
+            // Soon enough that the server still tells the senders who wait.
+            let _ = tokio::time::timeout(PATIENCE, local.exchanges.wait()).await;
+            local.ending.cancel();
+        });
     }
 }
 
@@ -142,7 +154,7 @@ impl Lane {
                 },
                 Ok(Found::More) => tokio::task::yield_now().await,
                 Ok(Found::Nothing) => {
-                    self.local.apps.wait(&self.origin, 0);
+                    self.local.apps.wait(&self.origin, self.aside.count());
                     tokio::select! {
                         _ = self.growth.changed() => {}
                         _ = self.changes.changed() => self.changes.mark_changed(),
@@ -190,12 +202,7 @@ impl Lane {
 
     /// Says whether a delivery is to be sent on to this app now.
     fn is_due(&self, row: &Summary) -> bool {
-        row.owed()
-            && self
-                .local
-                .destination_of_row(row)
-                .is_some_and(|to| origin(&to.target) == self.origin)
-            && self.local.answering.of(row.endpoint.as_deref()).mode != Mode::Hold
+        self.local.due(row, &self.origin) && !self.aside.holds(row.seq)
     }
 
     /// Tells how many deliveries wait for the app.
@@ -209,6 +216,7 @@ impl Lane {
             })
         });
         if counted.is_ok() {
+            let waiting = waiting + self.aside.count();
             self.local.apps.wait(&self.origin, waiting);
         }
     }
@@ -216,43 +224,15 @@ impl Lane {
     /// Sends one delivery and keeps what came of it; of one outage only the
     /// first failure of each delivery.
     async fn send(&mut self, row: &Summary) -> Sent {
-        let local = Arc::clone(&self.local);
-        let delivery = match aside(|| local.store.delivery(row.seq)) {
-            Ok(Some(delivery)) => delivery,
-            Ok(None) => return Sent::Passed,
-            Err(error) => {
-                tracing::warn!(%error, id = %row.id, "a delivery to be sent on cannot be read");
-                return Sent::Passed;
-            }
+        let (attempt, connected) = match send_on(&self.local, row, &self.shutdown).await {
+            Went::Answered => return Sent::Answered,
+            Went::Passed => return Sent::Passed,
+            Went::Ended => return Sent::Ended,
+            Went::Unanswered { attempt, connected } => (attempt, connected),
         };
-        let Some(to) = local.destination_of(&delivery) else {
-            return Sent::Passed;
-        };
-        let endpoint = delivery.endpoint.as_deref();
-        let limit = local.acknowledged_in(endpoint, &delivery.request);
-        let started_at = local.clock.now();
-        let keep = |address, exchange| {
-            let attempt = forwarded(row.seq, limit, address, started_at, exchange);
-            local.store.append_attempt(attempt)
-        };
-        let outgoing = match outgoing(&delivery.request, &to, delivery.request.headers.clone()) {
-            Ok(outgoing) => outgoing,
-            Err(failure) => {
-                let why = format!("{} {}", failure.what, failure.why);
-                let kept = keep(to.address(), not_sent(why, Headers::new())).await;
-                tell(kept.err().as_ref());
-                return Sent::Passed;
-            }
-        };
-        drop(delivery);
-        let exchange = tokio::select! {
-            exchange = local.client.send(&outgoing, local.options) => exchange,
-            () = late(&self.shutdown) => return Sent::Ended,
-        };
-        local.apps.sent(&to.target, &exchange, local.clock.now());
-        if exchange.response.is_some() {
-            tell(keep(outgoing.address(), exchange).await.err().as_ref());
-            return Sent::Answered;
+        if connected {
+            let now = self.local.clock.now();
+            self.local.apps.silent(&self.origin, now);
         }
         let outage = self.outage.get_or_insert(Outage {
             pause: FIRST_PAUSE,
@@ -263,15 +243,22 @@ impl Lane {
         if first {
             (outage.kept, outage.silent) = (row.seq, 0);
         }
-        outage.silent += u32::from(exchange.connected);
+        outage.silent += u32::from(connected);
         if first {
-            tell(keep(outgoing.address(), exchange).await.err().as_ref());
+            tell(
+                self.local
+                    .store
+                    .append_attempt(*attempt)
+                    .await
+                    .err()
+                    .as_ref(),
+            );
         }
         Sent::Unanswered
     }
 
     /// Leaves a delivery that the app takes and never answers, so that it
-    /// does not hold up the others. It stays owed.
+    /// does not hold up the others. It stays owed, and is tried now and then.
     fn set_aside(&mut self, row: &Summary) -> bool {
         let Some(outage) = &mut self.outage else {
             return false;
@@ -282,6 +269,7 @@ impl Lane {
         tracing::warn!(id = %row.id, app = self.origin, "the app does not answer a delivery; the next ones go on");
         outage.pause = FIRST_PAUSE;
         self.cursor = row.seq;
+        self.aside.put(row.seq);
         true
     }
 
@@ -306,17 +294,4 @@ impl Lane {
             outage.pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-}
-
-/// Says that an attempt was made and could not be kept.
-fn tell(error: Option<&crate::store::AppendError>) {
-    if let Some(error) = error {
-        tracing::warn!(%error, "a delivery was sent on, but that could not be kept");
-    }
-}
-
-/// Waits until creel is to end and some time more.
-async fn late(shutdown: &CancellationToken) {
-    shutdown.cancelled().await;
-    tokio::time::sleep(GRACE).await;
 }

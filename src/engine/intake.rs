@@ -1,5 +1,6 @@
 //! What happens to a request that arrived: kept first, then answered.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,7 +42,7 @@ impl Local {
             Mode::Hold => None,
             Mode::AckFirst | Mode::PassThrough => self.destination_for(endpoint, &arrival.request),
         };
-        if destination.is_some() && self.client.is_ours(arrival.remote_addr) {
+        if destination.is_some() && self.is_own(arrival.remote_addr) {
             let reply = plain(
                 508,
                 "This delivery came from creel itself: its target leads back to creel.\n",
@@ -78,6 +79,12 @@ impl Local {
             AnsweredBy::Creel
         };
         self.receive(arrival, reply, by).await
+    }
+
+    /// Says whether what comes from an address was sent by creel itself.
+    fn is_own(&self, remote: SocketAddr) -> bool {
+        let port = self.listening.get().map(SocketAddr::port);
+        self.client.is_ours(remote, port)
     }
 
     /// Makes the answer that is planned for the next arrival of an event.

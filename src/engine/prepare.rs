@@ -171,10 +171,14 @@ impl Local {
     }
 
     /// Says where a delivery goes: where it was told to, else where it is
-    /// configured to go.
+    /// configured to go. The configured address means the configured way.
     fn target_for(&self, delivery: &Delivery, told: Option<&str>) -> Result<Destination, Failure> {
-        told.map(Destination::to)
-            .or_else(|| self.destination_of(delivery))
+        let configured = self.destination_of(delivery);
+        // A path of "/" that is meant cannot be told from none in an address.
+        let same = |told: &str| configured.as_ref().is_some_and(|c| c.address() == told);
+        told.filter(|told| !same(told))
+            .map(Destination::to)
+            .or(configured)
             .ok_or_else(|| {
                 Failure::usage(
                     "There is no target to send to.",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
+use super::answer::HELD_BYTES;
 use super::{MAX_FIELDS, MAX_HEAD_BYTES};
 
 /// What went wrong with an exchange. Names of time-outs are those of
@@ -68,6 +69,11 @@ pub(super) enum Fault {
     BodyGarbage(u64, String),
     #[error("Reading stopped after {0} B of the answer's body; there is more.")]
     Endless(u64),
+    #[error(
+        "{held} MiB of answers are held for senders who have not taken them yet; after {0} B this one has no room.",
+        held = HELD_BYTES >> 20
+    )]
+    NoRoom(u64),
     #[error("HTTP/2 cannot carry this request: {0}.")]
     NotHttp2(String),
 }

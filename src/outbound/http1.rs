@@ -22,14 +22,14 @@ const EVIDENCE: usize = 24;
 pub(super) async fn converse(
     wire: &mut Wire,
     outgoing: &Outgoing,
-    hearing: Hearing,
+    hearing: &Hearing,
     answer: &mut Option<Answer>,
 ) -> Result<bool, Fault> {
     wire.say(outgoing.head(), outgoing.body.clone());
     let head = tokio::time::timeout(hearing.first_byte, head(wire, &outgoing.method))
         .await
         .map_err(|_| Fault::FirstByte(hearing.first_byte))??;
-    let answer = answer.insert(Answer::new(head.status, head.headers, hearing.room));
+    let answer = answer.insert(Answer::new(head.status, head.headers, hearing.room.clone()));
     match head.end {
         End::After(length) => counted(wire, length, answer).await?,
         End::Chunks => chunked(wire, answer).await?,

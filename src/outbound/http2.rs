@@ -64,7 +64,7 @@ impl Lane {
     pub(super) async fn converse(
         &self,
         outgoing: &Outgoing,
-        hearing: Hearing,
+        hearing: &Hearing,
         sent: &mut Headers,
         answer: &mut Option<Answer>,
     ) -> Result<(), Failed> {
@@ -91,7 +91,7 @@ impl Lane {
         let answer = answer.insert(Answer::new(
             head.status.as_u16(),
             fields(&head.headers),
-            hearing.room,
+            hearing.room.clone(),
         ));
         while let Some(frame) = body.frame().await {
             let frame =

@@ -1,5 +1,6 @@
-//! The near ends of a client's open connections: what arrives from one of
-//! them, creel has sent to itself.
+//! A client's open connections, by both ends: what arrives over one of them,
+//! creel has sent to itself. The near end alone does not tell: another process
+//! may connect to creel from the same port, as long as the far ends differ.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -7,36 +8,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpStream;
 
-/// The near ends of open connections.
+/// Open connections: near end and far end.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ours(Arc<Mutex<BTreeSet<SocketAddr>>>);
+pub(super) struct Ours(Arc<Mutex<BTreeSet<Ends>>>);
 
-/// The near end of a connection; known until this is dropped.
+/// The near and the far end of a connection.
+type Ends = (SocketAddr, SocketAddr);
+
+/// A connection's ends; known until this is dropped.
 #[derive(Debug)]
 pub(super) struct NearEnd {
-    address: Option<SocketAddr>,
+    ends: Option<Ends>,
     ours: Ours,
 }
 
 impl Ours {
     /// Knows a connection from now on.
     pub(super) fn watch(&self, stream: &TcpStream) -> NearEnd {
-        let address = stream.local_addr().ok().map(canonical);
-        if let Some(address) = address {
-            self.lock().insert(address);
+        let ends = || {
+            let near = canonical(stream.local_addr().ok()?);
+            Some((near, canonical(stream.peer_addr().ok()?)))
+        };
+        let ends = ends();
+        if let Some(ends) = ends {
+            self.lock().insert(ends);
         }
         NearEnd {
-            address,
+            ends,
             ours: self.clone(),
         }
     }
 
-    /// Says whether an address is the near end of one.
-    pub(super) fn has(&self, address: SocketAddr) -> bool {
-        self.lock().contains(&canonical(address))
+    /// Says whether an address is the near end of one that goes to `port`;
+    /// without a port, of any.
+    pub(super) fn has(&self, near: SocketAddr, port: Option<u16>) -> bool {
+        let near = canonical(near);
+        let first = (near, SocketAddr::from(([0, 0, 0, 0], 0)));
+        self.lock()
+            .range(first..)
+            .take_while(|(other, _)| *other == near)
+            .any(|(_, far)| port.is_none_or(|port| far.port() == port))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<SocketAddr>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Ends>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -48,8 +62,29 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 
 impl Drop for NearEnd {
     fn drop(&mut self) {
-        if let Some(address) = self.address {
-            self.ours.lock().remove(&address);
+        if let Some(ends) = self.ends {
+            self.ours.lock().remove(&ends);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_known_by_both_ends_while_it_lives() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(far).await.unwrap();
+        let near = stream.local_addr().unwrap();
+        let ours = Ours::default();
+        let known = ours.watch(&stream);
+        assert!(ours.has(near, Some(far.port())) && ours.has(near, None));
+        // Somebody else's, from the same port to another.
+        assert!(!ours.has(near, Some(far.port() ^ 1)));
+        assert!(!ours.has(far, None));
+        drop(known);
+        assert!(!ours.has(near, None));
     }
 }

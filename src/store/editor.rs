@@ -109,12 +109,13 @@ impl Editor {
         let mut position = self.position;
         position.reach(number, place);
         position.retired = position.retired.max(below);
-        let mut gone = Vec::new();
+        let (mut gone, mut owed) = (Vec::new(), 0_u64);
         for (key, mut block) in self.index.blocks(0, below)? {
             let before = block.size();
             let stays = |row: &Row| {
                 let stays = row.summary.seq >= below || row.summary.marked;
                 if !stays {
+                    owed += u64::from(row.summary.owed());
                     gone.push((row.summary.seq, row.summary.attempts));
                 }
                 stays
@@ -132,6 +133,9 @@ impl Editor {
                 }
                 changes.blocks.insert(key, block);
             }
+        }
+        if owed > 0 {
+            tracing::warn!(owed, "deliveries were let go that waited for their app");
         }
         for (seq, attempts) in &gone {
             self.runs.remove(*seq);

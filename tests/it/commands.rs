@@ -262,6 +262,19 @@ fn what_a_stranger_sends_reaches_no_terminal_raw() {
 }
 
 #[test]
+fn flags_may_stand_behind_a_filter_too() {
+    let creel = Creel::serve(&[]);
+    creel.post("/a", "", b"");
+    creel.post("/b", "", b"");
+    let lines = creel.run(&["list", "path:/a", "--json"]).lines();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["path"], "/a");
+    let lines = creel.run(&["list", "path:/a", "or", "path:/b", "--json", "--limit", "1"]);
+    assert_eq!(lines.lines().len(), 1);
+    assert_eq!(creel.run(&["list", "path:/a", "--nonsense"]).code, 2);
+}
+
+#[test]
 fn errors_have_three_parts_and_their_exit_codes() {
     let home = tempfile::tempdir().unwrap();
     let code = |args: &[&str]| run(home.path(), args, b"").code;

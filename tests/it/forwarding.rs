@@ -1,7 +1,7 @@
 //! Forwarding by itself: acknowledged first, delivered in order, whatever
 //! happens to the app and to creel.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use creel::clock::{Clock, System};
 use creel::config::{self, Overrides};
@@ -224,8 +224,10 @@ fn a_restart_in_peace_goes_on_where_it_was() {
 
 #[test]
 fn an_app_that_takes_connections_and_says_nothing_does_not_hold_up_the_others() {
-    let app = App::saying(|seen| {
-        if seen.target() == "/poison" {
+    let mended = Arc::new(Mutex::new(false));
+    let now = Arc::clone(&mended);
+    let app = App::saying(move |seen| {
+        if seen.target() == "/poison" && !*now.lock().unwrap() {
             Vec::new()
         } else {
             ok()
@@ -252,6 +254,27 @@ fn an_app_that_takes_connections_and_says_nothing_does_not_hold_up_the_others() 
             .unwrap()
             .contains("without an answer")
     );
+    // Once the app is mended it gets what was set aside, without a restart.
+    *mended.lock().unwrap() = true;
+    settled(&creel);
+    let shown = creel.run(&["list", "path:/poison", "--json"]).lines();
+    assert_eq!(shown[0]["answer"]["by"], json!("creel"));
+    assert_eq!(shown[0]["attempts"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_path_replaced_by_none_is_so_however_it_is_sent() {
+    let app = App::up();
+    let creel = configured(&format!(
+        "target = \"{}\"\npath_mode = \"replace\"\n",
+        app.url()
+    ));
+    creel.post("/hooks/a", "", b"");
+    assert_eq!(app.targets(1), ["/"]);
+    // The form and a schedule that goes on name the address alone.
+    let to = format!("{}/", app.url());
+    assert_eq!(creel.run(&["resend", "@latest", "--to", &to]).code, 0);
+    assert_eq!(app.targets(2), ["/", "/"]);
 }
 
 #[test]

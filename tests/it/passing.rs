@@ -215,6 +215,13 @@ fn ending_while_the_app_is_asked_does_not_take_for_ever() {
         (creel.list().len() == 1).then_some(())
     });
     assert_eq!(creel.signal("-TERM"), Some(0));
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("HTTP/1.1 502 "), "{told}");
+    assert!(
+        told.contains("creel ended before the app answered."),
+        "{told}"
+    );
     drop(go);
     let home = creel.home();
     let creel = Creel::serve_in(home, &[]);

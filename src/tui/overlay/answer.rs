@@ -5,8 +5,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::answer::{AnswerPlan, read_steps, read_wait, steps_text, written};
-use crate::domain::headers::Headers;
+use crate::domain::answer::{
+    AnswerPlan, headers_text, read_headers, read_steps, read_wait, steps_text, written,
+};
 use crate::domain::route::Mode;
 use crate::domain::text::{pad, width as columns};
 use crate::engine::command::AnswerOrder;
@@ -45,6 +46,8 @@ pub struct AnswerForm {
     pub pick: usize,
     /// The answers in turn.
     pub steps: Field,
+    /// The header fields, parted by `|`.
+    pub headers: Field,
     /// The body.
     pub body: Field,
     /// How long the answer is held back.
@@ -57,7 +60,6 @@ pub struct AnswerForm {
     pub problem: Option<String>,
     endpoint: Option<String>,
     title: String,
-    headers: Headers,
     configured: String,
     /// The mode of a pick: one in which creel answers.
     own_mode: Mode,
@@ -71,6 +73,8 @@ pub enum Part {
     Picks,
     /// The answers in turn.
     Steps,
+    /// The header fields.
+    Headers,
     /// The body.
     Body,
     /// How long the answer is held back.
@@ -86,9 +90,10 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Picks,
         Self::Steps,
+        Self::Headers,
         Self::Body,
         Self::Delay,
         Self::Slow,
@@ -124,6 +129,7 @@ impl AnswerForm {
             part: Part::Picks,
             pick: 0,
             steps: Field::default(),
+            headers: Field::new(headers_text(&plan.headers)),
             body: Field::new(plan.body.clone()),
             delay: Field::default(),
             slow: Field::new(written(plan.slow)),
@@ -131,7 +137,6 @@ impl AnswerForm {
             problem: None,
             endpoint: endpoint.map(str::to_owned),
             title,
-            headers: plan.headers.clone(),
             configured,
             own_mode: match (mode, configured_mode) {
                 (Mode::PassThrough, Mode::PassThrough) => Mode::AckFirst,
@@ -147,7 +152,7 @@ impl AnswerForm {
     pub fn turn(&mut self, by: isize) {
         loop {
             let at = (self.part as usize).cast_signed() + by;
-            self.part = Part::ALL[at.rem_euclid(8).cast_unsigned()];
+            self.part = Part::ALL[at.rem_euclid(9).cast_unsigned()];
             if self.part != Part::Mode || self.has_app {
                 return;
             }
@@ -175,6 +180,7 @@ impl AnswerForm {
     pub fn field(&mut self) -> Option<&mut Field> {
         match self.part {
             Part::Steps => Some(&mut self.steps),
+            Part::Headers => Some(&mut self.headers),
             Part::Body => Some(&mut self.body),
             Part::Delay => Some(&mut self.delay),
             Part::Slow => Some(&mut self.slow),
@@ -186,7 +192,7 @@ impl AnswerForm {
     pub const fn types(&self) -> bool {
         matches!(
             self.part,
-            Part::Steps | Part::Body | Part::Delay | Part::Slow
+            Part::Steps | Part::Headers | Part::Body | Part::Delay | Part::Slow
         )
     }
 
@@ -236,7 +242,7 @@ impl AnswerForm {
     fn plan(&self) -> Result<AnswerPlan, (Part, String)> {
         Ok(AnswerPlan {
             steps: read_steps(self.steps.text()).map_err(|why| (Part::Steps, why))?,
-            headers: self.headers.clone(),
+            headers: read_headers(self.headers.text()).map_err(|why| (Part::Headers, why))?,
             body: self.body.text().to_owned(),
             delay: read_wait(self.delay.text()).map_err(|why| (Part::Delay, why))?,
             slow: read_wait(self.slow.text()).map_err(|why| (Part::Slow, why))?,
@@ -248,7 +254,7 @@ impl AnswerForm {
 pub fn draw(form: &AnswerForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) -> (u16, u16) {
     let look = ctx.look;
     let width = 76.min(screen.width.saturating_sub(2)).max(20);
-    let area = centred(screen, width, 18);
+    let area = centred(screen, width, 19);
     let title = look.cut(&look.own(&form.title), usize::from(width).saturating_sub(6));
     let inner = super::window(&title, area, look, frame);
     let room = usize::from(inner.width);
@@ -283,6 +289,7 @@ pub fn draw(form: &AnswerForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
     };
     for (name, part, field) in [
         ("Answers", Part::Steps, &form.steps),
+        ("Headers", Part::Headers, &form.headers),
         ("Body", Part::Body, &form.body),
         ("Delay", Part::Delay, &form.delay),
         ("Slow", Part::Slow, &form.slow),

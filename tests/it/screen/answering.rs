@@ -178,9 +178,10 @@ fn all_of_it_can_be_set_by_hand() {
     let mut world = world(SIZE);
     let clear = "<ctrl-u>";
     world.keys(&format!(
-        "a<tab>{clear}503, drop<tab>busy<tab>{clear}250ms<tab>{clear}2s<tab>  <enter>"
+        "a<tab>{clear}503, drop<tab>Retry-After: 7 | X-A: b<tab>busy<tab>{clear}250ms<tab>{clear}2s<tab>  <enter>"
     ));
     let wanted = AnswerPlan {
+        headers: [("retry-after", "7"), ("x-a", "b")].into_iter().collect(),
         body: "busy".into(),
         delay: std::time::Duration::from_millis(250),
         slow: std::time::Duration::from_secs(2),
@@ -209,7 +210,7 @@ fn what_cannot_be_read_is_told_where_it_stands() {
         "{:?}",
         form.problem
     );
-    world.keys("<Backspace><tab><tab>h<enter>");
+    world.keys("<Backspace><tab><tab><tab>h<enter>");
     assert!(world.took().is_empty());
     world.keys("<Backspace>");
     world.tell(Msg::Paste("00ms".into()));
@@ -264,7 +265,7 @@ fn pictures() {
     world.keys("a<tab>nonsense<enter>");
     check("answer_form_problem", &world);
     let mut world = World::open_with((80, 24), many(3), ascii_look());
-    world.keys("a<tab><tab><tab><tab><tab>");
+    world.keys("a<tab><tab><tab><tab><tab><tab>");
     check("answer_form_ascii", &world);
 
     for size in [(120, 40), (80, 24)] {
