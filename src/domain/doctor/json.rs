@@ -266,13 +266,25 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
             script,
             false,
         ),
+        ("Python's json.dumps", Layout::SPACED, ascii, false),
         (
             "JavaScript's JSON.stringify with 2 blanks",
             Layout::indented(2),
             script,
             false,
         ),
-        ("Python's json.dumps", Layout::SPACED, ascii, false),
+        (
+            "Python's json.dumps with indent=2",
+            Layout::indented(2),
+            ascii,
+            false,
+        ),
+        (
+            "Python's json.dumps with indent=4",
+            Layout::indented(4),
+            ascii,
+            false,
+        ),
         (
             "Python's json.dumps with ensure_ascii=False",
             Layout::SPACED,
@@ -312,10 +324,11 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
             true,
         ),
     ];
-    Ok(every
+    let shown = |layout: &Layout| !json.deep || layout.indent.is_none();
+    let mut ideas: Vec<Idea<'a>> = every
         .into_iter()
         .take(most(case).saturating_mul(2))
-        .filter(|(_, layout, ..)| !json.deep || layout.indent.is_none())
+        .filter(|(_, layout, ..)| shown(layout))
         .map(|(who, layout, values, sorted)| {
             let order = if sorted { json.sorted() } else { &json.tokens };
             rewritten(
@@ -323,7 +336,25 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
                 &format!("it was signed as {who} writes it"),
             )
         })
-        .collect())
+        .collect();
+    // Programs that write to a file or a pipe end the line.
+    let printed = [
+        ("jq", Layout::indented(2), plain),
+        ("jq -c", Layout::COMPACT, plain),
+        ("python -m json.tool", Layout::indented(4), ascii),
+        ("Python's print(json.dumps(…))", Layout::SPACED, ascii),
+    ];
+    let printed = printed.into_iter().filter(|_| !case.large());
+    ideas.extend(
+        printed
+            .filter(|(_, layout, _)| shown(layout))
+            .map(|(who, layout, values)| {
+                let mut text = rewrite::write_as(&json.tokens, layout, values);
+                text.push('\n');
+                rewritten(text, &format!("it was signed as {who} writes it"))
+            }),
+    );
+    Ok(ideas)
 }
 
 /// Says where a body stops being JSON, where it begins like it.
