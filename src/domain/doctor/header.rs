@@ -5,6 +5,7 @@ use super::case::Case;
 use super::finding;
 use super::hypothesis::Seen;
 use super::spelling::Spelling;
+use crate::domain::handshake::Handshake;
 use crate::domain::provider::Provider;
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
@@ -21,7 +22,7 @@ pub(super) fn missing(case: &Case<'_>) -> Seen {
     if renamed_name(case).is_some() || theirs(case).is_some() || found_elsewhere(case).is_some() {
         return Seen::No("it came under another name");
     }
-    if probable_handshake(case) {
+    if probable_handshake(case) || unsigned_handshake(case).is_some() {
         return Seen::No("a request that registers an endpoint is not signed");
     }
     Seen::Yes(finding(
@@ -35,12 +36,31 @@ pub(super) fn missing(case: &Case<'_>) -> Seen {
     ))
 }
 
+/// Returns the name of the request's handshake, where it is one of those that
+/// come unsigned.
+fn unsigned_handshake<'c>(case: &'c Case<'_>) -> Option<&'c str> {
+    let found = Handshake::unsigned(case.patient.provider, case.patient.request);
+    found.filter(|_| case.patient.provider.sender.handshake.is_none())
+}
+
 fn probable_handshake(case: &Case<'_>) -> bool {
     case.patient.provider.sender.handshake.is_some() && case.patient.request.method == "POST"
 }
 
 /// Sees a request that registers an endpoint.
 pub(super) fn handshake(case: &Case<'_>) -> Seen {
+    if let Some(name) = unsigned_handshake(case) {
+        return Seen::Yes(finding(
+            "probable_verification",
+            true,
+            format!(
+                "{} tries the address ({}); that request comes without a signature.",
+                case.patient.provider.title,
+                visible(name)
+            ),
+            "Nothing; it was answered, and signed events follow.",
+        ));
+    }
     if case.patient.provider.sender.handshake.is_none() {
         return Seen::Nothing("the provider sends none");
     }
