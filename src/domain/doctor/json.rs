@@ -228,24 +228,27 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Ideas<'a> {
     Ok(ideas)
 }
 
-/// Tries the JSON as the libraries of several languages write it: layout,
-/// escapes and numbers at once.
-pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
-    let json = case.json().ok_or(NO_JSON)?;
-    let (plain, ascii) = (
-        Values {
-            unicode: Unicode::Plain,
-            slash: Slash::Plain,
-            html: Html::Plain,
-            number: Number::Kept,
-        },
-        Values {
-            unicode: Unicode::Lower,
-            slash: Slash::Plain,
-            html: Html::Plain,
-            number: Number::Float,
-        },
-    );
+/// A program, how it lays JSON out, how it writes values, and whether it sorts
+/// the keys.
+type Library = (&'static str, Layout, Values, bool);
+
+const PLAIN: Values = Values {
+    unicode: Unicode::Plain,
+    slash: Slash::Plain,
+    html: Html::Plain,
+    number: Number::Kept,
+};
+
+const ASCII: Values = Values {
+    unicode: Unicode::Lower,
+    slash: Slash::Plain,
+    html: Html::Plain,
+    number: Number::Float,
+};
+
+/// Returns what several languages' libraries write, the likeliest first.
+fn libraries() -> Vec<Library> {
+    let (plain, ascii) = (PLAIN, ASCII);
     let script = Values {
         number: Number::Short,
         ..plain
@@ -259,7 +262,7 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
         html: Html::Escaped,
         ..script
     };
-    let every = [
+    vec![
         (
             "JavaScript's JSON.stringify",
             Layout::COMPACT,
@@ -323,9 +326,23 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
             plain,
             true,
         ),
-    ];
+    ]
+}
+
+/// What programs write that print to a file or a pipe: they end the line.
+const PRINTED: [(&str, Layout, Values); 4] = [
+    ("jq", Layout::indented(2), PLAIN),
+    ("jq -c", Layout::COMPACT, PLAIN),
+    ("python -m json.tool", Layout::indented(4), ASCII),
+    ("Python's print(json.dumps(…))", Layout::SPACED, ASCII),
+];
+
+/// Tries the JSON as the libraries of several languages write it: layout,
+/// escapes and numbers at once.
+pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let json = case.json().ok_or(NO_JSON)?;
     let shown = |layout: &Layout| !json.deep || layout.indent.is_none();
-    let mut ideas: Vec<Idea<'a>> = every
+    let mut ideas: Vec<Idea<'a>> = libraries()
         .into_iter()
         .take(most(case).saturating_mul(2))
         .filter(|(_, layout, ..)| shown(layout))
@@ -337,14 +354,7 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
             )
         })
         .collect();
-    // Programs that write to a file or a pipe end the line.
-    let printed = [
-        ("jq", Layout::indented(2), plain),
-        ("jq -c", Layout::COMPACT, plain),
-        ("python -m json.tool", Layout::indented(4), ascii),
-        ("Python's print(json.dumps(…))", Layout::SPACED, ascii),
-    ];
-    let printed = printed.into_iter().filter(|_| !case.large());
+    let printed = PRINTED.into_iter().filter(|_| !case.large());
     ideas.extend(
         printed
             .filter(|(_, layout, _)| shown(layout))
