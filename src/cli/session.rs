@@ -36,9 +36,8 @@ pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
         if let Some(engine) = client::connect(&config.data_dir).await? {
             return Ok(Session { engine, own: None });
         }
-        match Local::open(&config, Arc::new(System), false) {
+        match Local::look(&config, Arc::new(System)) {
             Ok((local, _)) => {
-                local.verified().await;
                 return Ok(Session {
                     engine: local.engine(),
                     own: Some(local),

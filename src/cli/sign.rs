@@ -46,7 +46,6 @@ pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended
         },
     )?;
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let body = made.body.as_deref().map(text);
     if output.json {
         let headers: Vec<_> = made
             .headers
@@ -54,17 +53,18 @@ pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended
             .map(|h| [h.name.clone(), text(&h.value)])
             .collect();
         let mut answer = json!({ "headers": headers });
-        if let Some(body) = body {
-            answer["body"] = body.into();
+        if let Some(body) = &made.body {
+            answer["body"] = text(body).into();
         }
         return output.json(&answer);
     }
     for header in &made.headers {
         output.line(&format!("{}: {}", header.name, text(&header.value)))?;
     }
-    if let Some(body) = body {
+    // The body is signed: no line end may follow it.
+    if let Some(body) = &made.body {
         output.line("")?;
-        output.line(&body)?;
+        output.raw(body)?;
     }
     Ok(Ended::Well)
 }

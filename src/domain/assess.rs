@@ -170,7 +170,7 @@ impl Assessor {
                 delivery_id: None,
                 group: None,
                 verification: Verification {
-                    findings: doctor::unknown_provider(request),
+                    findings: doctor::unknown_provider(request, self.catalog.iter().as_slice()),
                     ..Verification::bare(Status::UnknownProvider)
                 },
             };

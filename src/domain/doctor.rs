@@ -165,9 +165,12 @@ pub struct Code {
 
 /// Returns the word that a list shows of a finding.
 pub fn word(code: &str) -> &'static str {
-    codes()
-        .find(|known| known.code == code)
-        .map_or("", |known| known.word)
+    about(code).map_or("", |known| known.word)
+}
+
+/// Returns what is known of a finding's code.
+pub fn about(code: &str) -> Option<Code> {
+    codes().find(|known| known.code == code)
 }
 
 /// Returns every code a finding may have, in the order in which they are told.
@@ -182,7 +185,10 @@ pub fn codes() -> impl Iterator<Item = Code> {
 }
 
 /// Says what to do about a request that nobody known sent.
-pub fn unknown_provider(request: &Request) -> Vec<Finding> {
+pub fn unknown_provider(request: &Request, known: &[Provider]) -> Vec<Finding> {
+    if let Some(renamed) = header::renamed_of(request, known) {
+        return vec![renamed];
+    }
     let signed = request
         .headers
         .iter()

@@ -15,11 +15,24 @@ pub fn explain(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
         Some((name.to_owned(), known))
     });
     let at = line(text, &span);
+    if let Some(name) = missing(&message) {
+        return Failure::usage(
+            format!("{shown} line {at}: {name} is missing here."),
+            format!("{message}."),
+            format!("Add it:  {name} = …"),
+        );
+    }
     let Some((name, known)) = unknown else {
         return Failure::usage(
             format!("{shown} line {at}: this cannot be read."),
             format!("{message}."),
-            "Correct that line.",
+            match alternatives(&message) {
+                Some((said, known)) => match nearest(said, &known) {
+                    Some(near) => format!("Did you mean \"{near}\"?"),
+                    None => format!("Write one of: {}.", known.join(", ")),
+                },
+                None => "Correct that line.".to_owned(),
+            },
         );
     };
     let next = match nearest(&name, &known) {
@@ -31,6 +44,20 @@ pub fn explain(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
         "",
         next,
     )
+}
+
+/// Returns what was written, and what might have been, where there are only
+/// so many words.
+fn alternatives(message: &str) -> Option<(&str, Vec<&str>)> {
+    let rest = message.strip_prefix("unknown variant `")?;
+    let (said, rest) = rest.split_once('`')?;
+    Some((said, rest.split('`').skip(1).step_by(2).collect()))
+}
+
+/// Returns the setting that is lacking.
+fn missing(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("missing field `")?;
+    rest.split_once('`').map(|(name, _)| name)
 }
 
 /// Returns the number, from 1, of the line in which a span begins.

@@ -408,7 +408,7 @@ mod tests {
             ),
         ] {
             let failure = Provider::parse("acme.toml", &text).unwrap_err().to_string();
-            assert!(failure.starts_with("acme.toml: "), "{failure}");
+            assert!(failure.starts_with("acme.toml line "), "{failure}");
             assert!(failure.contains(expected), "{failure}, expected {expected}");
         }
     }

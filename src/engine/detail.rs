@@ -6,12 +6,14 @@ use super::secret::suggested;
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::Delivery;
-use crate::domain::doctor::Effort;
+use crate::domain::doctor::{self, Effort};
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
+use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
+use crate::domain::verification::{Finding, Status, Verification};
 
 /// How many arrivals of one event are told apart; older ones are left out.
 const ARRIVALS_SHOWN: usize = 50;
@@ -54,7 +56,7 @@ impl Local {
             verdicts: Verdict::all(&attempts, |attempt| self.worth(&delivery, attempt)),
             attempts,
             target: self.destination_of(&delivery).map(|to| to.address()),
-            verification: assessment.verification,
+            verification: self.as_known(&summary, assessment.verification),
             summary,
             delivery,
         })
@@ -67,6 +69,32 @@ impl Local {
             &delivery.request,
             delivery.received_at,
         )
+    }
+
+    /// Returns what is known of a signature. One command may lack the secrets
+    /// of the creel that received: then the verdict is that one's, and the
+    /// evidence what can be seen without them.
+    pub(super) fn as_known(&self, summary: &Summary, computed: Verification) -> Verification {
+        let knew_nothing = matches!(summary.status, Status::NoSecret | Status::UnknownProvider);
+        if self.receives || knew_nothing || computed.status == summary.status {
+            return computed;
+        }
+        let cause = summary.cause.as_deref().and_then(doctor::about);
+        let told = |cause: doctor::Code| Finding {
+            code: cause.code.to_owned(),
+            proved: false,
+            message: format!("Found by the creel that received it: {}.", cause.what),
+            advice: "For the proof, start creel with the secrets that counted then.".to_owned(),
+            proof: String::new(),
+        };
+        Verification {
+            status: summary.status,
+            secret: None,
+            expected: Vec::new(),
+            findings: cause.map(told).into_iter().collect(),
+            tried: Vec::new(),
+            ..computed
+        }
     }
 
     fn arrivals(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Failure> {

@@ -76,6 +76,8 @@ pub struct Local {
     data_dir: PathBuf,
     keep: Keep,
     demo: bool,
+    /// Whether it is the creel that receives, and not one command's.
+    pub(super) receives: bool,
 }
 
 impl Local {
@@ -88,6 +90,27 @@ impl Local {
         clock: Arc<dyn Clock>,
         demo: bool,
     ) -> Result<(Arc<Self>, store::Opened), Failure> {
+        Self::start(config, clock, demo, true)
+    }
+
+    /// Opens it for one command, which believes what the creel that received
+    /// the deliveries made of them: that one may have known other secrets.
+    ///
+    /// # Errors
+    /// As [`Local::open`].
+    pub fn look(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Arc<Self>, store::Opened), Failure> {
+        Self::start(config, clock, false, false)
+    }
+
+    fn start(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        demo: bool,
+        receives: bool,
+    ) -> Result<(Arc<Self>, store::Opened), Failure> {
         let mut assessor = Assessor::new(
             config.catalog.clone(),
             config.endpoints.clone(),
@@ -97,7 +120,7 @@ impl Local {
         assessor.sample_secret = sample::secret(&config.data_dir);
         assessor.keyring.remember(config.old_secrets.clone());
         let assessor = Arc::new(Swap::new(assessor));
-        let judge: Arc<dyn store::Assess> = Arc::new(Judge::new(Arc::clone(&assessor)));
+        let judge: Arc<dyn store::Assess> = Arc::new(Judge::new(Arc::clone(&assessor), receives));
         let options = store::Options::keeping(&config.keep);
         let (store, opened) = Store::open(&config.data_dir, &options, &judge)
             .map_err(|error| error.failure(&config.data_dir))?;
@@ -135,6 +158,7 @@ impl Local {
             data_dir: config.data_dir.clone(),
             keep: config.keep,
             demo,
+            receives,
         });
         Ok((local, opened))
     }
@@ -179,12 +203,6 @@ impl Local {
     /// Sends deliveries to `target` where nothing else is configured.
     pub fn default_target(&self, target: String) {
         let _ = self.target.set(target);
-    }
-
-    /// Waits until the list says what the configuration makes of deliveries,
-    /// but not for long: there may be many.
-    pub async fn verified(&self) {
-        self.store.verified().await;
     }
 
     /// Finishes what is being written and lets go of the data directory.
@@ -340,7 +358,7 @@ impl Local {
             let Some(delivery) = self.store.delivery(summary.seq).map_err(unreadable)? else {
                 continue;
             };
-            let verification = self.assessment(&delivery).verification;
+            let verification = self.as_known(&summary, self.assessment(&delivery).verification);
             let attempts = self.store.attempts(summary.seq).map_err(unreadable)?;
             values.push(json::line(&json::delivery(
                 &delivery,

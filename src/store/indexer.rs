@@ -219,7 +219,7 @@ impl Hand {
             return;
         }
         let stamp = self.shared.assess.stamp();
-        if let Err(error) = self.editor.index.set_stamp(Some(stamp)) {
+        if let Err(error) = self.editor.index.set_stamp(stamp) {
             tracing::warn!(%error, "it cannot be noted what deliveries were verified with");
         }
         self.tell_verifying(None);
@@ -233,9 +233,17 @@ impl Hand {
 
     /// Sees whether the rows were judged by what judges now; where not, all
     /// of them are to be verified again.
-    fn compare_stamp(&mut self) -> Result<(), ReadError> {
+    fn compare_stamp(&mut self, until: u64) -> Result<(), ReadError> {
         let index = &self.editor.index;
-        let stamp = self.shared.assess.stamp();
+        let Some(stamp) = self.shared.assess.stamp() else {
+            // What is indexed now is judged by somebody who leaves the rest
+            // alone: whoever looks at all of them next has to.
+            return if self.editor.position.number < until {
+                index.set_stamp(None)
+            } else {
+                Ok(())
+            };
+        };
         if index.stamp()? == Some(stamp) {
             return Ok(());
         }
@@ -258,7 +266,7 @@ impl Hand {
                 .events
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = events;
-            self.compare_stamp()?;
+            self.compare_stamp(until)?;
             self.catch_up(line, until)
         });
         if let Err(error) = ready {

@@ -86,7 +86,17 @@ fn plain_challenges_are_sent_back_as_text() {
         assert_eq!((status, body.as_str()), (200, answer), "{provider}");
         assert!(head.contains("content-type: text/plain"), "{head}");
         assert!(head.contains("x-content-type-options: nosniff"), "{head}");
-        assert_eq!(creel.list().len(), 1, "{provider}");
+        let listed = creel.list();
+        assert_eq!(listed.len(), 1, "{provider}");
+        let signature = &listed[0]["signature"];
+        assert_eq!(
+            signature["status"],
+            json!("missing_signature"),
+            "{provider}"
+        );
+        let findings = signature["findings"].as_array().unwrap();
+        let codes: Vec<_> = findings.iter().map(|f| &f["code"]).collect();
+        assert_eq!(codes, ["probable_verification"], "{provider}");
     }
 }
 

@@ -45,6 +45,9 @@ struct Gate {
     go_on: mpsc::Receiver<()>,
 }
 
+/// Stands for one command, which leaves what is known as it is.
+const LOOKS_ONLY: u8 = 0;
+
 const GROUP: fn(&str) -> String = str::to_owned;
 
 impl Judge {
@@ -104,8 +107,9 @@ impl Assess for Judge {
         self.say(request)
     }
 
-    fn stamp(&self) -> [u8; 32] {
-        [self.rule.lock().unwrap().number; 32]
+    fn stamp(&self) -> Option<[u8; 32]> {
+        let number = self.rule.lock().unwrap().number;
+        (number != LOOKS_ONLY).then_some([number; 32])
     }
 }
 
@@ -191,6 +195,35 @@ async fn rows_judged_by_another_configuration_are_verified_again_after_opening()
     let other = Judge::new(2, Status::Valid);
     let store = open(dir.path(), &other).await;
     assert_eq!(other.asked_again(), 0);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn whoever_only_looks_leaves_the_verdicts_as_they_are() {
+    let judge = Judge::new(1, Status::Valid);
+    let (dir, store) = filled(&judge, &["/1", "/2"]).await;
+    store.close().await;
+    drop(store);
+    let looks = Judge::new(LOOKS_ONLY, Status::NoSecret);
+    let store = open(dir.path(), &looks).await;
+    assert_eq!(looks.asked_again(), 0);
+    assert!(statuses(&store).values().all(|s| *s == Status::Valid));
+    store.close().await;
+    drop(store);
+    // Whoever received them finds them as they were.
+    let judge = Judge::new(1, Status::Invalid);
+    let store = open(dir.path(), &judge).await;
+    assert_eq!(judge.asked_again(), 0);
+    store.close().await;
+    drop(store);
+    // Where it has to index them itself, they are verified again by the next.
+    std::fs::remove_dir_all(dir.path().join("index-1")).unwrap();
+    let looks = Judge::new(LOOKS_ONLY, Status::NoSecret);
+    open(dir.path(), &looks).await.close().await;
+    let judge = Judge::new(1, Status::Valid);
+    let store = open(dir.path(), &judge).await;
+    assert_eq!(judge.asked_again(), 2);
+    assert!(statuses(&store).values().all(|s| *s == Status::Valid));
     store.close().await;
 }
 

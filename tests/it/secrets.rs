@@ -232,3 +232,28 @@ fn verify_takes_old_secrets_and_shows_all_that_was_tried_where_asked() {
     assert_eq!(tried(&[]), 0);
     assert!(tried(&["--full"]) > 50);
 }
+
+#[test]
+fn one_command_believes_what_the_creel_that_received_it_knew() {
+    let mut creel = Creel::serve(&["--secret", &format!("zyra={RIGHT}")]);
+    let post = |secret: &str| {
+        let headers = sign(creel.home.path(), secret, "device.online", "{}");
+        assert_eq!(creel.post("/hooks/zyra", &headers, b"{}"), 200);
+    };
+    post(RIGHT);
+    post(WRONG);
+    creel.list();
+    creel.signal("-TERM");
+    let home = creel.home();
+    for _ in 0..2 {
+        let listed = run(home.path(), &["list", "--json"], b"").lines();
+        assert_eq!(listed[0]["signature"]["status"], json!("invalid"));
+        assert_eq!(listed[1]["signature"]["status"], json!("valid"));
+        let text = run(home.path(), &["list"], b"").out;
+        assert!(text.contains(" BAD ") && text.contains(" ok "), "{text}");
+    }
+    let shown = run(home.path(), &["show", "@latest", "--json"], b"").lines();
+    let signature = &shown[0]["signature"];
+    assert_eq!(signature["status"], json!("invalid"));
+    assert_eq!(signature["findings"][0]["code"], json!("unexplained"));
+}

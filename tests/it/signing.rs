@@ -284,3 +284,15 @@ fn a_signature_that_stands_in_the_body_is_printed_with_it() {
     );
     assert_eq!(found.code, 1, "{found:?}");
 }
+
+#[test]
+fn a_body_that_is_printed_with_its_headers_is_the_one_that_is_signed() {
+    let home = tempfile::tempdir().unwrap();
+    let args = ["sign", "--provider", "linear", "--secret", "s"];
+    let signed = run(home.path(), &args, b"{\"action\":\"create\"}");
+    assert_eq!(signed.code, 0, "{signed:?}");
+    let request = format!("POST / HTTP/1.1\n{}", signed.out);
+    let args = ["verify", "-", "--provider", "linear", "--secret", "s"];
+    let verified = run(home.path(), &args, request.as_bytes());
+    assert_eq!(verified.code, 0, "{verified:?}");
+}

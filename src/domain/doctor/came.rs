@@ -76,6 +76,24 @@ pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<
             read(signature, &scheme.header, scheme, &[], &mut found);
         }
     }
+    if matches!(reading.problem, Some(Problem::Doubled(_))) {
+        for value in request.headers.all(&scheme.header) {
+            for signature in one(request, scheme, value.to_vec()).signatures {
+                read(
+                    &signature,
+                    &scheme.header,
+                    scheme,
+                    &[Spelling::Doubled],
+                    &mut found,
+                );
+            }
+        }
+    }
+    if let Some((repaired, spelling)) = repaired(request, scheme, reading) {
+        for signature in &repaired.signatures {
+            read(signature, &scheme.header, scheme, &[spelling], &mut found);
+        }
+    }
     for value in request.headers.all(&scheme.header) {
         for (token, spelled) in tokens(value, scheme) {
             read(token, &scheme.header, scheme, &spelled, &mut found);
@@ -103,6 +121,37 @@ pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<
     found
 }
 
+/// Reads a request as if its signature header came once and held `value`.
+fn one(request: &Request, scheme: &Scheme, value: Vec<u8>) -> Reading {
+    let mut request = request.clone();
+    request.headers.set(&scheme.header, value);
+    Reading::of(&request, scheme)
+}
+
+/// Reads a signature header that as a whole is percent-encoded or stands
+/// between quotes; `None` where it makes no more sense then.
+pub(super) fn repaired(
+    request: &Request,
+    scheme: &Scheme,
+    reading: &Reading,
+) -> Option<(Reading, Spelling)> {
+    reading.problem.as_ref()?;
+    let value = request.headers.first(&scheme.header)?;
+    if value.len() > LONGEST {
+        return None;
+    }
+    let unquoted = value
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""));
+    let (plain, spelling) = match unquoted {
+        Some(inner) => (inner.to_vec(), Spelling::Prefix),
+        None if value.contains(&b'%') => (percent::decode(value, false), Spelling::Percent),
+        None => return None,
+    };
+    let repaired = one(request, scheme, plain);
+    repaired.problem.is_none().then_some((repaired, spelling))
+}
+
 /// Parts a header's value into what may be a signature.
 fn tokens<'v>(value: &'v [u8], scheme: &Scheme) -> Vec<(&'v [u8], Vec<Spelling>)> {
     if value.len() > LONGEST {
@@ -127,6 +176,10 @@ fn tokens<'v>(value: &'v [u8], scheme: &Scheme) -> Vec<(&'v [u8], Vec<Spelling>)
             spelled = vec![Spelling::Joined];
         }
         found.push((rest, spelled.clone()));
+        let (second, inner) = self::label(rest);
+        if !second.is_empty() {
+            found.push((inner, vec![Spelling::Prefix]));
+        }
         if !label.is_empty() {
             found.push((part, spelled));
         }

@@ -13,6 +13,7 @@ use super::mac::{Hash, Method};
 use super::piece::Piece;
 use super::shape::{self, Place, Values};
 use crate::domain::provider::Scheme;
+use crate::domain::provider::template::Part;
 use crate::domain::secret::Secret;
 use crate::domain::signature::{Reading, decode_key};
 use crate::domain::verification::Verification;
@@ -98,7 +99,9 @@ impl<'a> Case<'a> {
             .collect();
         let hash = Hash::of(scheme.algorithm);
         let plain = scheme.is_plain();
-        let values = Values::of(&reading, patient.request, patient.url);
+        let repaired = came::repaired(patient.request, scheme, &reading);
+        let read = repaired.as_ref().map_or(&reading, |(repaired, _)| repaired);
+        let values = Values::of(read, patient.request, patient.url);
         let shape = if plain {
             shape::of(&scheme.signed)
         } else {
@@ -150,6 +153,24 @@ impl<'a> Case<'a> {
     pub(super) fn json(&self) -> Option<&Json<'a>> {
         let body = self.body();
         self.json.get_or_init(|| Json::read(body)).as_ref()
+    }
+
+    /// Says whether the address is part of the signed text.
+    pub(super) fn signs_address(&self) -> bool {
+        self.scheme.signed.has(&Part::Url)
+    }
+
+    /// Returns the signed text as if `url` were the address.
+    pub(super) fn text_at(&self, url: &str) -> Vec<Piece> {
+        if self.plain {
+            let values = Values {
+                url: url.as_bytes().to_vec(),
+                ..self.values.clone()
+            };
+            return shape::fill(&self.shape, &values);
+        }
+        let filling = self.reading.filling(self.patient.request, Some(url));
+        vec![Piece::Bytes(self.scheme.signed.fill(&filling))]
     }
 
     /// Returns what scheme and configuration say.

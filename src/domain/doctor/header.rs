@@ -1,10 +1,15 @@
 //! What may be wrong with the headers.
 
+use super::came::Came;
 use super::case::Case;
 use super::finding;
 use super::hypothesis::Seen;
 use super::spelling::Spelling;
-use crate::domain::signature::Problem;
+use crate::domain::handshake::Handshake;
+use crate::domain::provider::Provider;
+use crate::domain::request::Request;
+use crate::domain::secret::Secret;
+use crate::domain::signature::{Keys, Problem, verify};
 use crate::domain::text::{thousands, visible};
 use crate::domain::verification::{Finding, Status};
 
@@ -17,7 +22,7 @@ pub(super) fn missing(case: &Case<'_>) -> Seen {
     if renamed_name(case).is_some() || theirs(case).is_some() || found_elsewhere(case).is_some() {
         return Seen::No("it came under another name");
     }
-    if probable_handshake(case) {
+    if probable_handshake(case) || unsigned_handshake(case).is_some() {
         return Seen::No("a request that registers an endpoint is not signed");
     }
     Seen::Yes(finding(
@@ -31,12 +36,31 @@ pub(super) fn missing(case: &Case<'_>) -> Seen {
     ))
 }
 
+/// Returns the name of the request's handshake, where it is one of those that
+/// come unsigned.
+fn unsigned_handshake<'c>(case: &'c Case<'_>) -> Option<&'c str> {
+    let found = Handshake::unsigned(case.patient.provider, case.patient.request);
+    found.filter(|_| case.patient.provider.sender.handshake.is_none())
+}
+
 fn probable_handshake(case: &Case<'_>) -> bool {
     case.patient.provider.sender.handshake.is_some() && case.patient.request.method == "POST"
 }
 
 /// Sees a request that registers an endpoint.
 pub(super) fn handshake(case: &Case<'_>) -> Seen {
+    if let Some(name) = unsigned_handshake(case) {
+        return Seen::Yes(finding(
+            "probable_verification",
+            true,
+            format!(
+                "{} tries the address ({}); that request comes without a signature.",
+                case.patient.provider.title,
+                visible(name)
+            ),
+            "Nothing; it was answered, and signed events follow.",
+        ));
+    }
     if case.patient.provider.sender.handshake.is_none() {
         return Seen::Nothing("the provider sends none");
     }
@@ -108,7 +132,7 @@ fn renamed_name<'c>(case: &'c Case<'_>) -> Option<&'c str> {
 }
 
 /// Says whether a header's name is another's, as proxies change names.
-fn alike(name: &str, expected: &str) -> bool {
+pub(super) fn alike(name: &str, expected: &str) -> bool {
     let plain = |name: &str| {
         let name = name.replace('_', "-");
         let mut rest = name.as_str();
@@ -125,6 +149,33 @@ fn alike(name: &str, expected: &str) -> bool {
         rest.to_owned()
     };
     name != expected && plain(name) == plain(expected)
+}
+
+/// Finds a known provider's signature header under a changed name.
+pub(super) fn renamed_of(request: &Request, known: &[Provider]) -> Option<Finding> {
+    let named = known.iter().filter_map(|p| {
+        let expected = p.signature.as_ref().map(|s| s.header.as_str())?;
+        let mut names = request.headers.iter().map(|h| h.name.as_str());
+        // An `x-` more or less may as well be a header of somebody unknown.
+        let changed = |name: &str| {
+            name.contains('_')
+                || !name.ends_with(expected.trim_start_matches("x-"))
+                || name.len() > expected.len() + 2
+        };
+        let name = names.find(|name| alike(name, expected) && changed(name))?;
+        Some((p, name, expected))
+    });
+    let (provider, name, expected) = named.into_iter().next()?;
+    Some(finding(
+        "header_renamed",
+        false,
+        format!(
+            "The header {} looks like {expected} of {}, renamed on the way, so nothing says who sent it.",
+            visible(name),
+            provider.title
+        ),
+        RENAMED,
+    ))
 }
 
 /// Sees the signature header under a changed name.
@@ -151,9 +202,7 @@ pub(super) fn renamed(case: &Case<'_>) -> Seen {
 /// Returns the name of the provider whose signature header that is.
 fn provider_of<'c>(case: &'c Case<'_>, header: &str) -> Option<&'c str> {
     let known = case.patient.known.iter();
-    let of = |p: &&crate::domain::provider::Provider| {
-        p.signature.as_ref().is_some_and(|s| s.header == header)
-    };
+    let of = |p: &&Provider| p.signature.as_ref().is_some_and(|s| s.header == header);
     known
         .filter(|p| p.name != case.patient.provider.name)
         .find(of)
@@ -170,6 +219,50 @@ fn theirs<'c>(case: &'c Case<'_>) -> Option<(&'c str, &'c str)> {
             .map(|provider| (h.name.as_str(), provider))
     })
 }
+
+/// Finds that another provider's header came, and holds by that one's scheme
+/// with a configured secret.
+pub(super) fn rightly_signed(case: &Case<'_>) -> Option<Finding> {
+    if case.verification.status != Status::MissingSignature {
+        return None;
+    }
+    let (name, _) = theirs(case)?;
+    let patient = &case.patient;
+    let secrets: Vec<&Secret> = [patient.secrets, patient.others].concat();
+    let keys = Keys {
+        secrets: &secrets,
+        url: patient.url,
+    };
+    let of = |p: &&Provider| p.signature.as_ref().is_some_and(|s| s.header == name);
+    let known = patient.known.iter().filter(of);
+    let (provider, with) = known
+        .take(MOST_PROVIDERS)
+        .map(|p| (p, verify(patient.request, p, keys, patient.now)))
+        .find(|(_, v)| matches!(v.status, Status::Valid | Status::Stale))?;
+    let expected = &case.scheme.header;
+    let mut finding = finding(
+        "other_provider_header",
+        true,
+        format!(
+            "Signed as {} signs, in its header {}; this endpoint expects {expected}.",
+            provider.title,
+            visible(name)
+        ),
+        format!(
+            "If it comes from there, say so:  provider = \"{}\" for this endpoint in creel.toml, or creel --provider {}",
+            provider.name, provider.name
+        ),
+    );
+    finding.proof = format!(
+        "Recomputed as {} does, with {}, it gives exactly what came.",
+        provider.title,
+        with.secret.unwrap_or_default()
+    );
+    Some(finding)
+}
+
+/// More providers that share one header are not tried.
+const MOST_PROVIDERS: usize = 8;
 
 /// Sees another provider's signature header.
 pub(super) fn other_provider(case: &Case<'_>) -> Seen {
@@ -220,17 +313,23 @@ pub(super) fn doubled(case: &Case<'_>) -> Seen {
             Seen::No("it came once")
         };
     }
-    let hit = case.base();
-    let which = match hit.map(|hit| &case.came[hit.came].text) {
-        Some(text) => format!("one of them is right: {text}."),
-        None => "none of them is right.".to_owned(),
-    };
-    Seen::Yes(finding(
+    Seen::Yes(twice(case, "none of them is right."))
+}
+
+/// Says that one of the signature headers that came is right.
+pub(super) fn doubled_right(case: &Case<'_>, found: &Came) -> Finding {
+    twice(case, &format!("one of them is right: {}.", found.text))
+}
+
+fn twice(case: &Case<'_>, which: &str) -> Finding {
+    let header = &case.scheme.header;
+    let times = case.patient.request.headers.all(header).count();
+    finding(
         "header_doubled",
         true,
-        format!("{} came {times} times; {which}", case.scheme.header),
+        format!("{header} came {times} times; {which}"),
         "Two hops sign or copy the header: let one do it. In nginx proxy_set_header replaces, add_header adds.",
-    ))
+    )
 }
 
 /// Sees that only versions came which the scheme does not know.

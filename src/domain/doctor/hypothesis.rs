@@ -24,6 +24,17 @@ pub(crate) struct Hypothesis {
     pub(super) test: Test,
 }
 
+impl Hypothesis {
+    /// Says whether body and text can be changed as it would have them: of a
+    /// scheme that signs more than body, time, id, method and address, only
+    /// the address can.
+    pub(super) fn fits(&self, case: &Case<'_>) -> bool {
+        case.plain
+            || !matches!(self.group, Group::Body | Group::Text)
+            || case.signs_address() && self.code.starts_with("url_")
+    }
+}
+
 /// How a hypothesis is tried.
 pub(super) enum Test {
     /// By computing the signature anew as if each idea were true.

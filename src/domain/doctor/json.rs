@@ -228,24 +228,27 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Ideas<'a> {
     Ok(ideas)
 }
 
-/// Tries the JSON as the libraries of several languages write it: layout,
-/// escapes and numbers at once.
-pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
-    let json = case.json().ok_or(NO_JSON)?;
-    let (plain, ascii) = (
-        Values {
-            unicode: Unicode::Plain,
-            slash: Slash::Plain,
-            html: Html::Plain,
-            number: Number::Kept,
-        },
-        Values {
-            unicode: Unicode::Lower,
-            slash: Slash::Plain,
-            html: Html::Plain,
-            number: Number::Float,
-        },
-    );
+/// A program, how it lays JSON out, how it writes values, and whether it sorts
+/// the keys.
+type Library = (&'static str, Layout, Values, bool);
+
+const PLAIN: Values = Values {
+    unicode: Unicode::Plain,
+    slash: Slash::Plain,
+    html: Html::Plain,
+    number: Number::Kept,
+};
+
+const ASCII: Values = Values {
+    unicode: Unicode::Lower,
+    slash: Slash::Plain,
+    html: Html::Plain,
+    number: Number::Float,
+};
+
+/// Returns what several languages' libraries write, the likeliest first.
+fn libraries() -> Vec<Library> {
+    let (plain, ascii) = (PLAIN, ASCII);
     let script = Values {
         number: Number::Short,
         ..plain
@@ -259,20 +262,32 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
         html: Html::Escaped,
         ..script
     };
-    let every = [
+    vec![
         (
             "JavaScript's JSON.stringify",
             Layout::COMPACT,
             script,
             false,
         ),
+        ("Python's json.dumps", Layout::SPACED, ascii, false),
         (
             "JavaScript's JSON.stringify with 2 blanks",
             Layout::indented(2),
             script,
             false,
         ),
-        ("Python's json.dumps", Layout::SPACED, ascii, false),
+        (
+            "Python's json.dumps with indent=2",
+            Layout::indented(2),
+            ascii,
+            false,
+        ),
+        (
+            "Python's json.dumps with indent=4",
+            Layout::indented(4),
+            ascii,
+            false,
+        ),
         (
             "Python's json.dumps with ensure_ascii=False",
             Layout::SPACED,
@@ -311,11 +326,26 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
             plain,
             true,
         ),
-    ];
-    Ok(every
+    ]
+}
+
+/// What programs write that print to a file or a pipe: they end the line.
+const PRINTED: [(&str, Layout, Values); 4] = [
+    ("jq", Layout::indented(2), PLAIN),
+    ("jq -c", Layout::COMPACT, PLAIN),
+    ("python -m json.tool", Layout::indented(4), ASCII),
+    ("Python's print(json.dumps(…))", Layout::SPACED, ASCII),
+];
+
+/// Tries the JSON as the libraries of several languages write it: layout,
+/// escapes and numbers at once.
+pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
+    let json = case.json().ok_or(NO_JSON)?;
+    let shown = |layout: &Layout| !json.deep || layout.indent.is_none();
+    let mut ideas: Vec<Idea<'a>> = libraries()
         .into_iter()
         .take(most(case).saturating_mul(2))
-        .filter(|(_, layout, ..)| !json.deep || layout.indent.is_none())
+        .filter(|(_, layout, ..)| shown(layout))
         .map(|(who, layout, values, sorted)| {
             let order = if sorted { json.sorted() } else { &json.tokens };
             rewritten(
@@ -323,7 +353,18 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
                 &format!("it was signed as {who} writes it"),
             )
         })
-        .collect())
+        .collect();
+    let printed = PRINTED.into_iter().filter(|_| !case.large());
+    ideas.extend(
+        printed
+            .filter(|(_, layout, _)| shown(layout))
+            .map(|(who, layout, values)| {
+                let mut text = rewrite::write_as(&json.tokens, layout, values);
+                text.push('\n');
+                rewritten(text, &format!("it was signed as {who} writes it"))
+            }),
+    );
+    Ok(ideas)
 }
 
 /// Says where a body stops being JSON, where it begins like it.

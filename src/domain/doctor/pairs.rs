@@ -98,7 +98,7 @@ fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
         let Test::Compute(ideas) = &hypothesis.test else {
             continue;
         };
-        if !case.plain && matches!(hypothesis.group, Group::Body | Group::Text) {
+        if !hypothesis.fits(case) {
             continue;
         }
         if case.large() && hypothesis.group == Group::Body && !CHEAP.contains(&hypothesis.code) {

@@ -11,7 +11,7 @@ use super::mac::Hash;
 use super::piece::Piece;
 use super::spelled;
 use super::spelling::Spelling;
-use super::{Effort, finding, pairs};
+use super::{Effort, finding, header, pairs};
 use crate::domain::text::thousands;
 use crate::domain::verification::{Finding, Group, Status, Trial, Tried};
 
@@ -84,12 +84,15 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
     if let Some(hit) = &base {
         sheet.found(&[], hit);
     }
+    if base.is_none() && !least {
+        sheet.theirs();
+    }
     let second = if right && !brief {
         sheet.second(base.as_ref())
     } else {
         None
     };
-    let mut explained = base.is_some();
+    let mut explained = !sheet.computed.is_empty();
     let computing = |h: &&Hypothesis| matches!(h.test, Test::Compute(_));
     let mut waiting = HYPOTHESES.iter().filter(computing).count();
     for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
@@ -132,6 +135,18 @@ impl Sheet<'_, '_> {
     fn right(&self) -> bool {
         let status = self.case.verification.status;
         matches!(status, Status::Valid | Status::Stale)
+    }
+
+    /// Looks whether it is another provider's delivery, rightly signed as that
+    /// one signs.
+    fn theirs(&mut self) {
+        if let Some(finding) = header::rightly_signed(self.case) {
+            let at = HYPOTHESES.iter().position(|h| h.code == finding.code);
+            self.computed.extend(at);
+            if let Some(at) = at {
+                self.outcomes[at] = Outcome::Yes(finding);
+            }
+        }
     }
 
     /// Looks whether another of the configured keys gives a signature that
@@ -177,7 +192,7 @@ impl Sheet<'_, '_> {
                 Outcome::Nothing(Cow::Borrowed("there is no secret to compute with"));
             return false;
         }
-        if !case.plain && matches!(HYPOTHESES[at].group, Group::Body | Group::Text) {
+        if !HYPOTHESES[at].fits(case) {
             self.outcomes[at] =
                 Outcome::Nothing(Cow::Borrowed("the signed text is of a kind of its own"));
             return false;

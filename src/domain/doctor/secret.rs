@@ -86,6 +86,17 @@ pub(super) fn old<'a>(case: &Case<'a>) -> Ideas<'a> {
         .collect())
 }
 
+/// Blanks and line ends that a secret is kept with, before and behind it.
+const AROUND: [(&str, &str); 7] = [
+    ("", "\n"),
+    ("", "\r\n"),
+    ("", " "),
+    (" ", ""),
+    ("", "\t"),
+    ("\t", ""),
+    (" ", " "),
+];
+
 /// Tries blanks and line ends around a secret taken away, or put behind it.
 pub(super) fn space<'a>(case: &Case<'a>) -> Ideas<'a> {
     each(case, |secret, add| {
@@ -98,11 +109,15 @@ pub(super) fn space<'a>(case: &Case<'a>) -> Ideas<'a> {
                 "Write it without them: echo -n, or $(cat file) in place of the file.",
             );
         }
-        for end in ["\n", "\r\n", " "] {
+        for (before, behind) in AROUND {
             add(
-                [trimmed, end.as_bytes()].concat(),
-                "is right with a blank or line end behind it",
-                "The sender keeps its secret with a line end: store it anew there without one, as with echo -n.",
+                [before.as_bytes(), trimmed, behind.as_bytes()].concat(),
+                if before.is_empty() {
+                    "is right with a blank or line end behind it"
+                } else {
+                    "is right with a blank before it"
+                },
+                "The sender keeps its secret with it: store it anew there without, as with echo -n.",
             );
         }
     })
@@ -146,6 +161,9 @@ const PREFIXES: [&str; 10] = [
     "sha256=",
 ];
 
+/// Longer beginnings are no prefix.
+const LONGEST_PREFIX: usize = 16;
+
 /// Tries a secret without its prefix, or with one.
 pub(super) fn prefix<'a>(case: &Case<'a>) -> Ideas<'a> {
     let form = case.scheme.secret;
@@ -163,6 +181,18 @@ pub(super) fn prefix<'a>(case: &Case<'a>) -> Ideas<'a> {
                     "is right with its prefix",
                     "Copy it whole, with the prefix.",
                 ),
+            }
+        }
+        // What is handed out as `pk_test_…` has more than one beginning to lose.
+        for at in text.iter().take(LONGEST_PREFIX).enumerate() {
+            if let (at, b'_') = at
+                && !PREFIXES.iter().any(|p| p.as_bytes() == &text[..=at])
+            {
+                add(
+                    text[at + 1..].to_vec(),
+                    "is right without its prefix",
+                    "Write it without the prefix.",
+                );
             }
         }
     })?;
@@ -272,27 +302,52 @@ pub(super) fn variable<'a>(case: &Case<'a>) -> Ideas<'a> {
         let name = name
             .trim_start_matches(['$', '{', '%'])
             .trim_end_matches(['}', '%']);
-        let forms = [
-            name.to_owned(),
-            format!("${name}"),
-            format!("${{{name}}}"),
-            format!("%{name}%"),
-            format!("env:{name}"),
-            format!("process.env.{name}"),
-        ];
-        ideas.extend(forms.into_iter().map(|form| {
+        ideas.extend(named_forms(name).into_iter().map(|form| {
             Idea::key(
                 secret,
                 form.into_bytes(),
                 format!("Signed with the name of {shown}, not with its value."),
-                "Where you sign, the variable is not put in: use double quotes in a shell, process.env.NAME in Node, os.environ[\"NAME\"] in Python.",
+                PUT_IN,
             )
         }));
     }
-    if ideas.is_empty() {
-        return Err("no secret is, or comes from, a variable's name");
+    // The names that such variables mostly have.
+    let Some(secret) = case.patient.secrets.first().or(case.patient.others.first()) else {
+        return Err("no secret is configured");
+    };
+    let provider = case.patient.provider.name.replace('-', "_").to_uppercase();
+    let usual = [
+        "WEBHOOK_SECRET",
+        "WEBHOOK_SIGNING_SECRET",
+        "SIGNING_SECRET",
+        "SECRET",
+    ];
+    for name in usual
+        .iter()
+        .map(|end| format!("{provider}_{end}"))
+        .chain(usual.map(str::to_owned))
+    {
+        for form in named_forms(&name) {
+            let what = format!("Signed with the name of a variable, {form}, not with its value.");
+            ideas.push(Idea::key(secret, form.into_bytes(), what, PUT_IN));
+        }
     }
     Ok(ideas)
+}
+
+const PUT_IN: &str = "Where you sign, the variable is not put in: use double quotes in a shell, process.env.NAME in Node, os.environ[\"NAME\"] in Python.";
+
+/// Writes a variable's name as shells, files and languages name its value.
+fn named_forms(name: &str) -> [String; 7] {
+    [
+        name.to_owned(),
+        format!("${name}"),
+        format!("${{{name}}}"),
+        format!("%{name}%"),
+        format!("env:{name}"),
+        format!("process.env.{name}"),
+        format!("os.environ[\"{name}\"]"),
+    ]
 }
 
 /// Says whether a text reads like a variable's name.

@@ -72,6 +72,7 @@ pub(super) fn explain(case: &Case<'_>, spelling: Spelling, hit: &Hit) -> Finding
             format!("{header} holds several values joined by commas; one of them is right."),
             "A proxy joined repeated headers: let it pass them one by one, or send one.",
         ),
+        Spelling::Doubled => return super::header::doubled_right(case, found),
         Spelling::Elsewhere => return super::header::elsewhere(case, &found.header),
     };
     finding(code, true, what, advice)

@@ -25,6 +25,8 @@ pub(super) enum Spelling {
     Version,
     /// Several values in one, with commas.
     Joined,
+    /// In a header that came more than once.
+    Doubled,
     /// In another header.
     Elsewhere,
 }

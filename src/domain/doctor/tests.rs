@@ -344,3 +344,211 @@ fn without_a_secret_it_says_how_to_add_one() {
         (Status::NoSecret, vec!["no_secret".to_owned()])
     );
 }
+
+/// Sets one header to what `change` makes of it.
+fn rewritten(request: &mut Request, name: &str, change: impl FnOnce(&str) -> String) {
+    let value = change(request.headers.text(name).unwrap());
+    request.headers.set(name, value);
+}
+
+#[test]
+fn what_a_secret_is_kept_with_is_found_on_both_sides() {
+    for kept in [
+        format!(" {TRUE}"),
+        format!("{TRUE}\t"),
+        format!(" {TRUE} "),
+        format!("{TRUE}\n"),
+    ] {
+        let (_, codes) = codes_of_key(&kept, TRUE);
+        assert_eq!(codes, ["secret_space"], "{kept:?}");
+    }
+    for (key, configured, code) in [
+        ("e83a5d2c71", "pk_test_e83a5d2c71", "secret_prefix"),
+        ("test_e83a5d2c71", "pk_test_e83a5d2c71", "secret_prefix"),
+        (
+            "PORKBUN_WEBHOOK_SECRET",
+            "pk_test_e83a5d2c71",
+            "secret_variable",
+        ),
+        (
+            "process.env.WEBHOOK_SECRET",
+            "pk_test_e83a5d2c71",
+            "secret_variable",
+        ),
+    ] {
+        assert_eq!(codes_of_key(key, configured).1, [code], "{key}");
+    }
+}
+
+/// Diagnoses a delivery that was signed with `key`.
+fn codes_of_key(key: &str, configured: &str) -> (Status, Vec<String>) {
+    codes("porkbun", BODY, &[secret(configured)], &[], |request| {
+        let catalog = Catalog::builtin();
+        let what = Signed {
+            body: BODY.as_bytes(),
+            now: NOW,
+            id: "msg_1",
+            event: Some("x"),
+            method: "POST",
+            url: None,
+        };
+        let signer = Secret::new("signer", "test", key);
+        request.headers = sign(catalog.get("porkbun").unwrap(), &signer, &what).unwrap();
+    })
+}
+
+#[test]
+fn a_doubled_header_is_called_doubled_and_not_misspelled() {
+    for wrong_first in [false, true] {
+        let codes = found("porkbun", TRUE, |request| {
+            let right = request
+                .headers
+                .text("x-porkbun-signature")
+                .unwrap()
+                .to_owned();
+            let wrong = format!("sha256={}", "0".repeat(64));
+            request.headers.set(
+                "x-porkbun-signature",
+                if wrong_first { &wrong } else { &right },
+            );
+            request.headers.push("x-porkbun-signature", &right);
+        });
+        assert!(codes.contains(&"header_doubled".to_owned()), "{codes:?}");
+        assert!(!codes.contains(&"signature_prefix".to_owned()), "{codes:?}");
+    }
+}
+
+#[test]
+fn a_header_that_is_encoded_or_prefixed_twice_is_read() {
+    let of = |change: fn(&str) -> String| {
+        found("porkbun", TRUE, |request| {
+            rewritten(request, "x-porkbun-signature", change);
+        })
+    };
+    let codes = of(|v| v.replace('=', "%3D"));
+    assert!(codes.contains(&"signature_percent".to_owned()), "{codes:?}");
+    assert!(!codes.contains(&"signature_prefix".to_owned()), "{codes:?}");
+    let codes = of(|v| format!("sha256={v}"));
+    assert!(codes.contains(&"signature_prefix".to_owned()), "{codes:?}");
+    let codes = found("stackryze", TRUE, |request| {
+        rewritten(request, "x-stackryze-signature", |v| {
+            v.replace('=', "%3D").replace(',', "%2C")
+        });
+    });
+    assert!(codes.contains(&"signature_percent".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn another_provider_s_delivery_is_known_by_its_own_scheme() {
+    let catalog = Catalog::builtin();
+    let codes = found("porkbun", TRUE, |request| {
+        let what = Signed {
+            body: BODY.as_bytes(),
+            now: NOW,
+            id: "1",
+            event: Some("push"),
+            method: "POST",
+            url: None,
+        };
+        let signer = Secret::new("signer", "test", TRUE);
+        request.headers = sign(catalog.get("github").unwrap(), &signer, &what).unwrap();
+    });
+    assert_eq!(codes, ["other_provider_header"]);
+    let mut request = Request::default();
+    request.headers.push("X_Porkbun_Signature", "sha256=00");
+    let known = catalog.iter().as_slice();
+    assert_eq!(unknown_provider(&request, known)[0].code, "header_renamed");
+    let mut request = Request::default();
+    request.headers.push("signature", "00");
+    assert_eq!(
+        unknown_provider(&request, known)[0].code,
+        "unknown_provider"
+    );
+}
+
+#[test]
+fn json_as_programs_print_it_is_found() {
+    let compact = "{\"name\":\"Zo\u{eb}\",\"n\":1}";
+    for printed in [
+        "{\n  \"name\": \"Zo\u{eb}\",\n  \"n\": 1\n}\n",
+        "{\n    \"name\": \"Zo\\u00eb\",\n    \"n\": 1\n}",
+        "{\"name\": \"Zo\\u00eb\", \"n\": 1}\n",
+    ] {
+        let (status, codes) = codes("zyra", printed, &[secret(TRUE)], &[], |request| {
+            request.body = compact.into();
+        });
+        assert_eq!(status, Status::Invalid);
+        assert_eq!(codes, ["body_language"], "{printed:?}");
+    }
+}
+
+#[test]
+fn the_address_is_varied_where_sorted_form_fields_are_signed_with_it() {
+    let catalog = Catalog::builtin();
+    let provider = catalog.get("twilio").unwrap();
+    let signer = secret(TRUE);
+    let body = "Body=hi+there&From=%2B1415";
+    for (signed, code) in [
+        ("http://example.test/in?b=1&a=2", "url_scheme"),
+        ("https://example.test/in/?b=1&a=2", "url_slash"),
+        ("https://example.test/in", "url_query"),
+        ("https://other.test/in?b=1&a=2", "url_host"),
+    ] {
+        let what = Signed {
+            body: body.as_bytes(),
+            now: NOW,
+            id: "1",
+            event: None,
+            method: "POST",
+            url: Some(signed),
+        };
+        let mut headers = sign(provider, &signer, &what).unwrap();
+        headers.push("x-forwarded-host", "other.test");
+        let request = Request {
+            method: "POST".into(),
+            path: "/in".into(),
+            query: Some("b=1&a=2".into()),
+            headers,
+            body: body.into(),
+            ..Request::default()
+        };
+        let url = Some("https://example.test/in?b=1&a=2");
+        let keys = Keys {
+            secrets: &[&signer],
+            url,
+        };
+        let verification = verify(&request, provider, keys, NOW);
+        assert_eq!(verification.status, Status::Invalid);
+        let patient = Patient {
+            request: &request,
+            provider,
+            known: catalog.iter().as_slice(),
+            secrets: &[&signer],
+            others: &[],
+            old: &[],
+            url,
+            now: NOW,
+            history: History::default(),
+        };
+        let found = diagnose(&patient, &verification, Effort::Full);
+        assert_eq!(found.findings[0].code, code, "{signed}");
+    }
+}
+
+#[test]
+fn a_time_in_any_unit_is_named() {
+    for zeros in ["000", "000000", "000000000"] {
+        let time = format!("{}{zeros}", NOW.unix_seconds());
+        let text = [time.as_bytes(), b".", BODY.as_bytes()].concat();
+        let digest = mac::Method::Hmac(mac::Hash::Sha256)
+            .digest(TRUE.as_bytes(), [text.as_slice()].into_iter());
+        let (_, codes) = self::codes("porkbun", BODY, &[secret(TRUE)], &[], |request| {
+            request.headers.set("x-porkbun-webhook-timestamp", &time);
+            request.headers.set(
+                "x-porkbun-signature",
+                format!("sha256={}", hex::encode(digest)),
+            );
+        });
+        assert_eq!(codes, ["timestamp_unit"], "{zeros}");
+    }
+}

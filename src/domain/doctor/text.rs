@@ -12,9 +12,10 @@ use crate::domain::signature::Reading;
 use crate::domain::text::visible;
 
 /// Shapes that are tried where the scheme has another; see [`shape::read`].
-const SHAPES: [&str; 24] = [
+const SHAPES: [&str; 26] = [
     "b", "t.b", "tb", "t:b", "b.t", "bt", "t|b", "t\nb", "t_b", "t-b", "i.t.b", "t.i.b", "itb",
-    "i:t:b", "i.b", "ib", "u.b", "ub", "ut.b", "utb", "mub", "mubt", "m.u.t.b", "tub",
+    "i:t:b", "i.b", "ib", "u.b", "ub", "ut.b", "utb", "mub", "mubt", "m.u.t.b", "tub", "t.u.b",
+    "u.t.b",
 ];
 
 /// What stands between the parts.

@@ -87,7 +87,12 @@ pub(super) fn unit(case: &Case<'_>) -> Seen {
 
 fn milliseconds(case: &Case<'_>) -> Option<Finding> {
     let (age, _) = bounds(case).ok()?;
-    let stated = case.verification.timestamp?;
+    // Counted in so small a unit, it may be beyond what a time holds.
+    let counted = std::str::from_utf8(&case.values.time)
+        .ok()
+        .filter(|_| case.scheme.unit == TimeUnit::Seconds)
+        .and_then(|text| text.parse().ok());
+    let stated = counted.or(case.verification.timestamp)?;
     let now = case.patient.now.unix_seconds();
     // A day: however late, it is far from being a thousandth or a thousandfold.
     let close = |seconds: i64| now.abs_diff(seconds) <= 86_400;
@@ -104,6 +109,11 @@ fn milliseconds(case: &Case<'_>) -> Option<Finding> {
             "microseconds",
             "seconds",
             "Divide it by 1,000,000 where it is signed.",
+        ),
+        TimeUnit::Seconds if close(stated / 1_000_000_000) => (
+            "nanoseconds",
+            "seconds",
+            "Divide it by 1,000,000,000 where it is signed: time.Now().Unix() in Go.",
         ),
         TimeUnit::Milliseconds if close(stated.saturating_mul(1000)) => (
             "seconds",

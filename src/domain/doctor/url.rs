@@ -2,7 +2,6 @@
 
 use super::case::Case;
 use super::hypothesis::{Idea, Ideas, some};
-use super::shape::{self, Place, Values};
 use crate::domain::request::Request;
 
 /// An address that may have been signed.
@@ -125,6 +124,7 @@ impl Parts {
         ports.extend(header(request, "x-forwarded-port").map(|port| format!(":{port}")));
         let before = [
             "x-original-url",
+            "x-original-uri",
             "x-rewrite-url",
             "x-forwarded-uri",
             "x-forwarded-path",
@@ -245,21 +245,17 @@ fn several_parts(base: &Split, parts: &Parts, add: &mut impl FnMut(Split, Option
 }
 
 fn ideas<'a>(case: &Case<'a>, part: Option<Part>, advice: &'static str) -> Ideas<'a> {
-    if !case.shape.contains(&Place::Url) {
+    if !case.signs_address() {
         return Err("the scheme signs no address");
     }
     let ideas = candidates(case)
         .into_iter()
         .filter(|address| address.differs == part)
         .map(|address| {
-            let values = Values {
-                url: address.text.clone().into_bytes(),
-                ..case.values.clone()
-            };
             let shown = crate::domain::text::visible(&address.text).into_owned();
             let configured = case.patient.url.unwrap_or("none");
             Idea::text(
-                shape::fill(&case.shape, &values),
+                case.text_at(&address.text),
                 format!("The sender signed the address {shown}; configured is {configured}."),
                 advice,
             )

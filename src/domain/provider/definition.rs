@@ -112,6 +112,27 @@ const fn yes() -> bool {
     true
 }
 
+/// Returns the line, from 1, of the setting that a contradiction is about.
+fn line_about(text: &str, what: &str) -> usize {
+    let key = match what {
+        _ if what.starts_with("the handshake") => "[[handshake]]",
+        _ if what.starts_with("the name") => "name",
+        _ if what.contains("format") => "format",
+        _ if what.contains("encoding") => "encoding",
+        _ if what.contains("version") => "[[signature.variant]]",
+        _ if what.contains("claim") || what.contains("slash") => "timestamp",
+        _ if what.contains("{secret}") => "algorithm",
+        _ if what.contains("signature stands") => "[signature]",
+        _ => "signed",
+    };
+    let begins = |line: &str, key: &str| {
+        let rest = line.trim_start().strip_prefix(key);
+        rest.is_some_and(|rest| key.starts_with('[') || rest.trim_start().starts_with(['=', '.']))
+    };
+    let of = |key| text.lines().position(|line| begins(line, key));
+    of(key).or_else(|| of("[signature]")).map_or(1, |at| at + 1)
+}
+
 impl Provider {
     /// Reads a provider from the text of its file.
     ///
@@ -122,7 +143,7 @@ impl Provider {
             toml::from_str(text).map_err(|error| mend::explain(file, text, &error))?;
         provider.check().map_err(|(what, next)| {
             Failure::usage(
-                format!("{file}: {what}"),
+                format!("{file} line {}: {what}", line_about(text, &what)),
                 "The definition would never match a delivery.",
                 next,
             )
@@ -182,5 +203,48 @@ impl Provider {
             .iter()
             .map(|span| span.seconds())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACME: &str = r#"
+name = "acme"
+title = "Acme"
+[signature]
+algorithm = "hmac-sha256"
+header = "x-acme-signature"
+format = "sha256={signature}"
+signed = "{body}"
+encoding = "hex"
+"#;
+
+    #[test]
+    fn a_mistake_is_explained_with_its_line_and_the_mend() {
+        for (was, is, line, mend) in [
+            (
+                "sha256={signature}",
+                "sha256=",
+                "line 7:",
+                "Write, for example",
+            ),
+            ("{body}", "{timestamp}.{body}", "line 8:", "Add timestamp"),
+            ("\"acme\"", "\"Ac me\"", "line 2:", "Write, for example"),
+            (
+                "hmac-sha256",
+                "hmac-sha265",
+                "line 5:",
+                "Did you mean \"hmac-sha256\"?",
+            ),
+            ("signed = \"{body}\"", "", "line 4:", "Add it:  signed = "),
+            ("encoding", "encodin", "line 9:", "Did you mean encoding?"),
+        ] {
+            let failure = Provider::parse("acme.toml", &ACME.replace(was, is)).unwrap_err();
+            let told = failure.to_string();
+            assert!(told.contains(line) && told.contains(mend), "{is}: {told}");
+        }
+        Provider::parse("acme.toml", ACME).unwrap();
     }
 }
