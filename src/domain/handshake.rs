@@ -100,7 +100,10 @@ impl Handshake {
     ) -> Option<Reply> {
         let handshake = Self::find(provider, request)?;
         let valid = verification.status == Status::Valid;
-        if handshake.signed == Signed::Valid && !valid {
+        // Who tries an address before creel was told the secret is answered,
+        // but where the answer is made with it.
+        let unknown = verification.status == Status::NoSecret;
+        if handshake.signed == Signed::Valid && !valid && !unknown {
             return None;
         }
         let matched = secrets
@@ -291,6 +294,35 @@ mod tests {
         };
         let verification = verify(request, provider, keys, Timestamp::from_unix_seconds(100));
         Handshake::answer(provider, request, &verification, &[&secret])
+    }
+
+    #[test]
+    fn a_signed_challenge_is_sent_back_where_no_secret_is_known_yet() {
+        let catalog = Catalog::builtin();
+        let slack = catalog.get("slack").unwrap();
+        let body = r#"{"type":"url_verification","challenge":"c-1"}"#;
+        let signed = [
+            ("content-type", "application/json"),
+            ("x-slack-request-timestamp", "100"),
+            (
+                "x-slack-signature",
+                "v0=0000000000000000000000000000000000000000000000000000000000000000",
+            ),
+        ];
+        let request = request("POST", "", &signed, body);
+        let keys = Keys {
+            secrets: &[],
+            url: None,
+        };
+        let verification = verify(&request, slack, keys, Timestamp::from_unix_seconds(100));
+        assert_eq!(verification.status, Status::NoSecret);
+        let reply = Handshake::answer(slack, &request, &verification, &[]).unwrap();
+        assert!(reply.body.windows(3).any(|w| w == b"c-1"), "{reply:?}");
+        assert_eq!(
+            answer("slack", &request),
+            None,
+            "with a secret it must be right"
+        );
     }
 
     #[test]
