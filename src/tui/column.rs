@@ -45,6 +45,8 @@ pub enum Room {
     Fixed {
         /// On a wide list.
         wide: usize,
+        /// On one of half a common screen.
+        middle: usize,
         /// On a narrow one.
         narrow: usize,
     },
@@ -55,8 +57,11 @@ pub enum Room {
 /// The columns, from left to right.
 pub const COLUMNS: &[&dyn Column] = &[&Time, &Sig, &Provider, &Event, &App, &Millis, &Arrivals];
 
-/// Lists narrower than this have narrow columns.
+/// Lists from here on have wide columns.
 const WIDE: usize = 72;
+
+/// Lists narrower than this have narrow columns.
+const MIDDLE: usize = 58;
 
 /// Returns the columns that find room, with their widths.
 pub fn fit(columns: usize) -> Vec<(&'static dyn Column, usize)> {
@@ -82,6 +87,7 @@ pub fn fit(columns: usize) -> Vec<(&'static dyn Column, usize)> {
 fn width_of(room: Room, columns: usize) -> Option<usize> {
     match room {
         Room::Fixed { wide, .. } if columns >= WIDE => Some(wide),
+        Room::Fixed { middle, .. } if columns >= MIDDLE => Some(middle),
         Room::Fixed { narrow, .. } => Some(narrow),
         Room::Rest => None,
     }
@@ -90,6 +96,7 @@ fn width_of(room: Room, columns: usize) -> Option<usize> {
 const fn fixed(width: usize) -> Room {
     Room::Fixed {
         wide: width,
+        middle: width,
         narrow: width,
     }
 }
@@ -135,6 +142,7 @@ impl Column for Sig {
     fn room(&self) -> Room {
         Room::Fixed {
             wide: 13,
+            middle: 10,
             narrow: 7,
         }
     }
@@ -158,6 +166,7 @@ impl Column for Provider {
     fn room(&self) -> Room {
         Room::Fixed {
             wide: 15,
+            middle: 10,
             narrow: 10,
         }
     }
