@@ -28,6 +28,7 @@ pub mod json;
 pub mod keep;
 pub mod keyring;
 pub mod mend;
+pub mod mode;
 pub mod new_event;
 pub mod pace;
 pub mod provider;

@@ -20,7 +20,7 @@ mod locate;
 mod onward;
 mod pass;
 mod prepare;
-pub mod preview;
+mod preview;
 mod resend;
 mod retry;
 pub mod sample;

@@ -15,8 +15,8 @@ use crate::domain::failure::Failure;
 use crate::domain::json::{self, RequestJson};
 use crate::domain::text::visible_bytes;
 use crate::engine::Engine;
+use crate::engine::command::Preview;
 use crate::engine::command::{Command, Reply, ResendOrder};
-use crate::engine::preview::Preview;
 
 /// Of how many deliveries the warnings are told before they are sent.
 const WARNED: u64 = 50;

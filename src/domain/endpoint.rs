@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::answer::AnswerPlan;
-use super::route::{Mode, PathMode, Route};
+use super::mode::{Mode, PathMode, Route};
 
 /// A configured place that receives: a path, who sends there and where it goes.
 ///

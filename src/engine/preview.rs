@@ -1,42 +1,11 @@
 //! What sending again would send, before it is sent.
 
-use serde::{Deserialize, Serialize};
-
-use super::command::ResendOrder;
+use super::command::{Preview, ResendOrder};
 use super::local::Local;
 use super::prepare::Prepared;
 use crate::clock::random_bits;
-use crate::domain::attempt::Signing;
 use crate::domain::failure::Failure;
-use crate::domain::id::Id;
 use crate::domain::request::Request;
-
-/// What sending a delivery again would send.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preview {
-    /// The delivery.
-    pub delivery: Id,
-    /// The request as it came.
-    pub old: Request,
-    /// The request as it would go out, every field of it.
-    pub new: Request,
-    /// The whole address it would go to.
-    pub address: String,
-    /// Which signature it carries.
-    pub signing: Signing,
-    /// Whether method or body are not those of the delivery.
-    pub edited: bool,
-    /// Headers whose value is made when it is sent: the signature.
-    pub later: Vec<String>,
-    /// Headers that hold the time of sending.
-    pub times: Vec<String>,
-    /// What should be known before, as sentences.
-    pub notes: Vec<String>,
-    /// What new ids were made of.
-    pub seed: u64,
-    /// How many deliveries the order is about.
-    pub total: u64,
-}
 
 impl Local {
     /// Says what an order would send for one of its deliveries.

@@ -7,10 +7,10 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use crate::domain::address::Place;
 use crate::domain::failure::Failure;
 use crate::domain::timestamp::Timestamp;
+use crate::engine::command::Preview;
 use crate::engine::command::{
     Adopted, AnswerOrder, Detail, Event, Info, Job, ListQuery, MarkOrder, Page, ResendOrder, Sent,
 };
-use crate::engine::preview::Preview;
 
 /// Something that happened.
 #[derive(Clone, Debug)]

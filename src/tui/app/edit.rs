@@ -2,8 +2,8 @@
 
 use crate::domain::edit::text;
 use crate::domain::failure::Failure;
+use crate::engine::command::Preview;
 use crate::engine::command::ResendOrder;
-use crate::engine::preview::Preview;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::confirm::{Confirm, Then};

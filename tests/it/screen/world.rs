@@ -16,11 +16,11 @@ use creel::domain::summary::{LastAttempt, Summary};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verdict::Verdict;
 use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
+use creel::engine::command::Preview;
 use creel::engine::command::{
     Arrival, Detail, Event, Info, KnownSecret, ListQuery, Page, Planned, ProviderFacts,
     ResendOrder, Which,
 };
-use creel::engine::preview::Preview;
 use creel::tui::app::{App, update};
 use creel::tui::effect::Effect;
 use creel::tui::keymap::{Chord, Keymap};
