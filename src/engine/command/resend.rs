@@ -33,7 +33,7 @@ pub struct ResendOrder {
     pub parallel: u32,
     /// Tries as often and with such waits as the provider does.
     pub retry: Option<RetryOrder>,
-    /// Whether somebody asks for the [`Command::Results`]; the job then waits
+    /// Whether somebody asks for the [`super::Command::Results`]; the job then waits
     /// for them to be taken.
     pub followed: bool,
     /// Whether the job ends when the very first cannot be sent at all.
@@ -46,7 +46,7 @@ pub struct ResendOrder {
 /// Which deliveries to send, in the order of arrival.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
-    /// Those with such ids, as in [`Command::Show`], in the order given.
+    /// Those with such ids, as in [`super::Command::Show`], in the order given.
     Ids(Vec<String>),
     /// All that match a filter, oldest first.
     Matching(String),
