@@ -461,7 +461,8 @@ async fn a_loop_that_shows_only_later_is_cut() {
         let Ok(Reply::Page(page)) = local.engine().call(Command::List(query)).await else {
             panic!("no list");
         };
-        if page.rows.last().is_some_and(|row| !row.owed()) {
+        // A page read while both come may show the end of the first alone.
+        if page.rows.len() > 1 && page.rows.last().is_some_and(|row| !row.owed()) {
             break page.rows;
         }
         tokio::task::yield_now().await;
