@@ -12,13 +12,12 @@ use super::jobs::{PATIENCE, Running};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
 use super::retry::{Run, Step};
-use super::sending::not_sent;
+use super::sending::{forwarded, not_sent};
 use crate::clock::random_bits;
-use crate::domain::attempt::{Attempt, AttemptKind, Signing, outcome};
+use crate::domain::attempt::{Attempt, AttemptKind, Signing};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
-use crate::domain::provider::Provider;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::{Verdict, previous};
 use crate::domain::verification::Status;
@@ -171,31 +170,13 @@ impl Local {
         exchange: Exchange,
     ) -> NewAttempt {
         let delivery = &prepared.delivery;
-        let within_ack_timeout = self
-            .acknowledged_in(delivery.endpoint.as_deref(), &delivery.request)
-            .filter(|_| exchange.response.is_some())
-            .map(|limit| exchange.duration_us <= limit.saturating_mul(1000));
-        let status = exchange
-            .response
-            .as_ref()
-            .map(|r| r.status)
-            .filter(|_| exchange.error.is_none());
+        let acknowledged_in = self.acknowledged_in(delivery.endpoint.as_deref(), &delivery.request);
+        let to = prepared.outgoing.address();
         NewAttempt {
-            delivery_seq: prepared.delivery.seq,
-            target: prepared.outgoing.address(),
-            started_at,
             kind,
             signing: prepared.signing,
             edited: prepared.edited.clone(),
-            sent_headers: exchange.sent_headers,
-            outcome: outcome(status, within_ack_timeout),
-            response: exchange.response,
-            duration_us: exchange.duration_us,
-            within_ack_timeout,
-            error: exchange.error,
-            retry: None,
-            ends: None,
-            can_wait: false,
+            ..forwarded(delivery.seq, acknowledged_in, to, started_at, exchange)
         }
     }
 
@@ -231,14 +212,6 @@ impl Local {
         let endpoint = delivery.endpoint.as_deref();
         let at = attempt.started_at;
         self.assessor().status(endpoint, &delivery.request, at)
-    }
-
-    /// Returns who sent what is prepared.
-    pub(super) fn provider_of(&self, prepared: &Prepared) -> Option<Provider> {
-        let delivery = &prepared.delivery;
-        self.assessor()
-            .provider_of(delivery.endpoint.as_deref(), &delivery.request)
-            .cloned()
     }
 }
 

@@ -331,15 +331,18 @@ impl Run {
 impl Local {
     /// Returns who sent what is prepared, and when it would try again.
     fn schedule_of(&self, prepared: &Prepared) -> Result<(Provider, Schedule), Failure> {
-        let provider = self.provider_of(prepared).ok_or_else(|| {
+        let delivery = &prepared.delivery;
+        let assessor = self.assessor();
+        let endpoint = delivery.endpoint.as_deref();
+        let provider = assessor.provider_of(endpoint, &delivery.request);
+        let provider = provider.ok_or_else(|| {
             Failure::no(
-                format!("Delivery {} has no retry schedule.", prepared.delivery.id),
+                format!("Delivery {} has no retry schedule.", delivery.id),
                 "Nothing says which provider sent it.",
                 "Name its provider:  creel --provider NAME, or in creel.toml",
             )
         })?;
-        let schedule = Schedule::of(&provider)?;
-        Ok((provider, schedule))
+        Ok((provider.clone(), Schedule::of(provider)?))
     }
 
     /// Keeps that a try is planned.

@@ -39,6 +39,11 @@ fn column(attempts: &[Value], name: &str) -> Vec<Value> {
     attempts.iter().map(|a| a[name].clone()).collect()
 }
 
+/// Returns what tries the newest delivery as its provider would.
+fn retrying(to: &str) -> [&str; 6] {
+    ["resend", "@latest", "--to", to, "--retry", "provider"]
+}
+
 /// Starts a command and does not wait for it.
 fn start(creel: &Creel, args: &[&str]) -> Child {
     command(creel.home.path())
@@ -92,14 +97,8 @@ fn a_schedule_is_followed_until_a_try_is_delivered() {
 fn what_used_up_its_tries_is_expired() {
     let creel = serve("zyra");
     let app = App::answering(&[500]);
-    let args = [
-        "resend",
-        "@latest",
-        "--to",
-        &app.url(),
-        "--retry",
-        "provider",
-    ];
+    let to = app.url();
+    let args = retrying(&to);
     let ran = creel.run(&[&args[..], &["--compress", "1000", "--json"]].concat());
     assert_eq!(ran.code, 1, "{ran:?}");
     let outcomes = column(&values(&ran.out), "outcome");
@@ -113,14 +112,8 @@ fn a_schedule_goes_on_after_creel_was_killed() {
     let creel = serve("zyra");
     let app = App::answering(&[500, 500, 200]);
     // Waits of 0.2, 0.4, 0.8 s.
-    let args = [
-        "resend",
-        "@latest",
-        "--to",
-        &app.url(),
-        "--retry",
-        "provider",
-    ];
+    let to = app.url();
+    let args = retrying(&to);
     let mut resend = start(&creel, &[&args[..], &["--compress", "10"]].concat());
     app.wait_for(1);
     let pending = || column(&attempts(&creel), "outcome").last() == Some(&json!("pending"));
@@ -146,14 +139,8 @@ fn a_schedule_goes_on_after_creel_was_killed() {
 fn a_schedule_can_be_ended() {
     let creel = serve("porkbun");
     let app = App::answering(&[500]);
-    let args = [
-        "resend",
-        "@latest",
-        "--to",
-        &app.url(),
-        "--retry",
-        "provider",
-    ];
+    let to = app.url();
+    let args = retrying(&to);
     let mut resend = start(&creel, &args);
     let pending = || attempts(&creel).len() == 2;
     until("the next try is planned", pending);
@@ -333,14 +320,8 @@ fn failures_are_counted_from_one_command_to_the_next() {
 fn a_schedule_that_nobody_follows_can_be_ended() {
     let creel = ended("porkbun");
     let app = App::answering(&[500]);
-    let args = [
-        "resend",
-        "@latest",
-        "--to",
-        &app.url(),
-        "--retry",
-        "provider",
-    ];
+    let to = app.url();
+    let args = retrying(&to);
     for _ in 1..=2 {
         let mut resend = command(creel.home.path())
             .args(args)
