@@ -116,7 +116,14 @@ impl Wire {
                 self.body.clear();
             }
             self.heard.reserve(READ);
-            pin!(self.stream.read_buf(&mut self.heard)).poll(cx)
+            let heard = ready!(pin!(self.stream.read_buf(&mut self.heard)).poll(cx));
+            if let Err(error) = &heard
+                && is_reset(error.kind())
+            {
+                // The system tells it only once.
+                self.deaf = Some(error.kind());
+            }
+            Poll::Ready(heard)
         })
         .await
     }
@@ -137,8 +144,7 @@ impl Wire {
     /// Says whether the target would take no more of the request because it
     /// had reset the connection.
     pub(super) fn was_reset(&self) -> bool {
-        use io::ErrorKind::{BrokenPipe, ConnectionReset};
-        matches!(self.deaf, Some(BrokenPipe | ConnectionReset))
+        self.deaf.is_some_and(is_reset)
     }
 
     fn poll_say(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -165,6 +171,14 @@ impl Wire {
         self.flushed = true;
         Poll::Ready(Ok(()))
     }
+}
+
+/// Says whether an error is what a reset of the connection comes to.
+const fn is_reset(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 impl AsyncRead for Stream {

@@ -237,6 +237,28 @@ async fn a_request_that_was_taken_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_request_that_lay_unread_as_the_target_closed_is_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        request(&mut first).await;
+        first.write_all(OK.as_bytes()).await.unwrap();
+        // The next request has come, and nobody reads it: a reset.
+        assert!(first.peek(&mut [0]).await.unwrap() > 0);
+        drop(first);
+        let (mut second, _) = listener.accept().await.unwrap();
+        request(&mut second).await;
+        second.write_all(OK.as_bytes()).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let client = Client::default();
+    for _ in 0..2 {
+        well(&within(deliver(&client, &target)).await);
+    }
+}
+
+#[tokio::test]
 async fn what_a_target_says_unasked_is_no_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = format!("http://{}", listener.local_addr().unwrap());
