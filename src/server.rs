@@ -128,7 +128,7 @@ pub enum Manner {
 
 impl Reply {
     /// Makes a reply without fields or body.
-    pub const fn new(status: u16) -> Self {
+    pub fn new(status: u16) -> Self {
         Self {
             status,
             headers: Headers::new(),

@@ -97,7 +97,7 @@ fn lines(detail: &Detail) -> Vec<String> {
         lines.push(format!(
             "{}: {}",
             header.name,
-            text::visible_bytes(&header.value)
+            text::visible_bytes(header.value)
         ));
     }
     lines.push(String::new());

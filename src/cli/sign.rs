@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended
         let headers: Vec<_> = made
             .headers
             .iter()
-            .map(|h| [h.name.clone(), text(&h.value)])
+            .map(|h| [h.name.to_owned(), text(h.value)])
             .collect();
         let mut answer = json!({ "headers": headers });
         if let Some(body) = &made.body {
@@ -59,7 +59,7 @@ pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended
         return output.json(&answer);
     }
     for header in &made.headers {
-        output.line(&format!("{}: {}", header.name, text(&header.value)))?;
+        output.line(&format!("{}: {}", header.name, text(header.value)))?;
     }
     // The body is signed: no line end may follow it.
     if let Some(body) = &made.body {

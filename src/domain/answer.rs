@@ -171,7 +171,7 @@ pub fn read_steps(text: &str) -> Result<Vec<Step>, String> {
 /// Writes header fields as they are typed: `Retry-After: 5 | X-A: b`.
 pub fn headers_text(headers: &Headers) -> String {
     let fields = headers.iter().map(|field| {
-        let value = String::from_utf8_lossy(&field.value);
+        let value = String::from_utf8_lossy(field.value);
         format!("{}: {value}", field.name)
     });
     fields.collect::<Vec<_>>().join(" | ")

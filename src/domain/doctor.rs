@@ -196,7 +196,7 @@ pub fn unknown_provider(request: &Request, known: &[Provider]) -> Vec<Finding> {
     let message = match signed {
         Some(header) => format!(
             "The header {} is no known provider's.",
-            super::text::visible(&header.name)
+            super::text::visible(header.name)
         ),
         None => "No header speaks for a known provider.".to_owned(),
     };

@@ -19,7 +19,7 @@ use self::path::{Path, Step};
 use super::body::{BodyKind, kind};
 use super::encoding_base64;
 use super::failure::Failure;
-use super::headers::{Header, Headers};
+use super::headers::Headers;
 use super::hop;
 use super::request::{Request, split_target};
 use super::text::visible;
@@ -43,7 +43,7 @@ pub struct Edit {
     pub remove_headers: Vec<String>,
     /// Headers set: the first of a name takes the place of all of that name,
     /// further ones are added.
-    pub headers: Vec<Header>,
+    pub headers: Headers,
 }
 
 /// A body to send in the place of another.
@@ -97,9 +97,7 @@ impl Edit {
         if value.contains(['\r', '\n', '\0']) {
             return Err(wrong("A header's value holds no line break and no NUL."));
         }
-        let mut one = Headers::new();
-        one.push(name.trim_end(), value);
-        self.headers.extend(one.iter().cloned());
+        self.headers.push(name.trim_end(), value);
         Ok(())
     }
 
@@ -146,11 +144,11 @@ impl Edit {
 
     fn set_headers(&self, headers: &mut Headers, warnings: &mut Vec<String>) {
         for (at, header) in self.headers.iter().enumerate() {
-            let first = self.headers[..at].iter().all(|h| h.name != header.name);
+            let first = self.headers.iter().take(at).all(|h| h.name != header.name);
             if first {
-                headers.set(&header.name, &header.value);
+                headers.set(header.name, header.value);
             } else {
-                headers.push(&header.name, &header.value);
+                headers.push(header.name, header.value);
             }
             if first && header.name == "content-length" {
                 warnings.push("Content-Length is made anew and stays the body's.".to_owned());
@@ -160,8 +158,8 @@ impl Edit {
             }
         }
         let set = |name: &str| self.headers.iter().any(|h| h.name == name);
-        if set("connection") || hop::removed(headers).any(|h| set(&h.name)) {
-            let names: BTreeSet<&str> = hop::removed(headers).map(|h| h.name.as_str()).collect();
+        if set("connection") || hop::removed(headers).any(|h| set(h.name)) {
+            let names: BTreeSet<&str> = hop::removed(headers).map(|h| h.name).collect();
             let names: Vec<&str> = names.into_iter().collect();
             warnings.push(format!(
                 "What is for one connection only is not sent on: {}.",

@@ -42,7 +42,7 @@ pub fn curl(request: &Request, url: &str) -> String {
     command.push(' ');
     command.push_str(&quoted(url.as_bytes()));
     for header in &request.headers {
-        if !MADE_BY_CURL.contains(&header.name.as_str()) {
+        if !MADE_BY_CURL.contains(&header.name) {
             command.push_str(" \\\n  --header ");
             command.push_str(&header_word(header));
         }
@@ -72,20 +72,20 @@ pub fn fields(headers: &Headers) -> Vec<u8> {
     for header in headers {
         out.extend_from_slice(header.name.as_bytes());
         out.extend_from_slice(b": ");
-        out.extend_from_slice(&header.value);
+        out.extend_from_slice(header.value);
         out.push(b'\n');
     }
     out
 }
 
 /// Writes a header as a word of the shell.
-fn header_word(header: &Header) -> String {
+fn header_word(header: Header<'_>) -> String {
     if header.value.is_empty() {
         // curl's way of saying "there, and empty".
         return quoted(format!("{};", header.name).as_bytes());
     }
     let mut line = format!("{}: ", header.name).into_bytes();
-    line.extend_from_slice(&header.value);
+    line.extend_from_slice(header.value);
     quoted(&line)
 }
 

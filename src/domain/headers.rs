@@ -1,6 +1,10 @@
 //! HTTP header fields as they came: every one, repeats and order kept.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::encoding_base64;
 
@@ -8,40 +12,108 @@ use super::encoding_base64;
 ///
 /// Names are lower case (they are case-insensitive, RFC 9110 section 5.1);
 /// values are bytes, with the blanks at their ends removed (section 5.5).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Headers(Vec<Header>);
+/// Clones share them until one is changed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Headers(Arc<Fields>);
+
+/// The fields, one behind the other: there are many of them in a delivery's
+/// life, and a text of its own for each name and value is slow to copy.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Fields {
+    names: String,
+    values: Vec<u8>,
+    /// Where each field's name and value end.
+    ends: Vec<(usize, usize)>,
+}
 
 /// One header field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
     /// The field's name, in lower case.
-    pub name: String,
+    pub name: &'a str,
     /// The field's value: any bytes but CR, LF and NUL.
+    pub value: &'a [u8],
+}
+
+/// A field as it is written in JSON.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    name: String,
     #[serde(with = "encoding_base64")]
-    pub value: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// The fields, in order.
+#[derive(Clone)]
+pub struct Iter<'a> {
+    fields: &'a Fields,
+    left: Range<usize>,
+}
+
+impl Fields {
+    fn with_room(count: usize) -> Self {
+        Self {
+            names: String::with_capacity(count * 16),
+            values: Vec::with_capacity(count * 32),
+            ends: Vec::with_capacity(count),
+        }
+    }
+
+    /// Returns no fields, with room for as many as `others` are.
+    fn with_room_of(others: &Self) -> Self {
+        Self {
+            names: String::with_capacity(others.names.len()),
+            values: Vec::with_capacity(others.values.len() + 32),
+            ends: Vec::with_capacity(others.ends.len()),
+        }
+    }
+
+    fn get(&self, index: usize) -> Header<'_> {
+        let before = index.checked_sub(1).map_or((0, 0), |i| self.ends[i]);
+        let (name, value) = self.ends[index];
+        Header {
+            name: &self.names[before.0..name],
+            value: &self.values[before.1..value],
+        }
+    }
+
+    fn push(&mut self, name: &str, value: &[u8]) {
+        let start = self.names.len();
+        self.names.push_str(name);
+        self.names[start..].make_ascii_lowercase();
+        self.values.extend_from_slice(value.trim_ascii());
+        self.ends.push((self.names.len(), self.values.len()));
+    }
+
+    const fn iter(&self) -> Iter<'_> {
+        Iter {
+            fields: self,
+            left: 0..self.ends.len(),
+        }
+    }
 }
 
 impl Headers {
     /// Returns no headers.
-    pub const fn new() -> Self {
-        Self(Vec::new())
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns no headers, with room for about so many.
+    pub fn with_capacity(count: usize) -> Self {
+        Self(Arc::new(Fields::with_room(count)))
     }
 
     /// Adds a field at the end.
     pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
-        self.0.push(Header {
-            name: name.as_ref().to_ascii_lowercase(),
-            value: value.as_ref().trim_ascii().to_vec(),
-        });
+        Arc::make_mut(&mut self.0).push(name.as_ref(), value.as_ref());
     }
 
     /// Returns every value of the field `name`, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
-        self.0
-            .iter()
+        self.iter()
             .filter(move |h| h.name.eq_ignore_ascii_case(name))
-            .map(|h| h.value.as_slice())
+            .map(|h| h.value)
     }
 
     /// Returns the first value of the field `name`.
@@ -60,61 +132,119 @@ impl Headers {
     }
 
     /// Returns the fields in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Header> {
+    pub fn iter(&self) -> Iter<'_> {
         self.0.iter()
     }
 
     /// Returns how many fields there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.ends.len()
     }
 
     /// Says whether there are no fields.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.ends.is_empty()
     }
 
     /// Keeps the fields for which `keep` holds.
-    pub fn retain(&mut self, keep: impl FnMut(&Header) -> bool) {
-        self.0.retain(keep);
+    pub fn retain(&mut self, mut keep: impl FnMut(Header<'_>) -> bool) {
+        let Some(first) = self.iter().position(|header| !keep(header)) else {
+            return;
+        };
+        let mut kept = Fields::with_room_of(&self.0);
+        for (index, header) in self.iter().enumerate() {
+            if index < first || index > first && keep(header) {
+                kept.push(header.name, header.value);
+            }
+        }
+        self.0 = Arc::new(kept);
     }
 
     /// Replaces the first field `name` where it stands and drops its repeats;
     /// adds it at the end where there is none.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        let Some(at) = self
-            .0
-            .iter()
-            .position(|h| h.name.eq_ignore_ascii_case(name))
-        else {
-            self.push(name, value);
-            return;
+        let value = value.as_ref().trim_ascii();
+        let (first, repeated) = {
+            let mut same = self.all(name);
+            (same.next(), same.next().is_some())
         };
-        self.0[at].value = value.as_ref().trim_ascii().to_vec();
-        let mut index = 0;
-        self.0.retain(|h| {
-            index += 1;
-            index - 1 <= at || !h.name.eq_ignore_ascii_case(name)
-        });
+        match first {
+            None => return self.push(name, value),
+            Some(known) if known == value && !repeated => return,
+            Some(_) => {}
+        }
+        let mut fields = Fields::with_room_of(&self.0);
+        let mut set = false;
+        for header in self.iter() {
+            if !header.name.eq_ignore_ascii_case(name) {
+                fields.push(header.name, header.value);
+            } else if !std::mem::replace(&mut set, true) {
+                fields.push(header.name, value);
+            }
+        }
+        self.0 = Arc::new(fields);
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Header<'a>;
+
+    fn next(&mut self) -> Option<Header<'a>> {
+        self.left.next().map(|index| self.fields.get(index))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.left.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.left.next_back().map(|index| self.fields.get(index))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
     }
 }
 
 impl<'a> IntoIterator for &'a Headers {
-    type Item = &'a Header;
-    type IntoIter = std::slice::Iter<'a, Header>;
+    type Item = Header<'a>;
+    type IntoIter = Iter<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.iter()
     }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(fields: T) -> Self {
-        let mut headers = Self::new();
+        let fields = fields.into_iter();
+        let mut headers = Fields::with_room(fields.size_hint().0);
         for (name, value) in fields {
-            headers.push(name, value);
+            headers.push(name.as_ref(), value.as_ref());
         }
-        headers
+        Self(Arc::new(headers))
+    }
+}
+
+impl Serialize for Headers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(|header| Written {
+            name: header.name.to_owned(),
+            value: header.value.to_owned(),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = Vec::<Written>::deserialize(deserializer)?;
+        Ok(fields.into_iter().map(|f| (f.name, f.value)).collect())
     }
 }
 
@@ -125,7 +255,7 @@ mod tests {
     #[test]
     fn keeps_order_and_repeats() {
         let headers: Headers = [("A", "1"), ("b", " 2 "), ("a", "3")].into_iter().collect();
-        let seen: Vec<_> = headers.iter().map(|h| h.name.as_str()).collect();
+        let seen: Vec<_> = headers.iter().map(|h| h.name).collect();
         assert_eq!(seen, ["a", "b", "a"]);
         assert_eq!(headers.all("A").collect::<Vec<_>>(), [b"1", b"3"]);
         assert_eq!(headers.text("b"), Some("2"));

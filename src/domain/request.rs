@@ -126,7 +126,7 @@ impl Request {
         for header in &self.headers {
             raw.extend_from_slice(header.name.as_bytes());
             raw.extend_from_slice(b": ");
-            raw.extend_from_slice(&header.value);
+            raw.extend_from_slice(header.value);
             raw.extend_from_slice(b"\r\n");
         }
         raw.extend_from_slice(b"\r\n");

@@ -101,7 +101,7 @@ pub(super) fn signed(
         made.retain(|header| header.name != scheme.header);
     }
     for header in &made {
-        headers.push(&header.name, &header.value);
+        headers.push(header.name, header.value);
     }
     Ok(Request {
         method: "POST".to_owned(),

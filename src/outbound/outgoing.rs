@@ -1,5 +1,7 @@
 //! What is really sent: a delivery fitted to a target.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use hyper::http::uri::Scheme;
 use hyper::{Method, Uri};
@@ -40,7 +42,7 @@ pub struct Outgoing {
 /// Fails where the target is no http or https URL with a host, holds a name
 /// and password, or where the request cannot be written in HTTP.
 pub fn prepare(request: &Request, target: &str, headers: Headers) -> Result<Outgoing, Failure> {
-    let url = parse(target)?;
+    let url = parse_again(target)?;
     let outgoing = Outgoing {
         method: request.method.clone(),
         target: fit_target(request, &url),
@@ -66,12 +68,14 @@ impl Outgoing {
 
     /// Returns the whole address it goes to.
     pub fn address(&self) -> String {
-        format!(
-            "{}://{}{}",
-            self.url.scheme(),
-            host_field(&self.url),
-            self.target
-        )
+        let mut address = self.origin();
+        address.push_str(&self.target);
+        address
+    }
+
+    /// Returns scheme, host and port.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.url.scheme(), host_field(&self.url))
     }
 
     /// Returns the host, with brackets around an IPv6 address.
@@ -98,7 +102,7 @@ impl Outgoing {
         for field in &self.headers {
             head.extend_from_slice(field.name.as_bytes());
             head.extend_from_slice(b": ");
-            head.extend_from_slice(&field.value);
+            head.extend_from_slice(field.value);
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
@@ -127,7 +131,7 @@ impl Outgoing {
             .method(self.http_method()?)
             .uri(uri);
         for field in self.headers.iter().filter(|field| field.name != "host") {
-            request = request.header(field.name.as_str(), field.value.as_slice());
+            request = request.header(field.name, field.value);
         }
         // The encoder would add it to what has no body where one may be
         // expected; then it shall be listed too.
@@ -143,6 +147,21 @@ impl Outgoing {
 #[expect(clippy::needless_pass_by_value, reason = "serves map_err")]
 fn not_http2(error: impl ToString) -> Fault {
     Fault::NotHttp2(error.to_string())
+}
+
+/// Reads a target; who sends much sends it to the same one mostly.
+fn parse_again(target: &str) -> Result<Url, Failure> {
+    thread_local! {
+        static LAST: RefCell<Option<(String, Url)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| match last {
+        Some((known, url)) if known == target => Ok(url.clone()),
+        _ => {
+            let url = parse(target)?;
+            *last = Some((target.to_owned(), url.clone()));
+            Ok(url)
+        }
+    })
 }
 
 /// Reads a target.
@@ -208,7 +227,7 @@ fn fit_headers(request: &Request, url: &Url, mut headers: Headers) -> Headers {
         let mut with_host = Headers::new();
         with_host.push("host", host);
         for field in &headers {
-            with_host.push(&field.name, &field.value);
+            with_host.push(field.name, field.value);
         }
         headers = with_host;
     }
@@ -250,7 +269,7 @@ fn check(outgoing: &Outgoing) -> Result<(), Failure> {
         return no("Its path or query holds a blank or a control character.".to_owned());
     }
     for field in &outgoing.headers {
-        if !is_token(&field.name) {
+        if !is_token(field.name) {
             return no(format!(
                 "The header name {:?} is not allowed in HTTP.",
                 field.name

@@ -64,7 +64,7 @@ pub(super) fn make(reply: Reply, is_head: bool, connection: Connection) -> Respo
     headers.reserve(fields.len());
     for field in &fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
-        let value = HeaderValue::from_bytes(&field.value);
+        let value = HeaderValue::from_bytes(field.value);
         if let (Ok(name), Ok(value)) = (name, value) {
             headers.append(name, value);
         }

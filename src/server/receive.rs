@@ -162,10 +162,7 @@ fn agrees(head: &Head, parts: &Parts) -> bool {
     if head.target.starts_with('/') && !head.target.starts_with(target) {
         return false;
     }
-    let found = head
-        .headers
-        .iter()
-        .map(|field| (field.name.as_str(), field.value.as_slice()));
+    let found = head.headers.iter().map(|field| (field.name, field.value));
     let read = || {
         let fields = parts.headers.iter();
         fields.map(|(name, value)| (name.as_str(), value.as_bytes()))

@@ -14,11 +14,22 @@ use crate::domain::summary::{LastAttempt, Summary};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
 
+/// For how many header fields room is made before they are read.
+const USUAL_FIELDS: u32 = 32;
+
+/// How many bytes the head of a delivery has mostly, and an attempt without
+/// bodies.
+const USUAL: usize = 1024;
+
 /// Bytes being written.
 #[derive(Debug, Default)]
 pub(super) struct Writer(pub(super) Vec<u8>);
 
 impl Writer {
+    /// Makes room for so many bytes.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
     pub(super) fn u8(&mut self, value: u8) {
         self.0.push(value);
     }
@@ -53,8 +64,8 @@ impl Writer {
     fn headers(&mut self, headers: &Headers) {
         self.u32(u32::try_from(headers.len()).unwrap_or(u32::MAX));
         for header in headers {
-            self.text(&header.name);
-            self.bytes(&header.value);
+            self.text(header.name);
+            self.bytes(header.value);
         }
     }
     fn answer(&mut self, answer: Answer) {
@@ -129,9 +140,9 @@ impl<'a> Reader<'a> {
     }
     fn headers(&mut self) -> Option<Headers> {
         let count = self.u32()?;
-        let mut headers = Headers::new();
+        let mut headers = Headers::with_capacity(count.min(USUAL_FIELDS) as usize);
         for _ in 0..count {
-            headers.push(self.text()?, self.bytes()?);
+            headers.push(std::str::from_utf8(self.bytes()?).ok()?, self.bytes()?);
         }
         Some(headers)
     }
@@ -153,7 +164,7 @@ impl<'a> Reader<'a> {
 
 /// Writes a delivery but for its body.
 pub(super) fn delivery_head(delivery: &Delivery) -> Vec<u8> {
-    let mut w = Writer::default();
+    let mut w = Writer::with_room(USUAL);
     w.u64(delivery.seq);
     w.u128(delivery.id.bits());
     w.i64(delivery.received_at.0);
@@ -195,7 +206,8 @@ pub(super) fn delivery(head: &[u8], body: Bytes) -> Option<Delivery> {
 
 /// Writes an attempt.
 pub(super) fn attempt_bytes(attempt: &Attempt) -> Vec<u8> {
-    let mut w = Writer::default();
+    let answer = attempt.response.as_ref().map_or(0, |r| r.body.len());
+    let mut w = Writer::with_room(USUAL + answer);
     w.u64(attempt.delivery_seq);
     w.u32(attempt.number);
     w.u128(attempt.id.bits());
@@ -427,6 +439,31 @@ pub(super) fn summary(bytes: &[u8]) -> Option<Summary> {
     r.0.is_empty().then_some(summary)
 }
 
+/// Reads of a summary only the verdict on its signature, the sender's answer
+/// and how many attempts there are.
+pub(super) fn summary_brief(bytes: &[u8]) -> Option<(Status, Answer, u32)> {
+    let mut r = Reader(bytes);
+    // Number, id and time; endpoint, provider, event and the provider's id.
+    r.take(8 + 16 + 8)?;
+    for _ in 0..4 {
+        r.option(Reader::bytes)?;
+    }
+    // Which arrival, and whether that is a guess; method, path, query, peer.
+    r.take(4 + 1)?;
+    r.bytes()?;
+    r.bytes()?;
+    r.option(Reader::bytes)?;
+    r.bytes()?;
+    // The body's size and type.
+    r.take(8)?;
+    r.option(Reader::bytes)?;
+    let status = *Status::ALL.get(usize::from(r.u8()?))?;
+    r.option(Reader::bytes)?;
+    let answer = r.answer()?;
+    r.option(Reader::bytes)?;
+    Some((status, answer, r.u32()?))
+}
+
 const fn outcome_byte(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Pending => 0,
@@ -449,6 +486,48 @@ const fn outcome(byte: u8) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_brief_look_at_a_summary_says_the_same() {
+        for texts in [None, Some("text".to_owned())] {
+            let whole = Summary {
+                seq: 1,
+                id: Id::from_bits(2),
+                received_at: Timestamp(3),
+                endpoint: texts.clone(),
+                provider: texts.clone(),
+                event: texts.clone(),
+                delivery_id: texts.clone(),
+                arrival: 4,
+                group_guessed: true,
+                method: "POST".to_owned(),
+                path: "/".to_owned(),
+                query: texts.clone(),
+                remote_addr: "127.0.0.1:1".to_owned(),
+                body_size: 5,
+                content_type: texts.clone(),
+                status: Status::Stale,
+                cause: texts.clone(),
+                answer: Answer {
+                    status: 202,
+                    by: AnsweredBy::Target,
+                    duration_us: Some(6),
+                },
+                refused: texts,
+                attempts: 7,
+                last_attempt: None,
+                marked: true,
+                pending: Some(8),
+            };
+            let mut w = Writer::default();
+            write_summary(&mut w, &whole);
+            assert_eq!(
+                summary_brief(&w.0),
+                Some((whole.status, whole.answer, whole.attempts))
+            );
+            assert_eq!(summary(&w.0), Some(whole));
+        }
+    }
 
     #[test]
     fn what_a_schedule_may_send_to_is_read_again() {

@@ -52,30 +52,30 @@ pub fn lines(
 }
 
 fn headers(old: &Request, new: &Request, when: When<'_>, look: &Look, lines: &mut Vec<Written>) {
-    let write = |header: &Header| {
-        let name = visible_as(&header.name, look.marks());
-        format!("{name}: {}", visible_bytes_as(&header.value, look.marks()))
+    let write = |header: Header<'_>| {
+        let name = visible_as(header.name, look.marks());
+        format!("{name}: {}", visible_bytes_as(header.value, look.marks()))
     };
-    let made = |header: &Header| {
-        if when.now.contains(&header.name) {
+    let made = |header: Header<'_>| {
+        if when.now.iter().any(|name| name == header.name) {
             format!("{} (now)", write(header))
-        } else if when.later.contains(&header.name) {
-            let name = visible_as(&header.name, look.marks());
+        } else if when.later.iter().any(|name| name == header.name) {
+            let name = visible_as(header.name, look.marks());
             format!("{name}: (made when it is sent)")
         } else {
             write(header)
         }
     };
-    let before: Vec<&Header> = old.headers.iter().collect();
-    let after: Vec<&Header> = new.headers.iter().collect();
+    let before: Vec<Header<'_>> = old.headers.iter().collect();
+    let after: Vec<Header<'_>> = new.headers.iter().collect();
     for run in diff::runs(&before, &after) {
         if run.same {
             continue;
         }
         // What takes the place of a header stands right below it.
-        let mut rest: Vec<&Header> = after[run.new].to_vec();
+        let mut rest: Vec<Header<'_>> = after[run.new].to_vec();
         for header in &before[run.old] {
-            lines.push((format!("- {}", write(header)), Role::Bad));
+            lines.push((format!("- {}", write(*header)), Role::Bad));
             if let Some(at) = rest.iter().position(|new| new.name == header.name) {
                 lines.push((format!("+ {}", made(rest.remove(at))), Role::Good));
             }

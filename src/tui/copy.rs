@@ -85,7 +85,7 @@ fn signature_fields(shown: &Shown) -> Vec<u8> {
     let received = &shown.detail.verification.received;
     let mut headers = shown.detail.delivery.request.headers.clone();
     headers.retain(|h| {
-        let value = String::from_utf8_lossy(&h.value);
+        let value = String::from_utf8_lossy(h.value);
         received
             .iter()
             .any(|s| !s.is_empty() && value.contains(s.as_str()))

@@ -131,11 +131,11 @@ fn bit_changed(headers: &Headers, name: &str, bit: usize) -> Headers {
         .iter()
         .map(|h| {
             (
-                h.name.clone(),
+                h.name.to_owned(),
                 if h.name == name {
-                    change(&h.value)
+                    change(h.value)
                 } else {
-                    h.value.clone()
+                    h.value.to_owned()
                 },
             )
         })
@@ -203,7 +203,7 @@ proptest! {
                 continue;
             }
             let headers = headers.unwrap();
-            let names = |headers: &Headers| headers.iter().map(|h| h.name.clone()).collect::<Vec<_>>();
+            let names = |headers: &Headers| headers.iter().map(|h| h.name.to_owned()).collect::<Vec<_>>();
             prop_assert_eq!(names(&headers), names(&request.headers));
             request.headers = headers;
             let time_in_body = scheme.timestamp.as_ref().is_some_and(|s| s.pointer.is_some());

@@ -100,11 +100,11 @@ pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<
         }
     }
     for header in request.headers.iter().filter(|h| h.name != scheme.header) {
-        for (token, _) in tokens(&header.value, scheme) {
+        for (token, _) in tokens(header.value, scheme) {
             let from = found.len();
             read(
                 token,
-                &header.name,
+                header.name,
                 scheme,
                 &[Spelling::Elsewhere],
                 &mut found,

@@ -127,7 +127,7 @@ fn renamed_name<'c>(case: &'c Case<'_>) -> Option<&'c str> {
     let headers = &case.patient.request.headers;
     headers
         .iter()
-        .map(|h| h.name.as_str())
+        .map(|h| h.name)
         .find(|name| alike(name, &case.scheme.header))
 }
 
@@ -155,7 +155,7 @@ pub(super) fn alike(name: &str, expected: &str) -> bool {
 pub(super) fn renamed_of(request: &Request, known: &[Provider]) -> Option<Finding> {
     let named = known.iter().filter_map(|p| {
         let expected = p.signature.as_ref().map(|s| s.header.as_str())?;
-        let mut names = request.headers.iter().map(|h| h.name.as_str());
+        let mut names = request.headers.iter().map(|h| h.name);
         // An `x-` more or less may as well be a header of somebody unknown.
         let changed = |name: &str| {
             name.contains('_')
@@ -214,9 +214,9 @@ fn theirs<'c>(case: &'c Case<'_>) -> Option<(&'c str, &'c str)> {
     let mut headers = case.patient.request.headers.iter();
     headers.find_map(|h| {
         (h.name != case.scheme.header)
-            .then(|| provider_of(case, &h.name))
+            .then(|| provider_of(case, h.name))
             .flatten()
-            .map(|provider| (h.name.as_str(), provider))
+            .map(|provider| (h.name, provider))
     })
 }
 

@@ -285,15 +285,18 @@ fn times(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
             let date =
                 std::str::from_utf8(part).is_ok_and(|t| DateTime::parse_from_rfc3339(t).is_ok());
             if (digits || date) && part != case.values.time {
-                found.push((header.name.clone(), part.to_vec()));
+                found.push((header.name.to_owned(), part.to_vec()));
             }
         }
-        if let Some(at) = std::str::from_utf8(&header.value)
+        if let Some(at) = std::str::from_utf8(header.value)
             .ok()
             .and_then(|v| DateTime::parse_from_rfc2822(v).ok())
         {
-            found.push((header.name.clone(), header.value.clone()));
-            found.push((header.name.clone(), at.timestamp().to_string().into_bytes()));
+            found.push((header.name.to_owned(), header.value.to_owned()));
+            found.push((
+                header.name.to_owned(),
+                at.timestamp().to_string().into_bytes(),
+            ));
         }
     }
     found.truncate(8);
@@ -308,12 +311,12 @@ fn ids(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
         .headers
         .iter()
         .filter(|h| {
-            is_id(&h.name)
+            is_id(h.name)
                 && !h.value.is_empty()
                 && h.value.len() <= 256
                 && h.value != case.values.id
         })
-        .map(|h| (h.name.clone(), h.value.clone()))
+        .map(|h| (h.name.to_owned(), h.value.to_owned()))
         .take(8)
         .collect()
 }

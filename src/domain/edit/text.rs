@@ -149,8 +149,8 @@ fn harmless(target: &str) -> String {
     out
 }
 
-fn header_line(header: &Header) -> String {
-    let plain = std::str::from_utf8(&header.value)
+fn header_line(header: Header<'_>) -> String {
+    let plain = std::str::from_utf8(header.value)
         .ok()
         .filter(|value| !value.chars().any(text::is_hidden));
     match plain {
@@ -158,7 +158,7 @@ fn header_line(header: &Header) -> String {
         None => format!(
             "{}{ENCODED}: {}",
             header.name,
-            STANDARD.encode(&header.value)
+            STANDARD.encode(header.value)
         ),
     }
 }

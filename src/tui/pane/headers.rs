@@ -34,12 +34,12 @@ pub fn lines(request: &Request, ctx: Ctx<'_>, width: usize) -> Vec<Line<'static>
 pub(super) fn fields(headers: &Headers, ctx: Ctx<'_>, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for header in headers {
-        let name = ctx.look.foreign(&header.name).into_owned();
+        let name = ctx.look.foreign(header.name).into_owned();
         let mut spans = vec![
             ctx.look.span(name, Role::Key),
             ctx.look.span(": ", Role::Plain),
         ];
-        for Piece { text, mark } in pieces(&header.value, ctx.look.marks()) {
+        for Piece { text, mark } in pieces(header.value, ctx.look.marks()) {
             let role = if mark { Role::Mark } else { Role::Plain };
             spans.push(ctx.look.span(text.into_owned(), role));
         }
