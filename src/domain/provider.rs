@@ -11,6 +11,8 @@ mod requirement;
 pub mod scheme;
 pub mod template;
 
+use std::collections::HashMap;
+
 pub use self::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
 pub use self::definition::Provider;
 pub use self::place::Source;
@@ -18,6 +20,7 @@ pub use self::requirement::{But, Otherwise, Requirement};
 pub use self::scheme::Scheme;
 pub use super::ahead::Ahead;
 use super::failure::Failure;
+use super::headers::Header;
 use super::request::Request;
 pub use super::span::Span;
 
@@ -212,8 +215,12 @@ const BUILTIN: &[(&str, &str)] = &[
 ];
 
 /// Every known provider.
-#[derive(Clone, Debug)]
-pub struct Catalog(Vec<Provider>);
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    providers: Vec<Provider>,
+    /// By each header that speaks for one, their places among the providers.
+    by_header: HashMap<String, Vec<usize>>,
+}
 
 impl Catalog {
     /// Returns the providers that are compiled in.
@@ -221,7 +228,21 @@ impl Catalog {
         let read = |(file, text): &(&str, &str)| {
             Provider::parse(file, text).expect("a test reads every file that is compiled in")
         };
-        Self(BUILTIN.iter().map(read).collect())
+        Self::of(BUILTIN.iter().map(read).collect())
+    }
+
+    fn of(providers: Vec<Provider>) -> Self {
+        let mut by_header: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, provider) in providers.iter().enumerate() {
+            for name in &provider.detect.headers {
+                let places = by_header.entry(name.to_ascii_lowercase()).or_default();
+                places.push(place);
+            }
+        }
+        Self {
+            providers,
+            by_header,
+        }
     }
 
     /// Adds a provider from the text of a file, in the place of one of the same name.
@@ -230,14 +251,16 @@ impl Catalog {
     /// A [`Failure`] that names the file, the line and the mend.
     pub fn add(&mut self, text: &str, file: &str) -> Result<(), Failure> {
         let provider = Provider::parse(file, text)?;
-        self.0.retain(|p| p.name != provider.name);
-        self.0.push(provider);
+        let mut providers = std::mem::take(&mut self.providers);
+        providers.retain(|p| p.name != provider.name);
+        providers.push(provider);
+        *self = Self::of(providers);
         Ok(())
     }
 
     /// Returns the provider of that name.
     pub fn get(&self, name: &str) -> Option<&Provider> {
-        self.0.iter().find(|p| p.name == name)
+        self.providers.iter().find(|p| p.name == name)
     }
 
     /// Returns every provider.
@@ -246,38 +269,41 @@ impl Catalog {
         reason = "a catalog is asked, not looped over as a whole"
     )]
     pub fn iter(&self) -> std::slice::Iter<'_, Provider> {
-        self.0.iter()
+        self.providers.iter()
     }
 
     /// Finds who sent a request, by its headers or what its body holds. Where one header is shared
     /// by several (Svix's), the one whose events the body names comes first.
     pub fn detect(&self, request: &Request) -> Option<&Provider> {
-        let by_header = |p: &&Provider| {
-            p.detect
-                .headers
-                .iter()
-                .any(|name| request.headers.contains(name))
-        };
-        let mut candidates = self.0.iter().filter(by_header).peekable();
-        if candidates.peek().is_none() {
+        let places = |header: Header<'_>| self.by_header.get(header.name);
+        let mut candidates: Vec<usize> = request
+            .headers
+            .iter()
+            .filter_map(places)
+            .flatten()
+            .copied()
+            .collect();
+        if candidates.is_empty() {
             return self.detect_in_body(request);
         }
+        candidates.sort_unstable();
+        let candidates = || candidates.iter().map(|place| &self.providers[*place]);
         let fits = |p: &&Provider| {
-            !p.detect.known_event
-                || p.event(request)
+            p.detect.known_event
+                && p.event(request)
                     .is_some_and(|event| p.events.contains(&event))
         };
-        let (narrow, wide): (Vec<_>, Vec<_>) = candidates.partition(|p| p.detect.known_event);
-        narrow
-            .into_iter()
+        candidates()
             .find(fits)
-            .or_else(|| wide.into_iter().next())
+            .or_else(|| candidates().find(|p| !p.detect.known_event))
     }
 
     fn detect_in_body(&self, request: &Request) -> Option<&Provider> {
         let json = place::json(&request.body)?;
         let holds = |pointer: &String| json.pointer(pointer).is_some();
-        self.0.iter().find(|p| p.detect.pointers.iter().any(holds))
+        self.providers
+            .iter()
+            .find(|p| p.detect.pointers.iter().any(holds))
     }
 }
 
