@@ -38,7 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const DELIVERIES: usize = 10_000;
 const BODY: usize = 2048;
 const AT_ONCE: [usize; 2] = [16, 64];
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 11;
 /// Tells the benchmark to be the sink.
 const SINK: &str = "CREEL_BENCH_SINK";
 
@@ -285,7 +285,7 @@ async fn load(sink: SocketAddr, at_once: usize) -> f64 {
                 }
                 let mut request = hyper::Request::post("/hooks");
                 for field in &headers(number) {
-                    request = request.header(field.name.as_str(), field.value.as_slice());
+                    request = request.header(field.name, field.value);
                 }
                 let request = request.body(Full::new(body.clone())).expect("a request");
                 sender.ready().await.expect("a connection");

@@ -8,6 +8,7 @@ mod answering;
 mod apps;
 mod aside;
 pub mod command;
+mod crew;
 pub mod demo;
 mod detail;
 mod forward;

@@ -29,6 +29,7 @@ mod record;
 mod repair;
 mod retention;
 mod row;
+mod rows;
 mod runs;
 mod shared;
 mod survey;
@@ -49,7 +50,7 @@ pub use self::error::{AppendError, FindError, ReadError};
 pub use self::open::{OpenError, Opened};
 pub use self::repair::{Repaired, repair};
 pub use self::retention::RetireError;
-use self::row::Row;
+pub use self::rows::{Listed, Rows};
 use self::shared::Shared;
 pub use self::survey::Damage;
 use self::writer::{Job, Other, Queue};
@@ -189,8 +190,9 @@ pub struct NewAttempt {
     pub retry: Option<Try>,
     /// The id and number of the pending attempt that this one is the end of.
     pub ends: Option<(Id, u32)>,
-    /// Whether it may wait a few milliseconds for others to share a sync with.
-    pub can_wait: bool,
+    /// How many attempts its delivery was seen to have, by [`Listed::attempts`];
+    /// `None`: that is looked up.
+    pub before: Option<u32>,
 }
 
 impl NewAttempt {
@@ -272,8 +274,24 @@ impl Store {
     /// # Errors
     /// [`AppendError`].
     pub async fn append_attempt(&self, attempt: NewAttempt) -> Result<Attempt, AppendError> {
+        let kept = self.append_attempts(vec![attempt]).await?;
+        kept.into_iter().next().ok_or(AppendError::Closed)
+    }
+
+    /// Keeps attempts, which share one write and one sync. They are on disk
+    /// when this returns; where it fails, none is kept.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append_attempts(
+        &self,
+        attempts: Vec<NewAttempt>,
+    ) -> Result<Vec<Attempt>, AppendError> {
+        if attempts.is_empty() {
+            return Ok(Vec::new());
+        }
         let (done, kept) = oneshot::channel();
-        self.0.queue.push(Job::Attempt(Box::new(attempt), done))?;
+        self.0.queue.push(Job::Attempts(attempts, done))?;
         kept.await.unwrap_or(Err(AppendError::Closed))
     }
 
@@ -323,6 +341,22 @@ impl Store {
         self.0.shared.index().rows(before.unwrap_or(u64::MAX), each)
     }
 
+    /// Returns all deliveries that were not refused as they came, oldest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn taken(&self) -> Result<Vec<u64>, ReadError> {
+        let mut seqs = Vec::with_capacity(self.count());
+        self.0.shared.index().heads(&mut |head| {
+            if !head.refused {
+                seqs.push(head.seq);
+            }
+            true
+        })?;
+        seqs.reverse();
+        Ok(seqs)
+    }
+
     /// Returns how many deliveries are kept.
     pub fn count(&self) -> usize {
         self.runs().len() as usize
@@ -352,15 +386,35 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn delivery(&self, seq: u64) -> Result<Option<Delivery>, ReadError> {
-        let Some(Row { summary, place, .. }) = self.0.shared.index().row(seq)? else {
-            return Ok(None);
-        };
-        let found = work::read_delivery(&self.0.shared.segments, place)?;
+        let listed = self.listed(seq, &mut Rows::default())?;
+        listed.map(|listed| self.read(&listed)).transpose()
+    }
+
+    /// Looks a delivery up. Whoever wants many, one behind the other, gives
+    /// the same `rows` each time.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn listed(&self, seq: u64, rows: &mut Rows) -> Result<Option<Listed>, ReadError> {
+        let starting = self.is_starting();
+        let listed = rows.listed(&self.0.shared.index(), seq)?;
+        Ok(listed.map(|listed| Listed {
+            attempts: listed.attempts.filter(|_| !starting),
+            ..listed
+        }))
+    }
+
+    /// Reads a delivery that was looked up.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read(&self, listed: &Listed) -> Result<Delivery, ReadError> {
+        let found = work::read_delivery(&self.0.shared.segments, listed.place)?;
         let mut delivery = found
-            .filter(|d| d.seq == seq)
-            .ok_or(ReadError::Damaged(place.segment))?;
-        delivery.answer = summary.answer;
-        Ok(Some(delivery))
+            .filter(|d| d.seq == listed.seq)
+            .ok_or(ReadError::Damaged(listed.place.segment))?;
+        delivery.answer = listed.answer;
+        Ok(delivery)
     }
 
     /// Returns a delivery's attempts, oldest first.

@@ -115,6 +115,28 @@ pub fn verify(
     };
     verification
 }
+
+/// Says whether a request whose signature holds came in time, had it come at
+/// `now`.
+pub fn in_time(request: &Request, provider: &Provider, now: Timestamp) -> Status {
+    let Some(scheme) = &provider.signature else {
+        return Status::UnknownProvider;
+    };
+    let scheme = scheme.suited(request);
+    let scheme = scheme.as_ref();
+    if scheme.tolerance.is_none() && scheme.jwt.is_none() {
+        return Status::Valid;
+    }
+    let reading = Reading::of(request, scheme);
+    let signed_at = reading.signed_at(scheme);
+    let age = signed_at.map(|at| now.unix_seconds().saturating_sub(at.unix_seconds()));
+    if fresh(scheme, &reading, age, now) {
+        Status::Valid
+    } else {
+        Status::Stale
+    }
+}
+
 /// Makes a finding that is visible in the bytes.
 fn visible_fault(code: &str, message: String, advice: &str) -> Finding {
     finding(code, true, message, advice)

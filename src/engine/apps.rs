@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::{AppInfo, AppState, Event};
 use super::local::Local;
-use crate::domain::route::origin;
 use crate::domain::timestamp::Timestamp;
 use crate::outbound::{self, Exchange};
 
@@ -61,8 +60,8 @@ impl Apps {
             .collect()
     }
 
-    /// Notes what came of sending to a target at `now`.
-    pub(super) fn sent(&self, target: &str, exchange: &Exchange, now: Timestamp) {
+    /// Notes what came of sending to an app at `now`.
+    pub(super) fn sent(&self, origin: &str, exchange: &Exchange, now: Timestamp) {
         let heard = if exchange.response.is_some() {
             Heard::Answer
         } else if exchange.connected {
@@ -70,7 +69,7 @@ impl Apps {
         } else {
             Heard::Nobody
         };
-        self.heard(&origin(target), heard, now);
+        self.heard(origin, heard, now);
     }
 
     /// Notes that an app took a connection and answered nothing.
@@ -117,12 +116,12 @@ impl Apps {
         let Some(known) = all.get_mut(origin) else {
             return;
         };
-        let before = known.info.clone();
+        let before = (known.info.state, known.info.waiting);
         change(&mut known.info);
-        if known.info == before {
+        if before == (known.info.state, known.info.waiting) {
             return;
         }
-        if known.info.state == AppState::Answering && before.state != AppState::Answering {
+        if known.info.state == AppState::Answering && before.0 != AppState::Answering {
             known.back.notify_one();
         }
         // Nobody listening is no error.

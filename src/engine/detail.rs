@@ -53,7 +53,9 @@ impl Local {
             signed: assessor.signed_text(delivery.endpoint.as_deref(), &delivery.request),
             provider: provider.map(facts),
             arrivals: self.arrivals(&delivery)?,
-            verdicts: Verdict::all(&attempts, |attempt| self.worth(&delivery, attempt)),
+            verdicts: Verdict::all(&attempts, |attempt| {
+                self.worth(&delivery, summary.status, attempt.started_at)
+            }),
             attempts,
             target: self.destination_of(&delivery).map(|to| to.address()),
             verification: self.as_known(&summary, assessment.verification),

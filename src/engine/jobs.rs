@@ -221,12 +221,20 @@ impl Running {
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
         }
-        let few = {
-            let state = self.lock();
-            state.results.len() < HANDED && state.job.total > 1 && !state.job.ended
-        };
-        if few {
-            tokio::time::sleep(GATHERING).await;
+        let deadline = Instant::now() + GATHERING;
+        loop {
+            let changed = self.changed.notified();
+            let enough = {
+                let state = self.lock();
+                state.results.len() >= HANDED || state.job.total < 2 || state.job.ended
+            };
+            if enough {
+                break;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(deadline.into()) => break,
+            }
         }
         let results = {
             let mut state = self.lock();

@@ -500,3 +500,13 @@ pub(super) fn unreadable(error: store::ReadError) -> Failure {
         "Close every creel on this data directory and start it again; the list is rebuilt from the journal.",
     )
 }
+
+/// Explains that an attempt was made and is not kept.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(super) fn not_kept(error: store::AppendError) -> Failure {
+    Failure::cannot(
+        "The delivery was sent, but the attempt could not be kept.",
+        format!("{error}."),
+        "Free some space; the target's own log shows what it answered.",
+    )
+}

@@ -80,7 +80,9 @@ pub(super) async fn send_on(
     };
     let (answered, connected) = (exchange.response.is_some(), exchange.connected);
     if answered || !connected {
-        local.apps.sent(&to.target, &exchange, local.clock.now());
+        local
+            .apps
+            .sent(&outgoing.origin(), &exchange, local.clock.now());
     }
     let attempt = attempt(outgoing.address(), exchange);
     if answered {

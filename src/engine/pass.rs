@@ -81,7 +81,8 @@ impl Local {
                         (not_sent(why, outgoing.headers.clone()), Bytes::new())
                     }
                 };
-                self.apps.sent(&to.target, &exchange, self.clock.now());
+                self.apps
+                    .sent(&outgoing.origin(), &exchange, self.clock.now());
                 (outgoing.address(), exchange, body)
             }
         };

@@ -2,10 +2,10 @@
 
 use super::command::ResendOrder;
 use super::local::{Local, unreadable};
-use super::sending::outgoing;
+use super::sending::{forwarded, outgoing};
 use crate::clock::random_bits;
 use crate::domain::assess::Assessor;
-use crate::domain::attempt::{self, Signing};
+use crate::domain::attempt::{self, AttemptKind, Signing};
 use crate::domain::delivery::Delivery;
 use crate::domain::edit::Edited;
 use crate::domain::failure::Failure;
@@ -13,14 +13,20 @@ use crate::domain::provider::Provider;
 use crate::domain::request::Request;
 use crate::domain::route::{Destination, origin};
 use crate::domain::secret::Secret;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
 use crate::domain::{new_event, signature};
-use crate::outbound::{Options, Outgoing};
+use crate::outbound::{Exchange, Options, Outgoing};
+use crate::store::{Listed, NewAttempt, Rows};
 
 /// A request that is ready to be sent.
 pub(super) struct Prepared {
     /// The delivery it is made of.
     pub(super) delivery: Delivery,
+    /// What its row says.
+    pub(super) listed: Listed,
+    /// Within how many milliseconds its provider wants an answer.
+    pub(super) acknowledged_in: Option<u64>,
     /// What goes out.
     pub(super) outgoing: Outgoing,
     /// The target as it was asked for.
@@ -39,6 +45,26 @@ pub(super) struct Prepared {
     pub(super) notes: Vec<String>,
 }
 
+impl Prepared {
+    /// Makes the attempt that is to be kept once it was sent.
+    pub(super) fn attempt(
+        &self,
+        kind: AttemptKind,
+        started_at: Timestamp,
+        exchange: Exchange,
+    ) -> NewAttempt {
+        let to = self.outgoing.address();
+        let seq = self.listed.seq;
+        NewAttempt {
+            kind,
+            signing: self.signing,
+            edited: self.edited.clone(),
+            before: self.listed.attempts,
+            ..forwarded(seq, self.acknowledged_in, to, started_at, exchange)
+        }
+    }
+}
+
 /// Which signature a request gets, and with what it is made.
 enum Seal<'a> {
     /// The one it came with.
@@ -50,7 +76,23 @@ enum Seal<'a> {
 impl Local {
     /// Reads a delivery and makes the request that will be sent.
     pub(super) fn prepare(&self, seq: u64, order: &ResendOrder) -> Result<Prepared, Failure> {
-        let delivery = self.sendable(seq)?;
+        self.prepare_listed(&self.listed(seq, &mut Rows::default())?, order)
+    }
+
+    /// Looks up a delivery that is to be sent.
+    pub(super) fn listed(&self, seq: u64, rows: &mut Rows) -> Result<Listed, Failure> {
+        let listed = self.store.listed(seq, rows).map_err(unreadable)?;
+        listed.ok_or_else(gone)
+    }
+
+    /// Reads a delivery that was looked up, and makes the request that will be
+    /// sent.
+    pub(super) fn prepare_listed(
+        &self,
+        listed: &Listed,
+        order: &ResendOrder,
+    ) -> Result<Prepared, Failure> {
+        let delivery = self.sendable(listed)?;
         let to = self.target_for(&delivery, order.target.as_deref())?;
         let original = &delivery.request;
         let Edited {
@@ -62,6 +104,8 @@ impl Local {
         };
         let fitted = fitted(&to, request.path != original.path);
         let assessor = self.assessor();
+        let provider = assessor.provider_of(delivery.endpoint.as_deref(), original);
+        let acknowledged_in = provider.and_then(Provider::answer_within_ms);
         let request = if order.new_event {
             self.renewed(&assessor, &delivery, &request, order.seed, &mut notes)?
         } else {
@@ -80,6 +124,8 @@ impl Local {
             times: Vec::new(),
             notes,
             delivery,
+            listed: *listed,
+            acknowledged_in,
         };
         if let Seal::Fresh(provider, secret) = seal {
             self.sign(&mut prepared, &request, &fitted, provider, secret)?;
@@ -148,18 +194,16 @@ impl Local {
     }
 
     /// Reads a delivery that can be sent.
-    fn sendable(&self, seq: u64) -> Result<Delivery, Failure> {
-        let delivery = self
-            .store
-            .delivery(seq)
-            .map_err(unreadable)?
-            .ok_or_else(|| {
-                Failure::no(
-                    "That delivery is no longer kept.",
-                    "",
-                    "List what there is:  creel list",
-                )
-            })?;
+    fn sendable(&self, listed: &Listed) -> Result<Delivery, Failure> {
+        let delivery = match self.store.read(listed) {
+            Ok(delivery) => delivery,
+            // It may have been carried to another place since.
+            Err(_) => self
+                .store
+                .delivery(listed.seq)
+                .map_err(unreadable)?
+                .ok_or_else(gone)?,
+        };
         if let Some(why) = &delivery.refused {
             return Err(Failure::no(
                 format!("Delivery {} cannot be sent again.", delivery.id),
@@ -190,6 +234,14 @@ impl Local {
                 )
             })
     }
+}
+
+fn gone() -> Failure {
+    Failure::no(
+        "That delivery is no longer kept.",
+        "",
+        "List what there is:  creel list",
+    )
 }
 
 /// Says which signature goes: the one asked for; else the one that was

@@ -270,7 +270,12 @@ impl Run {
         new.retry = Some(self.a_try(number, &prepared, next, failures));
         new.ends = Some((self.pending.id, self.pending.number));
         let attempt = self.local.keep(new).await?;
-        let verdict = self.local.verdict(&prepared, &attempt).await?;
+        let worth = self.local.worth(
+            &prepared.delivery,
+            prepared.listed.status,
+            attempt.started_at,
+        );
+        let verdict = self.local.verdict(&attempt, worth).await?;
         let sent = Sent {
             delivery: prepared.delivery.id,
             attempt: Ok((attempt, verdict)),
@@ -362,7 +367,7 @@ impl Local {
             error: None,
             retry: Some(planned),
             ends: None,
-            can_wait: false,
+            before: None,
         };
         self.keep(new).await
     }
@@ -485,7 +490,7 @@ fn ended(pending: Attempt, at: Timestamp, why: &str) -> NewAttempt {
 fn last(attempt: Attempt) -> NewAttempt {
     NewAttempt {
         ends: Some((attempt.id, attempt.number)),
-        can_wait: false,
+        before: None,
         delivery_seq: attempt.delivery_seq,
         target: attempt.target,
         started_at: attempt.started_at,

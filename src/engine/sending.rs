@@ -166,7 +166,7 @@ pub(super) fn forwarded(
         error: exchange.error,
         retry: None,
         ends: None,
-        can_wait: false,
+        before: None,
     }
 }
 

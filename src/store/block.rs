@@ -52,10 +52,22 @@ impl Block {
         reason = "the outer one says whether the bytes could be read"
     )]
     pub(super) fn find(&self, seq: u64) -> Option<Option<Row>> {
+        match self.find_bytes(seq)? {
+            Some(row) => Row::read(row).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// Finds a row's bytes; the outer `None`: they cannot be read.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says whether the bytes could be read"
+    )]
+    pub(super) fn find_bytes(&self, seq: u64) -> Option<Option<&[u8]>> {
         for row in self.rows() {
             let row = row?;
             if Head::read(row)?.seq == seq {
-                return Row::read(row).map(Some);
+                return Some(Some(row));
             }
         }
         Some(None)

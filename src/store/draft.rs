@@ -9,6 +9,7 @@ use super::editor::Editor;
 use super::index::{Changes, Position, Sealed};
 use super::journal::Place;
 use super::row::{Group, Row};
+use super::rows::Rows;
 use super::shared::Shared;
 use super::work::Work;
 use super::{Change, ReadError};
@@ -33,8 +34,8 @@ pub(super) struct Draft<'a> {
     new: Vec<u64>,
     /// The newest arrivals of the events in this draft.
     arrivals: HashMap<Group, u64>,
-    /// The block that was looked into last, its key and its last number.
-    looked_into: Option<(u64, u64, Block)>,
+    /// Rows of the index.
+    kept: Rows,
 }
 
 /// What came of judging a delivery again.
@@ -65,7 +66,7 @@ impl<'a> Draft<'a> {
             heard: shared.changes.receiver_count() > 0,
             new: Vec::new(),
             arrivals: HashMap::new(),
-            looked_into: None,
+            kept: Rows::default(),
         }
     }
 
@@ -131,6 +132,7 @@ impl<'a> Draft<'a> {
         let row = Row {
             summary,
             place,
+            first_attempt: None,
             group,
             previous,
         };
@@ -152,12 +154,18 @@ impl<'a> Draft<'a> {
     }
 
     fn attempt(&mut self, attempt: &Attempt, place: Place) -> Result<(), ReadError> {
-        self.changes
-            .attempt(attempt.delivery_seq, attempt.number, place);
         self.position.id = self.position.id.max(attempt.id.bits());
-        let Some(row) = self.row(attempt.delivery_seq)?.map(|row| &mut row.summary) else {
+        let (seq, number) = (attempt.delivery_seq, attempt.number);
+        if number > 1 {
+            self.changes.attempt(seq, number, place);
+        }
+        let Some(row) = self.row(seq)? else {
             return Ok(());
         };
+        if number == 1 {
+            row.first_attempt = Some(place);
+        }
+        let row = &mut row.summary;
         let open = attempt.outcome == Outcome::Pending
             || attempt.retry.as_ref().is_some_and(|r| r.next.is_some());
         let ends = row.pending == Some(attempt.number) && attempt.outcome != Outcome::Pending;
@@ -231,28 +239,12 @@ impl<'a> Draft<'a> {
     /// Returns a row to change, from the draft or the index.
     fn row(&mut self, seq: u64) -> Result<Option<&mut Row>, ReadError> {
         if !self.rows.contains_key(&seq) {
-            let Some(row) = self.kept_row(seq)? else {
+            let Some(row) = self.kept.find(&self.editor.index, seq)? else {
                 return Ok(None);
             };
             self.rows.insert(seq, row);
         }
         Ok(self.rows.get_mut(&seq))
-    }
-
-    /// Returns a row from the index. Those side by side are mostly wanted
-    /// one behind the other.
-    fn kept_row(&mut self, seq: u64) -> Result<Option<Row>, ReadError> {
-        let inside = |(first, last, _): &(u64, u64, Block)| (*first..=*last).contains(&seq);
-        if !self.looked_into.as_ref().is_some_and(inside) {
-            self.looked_into = match self.editor.index.block(seq)? {
-                Some((key, block)) => Some((key, block.last().ok_or(ReadError::Index)?, block)),
-                None => None,
-            };
-        }
-        match &self.looked_into {
-            Some((_, _, block)) => block.find(seq).ok_or(ReadError::Index),
-            None => Ok(None),
-        }
     }
 
     /// Writes the draft into the index, lets readers see it and tells of it.

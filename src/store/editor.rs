@@ -139,7 +139,7 @@ impl Editor {
         }
         for (seq, attempts) in &gone {
             self.runs.remove(*seq);
-            for number in 1..=*attempts {
+            for number in 2..=*attempts {
                 changes.forget_attempt(*seq, number);
             }
         }

@@ -22,7 +22,7 @@ use super::runs::Runs;
 use crate::domain::summary::Summary;
 
 /// Counts changes of what is kept here; another number means: make it anew.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// How much sled may hold in memory, in bytes.
 const CACHE: u64 = 16 << 20;
@@ -38,7 +38,8 @@ pub(super) struct Index {
     db: sled::Db,
     /// Blocks of rows, by a number that is not above that of their first.
     blocks: Tree,
-    /// The places of attempts, by delivery and number.
+    /// The places of attempts, by delivery and number; the first ones stand in
+    /// the rows.
     attempts: Tree,
     /// How many deliveries follow on each other, by the first one's number.
     runs: Tree,
@@ -390,12 +391,18 @@ impl Index {
 
     /// Returns the places of a delivery's attempts, oldest first.
     pub(super) fn attempts(&self, seq: u64) -> Result<Vec<Place>, ReadError> {
+        let Some(row) = self.row(seq)? else {
+            return Ok(Vec::new());
+        };
+        let mut places: Vec<Place> = row.first_attempt.into_iter().collect();
+        if row.summary.attempts < 2 {
+            return Ok(places);
+        }
         guarded(|| {
-            self.attempts
-                .scan_prefix(seq.to_be_bytes())
-                .values()
-                .map(|value| read_place(&mut Reader(&value?)).ok_or(ReadError::Index))
-                .collect()
+            for value in self.attempts.scan_prefix(seq.to_be_bytes()).values() {
+                places.push(read_place(&mut Reader(&value?)).ok_or(ReadError::Index)?);
+            }
+            Ok(places)
         })
     }
 

@@ -14,6 +14,7 @@ use super::editor::Editor;
 use super::folders;
 use super::journal::Record;
 use super::line::{Line, TOGETHER};
+use super::rows::Rows;
 use super::shared::Shared;
 use super::work::{Item, work_of};
 
@@ -43,7 +44,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Indexer {
     pub(super) shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// How many attempts deliveries have that were sent since the start.
     attempts: HashMap<u64, u32>,
+    rows: Rows,
 }
 
 impl Indexer {
@@ -69,6 +72,7 @@ impl Indexer {
             shared,
             thread: Some(thread),
             attempts: HashMap::new(),
+            rows: Rows::default(),
         })
     }
 
@@ -84,16 +88,16 @@ impl Indexer {
     }
 
     /// Returns the number that a delivery's next attempt gets.
-    pub(super) fn next_attempt(&mut self, seq: u64) -> u32 {
+    pub(super) fn next_attempt(&mut self, seq: u64, before: Option<u32>) -> u32 {
         let indexed = || {
-            self.shared
-                .index()
-                .attempts(seq)
-                .map_or(0, |places| places.len() as u32)
+            let listed = self.rows.listed(&self.shared.index(), seq);
+            listed.ok().flatten().and_then(|l| l.attempts).unwrap_or(0)
         };
-        let number = self.attempts.get(&seq).copied().unwrap_or_else(indexed) + 1;
-        self.attempts.insert(seq, number);
-        number
+        // Whoever saw less than there are now saw it before one of these.
+        let count = self.attempts.entry(seq);
+        let count = count.or_insert_with(|| before.unwrap_or_else(indexed));
+        *count += 1;
+        *count
     }
 
     /// Lets the thread do what waits, and waits for its end.

@@ -9,9 +9,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+
 use super::disk::Disk;
 use super::prepare::Preparer;
-use super::record::{self, FRAME, Frame, Kind};
+use super::record::{self, FRAME, Kind};
 
 /// How many segments are held open for reading.
 const OPEN_FILES: usize = 32;
@@ -38,7 +40,7 @@ pub(super) struct Record {
     /// How many records of its batch stand behind it.
     pub(super) left: u32,
     pub(super) place: Place,
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Bytes,
     /// Whether something before it in its segment does not check.
     pub(super) loose: bool,
 }
@@ -95,8 +97,13 @@ impl Segments {
     /// Reads the record at a place; `None` where it does not check.
     pub(super) fn read(&self, place: Place) -> io::Result<Option<Record>> {
         let file = self.file(place.segment)?;
-        let size = file.metadata()?.len();
-        read_at(&file, place.segment, place.offset, size)
+        let mut bytes = vec![0; (place.length as usize).max(FRAME)];
+        match file.read_exact_at(&mut bytes, place.offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        let whole = |record: &Record| record.place == place;
+        Ok(record_of(&bytes.into(), place.segment, place.offset).filter(whole))
     }
 
     /// Reads the records of a segment from `offset` on, and gives them to
@@ -196,39 +203,39 @@ fn read_at(file: &File, segment: u64, offset: u64, size: u64) -> io::Result<Opti
         return Ok(None);
     }
     file.read_exact_at(&mut head, offset)?;
-    let Some(
-        frame @ Frame {
-            kind,
-            number,
-            length,
-            left,
-            ..
-        },
-    ) = record::frame(&head)
-    else {
+    let Some(frame) = record::frame(&head) else {
         return Ok(None);
     };
-    if offset + (FRAME + length) as u64 > size {
+    let length = FRAME + frame.length;
+    if offset + length as u64 > size {
         return Ok(None);
     }
-    let mut payload = vec![0; length];
-    file.read_exact_at(&mut payload, offset + FRAME as u64)?;
-    if !record::checks(&head, &frame, &payload) {
-        return Ok(None);
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(record_of(&bytes.into(), segment, offset))
+}
+
+/// Takes a record, frame and payload, that was read from a place; `None` where
+/// it does not check.
+fn record_of(bytes: &Bytes, segment: u64, offset: u64) -> Option<Record> {
+    let head = bytes.first_chunk()?;
+    let frame = record::frame(head)?;
+    if !record::checks(head, &frame, &bytes[FRAME..]) {
+        return None;
     }
     let place = Place {
         segment,
         offset,
-        length: (FRAME + length) as u32,
+        length: bytes.len() as u32,
     };
-    Ok(Some(Record {
-        kind,
-        number,
-        left,
+    Some(Record {
+        kind: frame.kind,
+        number: frame.number,
+        left: frame.left,
         place,
-        payload,
+        payload: bytes.slice(FRAME..),
         loose: false,
-    }))
+    })
 }
 
 /// Says whether a file holds nothing but zeros from a place on.

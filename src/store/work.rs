@@ -61,7 +61,7 @@ pub(super) fn read_delivery(
 /// Reads the delivery in a record.
 fn delivery_of(record: &Record) -> Option<Delivery> {
     let (head, body) = codec::delivery_parts(&record.payload)?;
-    codec::delivery(head, bytes::Bytes::copy_from_slice(body))
+    codec::delivery(head, record.payload.slice_ref(body))
 }
 
 /// Says what is to be indexed of a record read from the journal.

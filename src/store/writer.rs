@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -25,10 +25,10 @@ pub(super) enum Job {
         Box<Incoming>,
         oneshot::Sender<Result<Appended, AppendError>>,
     ),
-    /// An attempt and its number among the delivery's attempts.
-    Attempt(
-        Box<NewAttempt>,
-        oneshot::Sender<Result<Attempt, AppendError>>,
+    /// Attempts that are kept together.
+    Attempts(
+        Vec<NewAttempt>,
+        oneshot::Sender<Result<Vec<Attempt>, AppendError>>,
     ),
     /// A mark, a retirement or a record that is carried to the journal's end.
     Other(Other, oneshot::Sender<Result<u64, AppendError>>),
@@ -59,21 +59,6 @@ struct Waiting {
     closed: bool,
     /// Whether the writer sleeps until something arrives.
     asleep: bool,
-    /// How many of the jobs cannot wait for others.
-    hasty: usize,
-}
-
-/// How long what can wait waits for others.
-const LINGER: Duration = Duration::from_millis(3);
-
-/// How many that can wait are enough.
-const ENOUGH: usize = 128;
-
-impl Waiting {
-    /// Says whether there is something to be done at once.
-    fn is_ready(&self) -> bool {
-        self.hasty > 0 || self.jobs.len() >= ENOUGH || self.closed
-    }
 }
 
 impl Queue {
@@ -96,11 +81,8 @@ impl Queue {
             return Err(AppendError::Busy);
         }
         waiting.bytes += size;
-        let first = waiting.jobs.is_empty();
-        waiting.hasty += usize::from(!job.can_wait());
         waiting.jobs.push_back(job);
-        if waiting.asleep && (first || waiting.is_ready()) {
-            waiting.asleep = false;
+        if std::mem::take(&mut waiting.asleep) {
             drop(waiting);
             self.arrived.notify_one();
         }
@@ -130,18 +112,6 @@ impl Queue {
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        let deadline = Instant::now() + LINGER;
-        while !waiting.is_ready() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            waiting.asleep = true;
-            (waiting, _) = self
-                .arrived
-                .wait_timeout(waiting, left)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
         waiting.asleep = false;
         let mut taken = Vec::new();
         let mut bytes = 0;
@@ -149,7 +119,6 @@ impl Queue {
             let size = job.size();
             bytes += size;
             waiting.bytes = waiting.bytes.saturating_sub(size);
-            waiting.hasty -= usize::from(!job.can_wait());
             taken.push(job);
             if bytes >= limit {
                 break;
@@ -160,14 +129,16 @@ impl Queue {
 }
 
 impl Job {
-    /// Says whether it may wait for others to share a sync with.
-    fn can_wait(&self) -> bool {
-        matches!(self, Self::Attempt(attempt, _) if attempt.can_wait)
+    /// Returns how many records it is written as.
+    fn records(&self) -> usize {
+        match self {
+            Self::Attempts(attempts, _) => attempts.len(),
+            Self::Delivery(..) | Self::Other(..) => 1,
+        }
     }
 
     /// Returns about how many bytes it takes in memory and in the journal.
     fn size(&self) -> usize {
-        const OVERHEAD: usize = 512;
         OVERHEAD
             + match self {
                 Self::Delivery(incoming, _) => {
@@ -179,10 +150,7 @@ impl Job {
                         .sum();
                     request.body.len() + request.path.len() + headers
                 }
-                Self::Attempt(attempt, _) => {
-                    let response = attempt.response.as_ref().map_or(0, |r| r.body.len());
-                    response + attempt.edited.as_ref().map_or(0, |e| e.body.len())
-                }
+                Self::Attempts(attempts, _) => attempts.iter().map(NewAttempt::size).sum(),
                 Self::Other(Other::Mark(seqs, _), _) => seqs.len() * 8,
                 Self::Other(Other::Retire(..), _) => 0,
                 Self::Other(Other::Again(record), _) => record.payload.len(),
@@ -193,11 +161,22 @@ impl Job {
         // Who no longer waits needs no answer.
         match self {
             Self::Delivery(_, done) => drop(done.send(Err(error.clone()))),
-            Self::Attempt(_, done) => drop(done.send(Err(error.clone()))),
+            Self::Attempts(_, done) => drop(done.send(Err(error.clone()))),
             Self::Other(_, done) => drop(done.send(Err(error.clone()))),
         }
     }
 }
+
+impl NewAttempt {
+    /// Returns about how many bytes it takes in memory and in the journal.
+    pub fn size(&self) -> usize {
+        let answer = self.response.as_ref().map_or(0, |r| r.body.len());
+        OVERHEAD + answer + self.edited.as_ref().map_or(0, |e| e.body.len())
+    }
+}
+
+/// How many bytes something takes besides its contents, about.
+const OVERHEAD: usize = 512;
 
 /// How many bytes are written and synced together at the most.
 const BATCH: usize = 8 << 20;
@@ -220,14 +199,31 @@ pub(super) struct Writer {
     pub(super) bytes: Vec<u8>,
 }
 
-/// A job with the answer it gets once its record is on disk.
+/// Records that are written and synced together.
+struct Batch {
+    bytes: Vec<u8>,
+    /// What each record is, where it begins, how long it is, and its number.
+    records: Vec<(Done, usize, usize, u64)>,
+    /// Attempts that were given together, and who waits for them.
+    together: Vec<Together>,
+    /// How many records are still to come.
+    left: usize,
+}
+
+type Together = (
+    oneshot::Sender<Result<Vec<Attempt>, AppendError>>,
+    Vec<Attempt>,
+);
+
+/// What a record is of, with the answer it gets once it is on disk.
 enum Done {
     Delivery(
         Box<Delivery>,
         Instant,
         oneshot::Sender<Result<Appended, AppendError>>,
     ),
-    Attempt(Box<Attempt>, oneshot::Sender<Result<Attempt, AppendError>>),
+    /// Answered together with others.
+    Attempt(Box<Attempt>),
     Other(Other, oneshot::Sender<Result<u64, AppendError>>),
 }
 
@@ -250,17 +246,22 @@ impl Writer {
             return;
         }
         let before = (self.next_number, self.next_seq, self.last_id);
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let mut done = Vec::with_capacity(jobs.len());
-        let mut left = jobs.len();
+        let left = jobs.iter().map(Job::records).sum();
+        let mut batch = Batch {
+            bytes: std::mem::take(&mut self.bytes),
+            records: Vec::with_capacity(left),
+            together: Vec::new(),
+            left,
+        };
         for job in jobs {
-            let start = bytes.len();
-            let number = self.next_number;
-            left -= 1;
-            let job = self.frame(job, number, left, &mut bytes);
-            done.push((job, start, bytes.len() - start, number));
-            self.next_number += 1;
+            self.frame(job, &mut batch);
         }
+        let Batch {
+            mut bytes,
+            records,
+            together,
+            ..
+        } = batch;
         let appended = self.tail.append(before.0, &bytes);
         bytes.clear();
         bytes.shrink_to(HELD);
@@ -269,7 +270,11 @@ impl Writer {
             Ok((segment, offset)) => {
                 self.indexer.shared.set_trouble(None);
                 self.indexer.durable(self.next_number - 1);
-                let items = done.into_iter().map(|(job, start, length, number)| {
+                for (done, kept) in together {
+                    // Who no longer waits needs no answer.
+                    let _ = done.send(Ok(kept));
+                }
+                let items = records.into_iter().map(|(job, start, length, number)| {
                     let place = Place {
                         segment,
                         offset: offset + start as u64,
@@ -284,7 +289,10 @@ impl Writer {
                 (self.next_number, self.next_seq, self.last_id) = before;
                 let error = AppendError::Disk(error.to_string());
                 self.indexer.shared.set_trouble(Some(error.to_string()));
-                for (job, ..) in done {
+                for (done, _) in together {
+                    let _ = done.send(Err(error.clone()));
+                }
+                for (job, ..) in records {
                     job.fail(&error);
                 }
             }
@@ -304,8 +312,8 @@ impl Writer {
         }
     }
 
-    /// Appends a job's record to `bytes`.
-    fn frame(&mut self, job: Job, number: u64, left: usize, bytes: &mut Vec<u8>) -> Done {
+    /// Puts a job's records into a batch.
+    fn frame(&mut self, job: Job, batch: &mut Batch) {
         match job {
             Job::Delivery(incoming, done) => {
                 let Incoming {
@@ -331,50 +339,52 @@ impl Writer {
                 self.next_seq += 1;
                 let head = codec::delivery_head(&delivery);
                 let length = (head.len() as u32).to_le_bytes();
-                record::write(
-                    bytes,
-                    Kind::Delivery,
-                    number,
-                    left,
-                    &[&length, &head, &delivery.request.body],
-                );
-                Done::Delivery(Box::new(delivery), started, done)
+                let body = delivery.request.body.clone();
+                let done = Done::Delivery(Box::new(delivery), started, done);
+                self.write(batch, Kind::Delivery, &[&length, &head, &body], done);
             }
-            Job::Attempt(new, done) => {
-                let (id, number_of) = match new.ends {
-                    Some(pending) => pending,
-                    None => (
-                        self.id(new.started_at),
-                        self.indexer.next_attempt(new.delivery_seq),
-                    ),
-                };
-                let attempt = new.with(id, number_of);
-                record::write(
-                    bytes,
-                    Kind::Attempt,
-                    number,
-                    left,
-                    &[&codec::attempt_bytes(&attempt)],
-                );
-                Done::Attempt(Box::new(attempt), done)
+            Job::Attempts(attempts, done) => {
+                let mut kept = Vec::with_capacity(attempts.len());
+                for new in attempts {
+                    let (id, number) = match new.ends {
+                        Some(pending) => pending,
+                        None => (
+                            self.id(new.started_at),
+                            self.indexer.next_attempt(new.delivery_seq, new.before),
+                        ),
+                    };
+                    let attempt = new.with(id, number);
+                    kept.push(attempt.clone());
+                    let payload = codec::attempt_bytes(&attempt);
+                    let done = Done::Attempt(Box::new(attempt));
+                    self.write(batch, Kind::Attempt, &[&payload], done);
+                }
+                batch.together.push((done, kept));
             }
             Job::Other(other, done) => {
-                match &other {
+                let (kind, payload) = match &other {
                     Other::Mark(seqs, marked) => {
-                        let payload = codec::mark_bytes(seqs, *marked);
-                        record::write(bytes, Kind::Mark, number, left, &[&payload]);
+                        (Kind::Mark, codec::mark_bytes(seqs, *marked).into())
                     }
                     Other::Retire(below, first) => {
-                        let payload = codec::retire_bytes(*below, *first);
-                        record::write(bytes, Kind::Retire, number, left, &[&payload]);
+                        (Kind::Retire, codec::retire_bytes(*below, *first).into())
                     }
-                    Other::Again(old) => {
-                        record::write(bytes, old.kind, number, left, &[&old.payload]);
-                    }
-                }
-                Done::Other(other, done)
+                    Other::Again(old) => (old.kind, old.payload.clone()),
+                };
+                self.write(batch, kind, &[&payload], Done::Other(other, done));
             }
         }
+    }
+
+    /// Puts a record into a batch.
+    fn write(&mut self, batch: &mut Batch, kind: Kind, payload: &[&[u8]], done: Done) {
+        let number = self.next_number;
+        self.next_number += 1;
+        batch.left -= 1;
+        let start = batch.bytes.len();
+        record::write(&mut batch.bytes, kind, number, batch.left, payload);
+        let length = batch.bytes.len() - start;
+        batch.records.push((done, start, length, number));
     }
 
     fn id(&mut self, at: Timestamp) -> Id {
@@ -387,7 +397,7 @@ impl Done {
     fn fail(self, error: &AppendError) {
         match self {
             Self::Delivery(_, _, done) => drop(done.send(Err(error.clone()))),
-            Self::Attempt(_, done) => drop(done.send(Err(error.clone()))),
+            Self::Attempt(_) => {}
             Self::Other(_, done) => drop(done.send(Err(error.clone()))),
         }
     }
@@ -407,10 +417,7 @@ fn tell(job: Done, number: u64, place: Place) -> Item {
             }));
             Work::Delivery(delivery)
         }
-        Done::Attempt(attempt, done) => {
-            let _ = done.send(Ok((*attempt).clone()));
-            Work::Attempt(attempt)
-        }
+        Done::Attempt(attempt) => Work::Attempt(attempt),
         Done::Other(other, done) => {
             let _ = done.send(Ok(number));
             match other {

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use creel::domain::attempt::Outcome;
 use creel::domain::verification::Status;
 use creel::store::disk::{Disk, RealDisk, Space};
-use creel::store::{AppendError, Assess, Change, FindError, OpenError, Opened, Options, Store};
+use creel::store::{
+    AppendError, Assess, Change, FindError, NewAttempt, OpenError, Opened, Options, Rows, Store,
+};
 use tempfile::TempDir;
 
 use crate::support::deliveries::{ByPath, attempt, incoming};
@@ -314,6 +316,39 @@ async fn a_missing_or_broken_index_is_made_anew() {
         );
         assert_eq!(store.attempts(3).unwrap().len(), 1);
         assert_eq!(store.append(incoming("/next", b"")).await.unwrap().seq, 21);
+    }
+}
+
+#[tokio::test]
+async fn attempts_kept_together_go_on_counting_after_a_restart_and_in_a_new_index() {
+    let dir = filled(3).await;
+    let numbers = |store: &Store, seq: u64| -> Vec<u32> {
+        let attempts = store.attempts(seq).unwrap();
+        attempts.iter().map(|attempt| attempt.number).collect()
+    };
+    for round in 0..3_u32 {
+        if round == 2 {
+            std::fs::remove_dir_all(dir.path().join("index-1")).unwrap();
+        }
+        let (store, _) = open(dir.path()).await;
+        let seen = |seq| store.listed(seq, &mut Rows::default()).unwrap().unwrap();
+        assert_eq!(seen(1).attempts, Some(round * 2));
+        // What was seen before others were kept does not count for them.
+        let before = seen(1).attempts;
+        let several = [1, 2, 1].map(|seq| NewAttempt {
+            before: if seq == 1 { before } else { None },
+            ..attempt(seq)
+        });
+        let kept = store.append_attempts(several.into()).await.unwrap();
+        let given: Vec<_> = kept.iter().map(|a| (a.delivery_seq, a.number)).collect();
+        let first = round * 2;
+        assert_eq!(given, [(1, first + 1), (2, round + 1), (1, first + 2)]);
+        assert_eq!(store.append_attempts(Vec::new()).await.unwrap(), []);
+        store.settle().await;
+        assert_eq!(numbers(&store, 1), (1..=first + 2).collect::<Vec<_>>());
+        assert_eq!(numbers(&store, 2), (1..=round + 1).collect::<Vec<_>>());
+        assert_eq!(numbers(&store, 3), [0; 0]);
+        store.close().await;
     }
 }
 

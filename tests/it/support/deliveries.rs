@@ -86,6 +86,6 @@ pub(crate) fn attempt(seq: u64) -> NewAttempt {
         error: None,
         retry: None,
         ends: None,
-        can_wait: false,
+        before: None,
     }
 }

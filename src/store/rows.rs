@@ -1,0 +1,89 @@
+//! Looks up rows that are mostly wanted one behind the other.
+
+use std::time::{Duration, Instant};
+
+use super::block::Block;
+use super::index::Index;
+use super::journal::Place;
+use super::row::{self, Row};
+use super::{ReadError, codec};
+use crate::domain::delivery::Answer;
+use crate::domain::verification::Status;
+
+/// A delivery that was looked up and can be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    /// Its sequence number.
+    pub seq: u64,
+    /// What is known of its signature.
+    pub status: Status,
+    /// How many attempts it has; `None`: the index does not know all of them yet.
+    pub attempts: Option<u32>,
+    pub(super) answer: Answer,
+    pub(super) place: Place,
+}
+
+/// How long what a block said is taken for true.
+const FRESH: Duration = Duration::from_millis(50);
+
+/// The block of rows that was looked into last.
+#[derive(Default)]
+pub struct Rows(Option<Looked>);
+
+struct Looked {
+    first: u64,
+    last: u64,
+    block: Block,
+    at: Instant,
+}
+
+impl Rows {
+    /// Returns a row.
+    pub(super) fn find(&mut self, index: &Index, seq: u64) -> Result<Option<Row>, ReadError> {
+        let bytes = self.bytes(index, seq)?;
+        bytes
+            .map(|bytes| Row::read(bytes).ok_or(ReadError::Index))
+            .transpose()
+    }
+
+    /// Returns what is needed to read a delivery.
+    pub(super) fn listed(&mut self, index: &Index, seq: u64) -> Result<Option<Listed>, ReadError> {
+        let bytes = self.bytes(index, seq)?;
+        bytes
+            .map(|bytes| listed(seq, bytes).ok_or(ReadError::Index))
+            .transpose()
+    }
+
+    fn bytes(&mut self, index: &Index, seq: u64) -> Result<Option<&[u8]>, ReadError> {
+        let here = |looked: &Looked| {
+            (looked.first..=looked.last).contains(&seq) && looked.at.elapsed() < FRESH
+        };
+        if !self.0.as_ref().is_some_and(here) {
+            self.0 = match index.block(seq)? {
+                Some((first, block)) => Some(Looked {
+                    first,
+                    last: block.last().ok_or(ReadError::Index)?,
+                    block,
+                    at: Instant::now(),
+                }),
+                None => None,
+            };
+        }
+        match &self.0 {
+            Some(looked) => looked.block.find_bytes(seq).ok_or(ReadError::Index),
+            None => Ok(None),
+        }
+    }
+}
+
+fn listed(seq: u64, bytes: &[u8]) -> Option<Listed> {
+    let (head, summary) = row::head(bytes)?;
+    let (status, answer, attempts) = codec::summary_brief(summary)?;
+    Some(Listed {
+        seq,
+        status,
+        attempts: Some(attempts),
+        answer,
+        place: head.place,
+    })
+}
