@@ -60,6 +60,9 @@ const MAX_HEAD_BYTES: usize = 256 * 1024;
 /// How many fields an answer may have.
 const MAX_FIELDS: usize = 500;
 
+/// How many bytes of answers that are wanted whole are held in all.
+const HELD_BYTES: usize = 256 << 20;
+
 /// How long the parts of an exchange may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {

@@ -12,14 +12,14 @@ use super::{Ended, session, verify};
 use crate::domain::edit::path::Path;
 use crate::domain::edit::{Body, Edit};
 use crate::domain::failure::Failure;
+use crate::domain::id::Id;
 use crate::domain::json::{self, RequestJson};
 use crate::domain::text::visible_bytes;
 use crate::engine::Engine;
-use crate::engine::command::Preview;
-use crate::engine::command::{Command, Reply, ResendOrder};
+use crate::engine::command::{Command, Preview, Reply, ResendOrder, Which};
 
 /// Of how many deliveries the warnings are told before they are sent.
-const WARNED: u64 = 50;
+const WARNED: usize = 50;
 
 /// What to change before sending.
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -84,15 +84,12 @@ pub(super) async fn warn(
     if order.edit.is_none() && !order.new_event {
         return Ok(());
     }
-    let mut index = 0;
-    loop {
-        let preview = preview(engine, order, index).await?;
-        notes(&preview, output);
-        index += 1;
-        if index >= preview.total.min(WARNED) {
-            return Ok(());
-        }
+    let ids = ids(engine, order).await?;
+    for id in ids.iter().take(WARNED) {
+        let preview = preview(engine, order, *id).await?;
+        notes(&preview, ids.len(), output);
     }
+    Ok(())
 }
 
 /// Prints what would be sent, and sends nothing.
@@ -101,10 +98,10 @@ pub(super) async fn dry_run(
     order: &ResendOrder,
     output: &Output,
 ) -> Result<Ended, Failure> {
-    let mut index = 0;
-    loop {
-        let preview = preview(engine, order, index).await?;
-        notes(&preview, output);
+    let ids = ids(engine, order).await?;
+    for id in &ids {
+        let preview = preview(engine, order, *id).await?;
+        notes(&preview, ids.len(), output);
         if output.json {
             output.json(&written(&preview))?;
         } else {
@@ -114,27 +111,35 @@ pub(super) async fn dry_run(
             ));
             print(&preview, output)?;
         }
-        index += 1;
-        if index >= preview.total || output.gone() {
-            return Ok(Ended::Well);
+        if output.gone() {
+            break;
         }
+    }
+    Ok(Ended::Well)
+}
+
+async fn ids(engine: &Engine, order: &ResendOrder) -> Result<Vec<Id>, Failure> {
+    match engine.call(Command::Which(order.which.clone())).await? {
+        Reply::Ids(ids) => Ok(ids),
+        other => Err(session::unexpected(&other)),
     }
 }
 
-async fn preview(
-    engine: &Engine,
-    order: &ResendOrder,
-    index: u64,
-) -> Result<Box<Preview>, Failure> {
-    match engine.call(Command::Preview(order.clone(), index)).await? {
+async fn preview(engine: &Engine, order: &ResendOrder, id: Id) -> Result<Box<Preview>, Failure> {
+    let one = ResendOrder {
+        which: Which::Ids(vec![id.to_string()]),
+        ..order.clone()
+    };
+    match engine.call(Command::Preview(one)).await? {
         Reply::Preview(preview) => Ok(preview),
         other => Err(session::unexpected(&other)),
     }
 }
 
-fn notes(preview: &Preview, output: &Output) {
+/// Prints what should be known of one of so many requests.
+fn notes(preview: &Preview, of: usize, output: &Output) {
     for note in &preview.notes {
-        if preview.total > 1 {
+        if of > 1 {
             output.note(&format!("{}: {note}", preview.delivery));
         } else {
             output.note(note);

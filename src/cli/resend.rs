@@ -91,7 +91,8 @@ async fn resend(
     };
     let mut progress = Progress::new(total, quiet || output.json);
     let mut delivered = true;
-    let mut sent = 0;
+    // Of the first that could not be sent, as long as none could.
+    let (mut unreached, mut reached) = (None, schedule);
     loop {
         let asked = tokio::select! {
             asked = engine.call(Command::Results(id)) => asked?,
@@ -112,7 +113,6 @@ async fn resend(
         };
         progress.clear();
         for one in &results.sent {
-            sent += 1;
             match &one.attempt {
                 Ok((attempt, verdict)) => {
                     if attempt
@@ -130,9 +130,10 @@ async fn resend(
                     if let Some(note) = &one.note {
                         output.note(note);
                     }
-                    if sent == 1 && one.is_unreached() && !schedule {
-                        // Nothing listens there: the rest would fare the same.
-                        return Err(unreachable(attempt));
+                    if one.is_unreached() {
+                        unreached.get_or_insert_with(|| attempt.clone());
+                    } else {
+                        reached = true;
                     }
                 }
                 Err(failure) if total == 1 => return Err(failure.clone()),
@@ -147,7 +148,10 @@ async fn resend(
         }
         progress.show(&results.job);
     }
-    Ok(if delivered { Ended::Well } else { Ended::No })
+    match unreached {
+        Some(attempt) if !reached => Err(unreachable(&attempt)),
+        _ => Ok(if delivered { Ended::Well } else { Ended::No }),
+    }
 }
 
 /// Ends the retry schedules of deliveries.

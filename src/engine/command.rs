@@ -16,6 +16,7 @@ use crate::domain::assess::SignedText;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
 use crate::domain::endpoint::Endpoint;
+use crate::domain::id::Id;
 use crate::domain::keyring::{Adoption, Scope};
 use crate::domain::provider::KeyForm;
 use crate::domain::route::{Asked, Destination, Everywhere, Mode, PathMode, Route, destination};
@@ -50,9 +51,10 @@ pub enum Command {
     Resend(ResendOrder),
     /// Looks up where an order would go: [`Reply::Places`], each host once.
     Locate(ResendOrder),
-    /// What would be sent for one of the deliveries, counted from 0:
-    /// [`Reply::Preview`].
-    Preview(ResendOrder, u64),
+    /// What would be sent for the first of the deliveries: [`Reply::Preview`].
+    Preview(ResendOrder),
+    /// Which deliveries are meant, in their order: [`Reply::Ids`].
+    Which(Which),
     /// What came of a followed job since the last time it was asked for:
     /// [`Reply::Results`], as soon as there is something to tell.
     Results(u64),
@@ -232,6 +234,8 @@ pub enum Reply {
     Job(Job),
     /// To [`Command::Preview`].
     Preview(Box<Preview>),
+    /// To [`Command::Which`].
+    Ids(Vec<Id>),
     /// To [`Command::Results`].
     Results(Results),
     /// To [`Command::Locate`]: those that are asked for before anything is

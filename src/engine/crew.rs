@@ -16,12 +16,10 @@ use super::command::{ResendOrder, Sent};
 use super::jobs::{PATIENCE, Running};
 use super::local::{Local, not_kept};
 use super::retry::{Run, Step};
-use super::sending::not_sent;
 use crate::domain::attempt::AttemptKind;
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::verification::Status;
-use crate::outbound::Exchange;
 use crate::store::{NewAttempt, Rows};
 
 /// How many may be under way at a time.
@@ -103,7 +101,8 @@ pub(super) async fn run(
     });
     let (done, made) = unbounded_channel();
     let keeper = tokio::spawn(Arc::clone(&crew).keep(made, parallel > 1));
-    if crew.order.stop_unreached && crew.send_next(&done).await == Some(Reached(false)) {
+    let one_app = crew.order.target.is_some() || local.origins().len() < 2;
+    if crew.order.stop_unreached && one_app && crew.send_next(&done).await == Some(Reached(false)) {
         running.stop.cancel();
     }
     let mut workers = JoinSet::new();
@@ -179,19 +178,7 @@ impl Crew {
         let listed = local.listed(seq, &mut self.feed().rows)?;
         let prepared = local.prepare_listed(&listed, &self.order)?;
         let under_way = local.exchanges.token();
-        let started_at = local.clock.now();
-        let (new, reached) = tokio::select! {
-            sent = local.exchange(&prepared, AttemptKind::Resend) => sent,
-            () = local.ending.cancelled() => {
-                let why = "creel ended before the app answered.".to_owned();
-                let took = local.clock.now().0.saturating_sub(started_at.0).max(0);
-                let exchange = Exchange {
-                    duration_us: took.cast_unsigned(),
-                    ..not_sent(why, prepared.outgoing.headers.clone())
-                };
-                (prepared.attempt(AttemptKind::Resend, started_at, exchange), true)
-            }
-        };
+        let (new, reached) = local.exchange(&prepared, AttemptKind::Resend).await;
         let made = Made {
             id: prepared.delivery.id,
             worth: local.worth(&prepared.delivery, prepared.listed.status, new.started_at),

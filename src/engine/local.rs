@@ -400,9 +400,15 @@ impl Local {
             }
             Command::Locate(order) => Ok(Reply::Places(self.locate(&order).await?)),
             Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
-            Command::Preview(order, index) => {
-                let preview = aside(|| self.preview(order, index))?;
+            Command::Preview(order) => {
+                let preview = aside(|| self.preview(order))?;
                 Ok(Reply::Preview(Box::new(preview)))
+            }
+            Command::Which(which) => {
+                let seqs = aside(|| self.which(&which))?;
+                Ok(Reply::Ids(
+                    seqs.into_iter().map(|seq| self.id_of(seq)).collect(),
+                ))
             }
             Command::Results(job) => Ok(Reply::Results(self.results(job).await?)),
             Command::Stop(job) => {

@@ -8,13 +8,12 @@ use crate::domain::failure::Failure;
 use crate::domain::request::Request;
 
 impl Local {
-    /// Says what an order would send for one of its deliveries.
-    pub(super) fn preview(&self, mut order: ResendOrder, index: u64) -> Result<Preview, Failure> {
+    /// Says what an order would send for the first of its deliveries.
+    pub(super) fn preview(&self, mut order: ResendOrder) -> Result<Preview, Failure> {
         let seed = order.seed.unwrap_or_else(|| random_bits() as u64);
         order.seed = Some(seed);
         let seqs = self.which(&order.which)?;
-        let at = usize::try_from(index).unwrap_or(usize::MAX);
-        let seq = *seqs.get(at).ok_or_else(|| {
+        let seq = *seqs.first().ok_or_else(|| {
             Failure::usage(
                 "No delivery is named.",
                 "",

@@ -6,6 +6,7 @@ use super::command::{Job, ResendOrder, Which};
 use super::crew;
 use super::local::{Local, not_kept, unreadable};
 use super::prepare::Prepared;
+use super::sending::not_sent;
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind};
 use crate::domain::delivery::Delivery;
@@ -14,6 +15,7 @@ use crate::domain::filter::Filter;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::{Verdict, previous};
 use crate::domain::verification::Status;
+use crate::outbound::Exchange;
 use crate::store::{NewAttempt, Rows};
 
 /// How many of a long list are looked at before the first is sent.
@@ -91,17 +93,31 @@ impl Local {
         self.store.append_attempt(new).await.map_err(not_kept)
     }
 
-    /// Sends what is prepared; returns the attempt that is to be kept, and
-    /// whether there was a connection to send it on.
+    /// Sends what is prepared, unless creel ends meanwhile; returns the attempt
+    /// that is to be kept, and whether there was a connection to send it on.
     pub(super) async fn exchange(
         &self,
         prepared: &Prepared,
         kind: AttemptKind,
     ) -> (NewAttempt, bool) {
         let started_at = self.clock.now();
-        let exchange = self.client.send(&prepared.outgoing, prepared.options).await;
-        let origin = prepared.outgoing.origin();
-        self.apps.sent(&origin, &exchange, self.clock.now());
+        let outgoing = &prepared.outgoing;
+        let exchange = tokio::select! {
+            exchange = self.client.send(outgoing, prepared.options) => {
+                let origin = outgoing.origin();
+                self.apps.sent(&origin, &exchange, self.clock.now());
+                exchange
+            }
+            () = self.ending.cancelled() => {
+                let why = "creel ended before the app answered.".to_owned();
+                let took = self.clock.now().0.saturating_sub(started_at.0).max(0);
+                Exchange {
+                    duration_us: took.cast_unsigned(),
+                    connected: true,
+                    ..not_sent(why, outgoing.headers.clone())
+                }
+            }
+        };
         let reached = exchange.connected;
         (prepared.attempt(kind, started_at, exchange), reached)
     }

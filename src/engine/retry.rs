@@ -252,6 +252,8 @@ impl Run {
                 return Err(failure);
             }
         };
+        // Where creel ends meanwhile, it waits a moment for this to be kept.
+        let _under_way = self.local.exchanges.token();
         let (mut new, reached) = self.local.exchange(&prepared, AttemptKind::Retry).await;
         let number = self.pending.retry.as_ref().map_or(1, |retry| retry.number);
         let now = self.local.clock.now();

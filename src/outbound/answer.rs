@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::HELD_BYTES;
 use super::fault::Fault;
 use crate::domain::attempt::{KEPT_ANSWER_BYTES, Response};
 use crate::domain::headers::Headers;
@@ -13,9 +14,6 @@ use crate::domain::headers::Headers;
 /// How many bytes of an answer's body are read and counted; where there are
 /// more, reading stops.
 pub const COUNTED_BYTES: u64 = 128 * 1024 * 1024;
-
-/// How many bytes of answers that are wanted whole are held in all.
-pub(super) const HELD_BYTES: usize = 256 << 20;
 
 /// An answer as far as it was read.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
-use super::answer::HELD_BYTES;
+use super::HELD_BYTES;
 use super::{MAX_FIELDS, MAX_HEAD_BYTES};
 
 /// What went wrong with an exchange. Names of time-outs are those of

@@ -353,7 +353,7 @@ impl<E: Inspected> Screen<E> {
                 Effect::Answer(order) => self.ask(Command::Answer(order.clone()), |answer| {
                     Msg::Answered(order, answer.and_then(done))
                 }),
-                Effect::Preview(order) => self.ask(Command::Preview(order.clone(), 0), |answer| {
+                Effect::Preview(order) => self.ask(Command::Preview(order.clone()), |answer| {
                     Msg::Previewed(
                         order,
                         answer.and_then(|reply| match reply {
@@ -518,6 +518,7 @@ fn strange(reply: &Reply) -> Failure {
         Reply::Results(_) => "results",
         Reply::Adopted(_) => "what a secret changed",
         Reply::Preview(_) => "what would be sent",
+        Reply::Ids(_) => "which deliveries are meant",
         Reply::Done => "that it is done",
     };
     Failure::cannot(

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::support::app::{App, until};
+use crate::support::backend;
 use crate::support::creel::{Creel, command, run};
 
 const SECRET: &str = "some-signing-secret";
@@ -352,19 +353,73 @@ fn a_schedule_that_nobody_follows_can_be_ended() {
 
 #[test]
 fn what_was_sent_is_kept_where_creel_is_interrupted() {
-    let creel = ended("zyra");
-    let app = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = format!("http://{}", app.local_addr().unwrap());
-    let mut resend = start(&creel, &["resend", "@latest", "--to", &to]);
-    // The app takes the request, and does not answer.
-    let (mut taken, _) = app.accept().unwrap();
-    taken.read_exact(&mut [0; 16]).unwrap();
-    let mut kill = std::process::Command::new("kill");
-    let id = resend.id().to_string();
-    assert!(kill.args(["-INT", &id]).status().unwrap().success());
-    assert_eq!(resend.wait().unwrap().code(), Some(130));
-    let all = attempts(&creel);
-    assert_eq!(column(&all, "outcome"), [json!("failed")]);
-    let error = all[0]["error"].as_str().unwrap();
-    assert!(error.starts_with("creel ended before"), "{error}");
+    for (more, outcomes) in [
+        (&[][..], &["failed"][..]),
+        // The schedule goes on with the next creel.
+        (&["--retry", "provider"], &["failed", "pending"]),
+    ] {
+        let creel = ended("zyra");
+        let app = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = format!("http://{}", app.local_addr().unwrap());
+        let args = [&["resend", "@latest", "--to", &to][..], more].concat();
+        let mut resend = start(&creel, &args);
+        // The app takes the request, and does not answer.
+        let (mut taken, _) = app.accept().unwrap();
+        taken.read_exact(&mut [0; 16]).unwrap();
+        let mut kill = std::process::Command::new("kill");
+        let id = resend.id().to_string();
+        assert!(kill.args(["-INT", &id]).status().unwrap().success());
+        assert_eq!(resend.wait().unwrap().code(), Some(130));
+        let all = attempts(&creel);
+        assert_eq!(column(&all, "outcome"), outcomes);
+        let error = all[0]["error"].as_str().unwrap();
+        assert!(error.starts_with("creel ended before"), "{error}");
+    }
+}
+
+#[test]
+fn a_batch_goes_on_where_only_some_of_its_apps_are_down() {
+    let home = tempfile::tempdir().unwrap();
+    let (app, down) = (
+        App::answering(&[200]),
+        backend::App::down(|_| backend::ok()),
+    );
+    let routes = format!(
+        "mode = \"hold\"\n[[routes]]\npath = \"/down\"\ntarget = \"{}\"\n[[routes]]\npath = \"/up\"\ntarget = \"{}\"\n",
+        down.url(),
+        app.url()
+    );
+    std::fs::write(home.path().join("creel.toml"), routes).unwrap();
+    let creel = Creel::serve_in(home, &[]);
+    for path in ["/down", "/up", "/down"] {
+        creel.post(path, "", b"");
+    }
+    let some = creel.run(&["resend", "--filter", ""]);
+    assert_eq!((some.code, some.out.lines().count()), (1, 3), "{some:?}");
+    assert_eq!(app.requests().len(), 1);
+    let none = creel.run(&["resend", "--filter", "path:/down"]);
+    assert_eq!((none.code, none.out.lines().count()), (3, 2), "{none:?}");
+    // Where all go to one app that is down, the first says enough.
+    let args = ["resend", "--filter", "", "--to", &down.url()];
+    let one = creel.run(&args);
+    assert_eq!((one.code, one.out.lines().count()), (3, 1), "{one:?}");
+}
+
+#[test]
+fn a_dry_run_shows_every_delivery_that_matches() {
+    let creel = Creel::serve(&[]);
+    for number in 0..3 {
+        creel.post("/n", "", number.to_string().as_bytes());
+    }
+    let args = [
+        "resend",
+        "--filter",
+        "path:/n",
+        "--to",
+        "http://127.0.0.1:9",
+    ];
+    let ran = creel.run(&[&args[..], &["--dry-run", "--json"]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let bodies = column(&values(&ran.out), "body");
+    assert_eq!(column(&bodies, "text"), ["0", "1", "2"]);
 }

@@ -36,7 +36,8 @@ pub struct ResendOrder {
     /// Whether somebody asks for the [`super::Command::Results`]; the job then waits
     /// for them to be taken.
     pub followed: bool,
-    /// Whether the job ends when the very first cannot be sent at all.
+    /// Whether the job ends when the very first cannot be sent at all, and the
+    /// others go to the same app.
     pub stop_unreached: bool,
     /// What is allowed besides what the creel that sends allows anyway.
     #[serde(default)]
