@@ -133,22 +133,33 @@ fn renamed_name<'c>(case: &'c Case<'_>) -> Option<&'c str> {
 
 /// Says whether a header's name is another's, as proxies change names.
 pub(super) fn alike(name: &str, expected: &str) -> bool {
-    let plain = |name: &str| {
-        let name = name.replace('_', "-");
-        let mut rest = name.as_str();
-        for prefix in [
-            "http-",
-            "x-original-",
-            "x-forwarded-",
-            "original-",
-            "x-amzn-remapped-",
-            "x-",
-        ] {
-            rest = rest.strip_prefix(prefix).unwrap_or(rest);
+    name != expected && same(plain(name.as_bytes()), plain(expected.as_bytes()))
+}
+
+/// Returns a header's name without what proxies put before it.
+fn plain(mut name: &[u8]) -> &[u8] {
+    const BEFORE: [&[u8]; 6] = [
+        b"http-",
+        b"x-original-",
+        b"x-forwarded-",
+        b"original-",
+        b"x-amzn-remapped-",
+        b"x-",
+    ];
+    for prefix in BEFORE {
+        if let Some((start, rest)) = name.split_at_checked(prefix.len())
+            && same(start, prefix)
+        {
+            name = rest;
         }
-        rest.to_owned()
-    };
-    name != expected && plain(name) == plain(expected)
+    }
+    name
+}
+
+/// Compares names for which `_` is as good as `-`.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let dash = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| dash(*a) == dash(*b))
 }
 
 /// Finds a known provider's signature header under a changed name.
