@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::creel::{Creel, command, run};
+use crate::support::pty::Pty;
 use crate::support::upstream::Upstream;
 
 const SECRET: &str = "some-signing-secret-of-porkbun";
@@ -281,4 +282,30 @@ async fn what_was_sent_is_kept_though_nobody_reads_the_results() {
         (out.lines().count(), child.wait().unwrap().code()),
         (ALL, Some(0))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resend_that_is_stopped_by_another_says_that_not_all_went_out() {
+    let creel = Creel::serve(&[]);
+    for n in 0..3 {
+        creel.post(&format!("/n/{n}"), "", b"{}");
+    }
+    let target = Upstream::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    // The first goes out at once, the others much later.
+    let mut child = resend_over_and_over(&creel, 1, &target.url(), &["--spacing", "10m"]);
+    wait_for("the first is kept", || kept(&creel) == 1);
+    let mut inspector = Pty::start(creel.home.path(), &[], 120, 40, &[]);
+    inspector.shows("X stops");
+    inspector.keys("X");
+    let code = child.wait().unwrap().code();
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("Stopped: 1 of 3 were sent."), "{said}");
+    assert_eq!(target.requests().len(), 1);
 }
