@@ -272,7 +272,7 @@ pub struct Resend {
     #[arg(long, value_name = "TIMES", default_value_t = 1, requires = "retry", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub compress: u32,
     /// End the retry schedules of these deliveries.
-    #[arg(long, conflicts_with_all = ["filter", "to", "retry", "sign", "rate", "spacing"])]
+    #[arg(long, conflicts_with_all = ["filter", "to", "retry", "sign", "rate", "spacing", "dry_run"])]
     pub stop: bool,
     /// Which signature to send [default: kept; fresh for what is changed, and for a retry where there is a secret].
     #[arg(long, value_name = "HOW")]

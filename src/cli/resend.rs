@@ -93,7 +93,7 @@ async fn resend(
     let mut delivered = true;
     // Of the first that could not be sent, as long as none could.
     let (mut unreached, mut reached) = (None, schedule);
-    loop {
+    let over = loop {
         let asked = tokio::select! {
             asked = engine.call(Command::Results(id)) => asked?,
             _ = interrupted.recv() => {
@@ -144,14 +144,22 @@ async fn resend(
             }
         }
         if results.last {
-            break;
+            break results.job;
         }
         progress.show(&results.job);
+    };
+    if let Some(attempt) = unreached.filter(|_| !reached) {
+        return Err(unreachable(&attempt));
     }
-    match unreached {
-        Some(attempt) if !reached => Err(unreachable(&attempt)),
-        _ => Ok(if delivered { Ended::Well } else { Ended::No }),
+    if over.stopped {
+        delivered = false;
+        output.note(&format!(
+            "Stopped: {} of {} were sent.",
+            text::thousands(over.done),
+            text::thousands(total),
+        ));
     }
+    Ok(if delivered { Ended::Well } else { Ended::No })
 }
 
 /// Ends the retry schedules of deliveries.
@@ -255,7 +263,10 @@ pub(super) fn line(name: &str, attempt: &Attempt, verdict: Verdict) -> String {
             retry.of,
             retry.due.to_rfc3339()
         ),
-        (Some(retry), _) => format!("{answer}, try {} of {}", retry.number, retry.of),
+        (Some(retry), _) => {
+            let answer = answer.strip_suffix('.').unwrap_or(&answer);
+            format!("{answer}, try {} of {}", retry.number, retry.of)
+        }
         (None, _) => answer,
     };
     let late = if attempt.within_ack_timeout == Some(false) {

@@ -1,5 +1,6 @@
-//! Sends a job's deliveries: workers take them one after the other, and one
-//! keeper puts what they made on the disk, many attempts with one sync.
+//! Sends a job's deliveries: workers take them one after the other, one keeper
+//! puts what they made on the disk, many attempts with one sync, and one teller
+//! hands the results to whoever follows, who may be slow.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::command::{ResendOrder, Sent};
 use super::jobs::{PATIENCE, Running};
 use super::local::{Local, not_kept};
 use super::retry::{Run, Step};
-use crate::domain::attempt::AttemptKind;
+use crate::domain::attempt::{Attempt, AttemptKind};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::verification::Status;
@@ -25,9 +26,13 @@ use crate::store::{NewAttempt, Rows};
 /// How many may be under way at a time.
 const MOST_PARALLEL: u32 = 256;
 
-/// How many bytes of attempts may be on their way to the disk, about: while it
-/// is slow, sending goes on.
-const BEING_KEPT: usize = 32 << 20;
+/// How many bytes of attempts may be on their way to the disk and to whoever
+/// follows, about: while those are slow, sending goes on.
+const ON_THE_WAY: usize = 32 << 20;
+
+/// How many bytes of deliveries may be under way at a time, about: of large
+/// ones not as many are sent at once as were asked for.
+const CARRIED: usize = 128 << 20;
 
 /// How many attempts are written and synced together.
 const ENOUGH: usize = 128;
@@ -44,7 +49,9 @@ struct Crew {
     running: Arc<Running>,
     order: Arc<ResendOrder>,
     feed: Mutex<Feed>,
-    /// Room for attempts that are still to be kept, in bytes.
+    /// Room for deliveries that are being sent, in bytes.
+    carried: Semaphore,
+    /// Room for attempts that are still to be kept or told, in bytes.
     room: Semaphore,
     /// Set when the workers are done: then nothing is waited for any more.
     sent: CancellationToken,
@@ -73,6 +80,15 @@ struct Made {
     under_way: TaskTrackerToken,
 }
 
+/// What came of keeping an attempt, which is still to be told.
+struct Kept {
+    attempt: Result<Attempt, Failure>,
+    id: Id,
+    worth: Status,
+    reached: bool,
+    room: u32,
+}
+
 /// Whether there was somebody to send a delivery to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reached(bool);
@@ -95,12 +111,15 @@ pub(super) async fn run(
         local: Arc::clone(&local),
         running: Arc::clone(&running),
         order: Arc::new(order),
-        room: Semaphore::new(BEING_KEPT),
+        carried: Semaphore::new(CARRIED),
+        room: Semaphore::new(ON_THE_WAY),
         sent: CancellationToken::new(),
         schedules: TaskTracker::new(),
     });
     let (done, made) = unbounded_channel();
-    let keeper = tokio::spawn(Arc::clone(&crew).keep(made, parallel > 1));
+    let (kept, to_tell) = unbounded_channel();
+    let keeper = tokio::spawn(Arc::clone(&crew).keep(made, kept, parallel > 1));
+    let teller = tokio::spawn(Arc::clone(&crew).tell(to_tell));
     let one_app = crew.order.target.is_some() || local.origins().len() < 2;
     if crew.order.stop_unreached && one_app && crew.send_next(&done).await == Some(Reached(false)) {
         running.stop.cancel();
@@ -114,6 +133,7 @@ pub(super) async fn run(
     while workers.join_next().await.is_some() {}
     crew.sent.cancel();
     let _ = keeper.await;
+    let _ = teller.await;
     crew.schedules.close();
     crew.schedules.wait().await;
     running.end();
@@ -152,11 +172,11 @@ impl Crew {
             return None;
         }
         let sent = if self.order.retry.is_some() {
-            self.begin_schedule(seq).await
+            self.begin_schedule(seq).await.map(Some)
         } else {
             self.send(seq, done).await
         };
-        Some(match sent {
+        match sent {
             Ok(reached) => reached,
             Err(failure) => {
                 let sent = Sent {
@@ -167,15 +187,26 @@ impl Crew {
                 };
                 self.running.finish(sent).await;
                 // That says nothing of the target.
-                Reached(true)
+                Some(Reached(true))
             }
-        })
+        }
     }
 
-    /// Sends a delivery once, and gives what came of it to the keeper.
-    async fn send(&self, seq: u64, done: &UnboundedSender<Made>) -> Result<Reached, Failure> {
+    /// Sends a delivery once, and gives what came of it to the keeper; `None`:
+    /// the job was stopped while there was no room for it.
+    async fn send(
+        &self,
+        seq: u64,
+        done: &UnboundedSender<Made>,
+    ) -> Result<Option<Reached>, Failure> {
         let local = &self.local;
         let listed = local.listed(seq, &mut self.feed().rows)?;
+        let size = listed.size().min(CARRIED as u32);
+        let _carried = tokio::select! {
+            biased;
+            () = self.running.stop.cancelled() => return Ok(None),
+            carried = self.carried.acquire_many(size) => carried,
+        };
         let prepared = local.prepare_listed(&listed, &self.order)?;
         let under_way = local.exchanges.token();
         let (new, reached) = local.exchange(&prepared, AttemptKind::Resend).await;
@@ -191,7 +222,7 @@ impl Crew {
             room.forget();
         }
         let _ = done.send(made);
-        Ok(Reached(reached))
+        Ok(Some(Reached(reached)))
     }
 
     /// Makes the first try of a delivery's schedule; the others are made
@@ -218,7 +249,12 @@ impl Crew {
     }
 
     /// Keeps what the workers made until they are all gone.
-    async fn keep(self: Arc<Self>, mut made: UnboundedReceiver<Made>, together: bool) {
+    async fn keep(
+        self: Arc<Self>,
+        mut made: UnboundedReceiver<Made>,
+        kept: UnboundedSender<Kept>,
+        together: bool,
+    ) {
         let mut waiting = Vec::with_capacity(ENOUGH);
         while made.recv_many(&mut waiting, ENOUGH).await > 0 {
             if together && waiting.len() < ENOUGH {
@@ -232,41 +268,59 @@ impl Crew {
                     waiting.push(more);
                 }
             }
-            let room: u32 = waiting.iter().map(Made::room).sum();
-            self.keep_all(&mut waiting).await;
-            self.room.add_permits(room as usize);
+            self.keep_all(&mut waiting, &kept).await;
         }
     }
 
-    /// Keeps attempts, and says what to make of each.
-    async fn keep_all(&self, made: &mut Vec<Made>) {
+    /// Keeps attempts, and passes them on to be told.
+    async fn keep_all(&self, made: &mut Vec<Made>, told: &UnboundedSender<Kept>) {
         let mut news = Vec::with_capacity(made.len());
         let mut rest = Vec::with_capacity(made.len());
         for made in made.drain(..) {
+            let room = made.room();
             news.push(made.new);
-            rest.push((made.id, made.worth, made.reached, made.under_way));
+            rest.push((made.id, made.worth, made.reached, room, made.under_way));
         }
         let (mut kept, why_not) = match self.local.store.append_attempts(news).await {
             Ok(kept) => (kept.into_iter(), None),
             Err(error) => (Vec::new().into_iter(), Some(not_kept(error))),
         };
-        for (id, worth, reached, under_way) in rest {
+        for (id, worth, reached, room, under_way) in rest {
             drop(under_way);
             let attempt = match (kept.next(), &why_not) {
-                (Some(attempt), _) => {
-                    let verdict = self.local.verdict(&attempt, worth).await;
-                    verdict.map(|verdict| (attempt, verdict))
-                }
+                (Some(attempt), _) => Ok(attempt),
                 (None, Some(failure)) => Err(failure.clone()),
                 (None, None) => continue,
             };
+            let _ = told.send(Kept {
+                attempt,
+                id,
+                worth,
+                reached,
+                room,
+            });
+        }
+    }
+
+    /// Says what to make of each attempt, beside the keeping: a follower who
+    /// is slow keeps nothing from the disk.
+    async fn tell(self: Arc<Self>, mut kept: UnboundedReceiver<Kept>) {
+        while let Some(one) = kept.recv().await {
+            let attempt = match one.attempt {
+                Ok(attempt) => {
+                    let verdict = self.local.verdict(&attempt, one.worth).await;
+                    verdict.map(|verdict| (attempt, verdict))
+                }
+                Err(failure) => Err(failure),
+            };
             let sent = Sent {
-                delivery: id,
-                reached: reached && attempt.is_ok(),
+                delivery: one.id,
+                reached: one.reached && attempt.is_ok(),
                 attempt,
                 note: None,
             };
             self.running.finish(sent).await;
+            self.room.add_permits(one.room as usize);
         }
     }
 
@@ -291,7 +345,7 @@ impl Feed {
 impl Made {
     /// Returns how many bytes it takes, about.
     fn room(&self) -> u32 {
-        self.new.size().min(BEING_KEPT) as u32
+        self.new.size().min(ON_THE_WAY) as u32
     }
 }
 

@@ -197,7 +197,9 @@ impl Running {
             let mut state = self.lock();
             state.job.ended = true;
             state.job.left_ms = None;
-            state.job.stopped = self.stop.is_cancelled();
+            // One that was told to stop when all was sent did its work.
+            let all = state.job.done >= state.job.total;
+            state.job.stopped = self.stop.is_cancelled() && !all;
         }
         self.changed.notify_waiters();
         self.tell();

@@ -23,6 +23,13 @@ pub struct Listed {
     pub(super) place: Place,
 }
 
+impl Listed {
+    /// Returns how many bytes it takes to read it, about.
+    pub const fn size(&self) -> u32 {
+        self.place.length
+    }
+}
+
 /// How long what a block said is taken for true.
 const FRESH: Duration = Duration::from_millis(50);
 

@@ -1,10 +1,13 @@
 //! Resending from the command line to a scripted target.
 
 use std::io::{Read as _, Write as _};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::creel::{Creel, run};
+use crate::support::creel::{Creel, command, run};
+use crate::support::pty::Pty;
 use crate::support::upstream::Upstream;
 
 const SECRET: &str = "some-signing-secret-of-porkbun";
@@ -217,4 +220,92 @@ fn one_that_is_not_answered_does_not_keep_the_others_back() {
         .collect();
     assert_eq!(outcomes, [json!("failed"), json!("delivered")]);
     serving.join().unwrap();
+}
+
+/// Begins to send all there is many times over; nobody reads the results yet.
+fn resend_over_and_over(creel: &Creel, times: usize, to: &str, more: &[&str]) -> Child {
+    let ids = creel
+        .list()
+        .into_iter()
+        .map(|d| d["id"].as_str().unwrap().to_owned());
+    let ids: Vec<String> = ids.collect();
+    command(creel.home.path())
+        .args(["resend", "--json", "--to", to])
+        .args(more)
+        .args((0..times).flat_map(|_| &ids))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until something holds.
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(45);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+fn kept(creel: &Creel) -> usize {
+    let attempts = |d: &serde_json::Value| d["attempts"].as_array().unwrap().len();
+    creel.list().iter().map(attempts).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_is_kept_though_nobody_reads_the_results() {
+    const TIMES: usize = 40;
+    const ALL: usize = 30 * TIMES;
+    let creel = Creel::serve(&[]);
+    for n in 0..30 {
+        creel.post(&format!("/n/{n}"), "", b"{}");
+    }
+    // Its answers fill the pipe soon.
+    let filler = "x".repeat(600);
+    let target = Upstream::saying(format!(
+        "HTTP/1.1 200 OK\r\nX-F: {filler}\r\nContent-Length: 0\r\n\r\n"
+    ))
+    .await;
+    let mut child = resend_over_and_over(&creel, TIMES, &target.url(), &["--parallel", "8"]);
+    wait_for("all is sent", || target.requests().len() >= ALL);
+    wait_for("all is kept", || kept(&creel) == ALL);
+    // And whoever reads them late is told all of them.
+    let mut out = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut out)
+        .unwrap();
+    assert_eq!(
+        (out.lines().count(), child.wait().unwrap().code()),
+        (ALL, Some(0))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resend_that_is_stopped_by_another_says_that_not_all_went_out() {
+    let creel = Creel::serve(&[]);
+    for n in 0..3 {
+        creel.post(&format!("/n/{n}"), "", b"{}");
+    }
+    let target = Upstream::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    // The first goes out at once, the others much later.
+    let mut child = resend_over_and_over(&creel, 1, &target.url(), &["--spacing", "10m"]);
+    wait_for("the first is kept", || kept(&creel) == 1);
+    let mut inspector = Pty::start(creel.home.path(), &[], 120, 40, &[]);
+    inspector.shows("X stops");
+    inspector.keys("X");
+    let code = child.wait().unwrap().code();
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("Stopped: 1 of 3 were sent."), "{said}");
+    assert_eq!(target.requests().len(), 1);
 }

@@ -26,7 +26,10 @@ impl App {
                 self.list.changed(row, self.now);
             }
             Event::Attempted(attempt) => self.attempted(attempt),
-            Event::Job(job) => return self.take_job(job),
+            Event::Job(job) => {
+                self.info_wish.stale = true;
+                return self.take_job(job);
+            }
             Event::App(app) => {
                 self.app_changed(app);
                 // An answer that is under way may be older than this.
@@ -95,6 +98,8 @@ impl App {
         self.info_wish.asked = false;
         match answer {
             Ok(info) => {
+                // What began before this inspector was opened, too.
+                self.jobs.clone_from(&info.jobs);
                 self.info = info;
                 if let Some(Overlay::Secret(form)) = &mut self.overlay {
                     form.update(&self.info);
