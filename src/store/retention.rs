@@ -5,6 +5,7 @@
 //! journal's end before the segment it lies in is deleted.
 
 use super::index::Sealed;
+use super::journal::Place;
 use super::writer::Other;
 use super::{AppendError, ReadError, Store};
 use crate::domain::keep::Keep;
@@ -128,46 +129,60 @@ impl Store {
                 return Ok(());
             };
             let next = sealed.get(1).map_or(position.segment, |next| next.segment);
-            self.carry(segment).await?;
+            if !self.carry(segment).await? {
+                // The index waits for something; another time.
+                return Ok(());
+            }
             self.other(Other::Retire(position.retired, next)).await?;
             self.settle().await;
             if self.0.shared.index().position().unwrap_or_default().first < next {
-                // The index waits for something; another time.
                 return Ok(());
             }
         }
     }
 
     /// Writes what is still wanted of a segment once more at the journal's end.
-    async fn carry(&self, segment: u64) -> Result<(), RetireError> {
+    /// Says no where it cannot be seen yet that all of it stands there.
+    async fn carry(&self, segment: u64) -> Result<bool, RetireError> {
         let shared = &self.0.shared;
-        let index = shared.index();
-        let retired = index.position().unwrap_or_default().retired;
-        let survivors: Vec<u64> = {
+        let retired = shared.index().position().unwrap_or_default().retired;
+        let mut survivors: Vec<u64> = {
             let runs = self.runs();
             runs.oldest_first()
                 .take_while(|seq| *seq < retired)
                 .collect()
         };
-        for seq in survivors {
-            let Some(row) = index.row(seq)? else {
-                continue;
-            };
-            let mut places = vec![row.place];
-            places.extend(index.attempts(seq)?);
-            if places.iter().all(|place| place.segment != segment) {
-                continue;
+        while !survivors.is_empty() {
+            let mut carried = Vec::new();
+            let mut last = 0;
+            for seq in survivors {
+                let index = shared.index();
+                let Some(row) = index.row(seq)? else {
+                    continue;
+                };
+                let attempts = index.attempts(seq)?;
+                // One before its delivery was kept while that was carried.
+                let stays = |place: &Place| place.segment != segment && *place >= row.place;
+                if stays(&row.place) && attempts.iter().all(stays) {
+                    continue;
+                }
+                // All of it, in its order, so that the journal alone tells the same.
+                for place in [row.place].into_iter().chain(attempts) {
+                    let record = shared.segments.read(place).map_err(ReadError::io)?;
+                    let record = record.ok_or(ReadError::Damaged(place.segment))?;
+                    self.other(Other::Again(record)).await?;
+                }
+                last = self.other(Other::Mark(vec![seq], true)).await?;
+                carried.push(seq);
             }
-            // All of it, in its order, so that the journal alone tells the same.
-            for place in places {
-                let record = shared.segments.read(place).map_err(ReadError::io)?;
-                let record = record.ok_or(ReadError::Damaged(place.segment))?;
-                self.other(Other::Again(record)).await?;
+            self.settle().await;
+            if *shared.indexed.borrow() < last {
+                return Ok(false);
             }
-            self.other(Other::Mark(vec![seq], true)).await?;
+            // Attempts may have been kept meanwhile.
+            survivors = carried;
         }
-        self.settle().await;
-        Ok(())
+        Ok(true)
     }
 
     fn oldest(&self) -> Option<u64> {
