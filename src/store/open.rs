@@ -341,7 +341,9 @@ fn find_end(segments: &Segments, start: Position, report: &mut Opened) -> Result
                     *highest = attempt.number.max(*highest);
                 }),
                 Kind::Mark => codec::mark(&record.payload).map(|_| ()),
-                Kind::Retire => codec::retire(&record.payload).map(|(_, first)| {
+                Kind::Retire => codec::retire(&record.payload).map(|(below, first)| {
+                    // Of those that are gone a number may be all that is left.
+                    end.seq = end.seq.max(below.saturating_sub(1));
                     begins = begins.filter(|begins| *begins > first);
                 }),
             };

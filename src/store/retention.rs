@@ -14,6 +14,9 @@ use crate::domain::timestamp::Timestamp;
 /// How many deliveries go in one step.
 const STEP: u64 = 4096;
 
+/// How often a delivery is carried anew that gets attempts meanwhile.
+const ROUNDS: usize = 4;
+
 /// Why old deliveries could not be let go.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RetireError {
@@ -117,6 +120,11 @@ impl Store {
 
     /// Deletes the segments of which every delivery is gone or marked.
     async fn drop_segments(&self) -> Result<(), RetireError> {
+        // What is carried makes segments too, which must not go round for ever.
+        let until = self.0.shared.index().position().unwrap_or_default().segment;
+        if !self.gives_room(until)? {
+            return Ok(());
+        }
         loop {
             let index = self.0.shared.index();
             let position = index.position().unwrap_or_default();
@@ -124,7 +132,7 @@ impl Store {
             let Some(Sealed { segment, .. }) = sealed
                 .first()
                 .copied()
-                .filter(|oldest| oldest.seq < position.retired)
+                .filter(|oldest| oldest.seq < position.retired && oldest.segment < until)
             else {
                 return Ok(());
             };
@@ -141,18 +149,46 @@ impl Store {
         }
     }
 
+    /// Says whether deleting what can go before a segment gives back at least
+    /// half of it; the rest is still wanted and written once more.
+    fn gives_room(&self, until: u64) -> Result<bool, RetireError> {
+        let index = self.0.shared.index();
+        let retired = index.position().unwrap_or_default().retired;
+        let go = |sealed: &Sealed| sealed.seq < retired && sealed.segment < until;
+        let going: Vec<Sealed> = index.sealed()?.into_iter().take_while(go).collect();
+        let Some(last) = going.last() else {
+            return Ok(false);
+        };
+        let all: u64 = going.iter().map(|sealed| sealed.end).sum();
+        let mut wanted = 0;
+        for seq in self.survivors(retired) {
+            let Some(row) = index.row(seq)? else {
+                continue;
+            };
+            let places = [row.place].into_iter().chain(index.attempts(seq)?);
+            let going = places.filter(|place| place.segment <= last.segment);
+            wanted += going.map(|place| u64::from(place.length)).sum::<u64>();
+        }
+        Ok(wanted <= all / 2)
+    }
+
+    /// Returns the deliveries that are kept though their time is over.
+    fn survivors(&self, retired: u64) -> Vec<u64> {
+        let runs = self.runs();
+        let old = runs.oldest_first().take_while(|seq| *seq < retired);
+        old.collect()
+    }
+
     /// Writes what is still wanted of a segment once more at the journal's end.
     /// Says no where it cannot be seen yet that all of it stands there.
     async fn carry(&self, segment: u64) -> Result<bool, RetireError> {
         let shared = &self.0.shared;
         let retired = shared.index().position().unwrap_or_default().retired;
-        let mut survivors: Vec<u64> = {
-            let runs = self.runs();
-            runs.oldest_first()
-                .take_while(|seq| *seq < retired)
-                .collect()
-        };
-        while !survivors.is_empty() {
+        let mut survivors = self.survivors(retired);
+        for _ in 0..ROUNDS {
+            if survivors.is_empty() {
+                return Ok(true);
+            }
             let mut carried = Vec::new();
             let mut last = 0;
             for seq in survivors {
@@ -182,7 +218,7 @@ impl Store {
             // Attempts may have been kept meanwhile.
             survivors = carried;
         }
-        Ok(true)
+        Ok(survivors.is_empty())
     }
 
     fn oldest(&self) -> Option<u64> {

@@ -351,14 +351,11 @@ impl Writer {
             Job::Attempts(attempts, done) => {
                 let mut kept = Vec::with_capacity(attempts.len());
                 for new in attempts {
-                    let (id, number) = match new.ends {
-                        Some(pending) => pending,
-                        None => {
-                            batch.numbered.push(new.delivery_seq);
-                            let number = self.indexer.next_attempt(new.delivery_seq, new.before);
-                            (self.id(new.started_at), number)
-                        }
-                    };
+                    let (id, number) = new.ends.unwrap_or_else(|| {
+                        batch.numbered.push(new.delivery_seq);
+                        let number = self.indexer.next_attempt(new.delivery_seq, new.before);
+                        (self.id(new.started_at), number)
+                    });
                     let attempt = new.with(id, number);
                     kept.push(attempt.clone());
                     let payload = codec::attempt_bytes(&attempt);
