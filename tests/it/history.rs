@@ -377,7 +377,7 @@ proptest! {
                 let opened = matches!(step, Step::Restart | Step::Rebuild);
                 tested.go(step).await;
                 // Half of the time what comes next comes while the list is made.
-                if opened && tested.model.newest % 2 == 0 {
+                if opened && tested.model.newest.is_multiple_of(2) {
                     tested.look().await;
                 }
             }
