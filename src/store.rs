@@ -48,6 +48,7 @@ pub use self::asked::Reassessed;
 use self::disk::{Disk, RealDisk};
 pub use self::error::{AppendError, FindError, ReadError};
 pub use self::open::{OpenError, Opened};
+use self::record::Kind;
 pub use self::repair::{Repaired, repair};
 pub use self::retention::RetireError;
 pub use self::rows::{Listed, Rows};
@@ -396,12 +397,7 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn listed(&self, seq: u64, rows: &mut Rows) -> Result<Option<Listed>, ReadError> {
-        let starting = self.is_starting();
-        let listed = rows.listed(&self.0.shared.index(), seq)?;
-        Ok(listed.map(|listed| Listed {
-            attempts: listed.attempts.filter(|_| !starting),
-            ..listed
-        }))
+        rows.listed(&self.0.shared, seq)
     }
 
     /// Reads a delivery that was looked up.
@@ -425,7 +421,10 @@ impl Store {
         let mut attempts = Vec::new();
         for place in self.0.shared.index().attempts(seq)? {
             let record = self.0.shared.segments.read(place).map_err(ReadError::io)?;
-            let attempt = record.and_then(|record| codec::attempt(&record.payload));
+            let attempt = record
+                .filter(|record| record.kind == Kind::Attempt)
+                .and_then(|record| codec::attempt(&record.payload))
+                .filter(|attempt| attempt.delivery_seq == seq);
             attempts.push(attempt.ok_or(ReadError::Damaged(place.segment))?);
         }
         Ok(attempts)
@@ -513,7 +512,7 @@ impl Store {
     /// Says whether the index is still looked through or made, after opening:
     /// the list may lack rows, and the newest come last.
     pub fn is_starting(&self) -> bool {
-        *self.0.shared.starting.borrow()
+        !self.0.shared.is_whole()
     }
 
     /// Waits until the index is whole and all that is durable now can be read;
@@ -537,6 +536,7 @@ impl Store {
 
 impl Inner {
     fn end(&self) {
+        self.shared.close();
         self.queue.close();
         let thread = self
             .writer

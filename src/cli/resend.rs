@@ -139,6 +139,8 @@ async fn resend(
                 Err(failure) if total == 1 => return Err(failure.clone()),
                 Err(failure) => {
                     delivered = false;
+                    // One of many has one line.
+                    let failure = failure.to_string().replace('\n', " ");
                     output.note(&format!("{}: {failure}", one.delivery));
                 }
             }

@@ -500,11 +500,15 @@ pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
 /// Explains that something kept cannot be read.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn unreadable(error: store::ReadError) -> Failure {
-    Failure::cannot(
-        "What is kept cannot be read.",
-        format!("{error}."),
-        "Close every creel on this data directory and start it again; the list is rebuilt from the journal.",
-    )
+    let next = match error {
+        store::ReadError::Damaged(_) => {
+            "End creel, and copy what can be read into a fresh folder:  creel repair --to DIR"
+        }
+        _ => {
+            "Close every creel on this data directory and start it again; the list is rebuilt from the journal."
+        }
+    };
+    Failure::cannot("What is kept cannot be read.", format!("{error}."), next)
 }
 
 /// Explains that an attempt was made and is not kept.

@@ -156,12 +156,17 @@ impl<'a> Draft<'a> {
     fn attempt(&mut self, attempt: &Attempt, place: Place) -> Result<(), ReadError> {
         self.position.id = self.position.id.max(attempt.id.bits());
         let (seq, number) = (attempt.delivery_seq, attempt.number);
-        if number > 1 {
-            self.changes.attempt(seq, number, place);
-        }
         let Some(row) = self.row(seq)? else {
             return Ok(());
         };
+        let known = row.summary.attempts;
+        if attempt.outcome == Outcome::Pending
+            && number <= known
+            && row.summary.pending != Some(number)
+        {
+            // It ended while this was on its way to the journal's end.
+            return Ok(());
+        }
         if number == 1 {
             row.first_attempt = Some(place);
         }
@@ -182,13 +187,17 @@ impl<'a> Draft<'a> {
         row.answer = settled(row.answer, row.received_at, attempt);
         if new && open {
             row.pending = Some(attempt.number);
-        } else if ends {
+        } else if ends || (new && attempt.retry.is_some()) {
+            // Of a try that was carried only its end is there.
             row.pending = None;
         }
         let row = new.then(|| row.clone());
         if let Some(row) = row.filter(|_| self.heard) {
             self.told.push(Change::Attempted(attempt.clone()));
             self.told.push(Change::Changed(row));
+        }
+        if number > 1 {
+            self.changes.attempt(seq, number, place);
         }
         Ok(())
     }

@@ -109,6 +109,7 @@ impl Editor {
         let mut position = self.position;
         position.reach(number, place);
         position.retired = position.retired.max(below);
+        position.seq = position.seq.max(below.saturating_sub(1));
         let (mut gone, mut owed) = (Vec::new(), 0_u64);
         for (key, mut block) in self.index.blocks(0, below)? {
             let before = block.size();

@@ -46,23 +46,27 @@ pub(super) struct Indexer {
     thread: Option<JoinHandle<()>>,
     /// How many attempts deliveries have that were sent since the start.
     attempts: HashMap<u64, u32>,
+    /// How many the journal told of beyond the index, as the store was opened.
+    beyond: HashMap<u64, u32>,
     rows: Rows,
 }
 
 impl Indexer {
     /// Starts the thread, which first reads what the journal holds beyond the
-    /// index, up to record `until`.
+    /// index, up to record `until`. `beyond`: the highest numbers of attempts
+    /// there, by delivery.
     pub(super) fn start(
         shared: Arc<Shared>,
         editor: Editor,
         until: u64,
         rebuilding: bool,
+        beyond: HashMap<u64, u32>,
     ) -> std::io::Result<Self> {
         let mut hand = Hand {
             shared: Arc::clone(&shared),
             editor,
             rebuilding,
-            broken: false,
+            unfinished: false,
             reviews: VecDeque::new(),
         };
         let thread = std::thread::Builder::new()
@@ -72,6 +76,7 @@ impl Indexer {
             shared,
             thread: Some(thread),
             attempts: HashMap::new(),
+            beyond,
             rows: Rows::default(),
         })
     }
@@ -89,15 +94,30 @@ impl Indexer {
 
     /// Returns the number that a delivery's next attempt gets.
     pub(super) fn next_attempt(&mut self, seq: u64, before: Option<u32>) -> u32 {
-        let indexed = || {
-            let listed = self.rows.listed(&self.shared.index(), seq);
-            listed.ok().flatten().and_then(|l| l.attempts).unwrap_or(0)
+        let known = || {
+            // One that is made anew does not know yet what was there before.
+            while self.shared.is_renewed() {
+                std::thread::sleep(PAUSE);
+            }
+            let beyond = self.beyond.get(&seq).copied().unwrap_or(0);
+            let row = self.rows.find(&self.shared.index(), seq).ok().flatten();
+            row.map_or(0, |row| row.summary.attempts).max(beyond)
         };
         // Whoever saw less than there are now saw it before one of these.
         let count = self.attempts.entry(seq);
-        let count = count.or_insert_with(|| before.unwrap_or_else(indexed));
+        let count = count.or_insert_with(|| before.unwrap_or_else(known));
         *count += 1;
         *count
+    }
+
+    /// Takes numbers back that were given to attempts which are not kept, one
+    /// for each time a delivery is named.
+    pub(super) fn take_back(&mut self, numbered: &[u64]) {
+        for seq in numbered {
+            if let Some(count) = self.attempts.get_mut(seq) {
+                *count -= 1;
+            }
+        }
     }
 
     /// Lets the thread do what waits, and waits for its end.
@@ -115,8 +135,9 @@ struct Hand {
     editor: Editor,
     /// Whether the index is being made of the whole journal.
     rebuilding: bool,
-    /// Whether even a new index could not be written.
-    broken: bool,
+    /// Whether it was given up to index all that the journal holds: what comes
+    /// behind that must not be indexed either, and is after the next start.
+    unfinished: bool,
     /// What is being verified again, the first first.
     reviews: VecDeque<Review>,
 }
@@ -136,13 +157,16 @@ impl Hand {
             if count == 0 && taken.closed {
                 break;
             }
-            if self.broken {
+            if self.unfinished {
                 self.reviews.clear();
                 continue;
             }
             if let Some((_, last, _)) = taken.items.last() {
                 let last = *last;
-                self.wait_for_room();
+                if !self.wait_for_room() {
+                    self.unfinished = true;
+                    continue;
+                }
                 dirty += count;
                 if let Err(error) = self.editor.put(&self.shared, taken.items) {
                     self.renew(line, last, &error);
@@ -273,8 +297,9 @@ impl Hand {
             self.compare_stamp(until)?;
             self.catch_up(line, until)
         });
-        if let Err(error) = ready {
-            self.renew(line, until, &error);
+        match ready {
+            Ok(whole) => self.unfinished = !whole,
+            Err(error) => self.renew(line, until, &error),
         }
         self.reached();
         self.shared.starting.send_replace(false);
@@ -286,8 +311,9 @@ impl Hand {
             .send_replace(self.editor.position.number);
     }
 
-    /// Indexes what the journal holds up to record `until`.
-    fn catch_up(&mut self, line: &Line, until: u64) -> Result<(), ReadError> {
+    /// Indexes what the journal holds up to record `until`. Says no where the
+    /// store is closed before that.
+    fn catch_up(&mut self, line: &Line, until: u64) -> Result<bool, ReadError> {
         let shared = Arc::clone(&self.shared);
         let start = self.editor.position;
         for (segment, _) in shared.segments.list().map_err(ReadError::io)? {
@@ -300,38 +326,36 @@ impl Hand {
                 0
             };
             let mut waiting: Vec<Item> = Vec::new();
-            let mut failed = None;
+            let mut some = Ok(true);
             let mut each = |record: Record| {
-                if record.number > until || failed.is_some() {
+                if record.number > until {
                     return false;
                 }
                 if let Some(work) = work_of(&record) {
                     waiting.push((work, record.number, record.place));
                 }
                 if waiting.len() >= TOGETHER {
-                    failed = self.some(std::mem::take(&mut waiting), until).err();
+                    some = self.some(std::mem::take(&mut waiting), until);
                 }
-                failed.is_none() && !line.is_closed()
+                matches!(some, Ok(true)) && !line.is_closed()
             };
             shared
                 .segments
                 .scan(segment, offset, &mut each)
                 .map_err(ReadError::io)?;
-            if let Some(error) = failed {
-                return Err(error);
+            if !some? || line.is_closed() || !self.some(waiting, until)? {
+                return Ok(false);
             }
-            if line.is_closed() {
-                return Ok(());
-            }
-            self.some(waiting, until)?;
         }
         self.rebuilding = false;
         shared.set_progress(None);
-        Ok(())
+        Ok(true)
     }
 
-    fn some(&mut self, items: Vec<Item>, until: u64) -> Result<(), ReadError> {
-        self.wait_for_room();
+    fn some(&mut self, items: Vec<Item>, until: u64) -> Result<bool, ReadError> {
+        if !self.wait_for_room() {
+            return Ok(false);
+        }
         self.editor.put(&self.shared, items)?;
         if self.rebuilding {
             let share = self.editor.position.number * 100 / until.max(1);
@@ -340,13 +364,15 @@ impl Hand {
             )));
         }
         self.reached();
-        Ok(())
+        Ok(true)
     }
 
     /// Makes the index anew from the journal, up to record `until`.
     fn renew(&mut self, line: &Line, until: u64, why: &ReadError) {
         tracing::warn!(error = %why, "the index is broken; it is made anew from the journal");
         let store = self.shared.folder.clone();
+        let starting = self.shared.starting.send_replace(true);
+        self.shared.set_renewed(true);
         let made = folders::create(&store)
             .map_err(ReadError::Database)
             .and_then(|index| Editor::new(Arc::new(index)))
@@ -356,20 +382,23 @@ impl Hand {
                 self.catch_up(line, until)
             });
         match made {
-            Ok(()) => {
+            Ok(false) => self.unfinished = true,
+            Ok(true) => {
                 // All rows are new, and so are their verdicts.
                 self.reviews.retain(Review::is_waited_for);
                 self.verified();
                 folders::remove_old(&store);
             }
             Err(error) => {
-                self.broken = true;
+                self.unfinished = true;
                 tracing::error!(%error, "the index cannot be made");
                 self.shared.set_progress(Some(format!(
                     "New deliveries are kept but not listed: {error}. They are listed after a restart."
                 )));
             }
         }
+        self.shared.set_renewed(false);
+        self.shared.starting.send_replace(starting);
         // Whoever shows the list reads it again.
         let _ = self.shared.changes.send(super::Change::Removed(0));
     }
@@ -417,18 +446,28 @@ impl Hand {
         }
     }
 
-    fn wait_for_room(&self) {
+    /// Waits until the disk has room; says no where the store is to be closed
+    /// before that.
+    fn wait_for_room(&self) -> bool {
         while !self.has_room() {
+            if self.shared.is_closing() {
+                return false;
+            }
             std::thread::sleep(PAUSE);
         }
+        true
     }
 
-    /// Says whether the disk has room for the index; sled hangs on a full one.
-    /// The journal stops at a sixteenth, so half of that is the index's alone.
     fn has_room(&self) -> bool {
-        self.shared
-            .disk
-            .space(&self.shared.folder)
-            .is_ok_and(|space| space.free >= (512 << 10).min(space.total / 32))
+        has_room(&self.shared)
     }
+}
+
+/// Says whether the disk has room for the index; sled hangs on a full one.
+/// The journal stops at a sixteenth, so half of that is the index's alone.
+fn has_room(shared: &Shared) -> bool {
+    shared
+        .disk
+        .space(&shared.folder)
+        .is_ok_and(|space| space.free >= (512 << 10).min(space.total / 32))
 }

@@ -1,5 +1,6 @@
 //! Opens a store: lock, format, journal, index; finds out what is missing.
 
+use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -159,6 +160,7 @@ pub(super) fn open(
         editor,
         end.number,
         report.rebuilt.is_some(),
+        end.attempts,
     )?;
     let writer = Writer {
         queue: Arc::clone(&queue),
@@ -293,6 +295,8 @@ struct End {
     seq: u64,
     /// The newest id.
     id: u128,
+    /// The highest numbers of attempts that the index does not know, by delivery.
+    attempts: HashMap<u64, u32>,
 }
 
 /// Reads what the journal holds beyond the index, checks it and cuts a record
@@ -303,6 +307,7 @@ fn find_end(segments: &Segments, start: Position, report: &mut Opened) -> Result
         number: start.number,
         seq: start.seq,
         id: start.id,
+        attempts: HashMap::new(),
     };
     let listed = segments.list()?;
     let last = listed.last().map(|(segment, _)| *segment);
@@ -332,9 +337,13 @@ fn find_end(segments: &Segments, start: Position, report: &mut Opened) -> Result
                 }),
                 Kind::Attempt => codec::attempt(&record.payload).map(|attempt| {
                     end.id = end.id.max(attempt.id.bits());
+                    let highest = end.attempts.entry(attempt.delivery_seq).or_default();
+                    *highest = attempt.number.max(*highest);
                 }),
                 Kind::Mark => codec::mark(&record.payload).map(|_| ()),
-                Kind::Retire => codec::retire(&record.payload).map(|(_, first)| {
+                Kind::Retire => codec::retire(&record.payload).map(|(below, first)| {
+                    // Of those that are gone a number may be all that is left.
+                    end.seq = end.seq.max(below.saturating_sub(1));
                     begins = begins.filter(|begins| *begins > first);
                 }),
             };

@@ -5,6 +5,7 @@
 //! journal's end before the segment it lies in is deleted.
 
 use super::index::Sealed;
+use super::journal::Place;
 use super::writer::Other;
 use super::{AppendError, ReadError, Store};
 use crate::domain::keep::Keep;
@@ -12,6 +13,9 @@ use crate::domain::timestamp::Timestamp;
 
 /// How many deliveries go in one step.
 const STEP: u64 = 4096;
+
+/// How often a delivery is carried anew that gets attempts meanwhile.
+const ROUNDS: usize = 4;
 
 /// Why old deliveries could not be let go.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +120,11 @@ impl Store {
 
     /// Deletes the segments of which every delivery is gone or marked.
     async fn drop_segments(&self) -> Result<(), RetireError> {
+        // What is carried makes segments too, which must not go round for ever.
+        let until = self.0.shared.index().position().unwrap_or_default().segment;
+        if !self.gives_room(until)? {
+            return Ok(());
+        }
         loop {
             let index = self.0.shared.index();
             let position = index.position().unwrap_or_default();
@@ -123,51 +132,93 @@ impl Store {
             let Some(Sealed { segment, .. }) = sealed
                 .first()
                 .copied()
-                .filter(|oldest| oldest.seq < position.retired)
+                .filter(|oldest| oldest.seq < position.retired && oldest.segment < until)
             else {
                 return Ok(());
             };
             let next = sealed.get(1).map_or(position.segment, |next| next.segment);
-            self.carry(segment).await?;
+            if !self.carry(segment).await? {
+                // The index waits for something; another time.
+                return Ok(());
+            }
             self.other(Other::Retire(position.retired, next)).await?;
             self.settle().await;
             if self.0.shared.index().position().unwrap_or_default().first < next {
-                // The index waits for something; another time.
                 return Ok(());
             }
         }
     }
 
-    /// Writes what is still wanted of a segment once more at the journal's end.
-    async fn carry(&self, segment: u64) -> Result<(), RetireError> {
-        let shared = &self.0.shared;
-        let index = shared.index();
+    /// Says whether deleting what can go before a segment gives back at least
+    /// half of it; the rest is still wanted and written once more.
+    fn gives_room(&self, until: u64) -> Result<bool, RetireError> {
+        let index = self.0.shared.index();
         let retired = index.position().unwrap_or_default().retired;
-        let survivors: Vec<u64> = {
-            let runs = self.runs();
-            runs.oldest_first()
-                .take_while(|seq| *seq < retired)
-                .collect()
+        let go = |sealed: &Sealed| sealed.seq < retired && sealed.segment < until;
+        let going: Vec<Sealed> = index.sealed()?.into_iter().take_while(go).collect();
+        let Some(last) = going.last() else {
+            return Ok(false);
         };
-        for seq in survivors {
+        let all: u64 = going.iter().map(|sealed| sealed.end).sum();
+        let mut wanted = 0;
+        for seq in self.survivors(retired) {
             let Some(row) = index.row(seq)? else {
                 continue;
             };
-            let mut places = vec![row.place];
-            places.extend(index.attempts(seq)?);
-            if places.iter().all(|place| place.segment != segment) {
-                continue;
-            }
-            // All of it, in its order, so that the journal alone tells the same.
-            for place in places {
-                let record = shared.segments.read(place).map_err(ReadError::io)?;
-                let record = record.ok_or(ReadError::Damaged(place.segment))?;
-                self.other(Other::Again(record)).await?;
-            }
-            self.other(Other::Mark(vec![seq], true)).await?;
+            let places = [row.place].into_iter().chain(index.attempts(seq)?);
+            let going = places.filter(|place| place.segment <= last.segment);
+            wanted += going.map(|place| u64::from(place.length)).sum::<u64>();
         }
-        self.settle().await;
-        Ok(())
+        Ok(wanted <= all / 2)
+    }
+
+    /// Returns the deliveries that are kept though their time is over.
+    fn survivors(&self, retired: u64) -> Vec<u64> {
+        let runs = self.runs();
+        let old = runs.oldest_first().take_while(|seq| *seq < retired);
+        old.collect()
+    }
+
+    /// Writes what is still wanted of a segment once more at the journal's end.
+    /// Says no where it cannot be seen yet that all of it stands there.
+    async fn carry(&self, segment: u64) -> Result<bool, RetireError> {
+        let shared = &self.0.shared;
+        let retired = shared.index().position().unwrap_or_default().retired;
+        let mut survivors = self.survivors(retired);
+        for _ in 0..ROUNDS {
+            if survivors.is_empty() {
+                return Ok(true);
+            }
+            let mut carried = Vec::new();
+            let mut last = 0;
+            for seq in survivors {
+                let index = shared.index();
+                let Some(row) = index.row(seq)? else {
+                    continue;
+                };
+                let attempts = index.attempts(seq)?;
+                // One before its delivery was kept while that was carried.
+                let stays = |place: &Place| place.segment != segment && *place >= row.place;
+                if stays(&row.place) && attempts.iter().all(stays) {
+                    continue;
+                }
+                // All of it, in its order, so that the journal alone tells the same.
+                for place in [row.place].into_iter().chain(attempts) {
+                    let record = shared.segments.read(place).map_err(ReadError::io)?;
+                    let record = record.ok_or(ReadError::Damaged(place.segment))?;
+                    self.other(Other::Again(record)).await?;
+                }
+                last = self.other(Other::Mark(vec![seq], true)).await?;
+                carried.push(seq);
+            }
+            self.settle().await;
+            if *shared.indexed.borrow() < last {
+                return Ok(false);
+            }
+            // Attempts may have been kept meanwhile.
+            survivors = carried;
+        }
+        Ok(survivors.is_empty())
     }
 
     fn oldest(&self) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! What readers and the index's thread share.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{broadcast, watch};
@@ -31,6 +32,10 @@ pub(super) struct Shared {
     pub(super) durable: watch::Sender<u64>,
     /// Whether the index is being looked through or made, after opening.
     pub(super) starting: watch::Sender<bool>,
+    /// Whether it is being made anew, and lacks what it had.
+    renewed: AtomicBool,
+    /// Whether the store is to be closed.
+    closing: AtomicBool,
     /// What waits for the index's thread.
     pub(super) line: Line,
     /// Whether rows are verified again because the configuration is another.
@@ -73,11 +78,39 @@ impl Shared {
             indexed: watch::channel(indexed).0,
             durable: watch::channel(durable).0,
             starting: watch::channel(true).0,
+            renewed: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             line: Line::default(),
             verifying: watch::channel(false).0,
             share: Mutex::default(),
             trouble: Mutex::default(),
         }
+    }
+
+    /// Says whether the index knows all that it knew on opening, and what
+    /// stood in the journal then.
+    pub(super) fn is_whole(&self) -> bool {
+        !*self.starting.borrow()
+    }
+
+    /// Notes that the index is made anew from now on, or that this is over.
+    pub(super) fn set_renewed(&self, renewed: bool) {
+        self.renewed.store(renewed, Ordering::SeqCst);
+    }
+
+    /// Says whether the index is being made anew, and nobody wants it to end.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.renewed.load(Ordering::SeqCst) && !self.is_closing()
+    }
+
+    /// Notes that the store is to be closed: nothing is waited for any more.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Says whether the store is to be closed.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// Tells how many hundredths of the rows are verified again; `None`: it is

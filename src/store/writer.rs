@@ -206,6 +206,8 @@ struct Batch {
     records: Vec<(Done, usize, usize, u64)>,
     /// Attempts that were given together, and who waits for them.
     together: Vec<Together>,
+    /// The deliveries of which attempts were given numbers, once for each.
+    numbered: Vec<u64>,
     /// How many records are still to come.
     left: usize,
 }
@@ -251,6 +253,7 @@ impl Writer {
             bytes: std::mem::take(&mut self.bytes),
             records: Vec::with_capacity(left),
             together: Vec::new(),
+            numbered: Vec::new(),
             left,
         };
         for job in jobs {
@@ -260,7 +263,8 @@ impl Writer {
             mut bytes,
             records,
             together,
-            ..
+            numbered,
+            left: _,
         } = batch;
         let appended = self.tail.append(before.0, &bytes);
         bytes.clear();
@@ -287,6 +291,7 @@ impl Writer {
             Err(error) => {
                 // The numbers were given to nobody.
                 (self.next_number, self.next_seq, self.last_id) = before;
+                self.indexer.take_back(&numbered);
                 let error = AppendError::Disk(error.to_string());
                 self.indexer.shared.set_trouble(Some(error.to_string()));
                 for (done, _) in together {
@@ -346,13 +351,11 @@ impl Writer {
             Job::Attempts(attempts, done) => {
                 let mut kept = Vec::with_capacity(attempts.len());
                 for new in attempts {
-                    let (id, number) = match new.ends {
-                        Some(pending) => pending,
-                        None => (
-                            self.id(new.started_at),
-                            self.indexer.next_attempt(new.delivery_seq, new.before),
-                        ),
-                    };
+                    let (id, number) = new.ends.unwrap_or_else(|| {
+                        batch.numbered.push(new.delivery_seq);
+                        let number = self.indexer.next_attempt(new.delivery_seq, new.before);
+                        (self.id(new.started_at), number)
+                    });
                     let attempt = new.with(id, number);
                     kept.push(attempt.clone());
                     let payload = codec::attempt_bytes(&attempt);

@@ -12,6 +12,7 @@ mod doctor;
 mod editing;
 mod forwarding;
 mod handshakes;
+mod history;
 mod outbound;
 mod owed;
 mod passing;

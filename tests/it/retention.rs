@@ -216,3 +216,45 @@ async fn the_index_gives_room_back() {
     assert!(largest < 64 << 20, "{largest} bytes for one row");
     assert_eq!(seqs(&store), [1]);
 }
+
+#[tokio::test]
+async fn marked_deliveries_that_fill_segments_are_not_written_again_and_again() {
+    let (dir, store) = filled(1..101).await;
+    let all: Vec<u64> = (1..101).collect();
+    store.set_marked(&all, true).await.unwrap();
+    let now = Timestamp::from_unix_seconds(1000 * 3600);
+    let keep = Keep {
+        age_seconds: Some(DAY.cast_unsigned()),
+        ..ALL
+    };
+    let before = journal(dir.path());
+    assert_eq!(store.retire(&keep, now).await.unwrap(), 0);
+    assert_eq!(journal(dir.path()).0, before.0);
+    // Where most of it can go, the rest is written once more.
+    store.set_marked(&all[30..], false).await.unwrap();
+    store.append(delivery(101)).await.unwrap();
+    store.append(delivery(1000)).await.unwrap();
+    assert_eq!(store.retire(&keep, now).await.unwrap(), 71);
+    let after = journal(dir.path());
+    assert!(after.0 < before.0, "{before:?} {after:?}");
+    let left: Vec<u64> = (1..31).chain([102]).collect();
+    assert_eq!(seqs(&store), left);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn where_all_are_gone_numbers_go_on_all_the_same() {
+    let (dir, store) = filled(1..101).await;
+    let keep = Keep {
+        count: Some(0),
+        ..ALL
+    };
+    let now = Timestamp::default();
+    assert_eq!(store.retire(&keep, now).await.unwrap(), 100);
+    // What is left of the journal holds no delivery.
+    for _ in 0..200 {
+        store.set_marked(&[1; 20], true).await.unwrap();
+    }
+    store.retire(&keep, now).await.unwrap();
+    holds(&dir, store, &[], 0).await;
+}

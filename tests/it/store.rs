@@ -353,6 +353,66 @@ async fn attempts_kept_together_go_on_counting_after_a_restart_and_in_a_new_inde
 }
 
 #[tokio::test]
+async fn attempts_that_could_not_be_kept_leave_no_gap_in_the_numbers() {
+    let dir = filled(2).await;
+    let disk = FaultyDisk::new();
+    let options = Options {
+        disk: Arc::clone(&disk) as Arc<dyn Disk>,
+        ..Options::default()
+    };
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    store.append_attempt(attempt(1)).await.unwrap();
+    disk.fail_next();
+    let lost = [1, 2, 1].map(attempt).into();
+    store.append_attempts(lost).await.unwrap_err();
+    let kept = [2, 1].map(attempt).into();
+    let kept = store.append_attempts(kept).await.unwrap();
+    let given: Vec<_> = kept.iter().map(|a| (a.delivery_seq, a.number)).collect();
+    assert_eq!(given, [(2, 1), (1, 2)]);
+    store.settle().await;
+    for (seq, count) in [(1, 2), (2, 1)] {
+        assert_eq!(store.attempts(seq).unwrap().len(), count);
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_index_without_room_costs_no_number_no_row_and_no_end() {
+    let dir = filled(3).await;
+    let (store, _) = open(dir.path()).await;
+    let three = [1, 1, 2].map(attempt).into();
+    store.append_attempts(three).await.unwrap();
+    store.close().await;
+    drop(store);
+    std::fs::remove_dir_all(dir.path().join("index-1")).unwrap();
+    let disk = FaultyDisk::new();
+    let options = Options {
+        disk: Arc::clone(&disk) as Arc<dyn Disk>,
+        reserve_bytes: 0,
+        ..Options::default()
+    };
+    // Room for the journal, and none for an index.
+    disk.free.store(300 << 10, Ordering::SeqCst);
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    assert!(store.is_starting());
+    store.append(incoming("/new", b"")).await.unwrap();
+    let kept = [1, 2, 3, 4, 1].map(attempt).into();
+    let kept = store.append_attempts(kept).await.unwrap();
+    let numbers: Vec<u32> = kept.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [3, 2, 1, 1, 4]);
+    // It ends all the same.
+    store.close().await;
+    drop(store);
+    let (store, _) = open(dir.path()).await;
+    assert_eq!(store.count(), 4);
+    for (seq, last) in [(1, 4), (2, 2), (3, 1), (4, 1)] {
+        let attempts = store.attempts(seq).unwrap();
+        let numbers: Vec<u32> = attempts.iter().map(|attempt| attempt.number).collect();
+        assert_eq!(numbers, (1..=last).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
 async fn attempts_are_numbered_and_tell_of_themselves() {
     let dir = filled(1).await;
     let (store, _) = open(dir.path()).await;
