@@ -21,7 +21,7 @@ use crate::domain::attempt::{Attempt, AttemptKind};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::verification::Status;
-use crate::store::{NewAttempt, Rows};
+use crate::store::{AppendError, NewAttempt, Rows};
 
 /// How many may be under way at a time.
 const MOST_PARALLEL: u32 = 256;
@@ -283,7 +283,13 @@ impl Crew {
         }
         let (mut kept, why_not) = match self.local.store.append_attempts(news).await {
             Ok(kept) => (kept.into_iter(), None),
-            Err(error) => (Vec::new().into_iter(), Some(not_kept(error))),
+            Err(error) => {
+                // What could not be kept is not sent either.
+                if error != AppendError::Busy {
+                    self.running.stop.cancel();
+                }
+                (Vec::new().into_iter(), Some(not_kept(error)))
+            }
         };
         for (id, worth, reached, room, under_way) in rest {
             drop(under_way);

@@ -46,6 +46,8 @@ pub(super) struct Indexer {
     thread: Option<JoinHandle<()>>,
     /// How many attempts deliveries have that were sent since the start.
     attempts: HashMap<u64, u32>,
+    /// The newest delivery as the store was opened.
+    newest: u64,
     /// How many the journal told of beyond the index, as the store was opened.
     beyond: HashMap<u64, u32>,
     rows: Rows,
@@ -53,14 +55,14 @@ pub(super) struct Indexer {
 
 impl Indexer {
     /// Starts the thread, which first reads what the journal holds beyond the
-    /// index, up to record `until`. `beyond`: the highest numbers of attempts
-    /// there, by delivery.
+    /// index, up to record `until`. `newest` is the newest delivery, `beyond`
+    /// has the highest numbers of attempts there, by delivery.
     pub(super) fn start(
         shared: Arc<Shared>,
         editor: Editor,
         until: u64,
         rebuilding: bool,
-        beyond: HashMap<u64, u32>,
+        (newest, beyond): (u64, HashMap<u64, u32>),
     ) -> std::io::Result<Self> {
         let mut hand = Hand {
             shared: Arc::clone(&shared),
@@ -76,6 +78,7 @@ impl Indexer {
             shared,
             thread: Some(thread),
             attempts: HashMap::new(),
+            newest,
             beyond,
             rows: Rows::default(),
         })
@@ -95,6 +98,10 @@ impl Indexer {
     /// Returns the number that a delivery's next attempt gets.
     pub(super) fn next_attempt(&mut self, seq: u64, before: Option<u32>) -> u32 {
         let known = || {
+            if seq > self.newest {
+                // All that were made with it were numbered here.
+                return 0;
+            }
             // One that is made anew does not know yet what was there before.
             while self.shared.is_renewed() {
                 std::thread::sleep(PAUSE);

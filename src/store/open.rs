@@ -160,7 +160,7 @@ pub(super) fn open(
         editor,
         end.number,
         report.rebuilt.is_some(),
-        end.attempts,
+        (end.seq, end.attempts),
     )?;
     let writer = Writer {
         queue: Arc::clone(&queue),
