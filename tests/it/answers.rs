@@ -12,7 +12,7 @@ use creel::engine::Engine;
 use creel::engine::command::{AnswerOrder, Command, Event, Info, Reply};
 use serde_json::json;
 
-use crate::support::backend::{App, until};
+use crate::support::app::{App, until};
 use crate::support::creel::Creel;
 
 fn told(answer: &str) -> Creel {
@@ -257,7 +257,7 @@ async fn what_somebody_says_applies_at_once_and_is_told_to_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_owed_waits_while_held_and_goes_on_after() {
-    let mut app = App::down(|_| crate::support::backend::ok());
+    let mut app = App::down(|_| crate::support::app::ok());
     let creel = Creel::serve(&["--target", &app.url()]);
     let engine = client::connect(&creel.home.path().join("data"))
         .await

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::support::backend::{App, ok, until};
+use crate::support::app::{App, ok, until};
 use crate::support::creel::{Creel, run};
 
 /// Starts creel with a configuration.

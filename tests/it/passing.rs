@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 
 use serde_json::{Value, json};
 
-use crate::support::backend::{App, ok, until};
+use crate::support::app::{App, ok, until};
 use crate::support::creel::Creel;
 
 fn passing(app: &App) -> Creel {

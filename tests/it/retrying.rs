@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::app::{App, until};
-use crate::support::backend;
+use crate::support::app::{App, Seen, ok, until};
 use crate::support::creel::{Creel, command, run};
 
 const SECRET: &str = "some-signing-secret";
@@ -79,16 +78,16 @@ fn a_schedule_is_followed_until_a_try_is_delivered() {
     assert_eq!(of(2, "next"), json!(null));
     assert_eq!(column(&attempts(&creel), "outcome"), outcomes);
     // Every try is truly signed, and is about the same event.
-    let id = |request: &[u8]| {
-        let text = String::from_utf8_lossy(request).into_owned();
-        let line = text.lines().find(|l| l.starts_with("x-porkbun-webhook-id"));
+    let id = |request: &Seen| {
+        let mut lines = request.head.lines();
+        let line = lines.find(|l| l.starts_with("x-porkbun-webhook-id"));
         line.unwrap().to_owned()
     };
-    let sent = app.requests();
+    let sent = app.seen();
     assert_eq!(sent.len(), 3);
     for request in &sent {
         let args = ["verify", "-", "--secret", SECRET];
-        assert_eq!(run(creel.home.path(), &args, request).code, 0);
+        assert_eq!(run(creel.home.path(), &args, &request.raw).code, 0);
         assert_eq!(id(request), id(&sent[0]));
     }
     assert_eq!(creel.list()[0]["attempts"].as_array().unwrap().len(), 3);
@@ -105,7 +104,7 @@ fn what_used_up_its_tries_is_expired() {
     let outcomes = column(&values(&ran.out), "outcome");
     assert_eq!(outcomes.len(), 5);
     assert_eq!(outcomes[3..], [json!("failed"), json!("expired")]);
-    assert_eq!(app.requests().len(), 5);
+    assert_eq!(app.seen().len(), 5);
 }
 
 #[test]
@@ -116,23 +115,23 @@ fn a_schedule_goes_on_after_creel_was_killed() {
     let to = app.url();
     let args = retrying(&to);
     let mut resend = start(&creel, &[&args[..], &["--compress", "10"]].concat());
-    app.wait_for(1);
+    app.targets(1);
     let pending = || column(&attempts(&creel), "outcome").last() == Some(&json!("pending"));
-    until("the next try is planned", pending);
+    until("the next try to be planned", || pending().then_some(()));
     let planned = attempts(&creel).pop().unwrap();
     let due = planned["retry"]["due"].as_str().unwrap().to_owned();
     let home = creel.kill();
     let _ = resend.wait();
     let creel = Creel::serve_in(home, &["--secret", &format!("zyra={SECRET}")]);
     let delivered = || column(&attempts(&creel), "outcome").last() == Some(&json!("delivered"));
-    until("the schedule comes to its end", delivered);
+    until("the schedule to end", || delivered().then_some(()));
     let all = attempts(&creel);
     let outcomes = column(&all, "outcome");
     assert_eq!(
         outcomes,
         [json!("failed"), json!("failed"), json!("delivered")]
     );
-    assert_eq!(app.requests().len(), 3, "no try is made twice");
+    assert_eq!(app.seen().len(), 3, "no try is made twice");
     assert!(all[1]["started_at"].as_str().unwrap() >= due.as_str());
 }
 
@@ -144,7 +143,7 @@ fn a_schedule_can_be_ended() {
     let args = retrying(&to);
     let mut resend = start(&creel, &args);
     let pending = || attempts(&creel).len() == 2;
-    until("the next try is planned", pending);
+    until("the next try to be planned", || pending().then_some(()));
     assert_eq!(creel.run(&["resend", "@latest", "--stop"]).code, 0);
     assert_eq!(resend.wait().unwrap().code(), Some(1));
     let ended = attempts(&creel).pop().unwrap();
@@ -153,7 +152,7 @@ fn a_schedule_can_be_ended() {
         ended["error"].as_str().unwrap().contains("stopped"),
         "{ended}"
     );
-    assert_eq!(app.requests().len(), 1);
+    assert_eq!(app.seen().len(), 1);
 }
 
 #[test]
@@ -167,7 +166,7 @@ fn after_twenty_failures_in_a_row_porkbun_would_disable_the_endpoint() {
     let more = ["--retry", "provider", "--compress", "1000000"];
     let ran = creel.run(&[&args[..], &more].concat());
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert_eq!(app.requests().len(), 24);
+    assert_eq!(app.seen().len(), 24);
     let warning = "Porkbun would disable this endpoint now: 20 failures in a row.";
     assert!(ran.err.contains(warning), "{}", ran.err);
     assert!(!ran.err.contains("now: 19"), "{}", ran.err);
@@ -194,7 +193,7 @@ fn who_does_not_try_again_is_not_made_to() {
         github.code == 1 && github.err.contains("GitHub does not try"),
         "{github:?}"
     );
-    assert!(app.requests().is_empty());
+    assert!(app.seen().is_empty());
 }
 
 #[test]
@@ -220,11 +219,7 @@ fn a_batch_keeps_the_pace_it_is_told_and_the_order_of_arrival() {
         begun.elapsed().as_millis() >= 150,
         "five pauses between six"
     );
-    let path = |request: &Vec<u8>| {
-        let text = String::from_utf8_lossy(request);
-        text.split(' ').nth(1).unwrap().to_owned()
-    };
-    let order: Vec<String> = app.requests().iter().map(path).collect();
+    let order = app.targets(6);
     let expected: Vec<String> = (0..6).map(|n| format!("/n/{n}")).collect();
     assert_eq!(order, expected);
     let args = ["resend", "--filter", "path:/n/*", "--to", &to];
@@ -234,7 +229,7 @@ fn a_batch_keeps_the_pace_it_is_told_and_the_order_of_arrival() {
             .code,
         0
     );
-    assert_eq!(app.requests().len(), 12);
+    assert_eq!(app.seen().len(), 12);
     for wrong in [
         ["--rate", "0"],
         ["--spacing", "5"],
@@ -266,12 +261,12 @@ fn an_interrupted_batch_stops() {
         "1h",
     ];
     let mut resend = start(&creel, &args);
-    app.wait_for(1);
+    app.targets(1);
     let id = resend.id().to_string();
     let mut kill = std::process::Command::new("kill");
     assert!(kill.args(["-INT", &id]).status().unwrap().success());
     assert_eq!(resend.wait().unwrap().code(), Some(130));
-    assert_eq!(app.requests().len(), 1);
+    assert_eq!(app.seen().len(), 1);
 }
 
 #[test]
@@ -380,10 +375,7 @@ fn what_was_sent_is_kept_where_creel_is_interrupted() {
 #[test]
 fn a_batch_goes_on_where_only_some_of_its_apps_are_down() {
     let home = tempfile::tempdir().unwrap();
-    let (app, down) = (
-        App::answering(&[200]),
-        backend::App::down(|_| backend::ok()),
-    );
+    let (app, down) = (App::answering(&[200]), App::down(|_| ok()));
     let routes = format!(
         "mode = \"hold\"\n[[routes]]\npath = \"/down\"\ntarget = \"{}\"\n[[routes]]\npath = \"/up\"\ntarget = \"{}\"\n",
         down.url(),
@@ -396,7 +388,7 @@ fn a_batch_goes_on_where_only_some_of_its_apps_are_down() {
     }
     let some = creel.run(&["resend", "--filter", ""]);
     assert_eq!((some.code, some.out.lines().count()), (1, 3), "{some:?}");
-    assert_eq!(app.requests().len(), 1);
+    assert_eq!(app.seen().len(), 1);
     let none = creel.run(&["resend", "--filter", "path:/down"]);
     assert_eq!((none.code, none.out.lines().count()), (3, 2), "{none:?}");
     // Where all go to one app that is down, the first says enough.

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
 
 pub(crate) mod app;
-pub(crate) mod backend;
 pub(crate) mod creel;
 pub(crate) mod deliveries;
 pub(crate) mod pty;
