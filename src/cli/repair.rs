@@ -10,7 +10,7 @@ use super::args::{Global, Receiving, Repair};
 use super::output::Output;
 use super::session;
 use crate::config;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, sentence};
 use crate::domain::text::thousands;
 use crate::store::{self, OpenError};
 
@@ -44,7 +44,7 @@ pub(super) fn run(global: &Global, args: &Repair, output: &Output) -> Result<End
         OpenError::Locked | OpenError::Newer(_) => error.failure(&from),
         _ => Failure::cannot(
             format!("{} could not be repaired.", from.display()),
-            format!("{error}."),
+            sentence(&error),
             format!(
                 "Name an empty folder to copy to:  creel repair --to DIR   (this was {})",
                 to.display()

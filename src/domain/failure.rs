@@ -86,3 +86,13 @@ impl fmt::Display for Failure {
         Ok(())
     }
 }
+
+/// Makes a sentence of an error's text.
+pub fn sentence(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let text = text.trim_end_matches('.');
+    let mut chars = text.chars();
+    let first = chars.next().map(char::to_uppercase);
+    let sentence: String = first.into_iter().flatten().chain(chars).collect();
+    sentence + "."
+}

@@ -28,7 +28,7 @@ use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::Assessor;
 use crate::domain::doctor::Effort;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, sentence};
 use crate::domain::filter::Filter;
 use crate::domain::id::Id;
 use crate::domain::json::{self, Bodies};
@@ -426,7 +426,7 @@ impl Local {
                     .set_marked(&order.seqs, order.marked)
                     .await
                     .map_err(|error| {
-                        Failure::cannot("The mark could not be kept.", format!("{error}."), "")
+                        Failure::cannot("The mark could not be kept.", sentence(&error), "")
                     })?;
                 Ok(Reply::Done)
             }
@@ -508,7 +508,7 @@ pub(super) fn unreadable(error: store::ReadError) -> Failure {
             "Close every creel on this data directory and start it again; the list is rebuilt from the journal."
         }
     };
-    Failure::cannot("What is kept cannot be read.", format!("{error}."), next)
+    Failure::cannot("What is kept cannot be read.", sentence(&error), next)
 }
 
 /// Explains that an attempt was made and is not kept.
@@ -516,7 +516,7 @@ pub(super) fn unreadable(error: store::ReadError) -> Failure {
 pub(super) fn not_kept(error: store::AppendError) -> Failure {
     Failure::cannot(
         "The delivery was sent, but the attempt could not be kept.",
-        format!("{error}."),
+        sentence(&error),
         "Free some space; the target's own log shows what it answered.",
     )
 }

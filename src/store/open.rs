@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::survey::{Damage, survey};
 use super::writer::{Queue, Writer};
 use super::{Assess, Inner, Options, ReadError, Store, codec, folders};
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, sentence};
 use crate::domain::id::Id;
 use crate::domain::text;
 
@@ -101,18 +101,10 @@ impl OpenError {
         };
         Failure::cannot(
             format!("The data directory {shown} cannot be opened."),
-            format!("{}.", sentence(self.to_string().trim_end_matches('.'))),
+            sentence(self),
             next,
         )
     }
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
 }
 
 /// Says whether some process holds the folder.
