@@ -418,8 +418,12 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn attempts(&self, seq: u64) -> Result<Vec<Attempt>, ReadError> {
+        let index = self.0.shared.index();
+        let Some(row) = index.row(seq)? else {
+            return Ok(Vec::new());
+        };
         let mut attempts = Vec::new();
-        for place in self.0.shared.index().attempts(seq)? {
+        for place in index.attempts(&row)? {
             let record = self.0.shared.segments.read(place).map_err(ReadError::io)?;
             let attempt = record
                 .filter(|record| record.kind == Kind::Attempt)

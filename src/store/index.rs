@@ -389,17 +389,18 @@ impl Index {
         Ok(seqs)
     }
 
-    /// Returns the places of a delivery's attempts, oldest first.
-    pub(super) fn attempts(&self, seq: u64) -> Result<Vec<Place>, ReadError> {
-        let Some(row) = self.row(seq)? else {
-            return Ok(Vec::new());
-        };
+    /// Returns the places of a row's attempts, oldest first.
+    pub(super) fn attempts(&self, row: &Row) -> Result<Vec<Place>, ReadError> {
         let mut places: Vec<Place> = row.first_attempt.into_iter().collect();
         if row.summary.attempts < 2 {
             return Ok(places);
         }
         guarded(|| {
-            for value in self.attempts.scan_prefix(seq.to_be_bytes()).values() {
+            for value in self
+                .attempts
+                .scan_prefix(row.summary.seq.to_be_bytes())
+                .values()
+            {
                 places.push(read_place(&mut Reader(&value?)).ok_or(ReadError::Index)?);
             }
             Ok(places)

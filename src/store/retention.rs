@@ -165,7 +165,7 @@ impl Store {
             let Some(row) = index.row(seq)? else {
                 continue;
             };
-            let places = [row.place].into_iter().chain(index.attempts(seq)?);
+            let places = [row.place].into_iter().chain(index.attempts(&row)?);
             let going = places.filter(|place| place.segment <= last.segment);
             wanted += going.map(|place| u64::from(place.length)).sum::<u64>();
         }
@@ -196,7 +196,7 @@ impl Store {
                 let Some(row) = index.row(seq)? else {
                     continue;
                 };
-                let attempts = index.attempts(seq)?;
+                let attempts = index.attempts(&row)?;
                 // One before its delivery was kept while that was carried.
                 let stays = |place: &Place| place.segment != segment && *place >= row.place;
                 if stays(&row.place) && attempts.iter().all(stays) {
