@@ -169,6 +169,13 @@ impl Look {
         Span::styled(text, self.theme.style(role))
     }
 
+    /// Makes a form's label of so many columns, which says whether its part
+    /// has the cursor.
+    pub fn label(&self, name: &str, columns: usize, here: bool) -> Span<'static> {
+        let role = if here { Role::Focus } else { Role::Key };
+        self.span(text::pad(name, columns), role)
+    }
+
     /// Cuts a text that may be drawn to `max` columns.
     pub fn cut(&self, text: &str, max: usize) -> String {
         text::cut_with(text, max, self.glyphs.ellipsis)

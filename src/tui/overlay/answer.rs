@@ -279,14 +279,7 @@ pub fn draw(form: &AnswerForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
     }
     lines.push(Line::default());
 
-    let label = |name: &str, part| {
-        let role = if form.part == part {
-            Role::Focus
-        } else {
-            Role::Key
-        };
-        look.span(pad(name, LABEL), role)
-    };
+    let label = |name: &str, part| look.label(name, LABEL, form.part == part);
     for (name, part, field) in [
         ("Answers", Part::Steps, &form.steps),
         ("Headers", Part::Headers, &form.headers),

@@ -88,14 +88,7 @@ fn form_width(screen: Rect) -> u16 {
 fn page(form: &ResendForm, ctx: Ctx<'_>, screen: Rect) -> Page {
     let room = usize::from(form_width(screen).saturating_sub(4));
     let look = ctx.look;
-    let label = |name: &str, part| {
-        let role = if form.part == part {
-            Role::Focus
-        } else {
-            Role::Key
-        };
-        look.span(pad(name, LABEL), role)
-    };
+    let label = |name: &str, part| look.label(name, LABEL, form.part == part);
     let field = form.target.draw(room.saturating_sub(LABEL), look.marks());
     let mut cursor = (LABEL + field.cursor, 0);
     let mut above = vec![Line::from(vec![
@@ -172,14 +165,7 @@ fn way(
     cursor: &mut (usize, u16),
 ) {
     let look = ctx.look;
-    let label = |name: &str, part| {
-        let role = if form.part == part {
-            Role::Focus
-        } else {
-            Role::Key
-        };
-        look.span(pad(name, LABEL), role)
-    };
+    let label = |name: &str, part| look.label(name, LABEL, form.part == part);
     // Choices side by side where there is room, else below one another.
     let mut choices = |name: &str, part, chosen: usize, texts: Vec<String>| {
         let mut line = vec![label(name, part)];
