@@ -2,10 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::support::app::until;
 use crate::support::creel::{Creel, command, run};
 use crate::support::pty::Pty;
 use crate::support::upstream::Upstream;
@@ -239,15 +239,6 @@ fn resend_over_and_over(creel: &Creel, times: usize, to: &str, more: &[&str]) ->
         .unwrap()
 }
 
-/// Waits until something holds.
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(45);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
-}
-
 fn kept(creel: &Creel) -> usize {
     let attempts = |d: &serde_json::Value| d["attempts"].as_array().unwrap().len();
     creel.list().iter().map(attempts).sum()
@@ -268,8 +259,10 @@ async fn what_was_sent_is_kept_though_nobody_reads_the_results() {
     ))
     .await;
     let mut child = resend_over_and_over(&creel, TIMES, &target.url(), &["--parallel", "8"]);
-    wait_for("all is sent", || target.requests().len() >= ALL);
-    wait_for("all is kept", || kept(&creel) == ALL);
+    until("all to be sent", || {
+        (target.requests().len() >= ALL).then_some(())
+    });
+    until("all to be kept", || (kept(&creel) == ALL).then_some(()));
     // And whoever reads them late is told all of them.
     let mut out = String::new();
     child
@@ -292,20 +285,14 @@ async fn a_resend_that_is_stopped_by_another_says_that_not_all_went_out() {
     }
     let target = Upstream::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     // The first goes out at once, the others much later.
-    let mut child = resend_over_and_over(&creel, 1, &target.url(), &["--spacing", "10m"]);
-    wait_for("the first is kept", || kept(&creel) == 1);
+    let child = resend_over_and_over(&creel, 1, &target.url(), &["--spacing", "10m"]);
+    until("the first to be kept", || (kept(&creel) == 1).then_some(()));
     let mut inspector = Pty::start(creel.home.path(), &[], 120, 40, &[]);
     inspector.shows("X stops");
     inspector.keys("X");
-    let code = child.wait().unwrap().code();
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
-    assert_eq!(code, Some(1), "{said}");
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(said.contains("Stopped: 1 of 3 were sent."), "{said}");
     assert_eq!(target.requests().len(), 1);
 }
