@@ -349,10 +349,7 @@ impl Assessor {
         let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
         let scheme = scheme.suited(request);
         let reading = Reading::of(request, &scheme);
-        let url = self
-            .endpoint(endpoint)
-            .and_then(|e| e.public_url.as_deref());
-        let filling = reading.filling(request, url);
+        let filling = reading.filling(request, self.public_url(endpoint));
         let mut text = SignedText {
             template: scheme.signed.text().to_owned(),
             start: Vec::new(),

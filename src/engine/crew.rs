@@ -71,11 +71,7 @@ struct Feed {
 /// An attempt that was made and is still to be kept.
 struct Made {
     new: NewAttempt,
-    /// The delivery's id.
-    id: Id,
-    /// What the signature was worth that came with it.
-    worth: Status,
-    reached: bool,
+    about: About,
     /// Where creel ends meanwhile, it waits until this is kept.
     under_way: TaskTrackerToken,
 }
@@ -83,9 +79,17 @@ struct Made {
 /// What came of keeping an attempt, which is still to be told.
 struct Kept {
     attempt: Result<Attempt, Failure>,
+    about: About,
+}
+
+/// What is known of an attempt besides.
+struct About {
+    /// The delivery's id.
     id: Id,
+    /// What the signature was worth that came with it.
     worth: Status,
     reached: bool,
+    /// How many bytes it takes, about.
     room: u32,
 }
 
@@ -210,18 +214,21 @@ impl Crew {
         let prepared = local.prepare_listed(&listed, &self.order)?;
         let under_way = local.exchanges.token();
         let (new, reached) = local.exchange(&prepared, AttemptKind::Resend).await;
-        let made = Made {
+        let about = About {
             id: prepared.delivery.id,
             worth: local.worth(&prepared.delivery, prepared.listed.status, new.started_at),
-            new,
             reached,
-            under_way,
+            room: new.size().min(ON_THE_WAY) as u32,
         };
         // Neither is closed as long as there are workers.
-        if let Ok(room) = self.room.acquire_many(made.room()).await {
+        if let Ok(room) = self.room.acquire_many(about.room).await {
             room.forget();
         }
-        let _ = done.send(made);
+        let _ = done.send(Made {
+            new,
+            about,
+            under_way,
+        });
         Ok(Some(Reached(reached)))
     }
 
@@ -277,56 +284,44 @@ impl Crew {
         let mut news = Vec::with_capacity(made.len());
         let mut rest = Vec::with_capacity(made.len());
         for made in made.drain(..) {
-            let room = made.room();
             news.push(made.new);
-            rest.push((made.id, made.worth, made.reached, room, made.under_way));
+            rest.push((made.about, made.under_way));
         }
-        let (mut kept, why_not) = match self.local.store.append_attempts(news).await {
-            Ok(kept) => (kept.into_iter(), None),
+        let kept: Vec<_> = match self.local.store.append_attempts(news).await {
+            Ok(kept) => kept.into_iter().map(Ok).collect(),
             Err(error) => {
                 // What could not be kept is not sent either.
                 if error != AppendError::Busy {
                     self.running.stop.cancel();
                 }
-                (Vec::new().into_iter(), Some(not_kept(error)))
+                vec![Err(not_kept(error)); rest.len()]
             }
         };
-        for (id, worth, reached, room, under_way) in rest {
+        for ((about, under_way), attempt) in rest.into_iter().zip(kept) {
             drop(under_way);
-            let attempt = match (kept.next(), &why_not) {
-                (Some(attempt), _) => Ok(attempt),
-                (None, Some(failure)) => Err(failure.clone()),
-                (None, None) => continue,
-            };
-            let _ = told.send(Kept {
-                attempt,
-                id,
-                worth,
-                reached,
-                room,
-            });
+            let _ = told.send(Kept { attempt, about });
         }
     }
 
     /// Says what to make of each attempt, beside the keeping: a follower who
     /// is slow keeps nothing from the disk.
     async fn tell(self: Arc<Self>, mut kept: UnboundedReceiver<Kept>) {
-        while let Some(one) = kept.recv().await {
-            let attempt = match one.attempt {
+        while let Some(Kept { attempt, about }) = kept.recv().await {
+            let attempt = match attempt {
                 Ok(attempt) => {
-                    let verdict = self.local.verdict(&attempt, one.worth).await;
+                    let verdict = self.local.verdict(&attempt, about.worth).await;
                     verdict.map(|verdict| (attempt, verdict))
                 }
                 Err(failure) => Err(failure),
             };
             let sent = Sent {
-                delivery: one.id,
-                reached: one.reached && attempt.is_ok(),
+                delivery: about.id,
+                reached: about.reached && attempt.is_ok(),
                 attempt,
                 note: None,
             };
             self.running.finish(sent).await;
-            self.room.add_permits(one.room as usize);
+            self.room.add_permits(about.room as usize);
         }
     }
 
@@ -345,13 +340,6 @@ impl Feed {
             self.next = due.max(now.checked_sub(BEHIND).unwrap_or(now)) + self.spacing;
         }
         Some((seq, due))
-    }
-}
-
-impl Made {
-    /// Returns how many bytes it takes, about.
-    fn room(&self) -> u32 {
-        self.new.size().min(ON_THE_WAY) as u32
     }
 }
 

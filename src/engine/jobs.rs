@@ -208,36 +208,11 @@ impl Running {
     /// Hands over what came since the last time; waits a while for something
     /// to come, and a moment for more.
     pub(super) async fn results(&self) -> Results {
-        let deadline = Instant::now() + ASKING;
-        loop {
-            let changed = self.changed.notified();
-            let ready = {
-                let state = self.lock();
-                !state.results.is_empty() || state.job.ended
-            };
-            if ready || Instant::now() >= deadline {
-                break;
-            }
-            tokio::select! {
-                () = changed => {}
-                () = tokio::time::sleep_until(deadline.into()) => {}
-            }
-        }
-        let deadline = Instant::now() + GATHERING;
-        loop {
-            let changed = self.changed.notified();
-            let enough = {
-                let state = self.lock();
-                state.results.len() >= HANDED || state.job.total < 2 || state.job.ended
-            };
-            if enough {
-                break;
-            }
-            tokio::select! {
-                () = changed => {}
-                () = tokio::time::sleep_until(deadline.into()) => break,
-            }
-        }
+        let some = |state: &State| !state.results.is_empty() || state.job.ended;
+        self.wait(ASKING, some).await;
+        let enough =
+            |state: &State| state.results.len() >= HANDED || state.job.total < 2 || state.job.ended;
+        self.wait(GATHERING, enough).await;
         let results = {
             let mut state = self.lock();
             let count = state.results.len().min(HANDED);
@@ -249,6 +224,21 @@ impl Running {
         };
         self.changed.notify_waiters();
         results
+    }
+
+    /// Waits until it is so, but no longer than that.
+    async fn wait(&self, at_most: Duration, is_so: impl Fn(&State) -> bool) {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let changed = self.changed.notified();
+            if is_so(&self.lock()) {
+                return;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(deadline.into()) => return,
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::intake::{kept_badly, plain};
 use super::local::Local;
-use super::sending::{forwarded, not_sent, outgoing};
+use super::sending::{ENDED, forwarded, not_sent, outgoing};
 use crate::domain::attempt::passed_on;
 use crate::domain::delivery::{Answer, AnsweredBy};
 use crate::domain::headers::Headers;
@@ -77,8 +77,7 @@ impl Local {
                 let (exchange, body) = tokio::select! {
                     answered = self.client.send_for_whole(&outgoing, self.options, LARGEST_ANSWER) => answered,
                     () = self.ending.cancelled() => {
-                        let why = "creel ended before the app answered.".to_owned();
-                        (not_sent(why, outgoing.headers.clone()), Bytes::new())
+                        (not_sent(ENDED.to_owned(), outgoing.headers.clone()), Bytes::new())
                     }
                 };
                 self.apps

@@ -107,13 +107,13 @@ impl Local {
         let provider = assessor.provider_of(delivery.endpoint.as_deref(), original);
         let acknowledged_in = provider.and_then(Provider::answer_within_ms);
         let request = if order.new_event {
-            self.renewed(&assessor, &delivery, &request, order.seed, &mut notes)?
+            self.renewed(provider, &delivery, &request, order.seed, &mut notes)?
         } else {
             request
         };
         let touched = request != *original;
         let changed = touched || order.new_event;
-        let seal = seal(&assessor, &delivery, order, changed, &mut notes)?;
+        let seal = seal(&assessor, provider, &delivery, order, changed, &mut notes)?;
         let mut prepared = Prepared {
             outgoing: outgoing(&request, &fitted, request.headers.clone())?,
             to: to.address(),
@@ -143,21 +143,19 @@ impl Local {
     /// Makes a new event of a request.
     fn renewed(
         &self,
-        assessor: &Assessor,
+        provider: Option<&Provider>,
         delivery: &Delivery,
         request: &Request,
         seed: Option<u64>,
         notes: &mut Vec<String>,
     ) -> Result<Request, Failure> {
-        let provider = assessor
-            .provider_of(delivery.endpoint.as_deref(), &delivery.request)
-            .ok_or_else(|| {
-                Failure::no(
-                    format!("Delivery {} cannot go as a new event.", delivery.id),
-                    "Nothing says which provider sent it, so nothing says where its id is.",
-                    "Send it as it came, and set what is to differ:  --header 'X-Id: 7', --set .id=7",
-                )
-            })?;
+        let provider = provider.ok_or_else(|| {
+            Failure::no(
+                format!("Delivery {} cannot go as a new event.", delivery.id),
+                "Nothing says which provider sent it, so nothing says where its id is.",
+                "Send it as it came, and set what is to differ:  --header 'X-Id: 7', --set .id=7",
+            )
+        })?;
         // Deliveries sent together get different ids.
         let random = seed.map_or_else(random_bits, |seed| {
             u128::from(seed) << 64 ^ delivery.id.bits()
@@ -249,6 +247,7 @@ fn gone() -> Failure {
 /// provider would, where one can be made.
 fn seal<'a>(
     assessor: &'a Assessor,
+    provider: Option<&'a Provider>,
     delivery: &Delivery,
     order: &ResendOrder,
     changed: bool,
@@ -259,7 +258,6 @@ fn seal<'a>(
         None if changed || order.retry.is_some() => false,
         Some(Signing::Kept) | None => return Ok(Seal::Kept),
     };
-    let endpoint = delivery.endpoint.as_deref();
     let unsignable = |why: &str| {
         Failure::no(
             format!("Delivery {} cannot be signed afresh.", delivery.id),
@@ -273,7 +271,7 @@ fn seal<'a>(
         }
         Ok(Seal::Kept)
     };
-    let Some(provider) = assessor.provider_of(endpoint, &delivery.request) else {
+    let Some(provider) = provider else {
         let why = "Nothing says which provider sent it.";
         return if wished {
             Err(unsignable(why))

@@ -52,7 +52,6 @@ impl Local {
             times,
             notes,
             seed,
-            total: seqs.len() as u64,
         })
     }
 }

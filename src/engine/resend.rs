@@ -6,7 +6,7 @@ use super::command::{Job, ResendOrder, Which};
 use super::crew;
 use super::local::{Local, not_kept, unreadable};
 use super::prepare::Prepared;
-use super::sending::not_sent;
+use super::sending::{ENDED, not_sent};
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind};
 use crate::domain::delivery::Delivery;
@@ -109,12 +109,11 @@ impl Local {
                 exchange
             }
             () = self.ending.cancelled() => {
-                let why = "creel ended before the app answered.".to_owned();
                 let took = self.clock.now().0.saturating_sub(started_at.0).max(0);
                 Exchange {
                     duration_us: took.cast_unsigned(),
                     connected: true,
-                    ..not_sent(why, outgoing.headers.clone())
+                    ..not_sent(ENDED.to_owned(), outgoing.headers.clone())
                 }
             }
         };

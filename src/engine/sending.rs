@@ -20,6 +20,9 @@ use crate::domain::timestamp::Timestamp;
 use crate::outbound::{self, Exchange, Outgoing};
 use crate::store::NewAttempt;
 
+/// Why an answer that creel did not wait for did not come.
+pub(super) const ENDED: &str = "creel ended before the app answered.";
+
 /// How long finding out a target's address may take at the start.
 const LOOK_UP: Duration = Duration::from_secs(2);
 

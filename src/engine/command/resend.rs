@@ -154,6 +154,4 @@ pub struct Preview {
     pub notes: Vec<String>,
     /// What new ids were made of.
     pub seed: u64,
-    /// How many deliveries the order is about.
-    pub total: u64,
 }

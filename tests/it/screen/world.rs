@@ -219,7 +219,6 @@ impl World {
             times: vec!["x-porkbun-webhook-timestamp".into()],
             notes: edited.map(|e| e.warnings).unwrap_or_default(),
             seed: 7,
-            total: 1,
             old,
             new,
         }))
