@@ -57,6 +57,10 @@ pub struct Overrides {
 
 /// Everything settled, ready for use.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own in the file"
+)]
 pub struct Config {
     /// Where to receive.
     pub listen: SocketAddr,
@@ -80,6 +84,9 @@ pub struct Config {
     pub keep: Keep,
     /// What is answered where no endpoint says otherwise.
     pub answer: AnswerPlan,
+    /// Whether requests that try the address are answered where no endpoint
+    /// says otherwise.
+    pub handshakes: bool,
     /// The configured endpoints.
     pub endpoints: Vec<Endpoint>,
     /// Every configured secret.
@@ -153,6 +160,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         max_body: max_body.unwrap_or(DEFAULT_MAX_BODY),
         keep: file.keep,
         answer,
+        handshakes: file.handshakes.unwrap_or(true),
         endpoints: file.endpoints,
         secrets,
         old_secrets: file.old_secrets,

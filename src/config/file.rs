@@ -34,6 +34,7 @@ pub(super) struct Settings {
     pub(super) max_body: Option<u64>,
     pub(super) keep: Keep,
     pub(super) answer: Option<AnswerPlan>,
+    pub(super) handshakes: Option<bool>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) secrets: Vec<Secret>,
     pub(super) old_secrets: Vec<Secret>,
@@ -54,6 +55,7 @@ struct File {
     max_body: Option<Spanned<Number>>,
     keep: Option<Spanned<KeepTable>>,
     answer: Option<Spanned<AnswerTable>>,
+    handshakes: Option<bool>,
     #[serde(default)]
     insecure: bool,
     #[serde(default)]
@@ -79,6 +81,7 @@ struct EndpointTable {
     path_mode: Option<Spanned<String>>,
     mode: Option<Spanned<String>>,
     answer: Option<Spanned<AnswerTable>>,
+    handshakes: Option<bool>,
     public_url: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -144,6 +147,7 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
     let file: File = toml::from_str(text).map_err(|error| mend::explain(shown, text, &error))?;
     let mut settings = Settings {
         listen: file.listen,
+        handshakes: file.handshakes,
         routes: source.routes(file.routes, catalog)?,
         insecure: file.insecure,
         allow_link_local: file.allow_link_local,
@@ -306,6 +310,7 @@ impl Source<'_> {
             path_mode: table.path_mode.map(|m| self.path_mode(&m)).transpose()?,
             mode: table.mode.map(|m| self.mode(&m)).transpose()?,
             answer: table.answer.map(|a| self.answer(a)).transpose()?,
+            handshakes: table.handshakes,
             public_url: table.public_url,
             headers: table.headers,
             params: table.params,

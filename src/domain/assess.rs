@@ -13,7 +13,7 @@ use super::event::EventKey;
 use super::handshake::{self, Handshake};
 use super::headers::Headers;
 use super::keyring::{Counting, Keyring};
-use super::provider::{Catalog, Provider, Source};
+use super::provider::{Catalog, MAX_HANDSHAKE_BODY_BYTES, Provider, Source};
 use super::request::Request;
 use super::secret::Secret;
 use super::signature::{self, Keys, Reading};
@@ -50,6 +50,10 @@ pub struct Assessor {
     default_provider: Option<String>,
     /// Providers with header names of an endpoint's own, by endpoint.
     adapted: BTreeMap<String, Provider>,
+    /// Whether handshakes are answered where no endpoint says otherwise.
+    handshakes: bool,
+    /// The same providers without their handshakes, where any are not answered.
+    silent: Option<Catalog>,
 }
 
 /// The first bytes of the text a signature covers, and its size.
@@ -62,9 +66,6 @@ pub struct SignedText {
     /// How many bytes are signed in all.
     pub size: u64,
 }
-
-/// No request that tries an address has a larger body, in bytes.
-const HANDSHAKE_BODY: usize = 64 << 10;
 
 /// How much of a signed text is given out for the screen.
 pub const SIGNED_BYTES_SHOWN: usize = 256;
@@ -88,14 +89,64 @@ impl Assessor {
                 .then(|| (endpoint.name.clone(), adapted(provider, &endpoint.headers)))
         };
         let adapted = endpoints.iter().filter_map(adapt).collect();
-        Self {
+        let silent = endpoints
+            .iter()
+            .any(|endpoint| endpoint.handshakes == Some(false))
+            .then(|| catalog.without_handshakes());
+        let mut assessor = Self {
             catalog,
             endpoints,
             keyring: Keyring::new(secrets),
             sample_secret: None,
             default_provider,
             adapted,
+            handshakes: true,
+            silent,
+        };
+        assessor.silence_adapted();
+        assessor
+    }
+
+    /// Says whether handshakes are answered where no endpoint says otherwise.
+    #[must_use]
+    pub fn answering_handshakes(mut self, answered: bool) -> Self {
+        self.handshakes = answered;
+        if !answered {
+            self.silent = Some(self.catalog.without_handshakes());
         }
+        self.silence_adapted();
+        self
+    }
+
+    fn silence_adapted(&mut self) {
+        let mut adapted = std::mem::take(&mut self.adapted);
+        for (name, provider) in &mut adapted {
+            if !self.answers_handshakes(Some(name)) {
+                provider.handshakes.clear();
+            }
+        }
+        self.adapted = adapted;
+    }
+
+    fn answers_handshakes(&self, endpoint: Option<&str>) -> bool {
+        self.endpoint(endpoint)
+            .and_then(|endpoint| endpoint.handshakes)
+            .unwrap_or(self.handshakes)
+    }
+
+    /// Returns the providers as they count for an endpoint: without handshakes
+    /// where these are not to be answered.
+    fn catalog_for(&self, endpoint: Option<&str>) -> &Catalog {
+        match &self.silent {
+            Some(silent) if !self.answers_handshakes(endpoint) => silent,
+            _ => &self.catalog,
+        }
+    }
+
+    /// Returns the handshake of a service that is no known provider.
+    fn challenge(&self, endpoint: Option<&str>, request: &Request) -> Option<&Handshake> {
+        let (_, handshake) = self.catalog_for(endpoint).challenge(request)?;
+        Some(handshake)
     }
 
     /// Says all that the configuration makes of a request that came at `at`,
@@ -131,11 +182,13 @@ impl Assessor {
         request: &Request,
         at: Timestamp,
     ) -> Option<handshake::Reply> {
-        // Whoever tries an address sends little.
-        if request.body.len() > HANDSHAKE_BODY {
+        if request.body.len() > MAX_HANDSHAKE_BODY_BYTES {
             return None;
         }
-        let provider = self.provider_of(endpoint, request)?;
+        let Some(provider) = self.provider_of(endpoint, request) else {
+            let handshake = self.challenge(endpoint, request)?;
+            return Some(handshake.answer_by_shape(request));
+        };
         let name = Handshake::name_of(provider, request)?;
         let effort = Effort::Least;
         let history = History::default();
@@ -164,13 +217,18 @@ impl Assessor {
         history: History<'_>,
     ) -> Assessment {
         let Some(provider) = self.provider_of(endpoint, request) else {
+            let challenge = self.challenge(endpoint, request);
+            let findings = match challenge {
+                Some(handshake) => vec![doctor::challenge(handshake)],
+                None => doctor::unknown_provider(request, self.catalog.iter().as_slice()),
+            };
             return Assessment {
                 provider: None,
-                event: None,
+                event: challenge.map(|handshake| handshake.name.clone()),
                 delivery_id: None,
                 group: None,
                 verification: Verification {
-                    findings: doctor::unknown_provider(request, self.catalog.iter().as_slice()),
+                    findings,
                     ..Verification::bare(Status::UnknownProvider)
                 },
             };
@@ -195,7 +253,8 @@ impl Assessor {
         request: &Request,
     ) -> (Option<String>, Option<String>) {
         let Some(provider) = self.provider_of(endpoint, request) else {
-            return (None, None);
+            let challenge = self.challenge(endpoint, request);
+            return (None, challenge.map(|handshake| handshake.name.clone()));
         };
         let tried = || Handshake::name_of(provider, request).map(str::to_owned);
         let event = provider.event(request).or_else(tried);
@@ -325,9 +384,10 @@ impl Assessor {
             .endpoint(endpoint)
             .and_then(|e| e.provider.as_deref())
             .or(self.default_provider.as_deref());
+        let catalog = self.catalog_for(endpoint);
         match named {
-            Some(name) => self.catalog.get(name),
-            None => self.catalog.detect(request),
+            Some(name) => catalog.get(name),
+            None => catalog.detect(request),
         }
     }
 

@@ -39,6 +39,7 @@ mod values;
 
 use self::case::Case;
 pub use self::typing::{Typing, typing};
+use super::handshake::Handshake;
 use super::id::Id;
 use super::keyring::OldSecret;
 use super::provider::Provider;
@@ -206,6 +207,11 @@ pub fn unknown_provider(request: &Request, known: &[Provider]) -> Vec<Finding> {
         message,
         "Say who sends here:  creel --provider NAME   (creel providers lists them)",
     )]
+}
+
+/// Says that a request is the handshake of a service without a provider file.
+pub fn challenge(handshake: &Handshake) -> Finding {
+    header::tries_the_address(&handshake.sender, &handshake.name)
 }
 
 fn unexplained(case: &Case<'_>) -> Finding {

@@ -28,6 +28,8 @@ pub struct Endpoint {
     pub mode: Option<Mode>,
     /// What creel answers here, where it differs from everywhere else.
     pub answer: Option<AnswerPlan>,
+    /// Whether requests that try the address are answered; `None`: as everywhere.
+    pub handshakes: Option<bool>,
     /// Its public address, for schemes that sign the URL.
     pub public_url: Option<String>,
     /// Header names that differ from the provider's definition, by role:

@@ -1,7 +1,9 @@
 //! The requests with which a provider tries an address, and the answers it expects.
 //!
 //! What such a request looks like and what is answered stands in the
-//! provider's file; here it is only recognised and filled in.
+//! provider's file, or in `assets/handshakes.toml` where a service has none;
+//! here it is only recognised and filled in. What an answer repeats of a
+//! request is short printable text without markup.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,6 +25,12 @@ use super::verification::{Status, Verification};
 pub struct Handshake {
     /// A name for people: `url_verification`.
     pub name: String,
+    /// The service that sends it, where no provider's file says so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sender: String,
+    /// Whether its shape alone identifies it, where no provider is named.
+    #[serde(default, skip_serializing_if = "ByShape::is_no")]
+    pub by_shape: ByShape,
     /// The request's method; `None`: any.
     pub method: Option<String>,
     /// What the request holds; all of it must be there.
@@ -31,6 +39,9 @@ pub struct Handshake {
     /// What the request does not hold.
     #[serde(default)]
     pub without: Vec<Source>,
+    /// Whether the request has no body.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub empty_body: bool,
     /// What its signature must be.
     #[serde(default)]
     pub signed: Signed,
@@ -57,8 +68,34 @@ pub struct Handshake {
 pub struct Sign {
     /// Where it stands.
     pub at: Source,
-    /// What it must be; `None`: anything.
+    /// What it must be; `None`: anything that may be repeated in an answer.
     pub is: Option<String>,
+    /// Whether it must be a whole number.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub number: bool,
+    /// Whether it may be absent.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub optional: bool,
+}
+
+/// Whether a handshake is known by its shape where no provider is named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ByShape {
+    /// Only its provider's requests are looked at.
+    #[default]
+    No,
+    /// By what it holds, whatever else is there.
+    Yes,
+    /// By what it holds, where query or JSON object hold nothing else.
+    Alone,
+}
+
+impl ByShape {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+    const fn is_no(&self) -> bool {
+        matches!(self, Self::No)
+    }
 }
 
 /// What a handshake's signature must be before it is answered.
@@ -100,9 +137,13 @@ impl Handshake {
     ) -> Option<Reply> {
         let handshake = Self::find(provider, request)?;
         let valid = verification.status == Status::Valid;
-        // Who tries an address before creel was told the secret is answered,
-        // but where the answer is made with it.
-        let unknown = verification.status == Status::NoSecret;
+        // Before a secret is configured a challenge is answered, unless the
+        // answer is made with the secret.
+        let unknown = match verification.status {
+            Status::NoSecret => true,
+            Status::MissingSignature => secrets.is_empty() && handshake.by_shape != ByShape::No,
+            _ => false,
+        };
         if handshake.signed == Signed::Valid && !valid && !unknown {
             return None;
         }
@@ -123,6 +164,44 @@ impl Handshake {
             ..Filling::default()
         };
         Some(handshake.reply(&filling))
+    }
+
+    /// Returns the answer to a request that only its shape identifies.
+    pub fn answer_by_shape(&self, request: &Request) -> Reply {
+        self.reply(&Filling {
+            body: &request.body,
+            method: request.method.as_bytes(),
+            request: Some(request),
+            ..Filling::default()
+        })
+    }
+
+    /// Says whether a request has this handshake's shape, whoever sent it.
+    pub(crate) fn has_shape(&self, request: &Request, view: &View<'_>) -> bool {
+        self.by_shape != ByShape::No
+            && self.means(request, view)
+            && (self.by_shape == ByShape::Yes || self.is_alone(request, view))
+    }
+
+    /// Says whether query and JSON object hold only what `when` names.
+    fn is_alone(&self, request: &Request, view: &View<'_>) -> bool {
+        let named = |of: fn(&Source) -> Option<&String>, name: &str| {
+            self.when
+                .iter()
+                .any(|sign| of(&sign.at).is_some_and(|known| known == name))
+        };
+        let query = request.query.as_deref().unwrap_or_default().as_bytes();
+        let members = match view.json() {
+            Some(Value::Object(members)) => members.keys().map(|key| format!("/{key}")).collect(),
+            _ => Vec::new(),
+        };
+        let in_query = self.when.iter().any(|sign| sign.at.query.is_some());
+        (!in_query
+            || url::form_urlencoded::parse(query)
+                .all(|(key, _)| named(|at| at.query.as_ref(), &key)))
+            && members
+                .iter()
+                .all(|pointer| named(|at| at.pointer.as_ref(), pointer))
     }
 
     /// Returns the name of the handshake that a request is.
@@ -159,15 +238,13 @@ impl Handshake {
 
     fn means(&self, request: &Request, view: &View<'_>) -> bool {
         self.method.as_ref().is_none_or(|m| *m == request.method)
+            && (!self.empty_body || request.body.is_empty())
+            && !(self.signed == Signed::No && self.repeats() && looks_signed(request))
             && !self
                 .without
                 .iter()
                 .any(|place| place.read_in(view).is_some())
-            && self.when.iter().all(|sign| {
-                sign.at
-                    .read_in(view)
-                    .is_some_and(|value| sign.is.as_ref().is_none_or(|is| *is == value))
-            })
+            && self.when.iter().all(|sign| sign.stands_in(view))
     }
 
     fn reply(&self, filling: &Filling<'_>) -> Reply {
@@ -190,9 +267,14 @@ impl Handshake {
         };
         if let Some(kind) = kind {
             headers.push("content-type", kind);
+            headers.push("x-content-type-options", "nosniff");
         }
         for (name, template) in &self.headers {
-            headers.push(name, header_value(template.fill(filling)));
+            let value = header_value(template.fill(filling));
+            // What the request did not ask for is not answered.
+            if !value.is_empty() {
+                headers.push(name, value);
+            }
         }
         Reply {
             name: self.name.clone(),
@@ -207,6 +289,12 @@ impl Handshake {
             .values()
             .chain(&self.text)
             .chain(self.json.values())
+    }
+
+    /// Says whether the answer repeats something of the request.
+    fn repeats(&self) -> bool {
+        self.templates()
+            .any(|template| template.literal().is_none())
     }
 
     fn uses_secret(&self) -> bool {
@@ -246,6 +334,12 @@ impl Handshake {
                 "Keep one of text, json and fixed",
             );
         }
+        if self.by_shape != ByShape::No && self.uses_secret() {
+            return no(
+                format!("the handshake {name} needs a secret, and its shape names no provider."),
+                "Leave by_shape out",
+            );
+        }
         if self.signed == Signed::No && self.uses_secret() {
             return no(
                 format!("the handshake {name} would answer anybody with what the secret makes."),
@@ -254,6 +348,45 @@ impl Handshake {
         }
         Ok(())
     }
+}
+
+impl Sign {
+    /// Says whether the value stands in the request, exactly once.
+    fn stands_in(&self, view: &View<'_>) -> bool {
+        if !self.at.is_single(view) {
+            return false;
+        }
+        let Some(value) = self.at.read_in(view) else {
+            return self.optional;
+        };
+        match &self.is {
+            Some(is) => *is == value,
+            None if self.number => value.len() <= 9 && value.bytes().all(|b| b.is_ascii_digit()),
+            None => may_be_repeated(&value),
+        }
+    }
+}
+
+/// The longest text of a request that an answer repeats, in bytes.
+const MAX_REPEATED_BYTES: usize = 1024;
+
+/// Says whether an answer may repeat a text: it is short, printable, and no
+/// markup, whatever takes the answer for a page.
+fn may_be_repeated(value: &str) -> bool {
+    let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'<' && b != b'>';
+    value.len() <= MAX_REPEATED_BYTES && value.bytes().all(plain)
+}
+
+/// Says whether some header of a request holds a signature, by its name.
+fn looks_signed(request: &Request) -> bool {
+    let marks = ["signature", "hmac", "digest"];
+    let is_mark = |name: &str| marks.iter().any(|mark| name.contains(mark));
+    request.headers.iter().any(|header| is_mark(header.name))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Takes out what cannot stand in a header's value.

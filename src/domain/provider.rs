@@ -20,9 +20,14 @@ pub use self::requirement::{But, Otherwise, Requirement};
 pub use self::scheme::Scheme;
 pub use super::ahead::Ahead;
 use super::failure::Failure;
+use super::handshake::Handshake;
 use super::headers::Header;
+use super::mend;
 use super::request::Request;
 pub use super::span::Span;
+
+/// No request that tries an address has a larger body.
+pub const MAX_HANDSHAKE_BODY_BYTES: usize = 64 << 10;
 
 /// The providers that are compiled in, each with its file's text.
 const BUILTIN: &[(&str, &str)] = &[
@@ -214,10 +219,15 @@ const BUILTIN: &[(&str, &str)] = &[
     ),
 ];
 
+/// The handshakes of services that no provider's file describes.
+const HANDSHAKES: &str = include_str!("../../assets/handshakes.toml");
+
 /// Every known provider.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     providers: Vec<Provider>,
+    /// Handshakes of services that are not among the providers.
+    handshakes: Vec<Handshake>,
     /// By each header that speaks for one, their places among the providers.
     by_header: HashMap<String, Vec<usize>>,
 }
@@ -228,10 +238,11 @@ impl Catalog {
         let read = |(file, text): &(&str, &str)| {
             Provider::parse(file, text).expect("a test reads every file that is compiled in")
         };
-        Self::of(BUILTIN.iter().map(read).collect())
+        let handshakes = read_handshakes(HANDSHAKES).expect("a test reads this file too");
+        Self::of(BUILTIN.iter().map(read).collect(), handshakes)
     }
 
-    fn of(providers: Vec<Provider>) -> Self {
+    fn of(providers: Vec<Provider>, handshakes: Vec<Handshake>) -> Self {
         let mut by_header: HashMap<String, Vec<usize>> = HashMap::new();
         for (place, provider) in providers.iter().enumerate() {
             for name in &provider.detect.headers {
@@ -241,8 +252,20 @@ impl Catalog {
         }
         Self {
             providers,
+            handshakes,
             by_header,
         }
+    }
+
+    /// Returns the same providers without their handshakes.
+    #[must_use]
+    pub fn without_handshakes(&self) -> Self {
+        let mut catalog = self.clone();
+        catalog.handshakes.clear();
+        for provider in &mut catalog.providers {
+            provider.handshakes.clear();
+        }
+        catalog
     }
 
     /// Adds a provider from the text of a file, in the place of one of the same name.
@@ -254,7 +277,7 @@ impl Catalog {
         let mut providers = std::mem::take(&mut self.providers);
         providers.retain(|p| p.name != provider.name);
         providers.push(provider);
-        *self = Self::of(providers);
+        *self = Self::of(providers, std::mem::take(&mut self.handshakes));
         Ok(())
     }
 
@@ -272,8 +295,29 @@ impl Catalog {
         self.providers.iter()
     }
 
-    /// Finds who sent a request, by its headers or what its body holds. Where one header is shared
-    /// by several (Svix's), the one whose events the body names comes first.
+    /// Finds the handshake that a request is by its shape alone, and its
+    /// provider where it is a known one. A request with the shape of two is
+    /// neither.
+    pub fn challenge(&self, request: &Request) -> Option<(Option<&Provider>, &Handshake)> {
+        if request.body.len() > MAX_HANDSHAKE_BODY_BYTES {
+            return None;
+        }
+        let view = place::View::of(request);
+        let theirs = self.providers.iter().flat_map(|provider| {
+            let of = move |handshake| (Some(provider), handshake);
+            provider.handshakes.iter().map(of)
+        });
+        let others = self.handshakes.iter().map(|handshake| (None, handshake));
+        let mut found = theirs
+            .chain(others)
+            .filter(|(_, handshake)| handshake.has_shape(request, &view));
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
+    /// Finds who sent a request, by its headers, by what its body holds, or by
+    /// the shape of a handshake. Where one header is shared by several (Svix's),
+    /// the one whose events the body names comes first.
     pub fn detect(&self, request: &Request) -> Option<&Provider> {
         let places = |header: Header<'_>| self.by_header.get(header.name);
         let mut candidates: Vec<usize> = request
@@ -284,7 +328,9 @@ impl Catalog {
             .copied()
             .collect();
         if candidates.is_empty() {
-            return self.detect_in_body(request);
+            return self
+                .detect_in_body(request)
+                .or_else(|| self.challenge(request)?.0);
         }
         candidates.sort_unstable();
         let candidates = || candidates.iter().map(|place| &self.providers[*place]);
@@ -305,6 +351,23 @@ impl Catalog {
             .iter()
             .find(|p| p.detect.pointers.iter().any(holds))
     }
+}
+
+/// Reads a file of handshakes.
+fn read_handshakes(text: &str) -> Result<Vec<Handshake>, Failure> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        handshake: Vec<Handshake>,
+    }
+    let shown = "handshakes.toml";
+    let file: File = toml::from_str(text).map_err(|error| mend::explain(shown, text, &error))?;
+    for handshake in &file.handshake {
+        handshake
+            .check()
+            .map_err(|(what, next)| Failure::usage(format!("{shown}: {what}"), "", next))?;
+    }
+    Ok(file.handshake)
 }
 
 impl Provider {

@@ -116,7 +116,8 @@ impl Local {
             config.endpoints.clone(),
             config.secrets.clone(),
             config.provider.clone(),
-        );
+        )
+        .answering_handshakes(config.handshakes);
         assessor.sample_secret = sample::secret(&config.data_dir);
         assessor.keyring.remember(config.old_secrets.clone());
         let assessor = Arc::new(Swap::new(assessor));

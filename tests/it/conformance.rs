@@ -171,6 +171,20 @@ fn every_handshake_gets_the_recorded_answer() {
     }
 }
 
+/// No delivery that a provider signed, and no forged one, has the shape of a
+/// challenge that would be answered.
+#[test]
+fn no_ordinary_delivery_has_the_shape_of_a_challenge() {
+    let catalog = Catalog::builtin();
+    for (file, _) in FILES {
+        for case in cases(file) {
+            let found = catalog.challenge(&request(&case));
+            let name = found.map(|(_, handshake)| handshake.name.clone());
+            assert_eq!(name, None, "{file} {}", case["name"]);
+        }
+    }
+}
+
 fn verified(
     case: &Value,
     request: &Request,

@@ -71,7 +71,9 @@ impl Assessor {
             // Where deliveries go on and what is answered says nothing of them.
             let told = (&e.name, &e.provider, &e.public_url, &e.headers, &e.params);
             add(&serde_json::to_vec(&told).unwrap_or_default());
+            add(&[u8::from(self.answers_handshakes(Some(&e.name)))]);
         }
+        add(&[u8::from(self.handshakes)]);
         add(self.default_provider.as_deref().unwrap_or("").as_bytes());
         if let Some(sample) = &self.sample_secret {
             add(sample.reveal());

@@ -50,16 +50,7 @@ fn probable_handshake(case: &Case<'_>) -> bool {
 /// Sees a request that registers an endpoint.
 pub(super) fn handshake(case: &Case<'_>) -> Seen {
     if let Some(name) = unsigned_handshake(case) {
-        return Seen::Yes(finding(
-            "probable_verification",
-            true,
-            format!(
-                "{} tries the address ({}); that request comes without a signature.",
-                case.patient.provider.title,
-                visible(name)
-            ),
-            "Nothing; it was answered, and signed events follow.",
-        ));
+        return Seen::Yes(tries_the_address(&case.patient.provider.title, name));
     }
     if case.patient.provider.sender.handshake.is_none() {
         return Seen::Nothing("the provider sends none");
@@ -78,6 +69,20 @@ pub(super) fn handshake(case: &Case<'_>) -> Seen {
         ),
         "Nothing; it was answered, and signed events follow.",
     ))
+}
+
+/// Says that a request is a handshake that needs no signature.
+pub(super) fn tries_the_address(sender: &str, name: &str) -> Finding {
+    finding(
+        "probable_verification",
+        true,
+        format!(
+            "{} tries the address ({}); that request needs no signature.",
+            visible(sender),
+            visible(name)
+        ),
+        "Nothing; it was answered, and events follow.",
+    )
 }
 
 /// Says what a digest in another header means.

@@ -86,6 +86,29 @@ impl Source {
         text(view.json()?.pointer(self.pointer.as_deref()?)?)
     }
 
+    /// Says whether the place stands in a request once at the most.
+    pub(crate) fn is_single(&self, view: &View<'_>) -> bool {
+        let request = view.request;
+        let count = |form: &[u8], name: &String| {
+            url::form_urlencoded::parse(form)
+                .filter(|(key, _)| key == name)
+                .count()
+        };
+        let times = if let Some(header) = &self.header {
+            request.headers.all(header).count()
+        } else if let Some(name) = &self.query {
+            count(
+                request.query.as_deref().unwrap_or_default().as_bytes(),
+                name,
+            )
+        } else if let Some(name) = &self.form {
+            count(&request.body, name)
+        } else {
+            1
+        };
+        times <= 1
+    }
+
     /// Reads a value as [`Source::read`] does, but a text in JSON with its
     /// quotes, so that it is told from a number.
     pub(crate) fn read_exact(&self, view: &View<'_>) -> Option<String> {
