@@ -96,12 +96,7 @@ impl AnswerPlan {
         }
         let unwritable = self.headers.iter().find(|field| {
             let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-            field.name.is_empty()
-                || !field.name.bytes().all(token)
-                || field
-                    .value
-                    .iter()
-                    .any(|b| matches!(b, 0..=8 | 10..=31 | 127))
+            field.name.is_empty() || !field.name.bytes().all(token) || !field.is_writable()
         });
         unwritable.map(|field| {
             (

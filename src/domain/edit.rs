@@ -19,7 +19,7 @@ use self::path::{Path, Step};
 use super::body::{BodyKind, kind};
 use super::encoding_base64;
 use super::failure::Failure;
-use super::headers::Headers;
+use super::headers::{Header, Headers, is_control};
 use super::hop;
 use super::request::{Request, split_target};
 use super::text::visible;
@@ -94,8 +94,8 @@ impl Edit {
         if !text::is_token(name.trim_end()) {
             return Err(wrong("A header's name has letters, digits and dashes."));
         }
-        if value.contains(['\r', '\n', '\0']) {
-            return Err(wrong("A header's value holds no line break and no NUL."));
+        if value.bytes().any(is_control) {
+            return Err(wrong(CONTROL_CHARACTERS));
         }
         self.headers.push(name.trim_end(), value);
         Ok(())
@@ -131,6 +131,7 @@ impl Edit {
                 .retain(|h| !h.name.eq_ignore_ascii_case(name));
         }
         self.set_headers(&mut request.headers, &mut warnings);
+        check_headers(&request.headers, &original.headers)?;
         if request.body != original.body {
             warnings.extend(broken_json(original, &request));
             warnings.extend(wrong_coding(original, &request));
@@ -166,6 +167,26 @@ impl Edit {
                 names.join(", ")
             ));
         }
+    }
+}
+
+/// Why a value with a control character is refused.
+const CONTROL_CHARACTERS: &str = "A header's value holds no line break and no control character.";
+
+/// Checks that headers that are new or changed can be written in HTTP. What
+/// was received like that may be sent like that.
+fn check_headers(headers: &Headers, original: &Headers) -> Result<(), Failure> {
+    let is_new = |header: &Header<'_>| !original.all(header.name).any(|v| v == header.value);
+    let wrong = headers
+        .iter()
+        .find(|h| !(text::is_token(h.name) && h.is_writable()) && is_new(h));
+    match wrong {
+        None => Ok(()),
+        Some(header) => Err(Failure::usage(
+            format!("The header {} cannot be sent.", visible(header.name)),
+            CONTROL_CHARACTERS,
+            "Take the character out, or leave the header as it was received.",
+        )),
     }
 }
 
@@ -511,6 +532,43 @@ mod tests {
         }
         for header in ["no colon", "a b: c", ": c", "a: b\r\nc: d"] {
             assert!(Edit::default().header(header).is_err(), "{header:?}");
+        }
+    }
+
+    /// Whichever way a new value comes in, it holds no control character but
+    /// tabs; what was received with one may go as it is.
+    #[test]
+    fn a_header_s_new_value_with_a_control_character_is_refused() {
+        for byte in (0..=255u8).filter(|b| !b.is_ascii_whitespace() || *b == b'\t') {
+            let value = [b'a', byte, b'b'];
+            let refused = byte.is_ascii_control() && byte != b'\t';
+            let before = request("text/plain", b"");
+            let mut received = before.clone();
+            received.headers.push("x-new", value);
+            let set = Edit {
+                headers: [("x-new", value)].into_iter().collect(),
+                ..Edit::default()
+            };
+            let whole = Edit {
+                whole: Some(received.clone()),
+                ..Edit::default()
+            };
+            assert_eq!(set.apply(&before).is_err(), refused, "{byte}");
+            assert_eq!(whole.apply(&before).is_err(), refused, "{byte}");
+            assert!(whole.apply(&received).is_ok(), "{byte}");
+            if byte.is_ascii() {
+                let typed = format!("X-New: a{}b", char::from(byte));
+                let failed = Edit::default().header(&typed).is_err();
+                assert_eq!(failed, refused, "{byte}");
+            }
+        }
+        for typed in [
+            "X-New: a\r\nX-B: 1",
+            "X-New: a\nb",
+            "X-New: a\r",
+            "X-New: \x0c",
+        ] {
+            assert!(Edit::default().header(typed).is_err(), "{typed:?}");
         }
     }
 

@@ -35,6 +35,20 @@ pub struct Header<'a> {
     pub value: &'a [u8],
 }
 
+impl Header<'_> {
+    /// Says whether the value may be sent in a header that somebody typed: it
+    /// holds no control character but tabs (RFC 9110 section 5.5). Bytes above
+    /// ASCII are no control characters.
+    pub fn is_writable(&self) -> bool {
+        !self.value.iter().any(|b| is_control(*b))
+    }
+}
+
+/// Says whether a byte is a control character that no header's value may hold.
+pub const fn is_control(byte: u8) -> bool {
+    matches!(byte, 0..=8 | 10..=31 | 127)
+}
+
 /// A field as it is written in JSON.
 #[derive(Serialize, Deserialize)]
 struct Written {

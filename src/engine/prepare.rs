@@ -187,6 +187,9 @@ impl Local {
             let time = scheme.timestamp.as_ref().and_then(|s| s.header.as_ref());
             prepared.times.extend(time.map(|t| t.to_ascii_lowercase()));
             prepared.later.push(scheme.header.to_ascii_lowercase());
+            let further = scheme.further_headers();
+            let further = further.filter(|name| prepared.outgoing.headers.contains(name));
+            prepared.later.extend(further.map(str::to_ascii_lowercase));
         }
         Ok(())
     }

@@ -296,3 +296,102 @@ fn a_body_that_is_printed_with_its_headers_is_the_one_that_is_signed() {
     let verified = run(home.path(), &args, request.as_bytes());
     assert_eq!(verified.code, 0, "{verified:?}");
 }
+
+/// Whichever signature headers of a provider a delivery has: signed afresh,
+/// none of them is the old one, and each that is left is right.
+#[test]
+fn no_signature_header_stays_stale_where_a_delivery_is_signed_afresh() {
+    let catalog = Catalog::builtin();
+    let mut seen = Vec::new();
+    for (provider, scheme) in signing(&catalog) {
+        let secret = secret(provider, b"0123456789abcdef01234567");
+        let (body, _) = body(scheme, b"{}");
+        let mut names: Vec<&str> = scheme.also.iter().map(String::as_str).collect();
+        names.extend(scheme.beside.iter().map(|beside| beside.header.as_str()));
+        names.dedup();
+        for version in ["v1", "v2", "v9"] {
+            let mut old = signed(provider, &secret, &body, NOW - 90_000);
+            for name in &names {
+                old.headers.push(name, "stale");
+                old.headers.push(name, "stale");
+            }
+            for beside in &scheme.beside {
+                if let Some(name) = &beside.timestamp {
+                    old.headers.push(name, (NOW - 90_000).to_string());
+                }
+                for name in beside.at.iter().filter_map(|at| at.header.as_ref()) {
+                    old.headers.set(name, version);
+                }
+            }
+            if scheme.pointer.is_some() {
+                continue;
+            }
+            let now = Timestamp::from_unix_seconds(NOW);
+            let mut new = old.clone();
+            new.headers = resign(&old, provider, &secret, Some(URL), now).unwrap();
+            for name in &names {
+                let left: Vec<&[u8]> = new.headers.all(name).collect();
+                assert!(!left.contains(&&b"stale"[..]), "{} {name}", provider.name);
+                let Some((other, beside)) = scheme.of_beside(name, &new) else {
+                    assert!(left.is_empty(), "{} {name} is not known", provider.name);
+                    continue;
+                };
+                if left.is_empty() {
+                    continue;
+                }
+                let mut alone = provider.clone();
+                let other = alone.signature.insert(other);
+                if let Some(name) = &beside.timestamp {
+                    other.timestamp = Some(creel::domain::provider::Source::header(name));
+                }
+                let found = status(&alone, &secret, &new);
+                assert_eq!(found, Status::Valid, "{} {name} {version}", provider.name);
+                seen.push(format!("{} {name}", provider.name));
+            }
+        }
+    }
+    seen.dedup();
+    for expected in ["github x-hub-signature", "hubspot-v3 x-hubspot-signature"] {
+        assert!(seen.iter().any(|one| one == expected), "{seen:?}");
+    }
+}
+
+/// The SHA-1 signature is the one that GitHub documents for its example.
+#[test]
+fn github_s_second_signature_is_made_with_sha1() {
+    let catalog = Catalog::builtin();
+    let github = catalog.get("github").unwrap();
+    let secret = Secret::new("", "test", "key");
+    let request = Request {
+        method: "POST".into(),
+        headers: [
+            ("x-hub-signature", "sha1=00"),
+            ("x-hub-signature-256", "sha256=00"),
+        ]
+        .into_iter()
+        .collect(),
+        body: "The quick brown fox jumps over the lazy dog".into(),
+        ..Request::default()
+    };
+    let now = Timestamp::from_unix_seconds(NOW);
+    let headers = resign(&request, github, &secret, None, now).unwrap();
+    assert_eq!(
+        headers.text("x-hub-signature"),
+        Some("sha1=de7c9b85b8b78aa6bc8a7a36f70a90701c9db4d9")
+    );
+    assert_eq!(
+        headers.text("x-hub-signature-256"),
+        Some("sha256=f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8")
+    );
+}
+
+#[test]
+fn an_event_s_name_with_a_control_character_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    for (flag, value) in [("--event", "push\r\nX-Evil: 1"), ("--id", "a\x1b[2J")] {
+        let args = ["sign", "--provider", "github", "--secret", "s", flag, value];
+        let ran = run(home.path(), &args, b"{}");
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{ran:?}");
+        assert!(ran.err.contains("control character"), "{}", ran.err);
+    }
+}

@@ -46,6 +46,17 @@ impl Scheme {
             );
         }
         self.check_signed(self.algorithm, &self.signed)?;
+        for beside in &self.beside {
+            if let Some(at) = &beside.at {
+                at.check_outside_token()?;
+            }
+            if !beside.format.contains("{signature}") {
+                return no(
+                    "signature.format has no {signature}.",
+                    "Write, for example, format = \"sha1={signature}\" under [[signature.beside]]",
+                );
+            }
+        }
         for variant in &self.variants {
             let algorithm = variant.algorithm.unwrap_or(self.algorithm);
             self.check_signed(algorithm, variant.signed.as_ref().unwrap_or(&self.signed))?;

@@ -30,6 +30,10 @@ pub struct Scheme {
     /// as headers, each header is checked with its own, in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
+    /// Signatures of other schemes that come beside this one and are not
+    /// checked. Where a delivery is signed afresh, each that it has is renewed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
     /// Where the signature stands in the body, as a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
@@ -92,6 +96,30 @@ pub struct Scheme {
     /// What must hold besides the signature.
     #[serde(default, rename = "require", skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Requirement>,
+}
+
+/// A signature of another scheme, made with the same secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// The header that carries it.
+    pub header: String,
+    /// How it is made; `None`: not known, so that it is taken away where the
+    /// delivery is signed afresh.
+    pub algorithm: Option<Algorithm>,
+    /// What stands in the header.
+    #[serde(default = "bare")]
+    pub format: String,
+    /// The text that is signed; `None`: the same.
+    pub signed: Option<Template>,
+    /// How the signature is written; `None`: the same way.
+    pub encoding: Option<Encoding>,
+    /// The header that carries its own copy of the timestamp.
+    pub timestamp: Option<String>,
+    /// Where the delivery names this signature's version.
+    pub at: Option<Source>,
+    /// The word for the version that this entry describes.
+    pub is: Option<String>,
 }
 
 /// The headers that are part of the signed text, as `name:value`, sorted.
@@ -210,6 +238,33 @@ impl Scheme {
         scheme
     }
 
+    /// Returns the scheme of a signature that comes beside this one; `None`
+    /// where it is not known.
+    pub fn of_beside(&self, header: &str, request: &Request) -> Option<(Self, &Beside)> {
+        let beside = self
+            .beside
+            .iter()
+            .find(|b| b.header == header && b.fits(request))?;
+        let mut scheme = self.clone();
+        scheme.algorithm = beside.algorithm?;
+        scheme.header.clone_from(&beside.header);
+        scheme.format.clone_from(&beside.format);
+        scheme.encoding = beside.encoding.unwrap_or(scheme.encoding);
+        if let Some(signed) = &beside.signed {
+            scheme.signed = signed.clone();
+        }
+        Some((scheme, beside))
+    }
+
+    /// Returns the headers that hold a signature of a request, besides the
+    /// first, and those that hold a copy of its time.
+    pub fn further_headers(&self) -> impl Iterator<Item = &str> {
+        let beside = self.beside.iter();
+        let others = beside.flat_map(|b| [Some(&b.header), b.timestamp.as_ref()]);
+        let all = self.also.iter().chain(others.flatten());
+        all.map(String::as_str)
+    }
+
     /// Finds what a request says of its version where no version is called so.
     pub(crate) fn unknown_version(&self, view: &View<'_>) -> Option<(&Source, String)> {
         self.variants.iter().find_map(|variant| {
@@ -220,6 +275,14 @@ impl Scheme {
                 .any(|other| other.at == variant.at && other.means(&said));
             (!known).then_some((&variant.at, said))
         })
+    }
+}
+
+impl Beside {
+    fn fits(&self, request: &Request) -> bool {
+        self.at
+            .as_ref()
+            .is_none_or(|at| at.read(request) == self.is)
     }
 }
 

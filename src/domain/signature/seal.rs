@@ -11,6 +11,7 @@ use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
 
 /// What a signature is made with and under which circumstances.
+#[derive(Clone, Copy)]
 pub(super) struct Seal<'a> {
     pub(super) provider: &'a Provider,
     pub(super) scheme: &'a Scheme,

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use super::seal::Seal;
 use super::{Reading, key};
 use crate::domain::failure::Failure;
-use crate::domain::headers::Headers;
+use crate::domain::headers::{Header, Headers};
+use crate::domain::provider::scheme::Beside;
 use crate::domain::provider::template::{Part, Template};
 use crate::domain::provider::{Provider, Scheme, Source, TimeUnit};
 use crate::domain::request::Request;
@@ -104,6 +105,13 @@ pub fn prepare(
             .headers
             .push(&scheme.header, seal.header_value(&signature)),
     }
+    if let Some(header) = request.headers.iter().find(|h| !h.is_writable()) {
+        return Err(Failure::usage(
+            format!("The value for {} holds a control character.", header.name),
+            "A header's value is one line of text, without line breaks and control characters.",
+            "Take the character out of the event's name or id.",
+        ));
+    }
     let changed = request.body != what.body;
     Ok(Prepared {
         headers: request.headers,
@@ -161,9 +169,13 @@ fn sender_s_request(
     }
 }
 
-/// Returns a request's headers with timestamp and signature made anew, in
-/// their places; the id stays, for it is the same event. A time that stands
-/// in the body stays too.
+/// Returns a request's headers with timestamp and signature renewed, in their
+/// places; the id stays, for it is the same event. A time that stands in the
+/// body stays too.
+///
+/// No signature of the original stays: what comes beside the first is renewed
+/// where its scheme is known, and removed where it is not or is made with
+/// another secret.
 ///
 /// # Errors
 /// As [`sign`].
@@ -208,8 +220,30 @@ pub fn resign(
     };
     let signature = seal.signature(&request)?;
     let value = seal.header_value(&signature);
-    request.headers.set(&scheme.header, value);
-    Ok(request.headers)
+    let mut headers = request.headers.clone();
+    headers.set(&scheme.header, value);
+    let is = |header: Header<'_>, name: &str| header.name.eq_ignore_ascii_case(name);
+    for name in &scheme.also {
+        headers.retain(|header| !is(header, name));
+    }
+    for Beside { header: name, .. } in &scheme.beside {
+        if !request.headers.contains(name) {
+            continue;
+        }
+        let Some((scheme, beside)) = scheme.of_beside(name, &request) else {
+            headers.retain(|header| !is(header, name));
+            continue;
+        };
+        let seal = Seal {
+            scheme: &scheme,
+            ..seal
+        };
+        headers.set(name, seal.header_value(&seal.signature(&request)?));
+        if let Some(name) = &beside.timestamp {
+            headers.set(name, &timestamp);
+        }
+    }
+    Ok(headers)
 }
 
 /// Says, as a sentence, why nobody but the provider can sign its deliveries
