@@ -28,6 +28,7 @@ mod outgoing;
 mod place;
 mod pool;
 mod probe;
+mod resolver;
 mod tls;
 mod wire;
 
@@ -40,8 +41,9 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::COUNTED_BYTES;
 pub use outgoing::{Outgoing, prepare};
-pub use place::{locate, strangers};
+pub use place::strangers;
 pub use probe::reachable;
+pub use resolver::Lookup;
 
 use crate::domain::attempt;
 use crate::domain::headers::Headers;
@@ -51,6 +53,7 @@ use fault::Fault;
 use http2::{Failed, Lane};
 use ours::Ours;
 use pool::{Origin, Pool};
+use resolver::Resolver;
 use tls::Tls;
 use wire::Wire;
 
@@ -111,6 +114,7 @@ impl Options {
 #[derive(Debug, Default)]
 pub struct Client {
     timeouts: Timeouts,
+    resolver: Resolver,
     tls: Tls,
     pool: Pool,
     /// The connections that are open.
@@ -141,6 +145,14 @@ impl Client {
         Self {
             timeouts,
             ..Self::default()
+        }
+    }
+
+    /// Makes a client that finds the addresses of names in its own way.
+    pub fn with_lookup(timeouts: Timeouts, lookup: Lookup) -> Self {
+        Self {
+            resolver: Resolver::new(lookup),
+            ..Self::new(timeouts)
         }
     }
 
@@ -254,7 +266,9 @@ impl Client {
     async fn connect(&self, outgoing: &Outgoing, options: Options) -> Result<Connected, Fault> {
         let time = self.timeouts.connect;
         let deadline = Instant::now() + time;
-        let connecting = connect::connect(outgoing, options, deadline, &self.tls, &self.ours);
+        let resolver = &self.resolver;
+        let connecting =
+            connect::connect(outgoing, options, deadline, resolver, &self.tls, &self.ours);
         tokio::time::timeout_at(deadline.into(), connecting)
             .await
             .map_err(|_| Fault::Connect(outgoing.authority(), time))?

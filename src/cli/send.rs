@@ -39,7 +39,7 @@ pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result
         link_local: config.allow_link_local,
     });
     if !args.yes {
-        let places = outbound::locate([args.to.as_str()]).await?;
+        let places = client.locate([args.to.as_str()]).await?;
         ask::agree(outbound::strangers(places, options)).await?;
     }
     let exchange = client.send(&outgoing, options).await;

@@ -5,9 +5,44 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-/// Addresses outside link-local ranges where clouds keep metadata services.
-const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Addresses outside link-local ranges where clouds keep metadata services:
+/// Alibaba's, Azure's and Oracle's.
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
+
+/// The same of IPv6, as the first segments: Amazon's, Google's, Oracle's and
+/// Scaleway's.
+const METADATA_V6: [&[u16]; 4] = [
+    &[0xfd00, 0xec2],
+    &[0xfd20, 0xce],
+    &[0xfd00, 0xc1],
+    &[0xfd00, 0x42],
+];
+
+/// Names of metadata services, wherever they lead.
+const METADATA_NAMES: [&str; 8] = [
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata.azure.internal",
+    "metadata.tencentyun.com",
+    "metadata.platformequinix.com",
+];
+
+/// Says whether a host is the name of a cloud's metadata service, by itself
+/// or as the end of a longer name. `host` is as a URL writes it.
+pub fn is_metadata_name(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    METADATA_NAMES.iter().any(|name| {
+        let rest = host.strip_suffix(name);
+        rest.is_some_and(|rest| rest.is_empty() || name.contains('.') && rest.ends_with('.'))
+    })
+}
 
 /// What kind of place an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +83,9 @@ impl Place {
     /// Says whether it is elsewhere, so that sending to it is asked for first.
     /// Link-local addresses are not sent to unless `link_local` is allowed.
     pub fn is_strange(&self, link_local: bool) -> bool {
+        if is_metadata_name(&self.host) && !link_local {
+            return false;
+        }
         let strange = |address: &IpAddr| match kind(*address) {
             Kind::Loopback => false,
             Kind::LinkLocal => link_local,
@@ -86,7 +124,9 @@ pub fn kind(address: IpAddr) -> Kind {
         IpAddr::V6(v6) => {
             if v6.is_loopback() || v6.is_unspecified() {
                 Kind::Loopback
-            } else if v6.is_unicast_link_local() || v6 == METADATA_V6 {
+            } else if v6.is_unicast_link_local()
+                || METADATA_V6.iter().any(|m| v6.segments().starts_with(m))
+            {
                 Kind::LinkLocal
             } else if v6.is_unique_local() {
                 Kind::Private
@@ -103,7 +143,7 @@ fn kind_v4(address: Ipv4Addr) -> Kind {
     // Systems take the address of no host for their own.
     if address.is_loopback() || address.is_unspecified() {
         Kind::Loopback
-    } else if address.is_link_local() || address == METADATA_V4 {
+    } else if address.is_link_local() || METADATA_V4.contains(&address) {
         Kind::LinkLocal
     } else if address.is_private() || shared {
         Kind::Private
@@ -115,17 +155,24 @@ fn kind_v4(address: Ipv4Addr) -> Kind {
 /// Returns the IPv4 address that an IPv6 address stands for.
 fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
-        // Mapped and the old compatible form (RFC 4291 section 2.5.5), NAT64
-        // (RFC 6052) and its form for local use (RFC 8215), 6to4 (RFC 3056).
+        // Mapped and the old compatible form (RFC 4291 section 2.5.5),
+        // translated (RFC 2765), NAT64 (RFC 6052) and its form for local use
+        // (RFC 8215), 6to4 (RFC 3056), ISATAP (RFC 5214).
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0 | 1, _, _, _, high, low]
-        | [0x2002, high, low, ..] => {
-            let [a, b] = high.to_be_bytes();
-            let [c, d] = low.to_be_bytes();
-            Some(Ipv4Addr::new(a, b, c, d))
-        }
+        | [0x2002, high, low, ..]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(joined(high, low)),
+        // Teredo (RFC 4380): the client's address, inverted.
+        [0x2001, 0, _, _, _, _, high, low] => Some(joined(!high, !low)),
         _ => None,
     }
+}
+
+fn joined(high: u16, low: u16) -> Ipv4Addr {
+    let [a, b] = high.to_be_bytes();
+    let [c, d] = low.to_be_bytes();
+    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]
@@ -150,6 +197,20 @@ mod tests {
                     "64:ff9b::169.254.169.254",
                     "64:ff9b:1::169.254.169.254",
                     "2002:a9fe:a9fe::1",
+                    "::ffff:0:169.254.169.254",
+                    "2001:0:1::5601:5601",
+                    "2001:db8::5efe:169.254.169.254",
+                    "2001:db8::200:5efe:169.254.169.254",
+                    "168.63.129.16",
+                    "::ffff:168.63.129.16",
+                    "64:ff9b::168.63.129.16",
+                    "2002:a83f:8110::",
+                    "192.0.0.192",
+                    "::ffff:192.0.0.192",
+                    "fd00:ec2::23",
+                    "fd20:ce::254",
+                    "fd00:c1::a9fe:a9fe",
+                    "fd00:42::42",
                 ][..],
             ),
             (
@@ -182,6 +243,62 @@ mod tests {
             for text in texts {
                 assert_eq!(super::kind(text.parse().unwrap()), kind, "{text}");
             }
+        }
+    }
+
+    /// Every spelling that a URL allows is the address or the name it stands for.
+    #[test]
+    fn a_metadata_service_is_known_in_every_spelling_of_a_url() {
+        for host in [
+            "169.254.169.254",
+            "169.254.169.254.",
+            "2852039166",
+            "0xa9fea9fe",
+            "0xA9.0xFE.0xA9.0xFE",
+            "0251.0376.0251.0376",
+            "025177524776",
+            "169.254.43518",
+            "169.16689662",
+            "169。254。169。254",
+            "１６９.254.169.254",
+            "%31%36%39.254.169.254",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:a9fe:a9fe]",
+            "[64:ff9b::a9fe:a9fe]",
+            "2822734096",
+            "0xa83f8110",
+            "0300.0.0.0300",
+            "3221225664",
+            "metadata.google.internal",
+            "Metadata.Google.Internal.",
+            "metadata.google.internal..",
+            "metadata。google。internal",
+            "ｍetadata.google.internal",
+            "x.metadata.google.internal",
+            "metadata",
+            "METADATA.",
+            "instance-data",
+            "metadata.goog",
+        ] {
+            let text = format!("http://{host}/latest");
+            // What is no URL is not sent to at all.
+            let Ok(url) = url::Url::parse(&text) else {
+                continue;
+            };
+            let refused = match url.host().unwrap() {
+                url::Host::Domain(name) => is_metadata_name(name),
+                url::Host::Ipv4(v4) => super::kind(v4.into()) == Kind::LinkLocal,
+                url::Host::Ipv6(v6) => super::kind(v6.into()) == Kind::LinkLocal,
+            };
+            assert!(refused, "{host} is {url}");
+        }
+        for host in [
+            "metadata.example.test",
+            "my-metadata",
+            "app.goog",
+            "metadata.test",
+        ] {
+            assert!(!is_metadata_name(host), "{host}");
         }
     }
 

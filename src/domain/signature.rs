@@ -22,7 +22,7 @@ pub use self::problem::Problem;
 pub use self::reading::Reading;
 pub use self::signing::{Prepared, Signed, prepare, resign, sign, unsignable};
 use super::provider::template::Filling;
-use super::provider::{Otherwise, Provider, Scheme};
+use super::provider::{Algorithm, Otherwise, Provider, Scheme};
 use super::request::Request;
 use super::secret::Secret;
 use super::timestamp::Timestamp;
@@ -66,7 +66,7 @@ pub fn verify(
     verification.received = reading
         .signatures
         .iter()
-        .map(|s| super::text::visible_bytes(s))
+        .map(|signature| shown(scheme, signature))
         .collect();
     let signed_at = reading.signed_at(scheme);
     verification.timestamp = signed_at.map(Timestamp::unix_seconds);
@@ -114,6 +114,16 @@ pub fn verify(
         None => Status::Stale,
     };
     verification
+}
+
+/// Writes a received signature for people. A plain token is the secret itself,
+/// so only its fingerprint is shown.
+fn shown(scheme: &Scheme, signature: &[u8]) -> String {
+    if scheme.algorithm == Algorithm::Token {
+        Secret::new("", "received", signature).fingerprint()
+    } else {
+        super::text::visible_bytes(signature)
+    }
 }
 
 /// Says whether a request whose signature holds came in time, had it come at
@@ -205,7 +215,7 @@ pub fn expected(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::provider::{Algorithm, Catalog};
+    use crate::domain::provider::Catalog;
 
     fn request(headers: &[(&str, &str)], body: &'static str) -> Request {
         Request {

@@ -16,7 +16,10 @@ impl Local {
             Some(target) => BTreeSet::from([target.clone()]),
             None => super::local::aside(|| self.targets_of(&order.which))?,
         };
-        let places = outbound::locate(targets.iter().map(String::as_str)).await?;
+        let places = self
+            .client
+            .locate(targets.iter().map(String::as_str))
+            .await?;
         Ok(outbound::strangers(places, order.options.or(self.options)))
     }
 

@@ -1,4 +1,4 @@
-//! From a URL to a connection: one look-up, then the addresses it gave.
+//! From a URL to a connection, at one of the addresses that the resolver gave.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,15 +7,15 @@ use std::time::Instant;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use url::{Host, Url};
 
 use super::fault::Fault;
 use super::http2::Lane;
 use super::ours::Ours;
+use super::resolver::Resolver;
 use super::tls::Tls;
 use super::wire::{Stream, Wire};
 use super::{Options, Outgoing};
-use crate::domain::address::{Kind, kind};
+use crate::domain::address::{Kind, is_metadata_name, kind};
 
 /// A connection to a target, by what was agreed on to speak.
 pub(super) enum Connected {
@@ -33,11 +33,13 @@ pub(super) async fn connect(
     outgoing: &Outgoing,
     options: Options,
     deadline: Instant,
+    resolver: &Resolver,
     tls: &Tls,
     ours: &Ours,
 ) -> Result<Connected, Fault> {
-    let addresses = allowed(outgoing, options).await?;
-    let stream = reach(outgoing, &addresses, deadline).await?;
+    let addresses = allowed(outgoing, options, resolver).await?;
+    let reached = reach(outgoing, &addresses, deadline).await;
+    let stream = reached.inspect_err(|_| resolver.failed(&outgoing.url))?;
     let _ = stream.set_nodelay(true);
     let peer = stream.peer_addr().unwrap_or(addresses[0]);
     let near = ours.watch(&stream);
@@ -62,28 +64,16 @@ pub(super) async fn connect(
     Ok(Connected::Http1(Wire::new(Stream::Tls(stream), peer, near)))
 }
 
-/// Finds the addresses of a URL's host.
-pub(super) async fn look_up(url: &Url) -> Result<Vec<SocketAddr>, Fault> {
-    let port = url.port_or_known_default().unwrap_or(80);
-    let found: Vec<SocketAddr> = match url.host() {
-        Some(Host::Ipv4(address)) => vec![(address, port).into()],
-        Some(Host::Ipv6(address)) => vec![(address, port).into()],
-        Some(Host::Domain(name)) => tokio::net::lookup_host((name, port))
-            .await
-            .map_err(|error| Fault::of_look_up(name, &error))?
-            .collect(),
-        None => Vec::new(),
-    };
-    if found.is_empty() {
-        let host = url.host_str().unwrap_or_default().to_owned();
-        return Err(Fault::NoAddress(host, "no address".to_owned()));
-    }
-    Ok(found)
-}
-
 /// Finds the addresses that may be sent to.
-async fn allowed(outgoing: &Outgoing, options: Options) -> Result<Vec<SocketAddr>, Fault> {
-    let mut found = look_up(&outgoing.url).await?;
+async fn allowed(
+    outgoing: &Outgoing,
+    options: Options,
+    resolver: &Resolver,
+) -> Result<Vec<SocketAddr>, Fault> {
+    if !options.link_local && is_metadata_name(&outgoing.host()) {
+        return Err(Fault::Metadata(outgoing.host()));
+    }
+    let mut found = resolver.addresses(&outgoing.url).await?;
     let first = found[0].ip();
     found.retain(|found| options.link_local || kind(found.ip()) != Kind::LinkLocal);
     if found.is_empty() {

@@ -21,6 +21,14 @@ pub(super) enum Fault {
         name = naming(.0, *.1)
     )]
     LinkLocal(String, IpAddr),
+    #[error(
+        "{0} is the name of a cloud's metadata service; creel sends nothing there unless --allow-link-local is given."
+    )]
+    Metadata(String),
+    #[error(
+        "{0} was this machine and is {1} now; nothing is sent there unasked. Resend to it by hand, or start creel again."
+    )]
+    MovedAway(String, IpAddr),
     #[error("{0} refused the connection: nothing listens there.")]
     Refused(String),
     #[error("{0} cannot be reached: {1}.")]

@@ -3,38 +3,45 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Options, connect, outgoing};
+use super::{Client, Options, outgoing};
 use crate::domain::address::Place;
 use crate::domain::failure::Failure;
 
 /// How long a look-up may take before it is left to the sending.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks up where targets are, each host once. One that cannot be found has
-/// no addresses.
-///
-/// Fails where a target is none.
-pub async fn locate<'a>(targets: impl IntoIterator<Item = &'a str>) -> Result<Vec<Place>, Failure> {
-    let mut hosts = BTreeMap::new();
-    for target in targets {
-        let url = outgoing::parse(target)?;
-        hosts.insert(url.host_str().unwrap_or_default().to_owned(), url);
+impl Client {
+    /// Looks up where targets are, each host once. One that cannot be found
+    /// has no addresses. The addresses found are those that are connected to
+    /// when something is sent there next.
+    ///
+    /// # Errors
+    /// A [`Failure`] where a target is none.
+    pub async fn locate<'a>(
+        &self,
+        targets: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<Place>, Failure> {
+        let mut hosts = BTreeMap::new();
+        for target in targets {
+            let url = outgoing::parse(target)?;
+            hosts.insert(url.host_str().unwrap_or_default().to_owned(), url);
+        }
+        let mut places = Vec::with_capacity(hosts.len());
+        for (host, url) in hosts {
+            let found = tokio::time::timeout(PATIENCE, self.resolver.look_up(&url)).await;
+            let mut addresses: Vec<_> = found
+                .ok()
+                .and_then(Result::ok)
+                .unwrap_or_default()
+                .iter()
+                .map(std::net::SocketAddr::ip)
+                .collect();
+            addresses.sort_unstable();
+            addresses.dedup();
+            places.push(Place { host, addresses });
+        }
+        Ok(places)
     }
-    let mut places = Vec::with_capacity(hosts.len());
-    for (host, url) in hosts {
-        let found = tokio::time::timeout(PATIENCE, connect::look_up(&url)).await;
-        let mut addresses: Vec<_> = found
-            .ok()
-            .and_then(Result::ok)
-            .unwrap_or_default()
-            .iter()
-            .map(std::net::SocketAddr::ip)
-            .collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        places.push(Place { host, addresses });
-    }
-    Ok(places)
 }
 
 /// Returns the places that are asked for before anything is sent to them: all

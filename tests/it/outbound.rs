@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
 
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use creel::domain::headers::Headers;
 use creel::domain::request::Request;
-use creel::outbound::{COUNTED_BYTES, Client, Exchange, Options, Timeouts, prepare};
+use creel::outbound::{
+    COUNTED_BYTES, Client, Exchange, Lookup, Options, Outgoing, Timeouts, prepare, strangers,
+};
 
 use crate::support::receiver::{Receiver, within};
 use crate::support::upstream::{Act, Plan, Speech, Upstream};
@@ -516,4 +521,93 @@ async fn an_answer_reset_in_its_middle_is_told() {
         "The connection was reset after 4 B of the answer's body."
     );
     assert_eq!(exchange.response.unwrap().body, "half");
+}
+
+/// A look-up that finds one list of addresses after the other, and the last
+/// ever after.
+fn alternating(answers: &[&[&str]]) -> (Lookup, Arc<AtomicUsize>) {
+    let answers: Vec<Vec<IpAddr>> = answers
+        .iter()
+        .map(|list| list.iter().map(|text| text.parse().unwrap()).collect())
+        .collect();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let lookup: Lookup = Box::new(move |_| {
+        let turn = counted.fetch_add(1, Ordering::SeqCst);
+        let found = answers[turn.min(answers.len() - 1)].clone();
+        Box::pin(async move { Ok(found) })
+    });
+    (lookup, count)
+}
+
+fn named(url: &str, upstream: &Upstream) -> Outgoing {
+    let target = format!("http://{url}:{}/", upstream.addr.port());
+    prepare(&delivery(), &target, delivery().headers).unwrap()
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_once_and_that_address_is_connected_to() {
+    let upstream =
+        Upstream::saying(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            .await;
+    let (lookup, count) = alternating(&[&["127.0.0.1"], &["10.255.255.1"]]);
+    let client = Client::with_lookup(Timeouts::default(), lookup);
+    let outgoing = named("app.example.test", &upstream);
+    let places = client.locate([outgoing.address().as_str()]).await.unwrap();
+    assert!(strangers(places, Options::default()).is_empty());
+    for _ in 0..2 {
+        let exchange = client.send(&outgoing, Options::default()).await;
+        assert_eq!(status(&exchange), Some(200), "{exchange:?}");
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    // Asked about again, it is elsewhere, and that is said.
+    let places = client.locate([outgoing.address().as_str()]).await.unwrap();
+    assert_eq!(strangers(places, Options::default()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_of_this_machine_that_leads_elsewhere_gets_nothing() {
+    let upstream = Upstream::saying(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let (lookup, _) = alternating(&[&["127.0.0.1"], &["203.0.113.7"], &["127.0.0.1"]]);
+    let client = Client::with_lookup(Timeouts::default(), lookup);
+    let target = format!("http://app.example.test:{port}/");
+    let closed = prepare(&delivery(), &target, delivery().headers).unwrap();
+    let refused = client.send(&closed, Options::default()).await;
+    assert!(error(&refused).contains("refused"), "{refused:?}");
+    let moved = client.send(&closed, Options::default()).await;
+    assert!(error(&moved).contains("is 203.0.113.7 now"), "{moved:?}");
+    assert!(!moved.connected);
+    let back = client
+        .send(&named("app.example.test", &upstream), Options::default())
+        .await;
+    assert_eq!(status(&back), Some(200), "{back:?}");
+}
+
+#[tokio::test]
+async fn metadata_services_get_nothing_whatever_their_name_leads_to() {
+    for (host, found) in [
+        ("metadata.google.internal", "203.0.113.7"),
+        ("METADATA.google.internal.", "127.0.0.1"),
+        ("instance-data", "127.0.0.1"),
+        ("harmless.example.test", "169.254.169.254"),
+        ("harmless.example.test", "168.63.129.16"),
+        ("harmless.example.test", "64:ff9b::a9fe:a9fe"),
+        ("harmless.example.test", "fd00:ec2::254"),
+        ("168.63.129.16", "127.0.0.1"),
+        ("0xc00000c0", "127.0.0.1"),
+    ] {
+        let (lookup, _) = alternating(&[&[found]]);
+        let client = Client::with_lookup(Timeouts::default(), lookup);
+        let outgoing =
+            prepare(&delivery(), &format!("http://{host}/"), delivery().headers).unwrap();
+        let exchange = client.send(&outgoing, Options::default()).await;
+        assert!(
+            error(&exchange).contains("metadata"),
+            "{host}: {exchange:?}"
+        );
+        assert!(!exchange.connected, "{host}");
+    }
 }

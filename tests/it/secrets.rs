@@ -257,3 +257,58 @@ fn one_command_believes_what_the_creel_that_received_it_knew() {
     assert_eq!(signature["status"], json!("invalid"));
     assert_eq!(signature["findings"][0]["code"], json!("unexplained"));
 }
+
+/// A plain token is the secret itself: it is shown by its fingerprint, right or
+/// wrong, in a header or in the body.
+#[test]
+fn a_received_token_is_shown_by_its_fingerprint() {
+    const TOKEN: &str = "client-state-7d1f0c9ab2e83a5d2c71";
+    let home = tempfile::tempdir().unwrap();
+    let providers = home.path().join(".config/creel/providers");
+    std::fs::create_dir_all(&providers).unwrap();
+    std::fs::write(
+        providers.join("acme.toml"),
+        "name = \"acme\"\ntitle = \"Acme\"\n[detect]\nheaders = [\"x-acme-token\"]\n[signature]\nalgorithm = \"token\"\nheader = \"x-acme-token\"\nsigned = \"{secret}\"\nencoding = \"text\"\n",
+    )
+    .unwrap();
+    let graph = format!(r#"{{"value":[{{"subscriptionId":"1","clientState":"{TOKEN}"}}]}}"#);
+    for secret in [TOKEN, RIGHT] {
+        for (provider, headers, body) in [
+            ("microsoft-graph", String::new(), graph.as_str()),
+            ("acme", format!("X-Acme-Token: {TOKEN}\r\n"), "{}"),
+        ] {
+            let request = format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}");
+            let secret = format!("{provider}={secret}");
+            let bare = secret.split_once('=').unwrap().1;
+            let args = [
+                "verify",
+                "-",
+                "--provider",
+                provider,
+                "--secret",
+                bare,
+                "--full",
+            ];
+            for json in [&[][..], &["--json"]] {
+                let ran = run(home.path(), &[&args[..], json].concat(), request.as_bytes());
+                let said = format!("{}{}", ran.out, ran.err);
+                assert!(!said.contains(TOKEN), "{provider}: {said}");
+                assert!(said.contains("clie…2c71"), "{provider}: {said}");
+            }
+        }
+    }
+    let creel = Creel::serve_in(home, &["--secret", &format!("microsoft-graph={RIGHT}")]);
+    assert_eq!(creel.post("/", "", graph.as_bytes()), 200);
+    let shown = creel.run(&["show", "@latest", "--json"]).lines();
+    assert!(
+        !shown[0]["signature"].to_string().contains(TOKEN),
+        "{shown:?}"
+    );
+    assert_eq!(shown[0]["signature"]["received"], json!(["clie…2c71"]));
+    let text = creel.run(&["show", "@latest"]).out;
+    let lines = text.lines().filter(|line| line.contains(TOKEN));
+    assert!(
+        lines.clone().all(|line| line.contains("clientState")),
+        "{text}"
+    );
+}
