@@ -463,6 +463,9 @@ fn group(
 /// Returns a provider with header names of an endpoint's own.
 fn adapted(provider: &Provider, headers: &BTreeMap<String, String>) -> Provider {
     let mut provider = provider.clone();
+    if let Some(scheme) = &mut provider.signature {
+        scheme.aliases.clear();
+    }
     for (role, name) in headers {
         let source = Some(Source::header(name));
         match (role.as_str(), &mut provider.signature) {

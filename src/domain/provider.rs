@@ -24,6 +24,7 @@ use super::handshake::Handshake;
 use super::headers::Header;
 use super::mend;
 use super::request::Request;
+use super::signature::Reading;
 pub use super::span::Span;
 
 /// No request that tries an address has a larger body.
@@ -339,9 +340,18 @@ impl Catalog {
                 && p.event(request)
                     .is_some_and(|event| p.events.contains(&event))
         };
-        candidates()
-            .find(fits)
-            .or_else(|| candidates().find(|p| !p.detect.known_event))
+        if let Some(named) = candidates().find(fits) {
+            return Some(named);
+        }
+        let general = candidates().find(|p| !p.detect.known_event);
+        // The header's form tells apart what the event does not.
+        let formed = |p: &&Provider| p.signature_has_form(request);
+        match general {
+            Some(general) if candidates().count() > 1 && !formed(&general) => {
+                candidates().find(formed).or(Some(general))
+            }
+            general => general,
+        }
     }
 
     fn detect_in_body(&self, request: &Request) -> Option<&Provider> {
@@ -379,12 +389,22 @@ impl Provider {
             .and_then(|source| source.read(request))
     }
 
+    /// Says whether the signature header has the form of its scheme.
+    fn signature_has_form(&self, request: &Request) -> bool {
+        let scheme = self.signature.as_ref().filter(|s| s.pointer.is_none());
+        scheme.is_some_and(|scheme| Reading::has_form(request, scheme))
+    }
+
     /// Returns the provider's own id of the event.
     pub fn delivery_id(&self, request: &Request) -> Option<String> {
-        self.fields
-            .delivery_id
-            .as_ref()
-            .and_then(|source| source.read(request))
+        let source = self.fields.delivery_id.as_ref()?;
+        source.read(request).or_else(|| {
+            // A sender with other header names has the id under another one, too.
+            let scheme = self.signature.as_ref()?;
+            let same = scheme.id.as_ref() == Some(source) && !scheme.aliases.is_empty();
+            let suited = same.then(|| scheme.suited(request))?;
+            suited.id.as_ref()?.read(request)
+        })
     }
 
     /// Says whether `other` signs in the same way, so that one's secrets serve the other.
@@ -443,6 +463,24 @@ mod tests {
             name("webhook-signature", "not json"),
             Some("standard-webhooks")
         );
+        // GoCardless's test deliveries hold no event.
+        let digest = hex::encode([7; 32]);
+        let sent = |value: &str, body: &'static str| {
+            let mut request = request("webhook-signature", body);
+            request.headers.set("webhook-signature", value);
+            catalog.detect(&request).map(|p| p.name.as_str())
+        };
+        for body in [
+            r#"{"events":[]}"#,
+            "{}",
+            "",
+            r#"{"events":[{"action":"new"}]}"#,
+        ] {
+            assert_eq!(sent(&digest, body), Some("gocardless"), "{body}");
+        }
+        let listed = format!("v1,{}=", "A".repeat(43));
+        assert_eq!(sent(&listed, r#"{"events":[]}"#), Some("standard-webhooks"));
+        assert_eq!(sent("other", r#"{"events":[]}"#), Some("standard-webhooks"));
         assert_eq!(name("x-porkbun-signature", ""), Some("porkbun"));
         assert_eq!(name("x-unknown", ""), None);
     }

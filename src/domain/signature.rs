@@ -64,8 +64,7 @@ pub fn verify(
     };
     let reading = Reading::of(request, scheme);
     verification.received = reading
-        .signatures
-        .iter()
+        .all_signatures()
         .map(|signature| shown(scheme, signature))
         .collect();
     let signed_at = reading.signed_at(scheme);
@@ -88,7 +87,11 @@ pub fn verify(
         verification.findings.push(finding);
         return verification;
     }
-    if keys.secrets.is_empty() {
+    if !keys
+        .secrets
+        .iter()
+        .any(|s| matching::can_check(scheme, &reading, s))
+    {
         verification.status = Status::NoSecret;
         return verification;
     }

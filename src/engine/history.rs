@@ -80,7 +80,8 @@ impl Local {
                 &mut past.other_offsets
             };
             offsets.extend(offset.filter(|_| offsets.len() < OFFSETS));
-            let same = !ours.signatures.is_empty() && read.signatures == ours.signatures;
+            let same = ours.all_signatures().next().is_some()
+                && read.all_signatures().eq(ours.all_signatures());
             if same && past.same_signature.is_none() {
                 past.same_signature = Some(Earlier {
                     id: other.id,

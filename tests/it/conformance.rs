@@ -15,7 +15,7 @@ use creel::domain::verification::Verification;
 use serde_json::Value;
 
 /// The files, each named like its provider, and how many cases bind.
-const FILES: &[(&str, usize)] = &[
+pub(crate) const FILES: &[(&str, usize)] = &[
     ("adyen-payments", 18),
     ("adyen-platform", 23),
     ("amazon-sns", 23),
@@ -196,7 +196,7 @@ fn verified(
     verify(request, provider, Keys { secrets, url }, now)
 }
 
-fn cases(file: &str) -> Vec<Value> {
+pub(crate) fn cases(file: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/vectors")
         .join(format!("{file}.json"));

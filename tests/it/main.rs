@@ -13,6 +13,7 @@ mod editing;
 mod forwarding;
 mod handshakes;
 mod history;
+mod libraries;
 mod outbound;
 mod owed;
 mod passing;

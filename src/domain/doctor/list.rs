@@ -570,6 +570,18 @@ pub(crate) const VERDICTS: &[Code] = &[
         "the signature header came more than once, and the scheme has one signature",
     ),
     verdict(
+        "signature_header_empty",
+        Some(Group::Header),
+        "doubled",
+        "the signature header came more than once, one of them empty",
+    ),
+    verdict(
+        "header_repeated",
+        Some(Group::Header),
+        "doubled",
+        "a header that belongs to the signature came more than once",
+    ),
+    verdict(
         "signature_form",
         Some(Group::Header),
         "form",
@@ -646,5 +658,11 @@ pub(crate) const VERDICTS: &[Code] = &[
         Some(Group::Time),
         "token",
         "a time in the token cannot be read",
+    ),
+    verdict(
+        "token_extension",
+        Some(Group::Header),
+        "token",
+        "the token asks for an extension that must be known",
     ),
 ];

@@ -413,13 +413,25 @@ pub(super) fn empty<'a>(case: &Case<'a>) -> Ideas<'a> {
 /// Says how to add a secret.
 pub(super) fn none(case: &Case<'_>) -> Finding {
     let name = &case.patient.provider.name;
+    let title = &case.patient.provider.title;
+    let reading = &case.reading;
+    if !case.patient.secrets.is_empty() {
+        let (made, wanted) = if reading.asymmetric.is_empty() {
+            ("made with a shared secret (v1)", "whsec_…")
+        } else {
+            ("made with a private key (v1a)", "whpk_…")
+        };
+        return finding(
+            "no_secret",
+            false,
+            format!("The signature is {made}, and no {wanted} of {title} is configured."),
+            format!("Add it beside the others:  creel --secret {name}={wanted}"),
+        );
+    }
     finding(
         "no_secret",
         false,
-        format!(
-            "No secret is configured for {}.",
-            case.patient.provider.title
-        ),
+        format!("No secret is configured for {title}."),
         format!(
             "Add it:  creel --secret {name}=SECRET   (or secrets = [\"env:NAME\"] in creel.toml)"
         ),

@@ -32,7 +32,14 @@ pub fn typing(secret: &[u8], form: Option<KeyForm>) -> Option<Typing> {
             "Copy the secret from the provider's page.",
         );
     }
-    let reads = |text: &[u8]| form.is_none_or(|form| decode_key(text, form).is_some());
+    let reads = |text: &[u8]| {
+        form.is_none_or(|form| {
+            // A sender with such secrets may sign with a private key as well.
+            let public = matches!(form, KeyForm::Whsec | KeyForm::WhsecOrText)
+                && decode_key(text, KeyForm::Whpk).is_some();
+            public || decode_key(text, form).is_some()
+        })
+    };
     let trimmed = secret.trim_ascii();
     let inner = bare(trimmed);
     let text = String::from_utf8_lossy(secret);
@@ -67,6 +74,7 @@ pub fn typing(secret: &[u8], form: Option<KeyForm>) -> Option<Typing> {
         }
         KeyForm::Base64 => "It should be base64, and is not.",
         KeyForm::Hex => "It should be hexadecimal, and is not.",
+        KeyForm::Whpk => "It should be whpk_ and base64 behind it.",
         KeyForm::Pem => "It should be a public key in PEM: -----BEGIN PUBLIC KEY----- …",
     };
     seen(
@@ -85,6 +93,7 @@ mod tests {
         for (secret, form) in [
             ("whsec_YWJj", Some(KeyForm::Whsec)),
             ("YWJj", Some(KeyForm::Whsec)),
+            ("whpk_YWJj", Some(KeyForm::Whsec)),
             ("anything at all", Some(KeyForm::Text)),
             ("anything at all", None),
             ("00ff", Some(KeyForm::Hex)),

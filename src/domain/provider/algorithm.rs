@@ -71,6 +71,10 @@ pub enum KeyForm {
     /// Hexadecimal.
     #[serde(rename = "hex")]
     Hex,
+    /// Base64 after the prefix `whpk_`: an Ed25519 public key as Standard
+    /// Webhooks writes it.
+    #[serde(rename = "whpk")]
+    Whpk,
     /// A public key or a certificate in PEM (RFC 7468).
     #[serde(rename = "pem")]
     Pem,

@@ -39,6 +39,16 @@ impl Scheme {
                 "Write, for example, format = \"sha256={signature}\"",
             );
         }
+        if let Some(asymmetric) = &self.asymmetric
+            && (self.separator.is_none()
+                || !asymmetric.algorithm.is_public()
+                || !asymmetric.format.contains("{signature}"))
+        {
+            return no(
+                "signature.asymmetric is for lists, with a format of its own and an algorithm that has a public key.",
+                "Write separator = \" \" and asymmetric = { format = \"v1a,{signature}\", algorithm = \"ed25519\", secret = \"whpk\" }",
+            );
+        }
         if (self.encoding == Encoding::Text) != (self.algorithm == Algorithm::Token) {
             return no(
                 "the encoding \"text\" is for tokens, and tokens have no other.",

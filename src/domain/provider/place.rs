@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::definition::Wrong;
@@ -46,9 +47,111 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Says whether a key on the way to a value in the body stands there more
+    /// than once, so that it depends on the reader which one counts.
+    pub(crate) fn is_repeated(&self, pointer: &str) -> bool {
+        let path: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+        let mut repeated = false;
+        let walk = Walk {
+            path: &path,
+            repeated: &mut repeated,
+        };
+        let text = String::from_utf8_lossy(&self.request.body);
+        let read = walk.deserialize(&mut serde_json::Deserializer::from_str(&text));
+        read.is_ok() && repeated
+    }
+
     /// Returns the body as JSON, where it is that.
     pub(crate) fn json(&self) -> Option<&Value> {
         self.json.get_or_init(|| json(&self.request.body)).as_ref()
+    }
+}
+
+/// Undoes what a JSON pointer escapes (RFC 6901 section 4).
+fn unescaped(name: &str) -> String {
+    name.replace("~1", "/").replace("~0", "~")
+}
+
+/// Walks along a JSON pointer and notes a key that stands twice in its object.
+struct Walk<'w> {
+    path: &'w [String],
+    repeated: &'w mut bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.path.is_empty() {
+            return IgnoredAny::deserialize(deserializer).map(|_| ());
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = false;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == self.path[0] {
+                *self.repeated |= seen;
+                seen = true;
+                map.next_value_seed(Walk {
+                    path: &self.path[1..],
+                    repeated: &mut *self.repeated,
+                })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let wanted = self.path[0].parse::<usize>().ok();
+        let mut at = 0;
+        loop {
+            let path = if wanted == Some(at) {
+                &self.path[1..]
+            } else {
+                &[]
+            };
+            let repeated = &mut *self.repeated;
+            if list.next_element_seed(Walk { path, repeated })?.is_none() {
+                return Ok(());
+            }
+            at += 1;
+        }
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 }
 
@@ -114,6 +217,18 @@ impl Source {
     pub(crate) fn read_exact(&self, view: &View<'_>) -> Option<String> {
         match &self.pointer {
             Some(pointer) => Some(view.json()?.pointer(pointer)?.to_string()),
+            None => self.read_in(view),
+        }
+    }
+
+    /// Reads a value as [`Source::read`] does; in JSON only a text is a word,
+    /// anything else is read with its punctuation so that it is none.
+    pub(crate) fn read_word(&self, view: &View<'_>) -> Option<String> {
+        match &self.pointer {
+            Some(pointer) => match view.json()?.pointer(pointer)? {
+                Value::String(word) => Some(word.clone()),
+                other => Some(format!("{other} (no text)")),
+            },
             None => self.read_in(view),
         }
     }
@@ -206,6 +321,35 @@ fn parameter(form: &[u8], name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repeated_key_is_found_on_the_way_only() {
+        let repeated = |body: &'static str, pointer: &str| {
+            let request = Request {
+                body: body.into(),
+                ..Request::default()
+            };
+            View::of(&request).is_repeated(pointer)
+        };
+        for (body, expected) in [
+            (r#"{"a":{"b":1,"b":2}}"#, true),
+            (r#"{"a":{"b":1},"a":{"b":2}}"#, true),
+            (r#"{"a":{"b":1},"a":2}"#, true),
+            (r#"{"a":{"b":1,"\u0062":2}}"#, true),
+            (r#"{"a":{"b":1,"c":2,"c":3},"d":1,"d":2}"#, false),
+            (r#"{"a":{"b":{"b":1,"b":2}}}"#, false),
+            (
+                r#"{"a":[{"b":1,"b":1}],"b":null,"c":[1,-1,1.5,true,"x"]}"#,
+                false,
+            ),
+            (r#"{"a":{"b":1,"b":2}"#, false),
+            ("", false),
+        ] {
+            assert_eq!(repeated(body, "/a/b"), expected, "{body}");
+        }
+        assert!(repeated(r#"[{"b":1},{"b":1,"b":2}]"#, "/1/b"));
+        assert!(!repeated(r#"[{"b":1},{"b":1,"b":2}]"#, "/0/b"));
+    }
 
     #[test]
     fn reads_every_kind_of_place() {

@@ -89,6 +89,13 @@ pub struct Scheme {
     /// That the signature is a JSON Web Token, and how it is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
+    /// A second kind of signature that may stand in the same list, made with
+    /// a private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asymmetric: Option<Asymmetric>,
+    /// Further names that the sender's headers may have, all or none of them.
+    #[serde(default, rename = "alias", skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<HeaderNames>,
     /// Versions of the scheme. What a delivery says of its version is looked
     /// up here; `creel sign` makes the first.
     #[serde(default, rename = "variant", skip_serializing_if = "Vec::is_empty")]
@@ -133,6 +140,31 @@ pub struct HeaderList {
     /// Those that the provider usually names.
     #[serde(default)]
     pub usual: Vec<String>,
+}
+
+/// A signature made with a private key that may stand beside one made with a
+/// shared secret: Standard Webhooks' `v1a`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asymmetric {
+    /// What an entry looks like: `v1a,{signature}`.
+    pub format: String,
+    /// How the signature is made.
+    pub algorithm: Algorithm,
+    /// How a public key is written.
+    pub secret: KeyForm,
+}
+
+/// The names of the headers that a signature is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderNames {
+    /// The header that carries the signature.
+    pub signature: String,
+    /// The header that carries the timestamp.
+    pub timestamp: Option<String>,
+    /// The header that carries the id.
+    pub id: Option<String>,
 }
 
 /// How a JSON Web Token (RFC 7519) is read.
@@ -213,9 +245,52 @@ impl Scheme {
             && self.signed.is_plain()
     }
 
+    /// Returns the scheme of the entries that are made with a private key;
+    /// `None` where there are none.
+    pub fn asymmetric_version(&self) -> Option<Self> {
+        let asymmetric = self.asymmetric.as_ref()?;
+        Some(Self {
+            algorithm: asymmetric.algorithm,
+            format: asymmetric.format.clone(),
+            secret: asymmetric.secret,
+            asymmetric: None,
+            ..self.clone()
+        })
+    }
+
+    /// Returns the names of its own headers.
+    fn header_names(&self) -> HeaderNames {
+        let header = |source: &Option<Source>| source.as_ref()?.header.clone();
+        HeaderNames {
+            signature: self.header.clone(),
+            timestamp: header(&self.timestamp),
+            id: header(&self.id),
+        }
+    }
+
+    /// Finds the other names under which a request carries the signature. The
+    /// scheme's own names count first, then complete sets.
+    fn alias_of(&self, request: &Request) -> Option<&HeaderNames> {
+        if self.aliases.is_empty() || self.header_names().are_all_in(request) {
+            return None;
+        }
+        let complete = self.aliases.iter().find(|names| names.are_all_in(request));
+        let signed = |name: &str| request.headers.contains(name);
+        complete.or_else(|| {
+            let mut aliases = self.aliases.iter();
+            aliases.find(|names| !signed(&self.header) && signed(&names.signature))
+        })
+    }
+
     /// Returns the scheme in the version that a request says it has.
     pub fn suited(&self, request: &Request) -> Cow<'_, Self> {
         let mut scheme = Cow::Borrowed(self);
+        if let Some(names) = self.alias_of(request) {
+            let scheme = scheme.to_mut();
+            scheme.header.clone_from(&names.signature);
+            scheme.timestamp = names.timestamp.as_deref().map(Source::header);
+            scheme.id = names.id.as_deref().map(Source::header);
+        }
         let view = View::of(request);
         for variant in self.variants.iter().filter(|v| v.fits(&view)) {
             let scheme = scheme.to_mut();
@@ -267,8 +342,15 @@ impl Scheme {
 
     /// Finds what a request says of its version where no version is called so.
     pub(crate) fn unknown_version(&self, view: &View<'_>) -> Option<(&Source, String)> {
+        let twice = self.variants.iter().find(|variant| {
+            let pointer = variant.at.pointer.as_ref();
+            pointer.is_some_and(|pointer| view.is_repeated(pointer))
+        });
+        if let Some(variant) = twice {
+            return Some((&variant.at, "two values".to_owned()));
+        }
         self.variants.iter().find_map(|variant| {
-            let said = variant.at.read_in(view)?;
+            let said = variant.at.read_word(view)?;
             let known = self
                 .variants
                 .iter()
@@ -286,9 +368,21 @@ impl Beside {
     }
 }
 
+impl HeaderNames {
+    /// Says whether a request has each of them, and none is empty.
+    fn are_all_in(&self, request: &Request) -> bool {
+        let filled = |name: &String| request.headers.first(name).is_some_and(|v| !v.is_empty());
+        filled(&self.signature)
+            && self.timestamp.as_ref().is_none_or(filled)
+            && self.id.as_ref().is_none_or(filled)
+    }
+}
+
 impl Variant {
     fn fits(&self, view: &View<'_>) -> bool {
-        self.at.read_in(view).is_some_and(|said| self.means(&said))
+        self.at
+            .read_word(view)
+            .is_some_and(|said| self.means(&said))
     }
 
     fn means(&self, said: &str) -> bool {

@@ -6,12 +6,17 @@ use zeroize::Zeroizing;
 
 use crate::domain::provider::{KeyForm, Scheme};
 
+/// What public keys of Standard Webhooks begin with; they are no shared secret.
+const PUBLIC_KEY: &[u8] = b"whpk_";
+
 /// Decodes a secret; `None` where it is empty or not in that form.
 ///
 /// An empty key would let anybody sign, so it is never one; nor is a public
 /// key in PEM where a shared secret is asked for, since everybody may know it.
 pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
     let key = match form {
+        KeyForm::Whpk => STANDARD.decode(secret.strip_prefix(PUBLIC_KEY)?).ok()?,
+        _ if secret.starts_with(PUBLIC_KEY) => return None,
         KeyForm::Text if secret.starts_with(b"-----BEGIN ") => return None,
         KeyForm::Text => secret.to_vec(),
         KeyForm::Whsec => STANDARD

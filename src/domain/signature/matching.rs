@@ -1,5 +1,6 @@
 //! Finds the secret that explains a signature.
 
+use super::public::EcdsaForm;
 use super::reading::Reading;
 use super::{Keys, address, decode_key, expected, key, mac, public, same};
 use crate::domain::provider::place::View;
@@ -39,6 +40,8 @@ pub(super) fn find<'a>(
             Some(token) => source.read_claim(&View::of(request), &token.claims),
             None => source.read(request),
         });
+    let asymmetric = scheme.asymmetric_version();
+    let received_asymmetric: Vec<&[u8]> = reading.asymmetric.iter().map(Vec::as_slice).collect();
     // With a secret for each header, each is for its own.
     let paired = !scheme.also.is_empty() && keys.secrets.len() == scheme.also.len() + 1;
     let mut found = None;
@@ -58,6 +61,10 @@ pub(super) fn find<'a>(
         for url in &urls {
             let filling = reading.filling(request, url.as_deref());
             let (hit, made) = compare(scheme, secret, &filling, &received);
+            let hit = hit
+                || asymmetric.as_ref().is_some_and(|scheme| {
+                    compare(scheme, secret, &filling, &received_asymmetric).0
+                });
             if hit && !other_key && found.is_none() {
                 found = Some(Match {
                     secret,
@@ -71,6 +78,19 @@ pub(super) fn find<'a>(
         right.extend(would_be);
     }
     found
+}
+
+/// Says whether a secret is of the kind that one of the signatures is checked
+/// with. Schemes that have one kind only take any.
+pub(super) fn can_check(scheme: &Scheme, reading: &Reading, secret: &Secret) -> bool {
+    let Some(asymmetric) = &scheme.asymmetric else {
+        return true;
+    };
+    if decode_key(secret.reveal(), asymmetric.secret).is_some() {
+        !reading.asymmetric.is_empty()
+    } else {
+        !reading.signatures.is_empty()
+    }
 }
 
 /// Says whether a secret explains one of these signatures, whatever the
@@ -101,9 +121,13 @@ fn compare(
         return (false, None);
     };
     let text = scheme.signed.fill(filling);
+    let form = match scheme.jwt {
+        Some(_) => EcdsaForm::Token,
+        None => EcdsaForm::Der,
+    };
     let holds = |written: &&[u8]| {
         mac::decode(scheme.encoding, written)
-            .is_some_and(|signature| public::holds(scheme.algorithm, &key, &text, &signature))
+            .is_some_and(|signature| public::holds(scheme.algorithm, form, &key, &text, &signature))
     };
     (received.iter().any(holds), None)
 }

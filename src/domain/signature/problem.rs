@@ -11,6 +11,10 @@ pub enum Problem {
     NoSignature,
     /// The header came more than once, and the scheme has no list.
     Doubled(usize),
+    /// The header came more than once, and one of its values is empty.
+    EmptyRepeat,
+    /// A header that belongs to the signature came more than once.
+    Repeated(String),
     /// No entry has the form that the scheme knows.
     Form,
     /// No signature has the length or the characters of a digest.
@@ -35,6 +39,8 @@ pub enum Problem {
     TokenAlgorithm(String),
     /// A time in the token is no number.
     TokenTime(&'static str),
+    /// The token's header asks for an extension that the scheme does not have.
+    TokenExtension(&'static str),
 }
 
 impl Problem {
@@ -43,6 +49,8 @@ impl Problem {
         match self {
             Self::NoSignature => "signature_missing",
             Self::Doubled(_) => "signature_header_doubled",
+            Self::EmptyRepeat => "signature_header_empty",
+            Self::Repeated(_) => "header_repeated",
             Self::Form => "signature_form",
             Self::NotADigest => "signature_not_a_digest",
             Self::NoTimestamp => "timestamp_missing",
@@ -55,6 +63,7 @@ impl Problem {
             Self::NoToken => "token_form",
             Self::TokenAlgorithm(_) => "token_algorithm",
             Self::TokenTime(_) => "token_time",
+            Self::TokenExtension(_) => "token_extension",
         }
     }
 
@@ -65,6 +74,8 @@ impl Problem {
             // Whoever chooses the algorithm may hope that nobody checks.
             Self::TokenAlgorithm(_) => Status::Invalid,
             Self::Doubled(_)
+            | Self::EmptyRepeat
+            | Self::Repeated(_)
             | Self::Form
             | Self::NotADigest
             | Self::NoTimestamp
@@ -75,7 +86,8 @@ impl Problem {
             | Self::UnknownVersion(..)
             | Self::NoHeaderList(_)
             | Self::NoToken
-            | Self::TokenTime(_) => Status::Malformed,
+            | Self::TokenTime(_)
+            | Self::TokenExtension(_) => Status::Malformed,
         }
     }
 
@@ -99,6 +111,10 @@ impl Problem {
             Self::Doubled(times) => {
                 format!("{header} came {times} times; the scheme has one signature.")
             }
+            Self::EmptyRepeat => {
+                format!("{header} came more than once, and one of its values is empty.")
+            }
+            Self::Repeated(name) => format!("{name} came more than once; the scheme has one."),
             Self::Form => format!("{header} does not have the form {}.", scheme.format),
             Self::NotADigest if scheme.algorithm.size() == 0 => {
                 format!("{header} holds no signature in {}.", scheme.encoding.word())
@@ -142,6 +158,9 @@ impl Problem {
                 scheme.algorithm.word()
             ),
             Self::TokenTime(claim) => format!("The token's {claim} is no number."),
+            Self::TokenExtension(field) => format!(
+                "The token's header has {field}, which asks for an extension; a receiver that does not know it must refuse the token (RFC 7515)."
+            ),
         }
     }
 
@@ -151,13 +170,16 @@ impl Problem {
             Self::NoSignature => {
                 "Check that the sender signs, and that no proxy takes the header away."
             }
-            Self::Doubled(_) => "Look for a proxy that adds the header once more.",
+            Self::Doubled(_) | Self::EmptyRepeat | Self::Repeated(_) => {
+                "Look for a proxy that adds the header once more."
+            }
             Self::Form
             | Self::NotADigest
             | Self::NoJson
             | Self::UnknownVersion(..)
             | Self::NoToken
-            | Self::TokenTime(_) => {
+            | Self::TokenTime(_)
+            | Self::TokenExtension(_) => {
                 "Check that another provider, or another version of the scheme, is not meant."
             }
             Self::TokenAlgorithm(_) => {

@@ -12,14 +12,21 @@ use crate::domain::provider::Algorithm;
 /// key, which is given bare or in DER: as a `SubjectPublicKeyInfo` or in a
 /// certificate (RFC 5280).
 ///
-/// RSA keys have 2048 to 8192 bits; others are refused. An ECDSA signature of
-/// 64 bytes is taken as the two numbers of a token (RFC 7518 section 3.4),
-/// any other as DER.
-pub(super) fn holds(algorithm: Algorithm, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
+/// RSA keys have 2048 to 8192 bits; others are refused. An ECDSA signature is
+/// two numbers in a token (RFC 7518 section 3.4) and DER elsewhere.
+pub(super) fn holds(
+    algorithm: Algorithm,
+    form: EcdsaForm,
+    key: &[u8],
+    text: &[u8],
+    signature: &[u8],
+) -> bool {
     let with: &'static dyn VerificationAlgorithm = match algorithm {
         Algorithm::Ed25519 => &ED25519,
-        Algorithm::EcdsaP256Sha256 if signature.len() == 64 => &ECDSA_P256_SHA256_FIXED,
-        Algorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
+        Algorithm::EcdsaP256Sha256 => match form {
+            EcdsaForm::Token => &ECDSA_P256_SHA256_FIXED,
+            EcdsaForm::Der => &ECDSA_P256_SHA256_ASN1,
+        },
         Algorithm::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
         Algorithm::RsaSha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
         Algorithm::HmacSha1
@@ -35,6 +42,15 @@ pub(super) fn holds(algorithm: Algorithm, key: &[u8], text: &[u8], signature: &[
     UnparsedPublicKey::new(with, key)
         .verify(text, signature)
         .is_ok()
+}
+
+/// How an ECDSA signature is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EcdsaForm {
+    /// As the two numbers of a token, 32 bytes each.
+    Token,
+    /// As DER.
+    Der,
 }
 
 const SEQUENCE: u8 = 0x30;
@@ -107,10 +123,11 @@ mod tests {
              085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
         )
         .unwrap();
-        assert!(holds(Algorithm::Ed25519, &key, &[0x72], &signature));
-        assert!(!holds(Algorithm::Ed25519, &key, &[0x73], &signature));
-        assert!(!holds(Algorithm::RsaSha256, &key, &[0x72], &signature));
-        assert!(!holds(Algorithm::HmacSha256, &key, &[0x72], &signature));
+        let holds = |algorithm, text| holds(algorithm, EcdsaForm::Der, &key, text, &signature);
+        assert!(holds(Algorithm::Ed25519, &[0x72]));
+        assert!(!holds(Algorithm::Ed25519, &[0x73]));
+        assert!(!holds(Algorithm::RsaSha256, &[0x72]));
+        assert!(!holds(Algorithm::HmacSha256, &[0x72]));
     }
 
     /// RFC 7515 appendix A.3: a token with ES256.
@@ -129,13 +146,10 @@ mod tests {
         let signature = decode(
             "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
         );
-        assert!(holds(Algorithm::EcdsaP256Sha256, &key, text, &signature));
-        assert!(!holds(
-            Algorithm::EcdsaP256Sha256,
-            &key,
-            &text[1..],
-            &signature
-        ));
+        let holds = |form, text| holds(Algorithm::EcdsaP256Sha256, form, &key, text, &signature);
+        assert!(holds(EcdsaForm::Token, text));
+        assert!(!holds(EcdsaForm::Token, &text[1..]));
+        assert!(!holds(EcdsaForm::Der, text));
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::domain::timestamp::Timestamp;
 pub struct Reading {
     /// The signatures of a known version, without prefix or label.
     pub signatures: Vec<Vec<u8>>,
+    /// Those made with a private key that stand in the same list.
+    pub asymmetric: Vec<Vec<u8>>,
     /// The timestamp as it came.
     pub timestamp: Option<Vec<u8>>,
     /// The id as it came.
@@ -48,7 +50,8 @@ impl Reading {
             Some(pointer) => reading.in_body(&view, pointer),
             None => reading.in_headers(request, scheme),
         };
-        if reading.signatures.is_empty() && reading.token.is_none() && problem.is_none() {
+        let none = reading.signatures.is_empty() && reading.asymmetric.is_empty();
+        if none && reading.token.is_none() && problem.is_none() {
             reading.problem = Some(Problem::NoSignature);
             return reading;
         }
@@ -62,7 +65,7 @@ impl Reading {
                 }
             }
         }
-        if problem.is_none() && !reading.signatures.iter().any(|s| like_a_digest(s, scheme)) {
+        if problem.is_none() && !reading.has_digest(scheme) {
             problem = Some(Problem::NotADigest);
         }
         if let Some(source) = &scheme.timestamp {
@@ -73,16 +76,17 @@ impl Reading {
                 None if scheme.strict_time => source.read_exact(&view).map(String::into_bytes),
                 None => value_of(request, &view, source),
             };
-            if source
-                .header
-                .as_deref()
-                .is_some_and(|name| request.headers.all(name).count() > 1)
-            {
+            if is_repeated(request, source) {
                 problem = problem.or(Some(Problem::TimestampsDiffer));
             }
         }
         if let Some(source) = &scheme.id {
             reading.id = value_of(request, &view, source);
+        }
+        for source in scheme.id.iter().chain(&scheme.key_id) {
+            if is_repeated(request, source) {
+                problem = problem.or_else(|| Some(Problem::Repeated(source.name())));
+            }
         }
         if let Some(list) = &scheme.headers
             && !request.headers.contains(&list.named_by)
@@ -104,6 +108,13 @@ impl Reading {
         reading
     }
 
+    /// Says whether a request's signature header has the form of a scheme;
+    /// what else belongs to the signature is not looked at.
+    pub fn has_form(request: &Request, scheme: &Scheme) -> bool {
+        let mut reading = Self::default();
+        reading.in_headers(request, scheme).is_none() && reading.has_digest(scheme)
+    }
+
     /// Reads the signature out of the body.
     fn in_body(&mut self, view: &View<'_>, pointer: &str) -> Option<Problem> {
         let Some(json) = view.json() else {
@@ -122,13 +133,14 @@ impl Reading {
         let mut problem = None;
         let headers = std::iter::once(&scheme.header).chain(&scheme.also);
         for (slot, header) in headers.enumerate() {
-            let values: Vec<&[u8]> = request
-                .headers
-                .all(header)
-                .filter(|v| !v.is_empty())
-                .collect();
-            if !values.is_empty() {
-                problem = problem.or(self.in_header(&values, scheme));
+            let values: Vec<&[u8]> = request.headers.all(header).collect();
+            let filled: Vec<&[u8]> = values.iter().copied().filter(|v| !v.is_empty()).collect();
+            if !filled.is_empty() {
+                problem = problem.or(self.in_header(&filled, scheme));
+                // No list has an empty entry, and no library reads one header of two.
+                if filled.len() < values.len() {
+                    problem = problem.or(Some(Problem::EmptyRepeat));
+                }
             }
             self.slots.resize(self.signatures.len(), slot);
         }
@@ -147,12 +159,17 @@ impl Reading {
             return problem.or_else(|| self.signatures.is_empty().then_some(Problem::NotADigest));
         }
         if let Some(separator) = &scheme.separator {
-            let entries = values
+            for entry in values
                 .iter()
-                .flat_map(|value| split(value, separator.as_bytes()));
-            self.signatures
-                .extend(entries.filter_map(|entry| unwrap(entry, &scheme.format)));
-            return self.signatures.is_empty().then_some(Problem::Form);
+                .flat_map(|value| list_entries(value, separator, &scheme.format))
+            {
+                self.signatures.extend(unwrap(entry, &scheme.format));
+                if let Some(asymmetric) = &scheme.asymmetric {
+                    self.asymmetric.extend(unwrap(entry, &asymmetric.format));
+                }
+            }
+            let none = self.signatures.is_empty() && self.asymmetric.is_empty();
+            return none.then_some(Problem::Form);
         }
         if values.len() > 1 {
             self.signatures.extend(as_they_are());
@@ -173,11 +190,15 @@ impl Reading {
         let allowed = token
             .algorithm()
             .is_some_and(|named| named.family() == scheme.algorithm.family());
-        let times = ["exp", "nbf"].into_iter().find_map(|c| token.time(c).err());
-        let problem = if allowed {
-            times.map(Problem::TokenTime)
-        } else {
+        let mut times = ["exp", "nbf", "iat"].into_iter();
+        let problem = if !allowed {
             Some(Problem::TokenAlgorithm(token.named.clone()))
+        } else if let Some(extension) = token.extension {
+            Some(Problem::TokenExtension(extension))
+        } else {
+            times
+                .find_map(|claim| token.time(claim).err())
+                .map(Problem::TokenTime)
         };
         if !token.signature.is_empty() {
             self.signatures.push(token.signature.clone());
@@ -207,6 +228,20 @@ impl Reading {
             }
         }
         None
+    }
+
+    /// Says whether one of the signatures could be a digest of the scheme.
+    fn has_digest(&self, scheme: &Scheme) -> bool {
+        let asymmetric = scheme.asymmetric_version();
+        self.signatures.iter().any(|s| like_a_digest(s, scheme))
+            || asymmetric
+                .is_some_and(|scheme| self.asymmetric.iter().any(|s| like_a_digest(s, &scheme)))
+    }
+
+    /// Returns every signature, those made with a private key last.
+    pub fn all_signatures(&self) -> impl Iterator<Item = &[u8]> {
+        let all = self.signatures.iter().chain(&self.asymmetric);
+        all.map(Vec::as_slice)
     }
 
     /// Finds what is missing beside the signature.
@@ -303,6 +338,56 @@ fn split<'a>(value: &'a [u8], separator: &[u8]) -> impl Iterator<Item = &'a [u8]
     value
         .split(move |byte| *byte == first)
         .filter(|entry| !entry.is_empty())
+}
+
+/// Splits a list of signatures. Where its entries are parted by blanks and
+/// hold a comma themselves (`v1,AAA v1,BBB`), a comma before the blank is
+/// allowed, which is how HTTP joins repeated fields (RFC 9110 section 5.3).
+/// Of entries joined by a comma alone the first counts, as the JavaScript
+/// libraries read them.
+fn list_entries<'a>(
+    value: &'a [u8],
+    separator: &str,
+    format: &str,
+) -> impl Iterator<Item = &'a [u8]> {
+    let commas_inside = separator == " " && format.contains(',');
+    split(value, separator.as_bytes()).map(move |entry| {
+        if !commas_inside {
+            return entry;
+        }
+        let ends_value = entry.as_ptr_range().end == value.as_ptr_range().end;
+        let entry = match entry.strip_suffix(b",") {
+            Some(rest) if !ends_value => rest,
+            _ => entry,
+        };
+        first_of_joined(entry)
+    })
+}
+
+/// Returns the first entry of `v1,AAA,v1,BBB`; anything else as it is.
+fn first_of_joined(entry: &[u8]) -> &[u8] {
+    let fields: Vec<&[u8]> = entry.split(|byte| *byte == b',').collect();
+    let paired = fields.len() > 2 && fields.len().is_multiple_of(2);
+    if paired && fields.iter().step_by(2).all(|field| is_version(field)) {
+        &entry[..=fields[0].len() + fields[1].len()]
+    } else {
+        entry
+    }
+}
+
+/// Says whether a text is a version such as `v1` or `v1a`.
+fn is_version(text: &[u8]) -> bool {
+    text.len() <= 4
+        && text.strip_prefix(b"v").is_some_and(|rest| {
+            rest.first().is_some_and(u8::is_ascii_digit)
+                && rest.iter().all(u8::is_ascii_alphanumeric)
+        })
+}
+
+/// Says whether a header that may come once came more often.
+fn is_repeated(request: &Request, source: &Source) -> bool {
+    let name = source.header.as_deref();
+    name.is_some_and(|name| request.headers.all(name).count() > 1)
 }
 
 /// Says whether a signature could be a digest in the scheme's encoding.

@@ -20,6 +20,9 @@ pub struct Token {
     pub named: String,
     /// The claims.
     pub claims: Claims,
+    /// The header's field that asks for an extension, which must be understood
+    /// or the token refused (RFC 7515 section 4.1.11, RFC 7797 section 6).
+    pub extension: Option<&'static str>,
 }
 
 impl Token {
@@ -30,12 +33,22 @@ impl Token {
         if parts.next().is_some() {
             return None;
         }
-        let named = object(header)?.get("alg")?.as_str()?.to_owned();
+        let fields = object(header)?;
+        let named = fields.get("alg")?.as_str()?.to_owned();
+        let unencoded = fields
+            .get("b64")
+            .is_some_and(|b64| *b64 != Value::Bool(true));
+        let extension = if fields.contains_key("crit") {
+            Some("crit")
+        } else {
+            unencoded.then_some("b64")
+        };
         Some(Self {
             signed: value[..=header.len() + claims.len()].to_vec(),
             signature: signature.to_vec(),
             named,
             claims: object(claims)?,
+            extension,
         })
     }
 
@@ -106,6 +119,28 @@ mod tests {
         assert_eq!(token.time("exp"), Ok(Some(12)));
         assert_eq!(token.time("nbf"), Err("nbf"));
         assert_eq!(token.time("iat"), Ok(None));
+    }
+
+    #[test]
+    fn an_extension_in_the_header_is_noticed() {
+        let extension = |header: &str| {
+            let token = format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));
+            Token::read(token.as_bytes()).unwrap().extension
+        };
+        for (header, expected) in [
+            (r#"{"alg":"HS256","typ":"JWT","b64":true}"#, None),
+            (r#"{"alg":"HS256","crit":["exp"],"exp":1}"#, Some("crit")),
+            (
+                r#"{"alg":"HS256","crit":["b64"],"b64":false}"#,
+                Some("crit"),
+            ),
+            (r#"{"alg":"HS256","crit":[]}"#, Some("crit")),
+            (r#"{"alg":"HS256","crit":null}"#, Some("crit")),
+            (r#"{"alg":"HS256","b64":false}"#, Some("b64")),
+            (r#"{"alg":"HS256","b64":"false"}"#, Some("b64")),
+        ] {
+            assert_eq!(extension(header), expected, "{header}");
+        }
     }
 
     #[test]
