@@ -115,7 +115,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     };
     let mut secrets = file.secrets;
     for text in &overrides.secrets {
-        secrets.push(flag_secret(text, &file.endpoints, &catalog)?);
+        secrets.extend(flag_secret(text, &file.endpoints, &catalog)?.split());
     }
     let provider = overrides.provider.clone().or(file.provider);
     if let Some(name) = &provider {
@@ -205,6 +205,7 @@ pub fn check_passing(config: &Config) -> Result<(), Failure> {
 /// `file:PATH` or the secret itself.
 ///
 /// One line end at the end of a file is not taken for part of the secret.
+/// Several keys in one text are parted with [`Secret::split`].
 ///
 /// # Errors
 /// A [`Failure`] where the variable is not set or the file cannot be read.

@@ -7,6 +7,7 @@ use super::{ask, session};
 use crate::clock::{Clock as _, System, random_bits};
 use crate::config::{self, Overrides};
 use crate::domain::failure::Failure;
+use crate::domain::signature;
 use crate::domain::text;
 use crate::engine::sample;
 use crate::outbound;
@@ -23,6 +24,7 @@ pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result
         .get(&args.provider)
         .expect("loading the configuration checked the name");
     let secret = config::secret(&args.provider, &args.secret, "--secret")?;
+    let secret = signature::to_sign_with(provider, secret.split());
     let request = sample::request(
         provider,
         &secret,

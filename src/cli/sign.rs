@@ -25,6 +25,7 @@ pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended
         .get(&args.provider)
         .expect("loading the configuration checked the name");
     let secret = config::secret(&args.provider, &args.secret, "--secret")?;
+    let secret = signature::to_sign_with(provider, secret.split());
     let body = verify::read(&args.file)?;
     let now = args
         .now

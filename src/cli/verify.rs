@@ -31,11 +31,11 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
     let config = config::load(&overrides)?;
     let mut secrets = Vec::new();
     for text in &args.secrets {
-        secrets.push(config::secret(ENDPOINT, text, "--secret")?);
+        secrets.extend(config::secret(ENDPOINT, text, "--secret")?.split());
     }
     let mut old = Vec::new();
     for text in &args.old_secrets {
-        old.push(config::secret(ENDPOINT, text, "--old-secret")?);
+        old.extend(config::secret(ENDPOINT, text, "--old-secret")?.split());
     }
     let mut endpoint = Endpoint {
         name: ENDPOINT.to_owned(),

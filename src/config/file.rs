@@ -182,7 +182,7 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
         for value in values.into_inner().into_vec() {
             settings
                 .secrets
-                .push(source.secret(name.get_ref(), &value, &span)?);
+                .extend(source.secret(name.get_ref(), &value, &span)?.split());
         }
     }
     let mut seen: BTreeMap<String, (String, usize)> = BTreeMap::new();
@@ -284,7 +284,7 @@ impl Source<'_> {
         ] {
             for value in values {
                 let span = value.span();
-                list.push(self.secret(&name, value.get_ref(), &span)?);
+                list.extend(self.secret(&name, value.get_ref(), &span)?.split());
             }
         }
         let path = match table.path {

@@ -401,7 +401,9 @@ impl Assessor {
     /// deliveries to an endpoint, else the one of creel's own samples.
     pub fn secret_of(&self, endpoint: Option<&str>, provider: &Provider) -> Option<&Secret> {
         let secrets = self.secrets_for(endpoint, provider).own;
-        secrets.first().copied().or(self.sample_secret.as_ref())
+        let signs = |secret: &&&Secret| signature::can_sign(provider, secret);
+        let first = secrets.iter().find(signs).or(secrets.first());
+        first.copied().or(self.sample_secret.as_ref())
     }
 
     /// Returns the start of the text that a request's signature covers.

@@ -45,6 +45,7 @@ use super::keyring::OldSecret;
 use super::provider::Provider;
 use super::request::Request;
 use super::secret::Secret;
+use super::text::thousands;
 use super::timestamp::Timestamp;
 use super::verification::{Finding, Group, Status, Tried, Verification};
 
@@ -134,7 +135,7 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effo
     let mut findings: Vec<Finding> = Vec::new();
     if unexplained {
         findings.push(if mac::Hash::of(scheme.algorithm).is_some() {
-            self::unexplained(&case)
+            self::unexplained(&case, effort, &found.left_out)
         } else {
             super::signature::unexplained()
         });
@@ -214,18 +215,38 @@ pub fn challenge(handshake: &Handshake) -> Finding {
     header::tries_the_address(&handshake.sender, &handshake.name)
 }
 
-fn unexplained(case: &Case<'_>) -> Finding {
+/// How many changes that were not tried are named.
+const MAX_CHANGES_NAMED: usize = 3;
+
+/// Says that nothing explains the signature, and what was not tried.
+fn unexplained(case: &Case<'_>, effort: Effort, left_out: &[&str]) -> Finding {
     let many = if case.patient.secrets.len() == 1 {
         "the secret"
     } else {
         "any of the secrets"
     };
+    let changes = match left_out {
+        _ if effort == Effort::Least => {
+            "; the usual changes to them were not tried, as many deliveries arrived. Open it to try them".to_owned()
+        }
+        [] => ", nor over any of the usual changes to them".to_owned(),
+        _ => {
+            let named = left_out.len().min(MAX_CHANGES_NAMED);
+            let rest = match left_out.len() - named {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                ". The body has {} bytes, so of the usual changes not all were tried; left out, wholly or in part: {}{rest}",
+                thousands(case.body().len() as u64),
+                left_out[..named].join("; "),
+            )
+        }
+    };
     finding(
         "unexplained",
         false,
-        format!(
-            "The signature does not come from {many} over these bytes, nor over any of the usual changes to them."
-        ),
+        format!("The signature does not come from {many} over these bytes{changes}."),
         "Compare the secret's fingerprint with the provider's page; then look for a proxy that changes the body.",
     )
 }

@@ -46,6 +46,17 @@ impl Secret {
         &self.value
     }
 
+    /// Returns the secrets that it holds, as [`split_list`] reads them; itself
+    /// where it is one.
+    #[must_use]
+    pub fn split(self) -> Vec<Self> {
+        let Some(list) = split_list(&self.value) else {
+            return vec![self];
+        };
+        let one = |value: &[u8]| Self::new(self.name.clone(), self.origin.clone(), value);
+        list.into_iter().map(one).collect()
+    }
+
     /// Returns the same secret under another name.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
@@ -73,6 +84,31 @@ impl Secret {
         let tail: String = shown[shown.len() - each..].iter().collect();
         format!("{head}…{tail}")
     }
+}
+
+/// What keys of Standard Webhooks begin with: shared secrets and public keys.
+const KEY_PREFIXES: [&[u8]; 2] = [b"whsec_", b"whpk_"];
+
+/// Versions that providers show before a key.
+const KEY_VERSIONS: [&[u8]; 2] = [b"v1,", b"v1a,"];
+
+/// Splits keys of Standard Webhooks as providers show them: behind a version
+/// (`v1,whsec_…`), and several joined by `|` during a rotation. `None` where
+/// it is anything else, or one key alone.
+pub fn split_list(value: &[u8]) -> Option<Vec<&[u8]>> {
+    let key = |part| {
+        let part = <[u8]>::trim_ascii(part);
+        let version = KEY_VERSIONS.iter().find_map(|v| part.strip_prefix(*v));
+        let key = version.unwrap_or(part);
+        let prefix = KEY_PREFIXES.iter().find(|p| key.starts_with(p))?;
+        let rest = &key[prefix.len()..];
+        (!rest.is_empty() && rest.iter().all(u8::is_ascii_graphic)).then_some(key)
+    };
+    let keys: Vec<&[u8]> = value
+        .split(|b| *b == b'|')
+        .map(key)
+        .collect::<Option<_>>()?;
+    (keys.len() > 1 || keys[0].len() < value.trim_ascii().len()).then_some(keys)
 }
 
 impl fmt::Display for Secret {
@@ -140,6 +176,42 @@ mod tests {
             format!("{secret:?}"),
             "Secret(billing (whse…4fTq), from literal)"
         );
+    }
+
+    #[test]
+    fn keys_are_split_where_each_has_its_prefix() {
+        let split = |value: &str| -> Vec<String> {
+            let list = Secret::new("a", "literal", value).split();
+            let text = |secret: &Secret| String::from_utf8_lossy(secret.reveal()).into_owned();
+            list.iter().map(text).collect()
+        };
+        for (value, expected) in [
+            ("v1,whsec_YWJj", &["whsec_YWJj"][..]),
+            ("v1a,whpk_YWJj", &["whpk_YWJj"]),
+            (" v1,whsec_YWJj\n", &["whsec_YWJj"]),
+            ("whsec_YQ==|whsec_Yg==", &["whsec_YQ==", "whsec_Yg=="]),
+            (
+                "v1,whsec_YQ== | v1,whsec_Yg==",
+                &["whsec_YQ==", "whsec_Yg=="],
+            ),
+            (
+                "v1,whsec_YQ|whsec_Yg|v1a,whpk_Yw",
+                &["whsec_YQ", "whsec_Yg", "whpk_Yw"],
+            ),
+            // Anything else is one secret, byte by byte.
+            ("whsec_YWJj", &["whsec_YWJj"]),
+            (" whsec_YWJj\n", &[" whsec_YWJj\n"]),
+            ("pass|word", &["pass|word"]),
+            ("whsec_YWJj|word", &["whsec_YWJj|word"]),
+            ("whsec_YWJj|", &["whsec_YWJj|"]),
+            ("v1,whsec_", &["v1,whsec_"]),
+            ("v1,word", &["v1,word"]),
+            ("v2,whsec_YWJj", &["v2,whsec_YWJj"]),
+            ("|", &["|"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(split(value), expected, "{value:?}");
+        }
     }
 
     #[test]

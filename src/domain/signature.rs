@@ -22,7 +22,7 @@ pub use self::problem::Problem;
 pub use self::reading::Reading;
 pub use self::signing::{Prepared, Signed, prepare, resign, sign, unsignable};
 use super::provider::template::Filling;
-use super::provider::{Algorithm, Otherwise, Provider, Scheme};
+use super::provider::{Algorithm, Otherwise, Provider, Scheme, Source};
 use super::request::Request;
 use super::secret::Secret;
 use super::timestamp::Timestamp;
@@ -95,10 +95,14 @@ pub fn verify(
         verification.status = Status::NoSecret;
         return verification;
     }
-    let Some(found) = matching::find(scheme, request, &reading, keys, &mut verification.expected)
-    else {
-        verification.status = Status::Invalid;
-        return verification;
+    let found = match matching::find(scheme, request, &reading, keys, &mut verification.expected) {
+        Ok(found) => found,
+        Err(mismatch) => {
+            verification.status = Status::Invalid;
+            let finding = mismatch.map(|other| other_key(scheme, &other));
+            verification.findings.extend(finding);
+            return verification;
+        }
     };
     verification.secret = Some(found.secret.to_string());
     if let Some(problem) = &reading.afterwards {
@@ -127,6 +131,46 @@ fn shown(scheme: &Scheme, signature: &[u8]) -> String {
     } else {
         super::text::visible_bytes(signature)
     }
+}
+
+/// Makes the finding of a right signature on a delivery that names another key
+/// than the secret is for.
+fn other_key(scheme: &Scheme, other: &matching::OtherKey) -> Finding {
+    let visible = super::text::visible;
+    let place = scheme.key_id.as_ref().map(Source::name).unwrap_or_default();
+    let named = match &other.named {
+        Some(named) => format!("{place} names the key {}", visible(named)),
+        None => format!("{place} names no key"),
+    };
+    visible_fault(
+        "other_key",
+        format!(
+            "The signature is right with {}, but {named}, and the secret is for the key {}.",
+            other.secret,
+            visible(&other.expected)
+        ),
+        "Configure the secret as KEY:SECRET with the key that the delivery names, or without a key to accept any.",
+    )
+}
+
+/// Returns the first of some secrets that a provider's deliveries can be
+/// signed with; the first of all where none can.
+///
+/// # Panics
+/// Where there are no secrets.
+pub fn to_sign_with(provider: &Provider, secrets: Vec<Secret>) -> Secret {
+    let signs = |secret: &Secret| can_sign(provider, secret);
+    let at = secrets.iter().position(signs).unwrap_or(0);
+    let mut secrets = secrets.into_iter();
+    secrets.nth(at).expect("a secret splits into one at least")
+}
+
+/// Says whether a secret is a key of a provider's scheme.
+pub fn can_sign(provider: &Provider, secret: &Secret) -> bool {
+    provider.signature.as_ref().is_some_and(|scheme| {
+        let (_, key) = key::parts(secret.reveal(), scheme);
+        decode_key(key, scheme.secret).is_some()
+    })
 }
 
 /// Says whether a request whose signature holds came in time, had it come at

@@ -41,10 +41,14 @@ impl Local {
         let (endpoint, request) = (delivery.endpoint.as_deref(), &delivery.request);
         let one_at_a_time = self.adopting.lock().await;
         let before = self.assessor();
-        let secret = chosen(&before, order.secret)?;
-        fits(&before, &delivery, &secret)?;
+        let secrets = chosen(&before, order.secret)?;
+        for secret in &secrets {
+            fits(&before, &delivery, secret)?;
+        }
         let scope = before.scope_of(endpoint, request);
-        let now = before.adopting(endpoint, request, &secret, order.how);
+        let now = before.adopting_all(endpoint, request, &secrets, order.how);
+        let fingerprints: Vec<String> = secrets.iter().map(Secret::fingerprint).collect();
+        let fingerprint = fingerprints.join(", ");
         let same = now.stamp() == before.stamp();
         self.store.judged_otherwise().map_err(unreadable)?;
         self.assessor.set(now);
@@ -58,13 +62,9 @@ impl Local {
         let _ = self.events.send(Event::Missed);
         let verified = verified.map_err(unreadable)?;
         let counts = Status::ALL.into_iter().zip(verified.statuses);
-        tracing::info!(
-            secret = secret.fingerprint(),
-            ?scope,
-            "a secret counts from now on"
-        );
+        tracing::info!(secret = fingerprint, ?scope, "a secret counts from now on");
         Ok(Adopted {
-            fingerprint: secret.fingerprint(),
+            fingerprint,
             scope,
             before: same,
             verified: counts.filter(|(_, count)| *count > 0).collect(),
@@ -72,10 +72,10 @@ impl Local {
     }
 }
 
-/// Returns the secret that was chosen.
-fn chosen(assessor: &Assessor, choice: SecretChoice) -> Result<Secret, Failure> {
+/// Returns the secrets that were chosen: several where several were typed in one.
+fn chosen(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secret>, Failure> {
     match choice {
-        SecretChoice::Typed(text) => config::secret("", text.reveal(), TYPED),
+        SecretChoice::Typed(text) => Ok(config::secret("", text.reveal(), TYPED)?.split()),
         SecretChoice::Known(at, shown) => {
             let keyring = &assessor.keyring;
             let old = keyring.old().iter().map(|old| (&old.secret, true));
@@ -86,7 +86,7 @@ fn chosen(assessor: &Assessor, choice: SecretChoice) -> Result<Secret, Failure> 
                     *place == at && KnownSecret::of(secret, *old) == shown
                 })
                 .map(|(_, (secret, _))| secret.clone());
-            found.ok_or_else(|| {
+            found.map(|secret| vec![secret]).ok_or_else(|| {
                 Failure::no(
                     "That secret is no longer there.",
                     "The secrets changed in the meantime.",

@@ -8,17 +8,21 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use creel::domain::assess::Assessor;
+use creel::domain::doctor::History;
+use creel::domain::endpoint::Endpoint;
 use creel::domain::headers::Headers;
 use creel::domain::provider::{Algorithm, Catalog, Provider, Scheme, Source};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
 use creel::domain::signature::{Keys, digest, verify};
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Status, Verification};
+use creel::domain::verification::{Status, Tried, Verification};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::Value;
 
 use crate::conformance;
+use crate::support::creel::run;
 
 /// A provider's recorded delivery that is valid, with what it is checked with.
 struct Recorded {
@@ -428,4 +432,134 @@ fn an_unusable_signature_version_of_amazon_sns_is_malformed() {
         let found = recorded.checked(&request);
         assert_eq!(found.status, expected, "{change}");
     }
+}
+
+/// A secret as Supabase shows it, wherever secrets are given to a command.
+#[test]
+fn a_secret_is_accepted_as_the_provider_shows_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mixed = Mixed::of(Catalog::builtin().get("standard-webhooks").unwrap());
+    let other = format!("whsec_{}", STANDARD.encode([1; 24]));
+    let shared = String::from_utf8(mixed.shared.reveal().to_vec()).unwrap();
+    let public = String::from_utf8(mixed.public.reveal().to_vec()).unwrap();
+    let raw = |signature: &str| {
+        format!(
+            "POST / HTTP/1.1\r\nhost: a\r\nwebhook-id: {ID}\r\nwebhook-timestamp: {AT}\r\n\
+             webhook-signature: {signature}\r\n\r\n{BODY}"
+        )
+    };
+    let now = AT.to_string();
+    let code = |secrets: &[&str], signature: &str| {
+        let given = secrets.iter().flat_map(|secret| ["--secret", secret]);
+        let args: Vec<&str> = ["verify", "--now", &now].into_iter().chain(given).collect();
+        let args = [&args[..], &["-"]].concat();
+        run(home.path(), &args, raw(signature).as_bytes()).code
+    };
+    let (right, v1a) = (v1(&[9; 24]), mixed.v1a());
+    let file = home.path().join("secret");
+    std::fs::write(&file, format!("v1,{other}|v1,{shared}\n")).unwrap();
+    let file = format!("file:{}", file.display());
+    for secret in [
+        format!("v1,{shared}"),
+        format!("v1,{shared}|v1,{other}"),
+        format!("v1,{other} | v1,{shared}"),
+        format!("{other}|{shared}"),
+        format!("v1a,{public}|v1,{shared}"),
+        file,
+    ] {
+        assert_eq!(code(&[&secret], &right), 0, "{secret}");
+        let args = [
+            "sign",
+            "--provider",
+            "svix",
+            "--secret",
+            &secret,
+            "--id",
+            ID,
+        ];
+        assert_eq!(run(home.path(), &args, BODY.as_bytes()).code, 0, "{secret}");
+    }
+    assert_eq!(code(&[&format!("v1,{other}")], &right), 1);
+    assert_eq!(code(&[&format!("v1,{shared}|v1a,{public}")], &v1a), 0);
+    assert_eq!(code(&[&public], &v1a), 0);
+    assert_eq!(code(&[&shared], &v1a), 1);
+    assert_eq!(code(&[&public], &right), 1);
+}
+
+/// Says what an assessor finds, for the delivery that somebody looks at.
+fn examined(provider: &str, secret: &str, request: &Request, now: i64, url: &str) -> Verification {
+    let endpoint = Endpoint {
+        name: "e".into(),
+        provider: Some(provider.into()),
+        public_url: Some(url.into()),
+        ..Endpoint::default()
+    };
+    let secrets = vec![Secret::new("e", "test", secret)];
+    let assessor = Assessor::new(Catalog::builtin(), vec![endpoint], secrets, None);
+    let now = Timestamp::from_unix_seconds(now);
+    let found = assessor.examine(Some("e"), request, now, History::default());
+    found.verification
+}
+
+#[test]
+fn a_right_signature_for_another_key_is_explained() {
+    let mut tested = 0;
+    for recorded in Recorded::all().filter(|r| r.scheme().key_id.is_some()) {
+        tested += 1;
+        let name = &recorded.provider.name;
+        let secret = String::from_utf8(recorded.secrets[0].reveal().to_vec()).unwrap();
+        let (_, secret) = secret.split_once(':').unwrap();
+        let check = |secret: &str, request: &Request| {
+            examined(name, secret, request, recorded.now, &recorded.url)
+        };
+        assert_eq!(check(secret, &recorded.request).status, Status::Valid);
+        let found = check(&format!("another:{secret}"), &recorded.request);
+        assert_eq!(found.status, Status::Invalid, "{name}");
+        let codes: Vec<&str> = found.findings.iter().map(|f| f.code.as_str()).collect();
+        assert_eq!(codes[0], "other_key", "{name} {codes:?}");
+        assert!(!codes.contains(&"unexplained"), "{name}");
+        assert!(found.findings[0].message.contains("another"), "{name}");
+        assert_eq!(found.received, found.expected, "{name}");
+        let found = check("another:secret", &recorded.request);
+        assert!(found.findings.iter().all(|f| f.code != "other_key"));
+    }
+    assert_eq!(tested, 2);
+}
+
+#[test]
+fn what_was_not_tried_over_a_large_body_is_not_called_tried() {
+    let message = |size: usize| {
+        let recorded = Recorded::of("zyra");
+        let mut request = recorded.request.clone();
+        request.body = format!("{{\"a\": \"{}\"}}", "x".repeat(size)).into();
+        let found = examined("zyra", "secret", &request, recorded.now, &recorded.url);
+        let of = |tried: &&Tried| tried.reason.contains("large");
+        let left_out = found.tried.iter().filter(of).count();
+        let finding = found.findings.into_iter().find(|f| f.code == "unexplained");
+        (finding.unwrap().message, left_out)
+    };
+    let (small, left_out) = message(100);
+    assert_eq!(left_out, 0);
+    assert!(
+        small.contains("nor over any of the usual changes"),
+        "{small}"
+    );
+    for size in [5 << 20, 9 << 20] {
+        let (large, left_out) = message(size);
+        assert!(left_out > 3);
+        assert!(!large.contains("nor over any"), "{large}");
+        assert!(large.contains("left out, wholly or in part"), "{large}");
+        assert!(
+            large.contains(&format!("and {} more", left_out - 3)),
+            "{large}"
+        );
+    }
+    // While deliveries are received in numbers, nothing is computed.
+    let recorded = Recorded::of("zyra");
+    let secrets = vec![Secret::new("zyra", "test", "secret")];
+    let assessor = Assessor::new(Catalog::builtin(), Vec::new(), secrets, None);
+    let now = Timestamp::from_unix_seconds(recorded.now);
+    let found = assessor.glance(None, &recorded.request, now).verification;
+    assert_eq!(found.status, Status::Invalid);
+    assert!(found.findings[0].message.contains("were not tried"));
 }

@@ -55,6 +55,25 @@ impl Assessor {
         new
     }
 
+    /// Returns the assessor that there is when several secrets count from now
+    /// on; the others stay beside the first.
+    #[must_use]
+    pub fn adopting_all(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        secrets: &[Secret],
+        how: Adoption,
+    ) -> Self {
+        let Some((first, others)) = secrets.split_first() else {
+            return self.clone();
+        };
+        let new = self.adopting(endpoint, request, first, how);
+        others.iter().fold(new, |new, secret| {
+            new.adopting(endpoint, request, secret, Adoption::Add)
+        })
+    }
+
     /// Returns a hash of all that a verdict depends on besides the request,
     /// the version of creel included. Nothing can be read from it.
     pub fn stamp(&self) -> [u8; 32] {

@@ -562,6 +562,12 @@ pub(crate) const VERDICTS: &[Code] = &[
         "",
         "there is no secret to check it with",
     ),
+    verdict(
+        "other_key",
+        Some(Group::Secret),
+        "key",
+        "the delivery names another key than the secret is for",
+    ),
     verdict("unknown_provider", None, "", "nothing says who sent it"),
     verdict(
         "signature_header_doubled",

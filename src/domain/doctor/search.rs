@@ -34,6 +34,8 @@ pub(super) struct Found {
     pub(super) tried: Vec<Tried>,
     /// Whether a computation gave the signature that came.
     pub(super) explained: bool,
+    /// What was not tried, or not in every way, because the body is large.
+    pub(super) left_out: Vec<&'static str>,
 }
 
 /// What came of one hypothesis.
@@ -45,6 +47,8 @@ enum Outcome {
     Also(String),
     No(Cow<'static, str>),
     Nothing(Cow<'static, str>),
+    /// It was tried in some ways or in none, for the body is large.
+    LeftOut(Trial, Cow<'static, str>),
 }
 
 /// What came of each hypothesis so far.
@@ -198,7 +202,7 @@ impl Sheet<'_, '_> {
             return false;
         }
         if budget.0 < case.body().len() {
-            self.outcomes[at] = Outcome::Nothing(Cow::Borrowed(TOO_LARGE));
+            self.outcomes[at] = Outcome::LeftOut(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE));
             return false;
         }
         let ideas = match ideas(case) {
@@ -236,10 +240,11 @@ impl Sheet<'_, '_> {
         }
         self.outcomes[at] = match (tried, left_out) {
             (0, 0) => Outcome::Nothing(Cow::Borrowed("it would change nothing here")),
-            (0, _) => Outcome::Nothing(Cow::Borrowed(TOO_LARGE)),
+            (0, _) => Outcome::LeftOut(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE)),
             (1, 0) => Outcome::No(Cow::Borrowed("computed: another signature")),
             (n, 0) => Outcome::No(format!("{n} computed: none gives it").into()),
-            (n, more) => Outcome::No(
+            (n, more) => Outcome::LeftOut(
+                Trial::NotMatched,
                 format!("{n} computed: none gives it; {more} left out, the body is large").into(),
             ),
         };
@@ -320,7 +325,14 @@ impl Sheet<'_, '_> {
             Outcome::Also(proof) => (Trial::Matched, proof.clone()),
             Outcome::No(why) => (Trial::NotMatched, why.to_string()),
             Outcome::Nothing(why) => (Trial::NotApplicable, why.to_string()),
+            Outcome::LeftOut(trial, why) => (*trial, why.to_string()),
         };
+        let left_out = HYPOTHESES
+            .iter()
+            .zip(&self.outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Outcome::LeftOut(..)))
+            .map(|(hypothesis, _)| hypothesis.what)
+            .collect();
         let tried = HYPOTHESES
             .iter()
             .zip(&self.outcomes)
@@ -342,13 +354,18 @@ impl Sheet<'_, '_> {
             .into_iter()
             .filter_map(|at| match &self.outcomes[at] {
                 Outcome::Yes(finding) => Some((HYPOTHESES[at].group, finding.clone())),
-                Outcome::Same(_) | Outcome::Also(_) | Outcome::No(_) | Outcome::Nothing(_) => None,
+                Outcome::Same(_)
+                | Outcome::Also(_)
+                | Outcome::No(_)
+                | Outcome::Nothing(_)
+                | Outcome::LeftOut(..) => None,
             })
             .collect();
         Found {
             findings,
             tried,
             explained,
+            left_out,
         }
     }
 }

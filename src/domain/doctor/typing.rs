@@ -2,6 +2,7 @@
 
 use super::secret::{bare, is_variable};
 use crate::domain::provider::KeyForm;
+use crate::domain::secret::split_list;
 use crate::domain::signature::decode_key;
 
 /// What may be wrong with a secret, to be said before it is used.
@@ -18,6 +19,9 @@ pub struct Typing {
 /// Says what seems wrong with a secret; `form` is that of the provider's
 /// secrets, where it is known.
 pub fn typing(secret: &[u8], form: Option<KeyForm>) -> Option<Typing> {
+    if let Some(list) = split_list(secret) {
+        return list.into_iter().find_map(|one| typing(one, form));
+    }
     let seen = |usable, message: &str, advice: &str| {
         Some(Typing {
             usable,
@@ -94,6 +98,12 @@ mod tests {
             ("whsec_YWJj", Some(KeyForm::Whsec)),
             ("YWJj", Some(KeyForm::Whsec)),
             ("whpk_YWJj", Some(KeyForm::Whsec)),
+            ("v1,whsec_YWJj", Some(KeyForm::Whsec)),
+            (
+                "v1,whsec_YQ== | v1,whsec_Yg==|v1a,whpk_Yg==",
+                Some(KeyForm::Whsec),
+            ),
+            ("whsec_YQ==|whsec_Yg==", None),
             ("anything at all", Some(KeyForm::Text)),
             ("anything at all", None),
             ("00ff", Some(KeyForm::Hex)),
@@ -111,6 +121,8 @@ mod tests {
             ("\"YWJj\"", Some(KeyForm::Base64), false, "quotes"),
             ("PORKBUN_SECRET", Some(KeyForm::Text), true, "variable"),
             ("whsec_a b", Some(KeyForm::Whsec), false, "base64"),
+            ("v1,whsec_a!", Some(KeyForm::Whsec), false, "base64"),
+            ("whsec_YQ==|whsec_a!", Some(KeyForm::Whsec), false, "base64"),
             ("xyz", Some(KeyForm::Hex), false, "hexadecimal"),
             ("xyz", Some(KeyForm::Pem), false, "PEM"),
         ] {

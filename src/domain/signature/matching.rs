@@ -16,6 +16,15 @@ pub(super) struct Match<'a> {
     pub(super) url: Option<String>,
 }
 
+/// A secret that explains a signature, of a delivery that names another key.
+pub(super) struct OtherKey {
+    pub(super) secret: String,
+    /// The key that the secret is for.
+    pub(super) expected: String,
+    /// The key that the delivery names; `None`: none.
+    pub(super) named: Option<String>,
+}
+
 /// Tries every secret over every spelling of the address; the first that
 /// matches counts, and all others are tried all the same. What would have
 /// been right is added to `right`.
@@ -25,7 +34,7 @@ pub(super) fn find<'a>(
     reading: &Reading,
     keys: Keys<'a>,
     right: &mut Vec<String>,
-) -> Option<Match<'a>> {
+) -> Result<Match<'a>, Option<OtherKey>> {
     let urls: Vec<Option<String>> = match keys.url {
         Some(url) if scheme.any_port => address::with_and_without_port(url)
             .into_iter()
@@ -45,6 +54,7 @@ pub(super) fn find<'a>(
     // With a secret for each header, each is for its own.
     let paired = !scheme.also.is_empty() && keys.secrets.len() == scheme.also.len() + 1;
     let mut found = None;
+    let mut mismatch = None;
     for (number, secret) in keys.secrets.iter().enumerate() {
         let (id, _) = key::parts(secret.reveal(), scheme);
         let other_key = id.is_some_and(|id| {
@@ -65,6 +75,13 @@ pub(super) fn find<'a>(
                 || asymmetric.as_ref().is_some_and(|scheme| {
                     compare(scheme, secret, &filling, &received_asymmetric).0
                 });
+            if let (true, true, Some(id)) = (hit, other_key, id) {
+                mismatch.get_or_insert_with(|| OtherKey {
+                    secret: secret.to_string(),
+                    expected: String::from_utf8_lossy(id).into_owned(),
+                    named: named.clone(),
+                });
+            }
             if hit && !other_key && found.is_none() {
                 found = Some(Match {
                     secret,
@@ -77,7 +94,7 @@ pub(super) fn find<'a>(
         }
         right.extend(would_be);
     }
-    found
+    found.ok_or(mismatch)
 }
 
 /// Says whether a secret is of the kind that one of the signatures is checked
