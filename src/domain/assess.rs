@@ -466,7 +466,7 @@ fn group(
 fn adapted(provider: &Provider, headers: &BTreeMap<String, String>) -> Provider {
     let mut provider = provider.clone();
     if let Some(scheme) = &mut provider.signature {
-        scheme.aliases.clear();
+        scheme.alias = None;
     }
     for (role, name) in headers {
         let source = Some(Source::header(name));

@@ -401,7 +401,7 @@ impl Provider {
         source.read(request).or_else(|| {
             // A sender with other header names has the id under another one, too.
             let scheme = self.signature.as_ref()?;
-            let same = scheme.id.as_ref() == Some(source) && !scheme.aliases.is_empty();
+            let same = scheme.id.as_ref() == Some(source) && scheme.alias.is_some();
             let suited = same.then(|| scheme.suited(request))?;
             suited.id.as_ref()?.read(request)
         })

@@ -93,9 +93,9 @@ pub struct Scheme {
     /// a private key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asymmetric: Option<Asymmetric>,
-    /// Further names that the sender's headers may have, all or none of them.
-    #[serde(default, rename = "alias", skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<HeaderNames>,
+    /// Further names that the sender's headers may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<HeaderNames>,
     /// Versions of the scheme. What a delivery says of its version is looked
     /// up here; `creel sign` makes the first.
     #[serde(default, rename = "variant", skip_serializing_if = "Vec::is_empty")]
@@ -258,34 +258,34 @@ impl Scheme {
         })
     }
 
-    /// Returns the names of its own headers.
-    fn header_names(&self) -> HeaderNames {
-        let header = |source: &Option<Source>| source.as_ref()?.header.clone();
-        HeaderNames {
-            signature: self.header.clone(),
-            timestamp: header(&self.timestamp),
-            id: header(&self.id),
-        }
-    }
-
-    /// Finds the other names under which a request carries the signature. The
-    /// scheme's own names count first, then complete sets.
-    fn alias_of(&self, request: &Request) -> Option<&HeaderNames> {
-        if self.aliases.is_empty() || self.header_names().are_all_in(request) {
-            return None;
-        }
-        let complete = self.aliases.iter().find(|names| names.are_all_in(request));
-        let signed = |name: &str| request.headers.contains(name);
-        complete.or_else(|| {
-            let mut aliases = self.aliases.iter();
-            aliases.find(|names| !signed(&self.header) && signed(&names.signature))
-        })
+    /// Returns the names under which a request carries the signature where
+    /// some differ from the scheme's own: each that is absent may have its
+    /// alias, as Svix's libraries read them.
+    fn names_in(&self, request: &Request) -> Option<HeaderNames> {
+        let alias = self.alias.as_ref()?;
+        let name = |own: &str, other: &str| {
+            let aliased = !request.headers.contains(own) && request.headers.contains(other);
+            (if aliased { other } else { own }).to_owned()
+        };
+        let of = |own: &Option<Source>, other: &Option<String>| {
+            let own = own.as_ref()?.header.as_deref()?;
+            Some(name(own, other.as_deref().unwrap_or(own)))
+        };
+        let names = HeaderNames {
+            signature: name(&self.header, &alias.signature),
+            timestamp: of(&self.timestamp, &alias.timestamp),
+            id: of(&self.id, &alias.id),
+        };
+        let same = names.signature == self.header
+            && names.timestamp.as_deref() == self.timestamp.as_ref()?.header.as_deref()
+            && names.id.as_deref() == self.id.as_ref()?.header.as_deref();
+        (!same).then_some(names)
     }
 
     /// Returns the scheme in the version that a request says it has.
     pub fn suited(&self, request: &Request) -> Cow<'_, Self> {
         let mut scheme = Cow::Borrowed(self);
-        if let Some(names) = self.alias_of(request) {
+        if let Some(names) = self.names_in(request) {
             let scheme = scheme.to_mut();
             scheme.header.clone_from(&names.signature);
             scheme.timestamp = names.timestamp.as_deref().map(Source::header);
@@ -365,16 +365,6 @@ impl Beside {
         self.at
             .as_ref()
             .is_none_or(|at| at.read(request) == self.is)
-    }
-}
-
-impl HeaderNames {
-    /// Says whether a request has each of them, and none is empty.
-    fn are_all_in(&self, request: &Request) -> bool {
-        let filled = |name: &String| request.headers.first(name).is_some_and(|v| !v.is_empty());
-        filled(&self.signature)
-            && self.timestamp.as_ref().is_none_or(filled)
-            && self.id.as_ref().is_none_or(filled)
     }
 }
 
