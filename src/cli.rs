@@ -51,6 +51,8 @@ pub struct Screen {
     pub ascii: bool,
     /// The user's own keys: the file they stand in, and its text.
     pub keys: Option<(String, String)>,
+    /// What should be known at the start, as sentences.
+    pub notes: Vec<String>,
 }
 
 /// Runs creel as the command line says and returns its exit code. Where it

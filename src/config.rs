@@ -3,8 +3,12 @@
 //! Flags and environment reach this module as one [`Overrides`], for the
 //! command-line parser already lets a flag win over its variable.
 
+mod environment;
 mod file;
 mod size;
+mod warnings;
+
+pub use self::environment::withhold_secrets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,11 +21,14 @@ use crate::domain::failure::Failure;
 use crate::domain::keep::Keep;
 use crate::domain::mend::nearest;
 use crate::domain::provider::Catalog;
-use crate::domain::route::{Mode, PathMode, Route, target_problem};
+use crate::domain::route::{Mode, PathMode, Route, target_problem, without_credentials};
 use crate::domain::secret::Secret;
 
 /// Where creel listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:2733";
+
+/// Where a secret of the command line says it comes from.
+const SECRET_FLAG: &str = "--secret";
 
 /// How many bytes of body are taken unless told otherwise: 10 MiB.
 pub const DEFAULT_MAX_BODY: u64 = 10 * 1024 * 1024;
@@ -100,6 +107,8 @@ pub struct Config {
     pub allow_link_local: bool,
     /// The known providers: creel's own and the user's.
     pub catalog: Catalog,
+    /// What of the configuration lets others read secrets, as sentences.
+    pub warnings: Vec<String>,
 }
 
 /// Reads the configuration file, if there is one, and lays `overrides` over it.
@@ -109,14 +118,17 @@ pub struct Config {
 pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     let folder = folder();
     let catalog = catalog(folder.as_deref())?;
-    let file = match found(overrides.config.as_deref(), folder.as_deref()) {
-        Some(path) => file::read(&path, &catalog)?,
+    let found = found(overrides.config.as_deref(), folder.as_deref());
+    let file = match &found {
+        Some(path) => file::read(path, &catalog)?,
         None => file::Settings::default(),
     };
     let mut secrets = file.secrets;
     for text in &overrides.secrets {
         secrets.extend(flag_secret(text, &file.endpoints, &catalog)?.split());
     }
+    let all = || secrets.iter().chain(&file.old_secrets);
+    let warnings = warnings::of(found.as_deref(), all);
     let provider = overrides.provider.clone().or(file.provider);
     if let Some(name) = &provider {
         known(name, &catalog)?;
@@ -167,6 +179,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         insecure: overrides.insecure || file.insecure,
         allow_link_local: overrides.allow_link_local || file.allow_link_local,
         catalog,
+        warnings,
     })
 }
 
@@ -208,14 +221,25 @@ pub fn check_passing(config: &Config) -> Result<(), Failure> {
 /// Several keys in one text are parted with [`Secret::split`].
 ///
 /// # Errors
-/// A [`Failure`] where the variable is not set or the file cannot be read.
+/// A [`Failure`] where the variable is not set or the file cannot be read. It
+/// repeats nothing of `text`, which may be the secret itself by mistake.
 pub fn secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> {
+    let secret = read_secret(name, text, origin)?;
+    environment::note_value(secret.reveal());
+    Ok(secret)
+}
+
+fn read_secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> {
     if let Some(variable) = text.strip_prefix("env:") {
-        let value = std::env::var_os(variable).ok_or_else(|| {
+        environment::note_variable(variable);
+        // A name with `=` or NUL is none, and is not asked for.
+        let is_name = !variable.is_empty() && !variable.contains(['=', '\0']);
+        let value = is_name.then(|| std::env::var_os(variable)).flatten();
+        let value = value.ok_or_else(|| {
             Failure::usage(
-                format!("The environment variable {variable} is not set."),
-                format!("{origin} takes a secret from it."),
-                format!("Set it first:  export {variable}=…"),
+                "The environment variable of a secret is not set.",
+                format!("{origin} names it after env:."),
+                "Set it first:  export NAME=…   (and write env:NAME)",
             )
         })?;
         return Ok(Secret::new(
@@ -227,8 +251,8 @@ pub fn secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> {
     if let Some(path) = text.strip_prefix("file:") {
         let mut value = std::fs::read(expand_home(path)).map_err(|error| {
             Failure::usage(
-                format!("The secret file {path} cannot be read."),
-                format!("{origin} takes a secret from it: {error}."),
+                "A secret file cannot be read.",
+                format!("{origin} takes a secret from a file: {error}."),
                 "Check the path, or write the secret to that file.",
             )
         })?;
@@ -303,7 +327,7 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
         .map(|port| format!("127.0.0.1:{port}"));
     local.as_deref().unwrap_or(text).parse().map_err(|_| {
         Failure::usage(
-            format!("{text} is no address to listen on."),
+            format!("{} is no address to listen on.", without_credentials(text)),
             "An address is an IP address and a port.",
             "Write, for example, --listen 127.0.0.1:2733  (port 0 picks a free one)",
         )
@@ -316,7 +340,7 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
 /// the first one counts as a name only where it looks like one and more
 /// than padding follows. `=VALUE` takes everything behind as the secret.
 fn flag_secret(text: &str, endpoints: &[Endpoint], catalog: &Catalog) -> Result<Secret, Failure> {
-    let origin = "--secret";
+    let origin = SECRET_FLAG;
     let Some((name, value)) = text.split_once('=') else {
         return secret("", text, origin);
     };
@@ -330,10 +354,26 @@ fn flag_secret(text: &str, endpoints: &[Endpoint], catalog: &Catalog) -> Result<
         .bytes()
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if named && !value.trim_matches('=').is_empty() {
+        let endpoints = endpoints.iter().map(|e| e.name.as_str());
+        let known: Vec<&str> = endpoints
+            .chain(catalog.iter().map(|p| p.name.as_str()))
+            .collect();
+        // Only what is surely a name is repeated: it may begin a secret.
+        let near = nearest(name, &known).filter(|_| name.len() > 4);
+        let (what, next) = match near {
+            Some(near) => (
+                format!("--secret {name}=… names neither an endpoint nor a provider."),
+                format!("Did you mean {near}?"),
+            ),
+            None => (
+                "A --secret names neither an endpoint nor a provider.".to_owned(),
+                "List the providers:  creel providers".to_owned(),
+            ),
+        };
         return Err(Failure::usage(
-            format!("--secret {name}=… names neither an endpoint nor a provider."),
+            what,
             "The part before the first = says whose secret it is.",
-            "List the providers:  creel providers   (a secret that holds a =: write --secret =SECRET)",
+            format!("{next}   (a secret that holds a =: write --secret =SECRET)"),
         ));
     }
     secret("", text, origin)

@@ -35,6 +35,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 use self::command::{Command, Event, Reply};
+pub use crate::config::withhold_secrets;
 use crate::domain::failure::Failure;
 
 /// How many events may wait for a slow reader before it is told [`Event::Missed`].

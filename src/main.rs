@@ -31,6 +31,7 @@ async fn inspect(engine: Engine, screen: Screen) -> Result<(), Failure> {
         zone: Zone::Local,
         keys: screen.keys.map(|(name, text)| OwnKeys { name, text }),
         clock: Arc::new(System),
+        notes: screen.notes,
     };
     run(engine, settings).await
 }

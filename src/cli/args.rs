@@ -1,13 +1,14 @@
 //! The command line's grammar.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, ValueEnum};
+use clap::{Args as ClapArgs, CommandFactory as _, Parser, ValueEnum};
 
 use super::edit::Changes;
 use crate::domain::filter;
+use crate::domain::mend::nearest;
 use crate::domain::pace;
 
 /// Receives webhooks, keeps every one, shows whether each is truly signed,
@@ -112,11 +113,79 @@ impl Args {
     /// What is wrong with it; also where it asks for help.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut lists = false;
-        Self::try_parse_from(words.into_iter().flat_map(|word| {
-            lists |= word == "list";
-            if lists { turned(word) } else { vec![word] }
-        }))
+        let mut secret = false;
+        let words: Vec<OsString> = words
+            .into_iter()
+            .flat_map(|word| {
+                lists |= word == "list";
+                secret |= names_secret(&word);
+                if lists { turned(word) } else { vec![word] }
+            })
+            .collect();
+        Self::try_parse_from(words).map_err(|error| if secret { discreet(error) } else { error })
     }
+}
+
+/// Says whether a word is a flag that takes a secret, or nearly one.
+fn names_secret(word: &OsStr) -> bool {
+    let word = word.to_string_lossy();
+    let Some(flag) = word.strip_prefix('-') else {
+        return false;
+    };
+    let flag = flag.split('=').next().unwrap_or_default().trim_matches('-');
+    let flags = ["secret", "old-secret"];
+    flags.iter().any(|known| flag.starts_with(known)) || nearest(flag, &flags).is_some()
+}
+
+/// Takes the values out of an error where one of them may be a secret that
+/// stands in the wrong place. What is known, and the usage, stay.
+fn discreet(error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind as Kind, ContextValue as Value};
+    if !error.use_stderr() {
+        return error;
+    }
+    let mut new = clap::Error::new(error.kind()).with_cmd(&Args::command());
+    for (kind, value) in error.context() {
+        let is_flag = |text: &String| text.starts_with("--") && !text.contains('=');
+        let shown = match (kind, value) {
+            (
+                Kind::ValidValue
+                | Kind::ValidSubcommand
+                | Kind::Usage
+                | Kind::MinValues
+                | Kind::ExpectedNumValues
+                | Kind::SuggestedArg
+                | Kind::SuggestedSubcommand,
+                known,
+            ) => known.clone(),
+            // A flag that there is, with the names of its values.
+            (Kind::InvalidArg | Kind::PriorArg, Value::String(text))
+                if is_flag(text) && is_known(text) =>
+            {
+                value.clone()
+            }
+            (Kind::InvalidArg | Kind::PriorArg, Value::Strings(all)) => {
+                Value::Strings(all.iter().filter(|text| is_known(text)).cloned().collect())
+            }
+            (Kind::InvalidArg | Kind::InvalidValue | Kind::InvalidSubcommand, _) => {
+                Value::String("…".to_owned())
+            }
+            _ => continue,
+        };
+        new.insert(kind, shown);
+    }
+    new
+}
+
+/// Says whether a text names a flag or a value that creel has.
+fn is_known(text: &str) -> bool {
+    let name = text.split([' ', '=']).next().unwrap_or_default();
+    let Some(long) = name.strip_prefix("--") else {
+        return name.starts_with(['<', '[']);
+    };
+    let command = Args::command();
+    let has = |command: &clap::Command| command.get_arguments().any(|a| a.get_long() == Some(long));
+    has(&command) || command.get_subcommands().any(has)
 }
 
 /// Writes `-key:value`, which turns a term of a filter round, as `not

@@ -28,7 +28,8 @@ pub(super) async fn run(
         ));
     }
     let config = config::load(&session::overrides(global, receiving))?;
-    let screen = Screen {
+    let mut screen = Screen {
+        notes: Vec::new(),
         color: colored(global.color, true),
         ascii: receiving.ascii,
         keys: own_keys(),
@@ -49,7 +50,11 @@ pub(super) async fn run(
         return front(engine, screen).await.map(|()| Ended::Well);
     }
     // Seen before the screen is taken, and again when it is given back.
-    let receiver = session::receive(config, receiving.demo, &mut |note| output.note(&note)).await?;
+    let mut note = |note: String| {
+        output.note(&note);
+        screen.notes.push(note);
+    };
+    let receiver = session::receive(config, receiving.demo, &mut note).await?;
     session::log(global, Some(&receiver.data_dir().join(LOG)));
     let shown = front(receiver.local.engine(), screen).await;
     // Ctrl-C while the last deliveries are finished ends creel at once.

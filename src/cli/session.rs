@@ -17,7 +17,7 @@ use crate::domain::failure::Failure;
 use crate::engine::command::Reply;
 use crate::engine::local::Local;
 use crate::engine::{Engine, demo};
-use crate::server;
+use crate::{server, store};
 
 /// How long a command waits for a creel that is just starting or ending.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -81,6 +81,12 @@ pub(super) async fn receive(
     let clock: Arc<dyn Clock> = Arc::new(System);
     let folder = with_demo.then(|| demo::prepare(&mut config)).transpose()?;
     config::check_passing(&config)?;
+    for warning in &config.warnings {
+        notes(warning.clone());
+    }
+    for warning in store::tighten(&config.data_dir) {
+        notes(warning);
+    }
     let (local, opened) = Local::open(&config, Arc::clone(&clock), with_demo)?;
     for note in opened.notes() {
         notes(note);

@@ -47,7 +47,7 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
     for param in &args.params {
         let (name, value) = param.split_once('=').ok_or_else(|| {
             Failure::usage(
-                format!("--param {param} has no value."),
+                "A --param has no value.",
                 "",
                 "Write it as NAME=VALUE, for example --param key=abc",
             )

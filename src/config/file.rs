@@ -17,7 +17,7 @@ use crate::domain::answer::AnswerPlan;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::keep::Keep;
-use crate::domain::mend;
+use crate::domain::mend::{self, nearest};
 use crate::domain::provider::Catalog;
 use crate::domain::route::{Mode, PathMode, Route};
 use crate::domain::secret::Secret;
@@ -177,7 +177,7 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
     for (name, values) in file.secrets {
         let span = values.span();
         if !file.endpoints.keys().any(|e| e.get_ref() == name.get_ref()) {
-            source.provider(name.clone(), catalog)?;
+            source.owner(&name, catalog)?;
         }
         for value in values.into_inner().into_vec() {
             settings
@@ -226,6 +226,21 @@ impl Source<'_> {
         known(name.get_ref(), catalog)
             .map_err(|failure| self.at(&name.span(), &failure.what, failure.why, failure.next))?;
         Ok(name.into_inner())
+    }
+
+    /// Checks that the key of a secret is a provider. Only what is surely the
+    /// name of one is repeated: name and secret may have changed places.
+    fn owner(&self, name: &Spanned<String>, catalog: &Catalog) -> Result<(), Failure> {
+        let names: Vec<&str> = catalog.iter().map(|p| p.name.as_str()).collect();
+        if catalog.get(name.get_ref()).is_some() || nearest(name.get_ref(), &names).is_some() {
+            return self.provider(name.clone(), catalog).map(|_| ());
+        }
+        Err(self.at(
+            &name.span(),
+            "no provider and no endpoint has that name.",
+            "The keys under [secrets] say whose secrets they are.",
+            "All providers:  creel providers",
+        ))
     }
 
     fn number(&self, number: Spanned<Number>) -> Result<u64, Failure> {
@@ -445,11 +460,12 @@ path_mode = "replace"
     }
 
     #[test]
-    fn a_variable_that_is_not_set_is_named() {
+    fn a_variable_that_is_not_set_is_told_with_its_line_alone() {
         let text = failure("[endpoints.a]\nsecrets = [\"env:CREEL_NO_SUCH_VARIABLE\"]\n");
         assert!(
-            text.contains("CREEL_NO_SUCH_VARIABLE is not set")
-                && text.contains("creel.toml line 2"),
+            text.contains("is not set")
+                && text.contains("creel.toml line 2")
+                && !text.contains("CREEL_NO_SUCH_VARIABLE"),
             "{text}"
         );
     }

@@ -15,6 +15,7 @@ use super::headers::Headers;
 use super::keyring::{Counting, Keyring};
 use super::provider::{Catalog, MAX_HANDSHAKE_BODY_BYTES, Provider, Source};
 use super::request::Request;
+use super::route::without_credentials;
 use super::secret::Secret;
 use super::signature::{self, Keys, Reading};
 use super::timestamp::Timestamp;
@@ -411,7 +412,8 @@ impl Assessor {
         let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
         let scheme = scheme.suited(request);
         let reading = Reading::of(request, &scheme);
-        let filling = reading.filling(request, self.public_url(endpoint));
+        let url = self.public_url(endpoint).map(without_credentials);
+        let filling = reading.filling(request, url.as_deref());
         let mut text = SignedText {
             template: scheme.signed.text().to_owned(),
             start: Vec::new(),

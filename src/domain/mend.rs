@@ -7,7 +7,7 @@ use super::failure::Failure;
 /// Explains what the TOML reader did not like about `text`, which stands in
 /// the file `shown`.
 pub fn explain(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
-    let message = error.message().trim().trim_end_matches('.').to_owned();
+    let message = discreet(error.message().trim().trim_end_matches('.'));
     let span = error.span().unwrap_or(0..0);
     let unknown = message.strip_prefix("unknown field `").and_then(|rest| {
         let (name, rest) = rest.split_once('`')?;
@@ -44,6 +44,20 @@ pub fn explain(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
         "",
         next,
     )
+}
+
+/// Takes the value out of a message of the TOML reader: it may be a secret.
+fn discreet(message: &str) -> String {
+    for begin in ["invalid type: ", "invalid value: "] {
+        let found = message
+            .strip_prefix(begin)
+            .and_then(|rest| Some((rest, rest.rfind(", expected ")?)));
+        if let Some((rest, at)) = found {
+            let kind = rest[..at].split(['"', '`']).next().unwrap_or_default();
+            return format!("{begin}{}{}", kind.trim(), &rest[at..]);
+        }
+    }
+    message.to_owned()
 }
 
 /// Returns what was written, and what might have been, where there are only

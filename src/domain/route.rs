@@ -1,5 +1,6 @@
 //! Where a delivery goes: which app, under which path, and when.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};
@@ -171,12 +172,30 @@ pub fn target_problem(target: &str) -> Option<String> {
     None
 }
 
+/// Writes an address for people: a name and password in it are left out, and
+/// of what cannot be read as an address only what stands before them.
+pub fn without_credentials(address: &str) -> Cow<'_, str> {
+    let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+    let readable = Url::parse(address.trim()).ok();
+    if readable.as_ref().is_some_and(is_plain) {
+        return Cow::Borrowed(address);
+    }
+    let begin = address.find("://").map_or(0, |at| at + 3);
+    let end = match (&readable, address[begin..].rfind('@')) {
+        (_, Some(at)) => begin + at + 1,
+        // A port that is none may be a password.
+        (None, None) if begin > 0 => address.len(),
+        _ => return Cow::Borrowed(address),
+    };
+    Cow::Owned(format!("{}…{}", &address[..begin], &address[end..]))
+}
+
 /// Returns scheme, host and port of a target: what one app is told from
 /// another by.
 pub fn origin(target: &str) -> String {
     match Url::parse(target) {
         Ok(url) => url.origin().ascii_serialization(),
-        Err(_) => target.to_owned(),
+        Err(_) => without_credentials(target).into_owned(),
     }
 }
 

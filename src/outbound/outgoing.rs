@@ -12,6 +12,7 @@ use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
 use crate::domain::hop;
 use crate::domain::request::Request;
+use crate::domain::route::without_credentials;
 
 /// An example for those who wrote a target creel cannot use.
 const EXAMPLE: &str = "Write a target like  http://127.0.0.1:3000/hooks";
@@ -168,7 +169,7 @@ fn parse_again(target: &str) -> Result<Url, Failure> {
 pub(super) fn parse(target: &str) -> Result<Url, Failure> {
     let no = |why: String| {
         Err(Failure::usage(
-            format!("{target:?} is no target."),
+            format!("{:?} is no target.", without_credentials(target)),
             why,
             EXAMPLE,
         ))

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::clock::random_bits;
 use crate::domain::failure::Failure;
 use crate::domain::text::visible;
+use crate::engine::withhold_secrets;
 
 /// What is run where neither `VISUAL` nor `EDITOR` names an editor.
 const USUAL: &str = "vi";
@@ -106,6 +107,7 @@ fn shell(command: &str, file: &Path) -> Command {
     ];
     let mut shell = Command::new("sh");
     shell.args(arguments);
+    withhold_secrets(&mut shell);
     shell
 }
 

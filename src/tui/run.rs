@@ -93,6 +93,8 @@ pub struct Settings {
     pub keys: Option<OwnKeys>,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
+    /// What should be known at the start, as sentences.
+    pub notes: Vec<String>,
 }
 
 /// Takes the screen and shows the inspector until the user leaves or a
@@ -127,7 +129,7 @@ pub async fn run(engine: impl Inspected, settings: Settings) -> Result<(), Failu
     })?;
     let (answers_in, answers) = unbounded_channel();
     let mut screen = Screen {
-        app: App::new(look, keys, settings.mouse),
+        app: App::new(look, keys, settings.mouse).noting(&settings.notes),
         events: Some(engine.subscribe()),
         engine,
         clock: settings.clock,

@@ -341,7 +341,9 @@ answer = { status = 201, body = "thanks" }
     std::fs::write(home.path().join("creel.toml"), config).unwrap();
     let failed = run(home.path(), &["serve"], b"");
     assert!(
-        failed.code == 2 && failed.err.contains("NO_SUCH"),
+        failed.code == 2
+            && failed.err.contains("creel.toml line 8")
+            && !failed.err.contains("NO_SUCH"),
         "{failed:?}"
     );
     std::fs::write(

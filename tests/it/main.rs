@@ -9,6 +9,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod doctor;
+mod echoes;
 mod editing;
 mod forwarding;
 mod handshakes;

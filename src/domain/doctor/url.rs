@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::hypothesis::{Idea, Ideas, some};
 use crate::domain::request::Request;
+use crate::domain::route::without_credentials;
 
 /// An address that may have been signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,8 +253,9 @@ fn ideas<'a>(case: &Case<'a>, part: Option<Part>, advice: &'static str) -> Ideas
         .into_iter()
         .filter(|address| address.differs == part)
         .map(|address| {
-            let shown = crate::domain::text::visible(&address.text).into_owned();
-            let configured = case.patient.url.unwrap_or("none");
+            let shown = without_credentials(&address.text);
+            let shown = crate::domain::text::visible(&shown);
+            let configured = case.patient.url.map_or("none".into(), without_credentials);
             Idea::text(
                 case.text_at(&address.text),
                 format!("The sender signed the address {shown}; configured is {configured}."),

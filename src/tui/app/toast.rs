@@ -41,6 +41,17 @@ impl App {
         self.toast(text, ToastKind::Note, Some(STAYS));
     }
 
+    /// Says what should be known at the start, until a key is pressed.
+    #[must_use]
+    pub fn noting(mut self, notes: &[String]) -> Self {
+        match notes {
+            [] => {}
+            [note] => self.fail(note),
+            [note, rest @ ..] => self.fail(&format!("{note} (and {} more)", rest.len())),
+        }
+        self
+    }
+
     /// Says that something went wrong; it stays until a key is pressed.
     pub(super) fn fail(&mut self, text: &str) {
         self.toast(text, ToastKind::Failed, None);

@@ -374,6 +374,6 @@ pub fn host(address: &str) -> String {
     match host {
         Some((host, Some(port))) => format!("{host}:{port}"),
         Some((host, None)) => host.to_owned(),
-        None => address.to_owned(),
+        None => crate::domain::route::without_credentials(address).into_owned(),
     }
 }

@@ -1,0 +1,100 @@
+//! Which environment variables hold secrets, so that no child process gets them.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+/// A secret this short is looked for as a whole value alone: it may stand in
+/// other values by chance.
+const MIN_PART_BYTES: usize = 8;
+
+/// Variables of creel's own that hold no secret.
+const HARMLESS: [&str; 2] = ["CREEL_CONFIG", "CREEL_DATA_DIR"];
+
+/// What this process knows of secrets.
+static KNOWN: Mutex<Known> = Mutex::new(Known {
+    variables: BTreeSet::new(),
+    values: Vec::new(),
+});
+
+struct Known {
+    variables: BTreeSet<OsString>,
+    values: Vec<Zeroizing<Vec<u8>>>,
+}
+
+/// Notes the variable that a secret is taken from, whether or not it is set.
+pub(super) fn note_variable(name: &str) {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.variables.insert(name.into());
+}
+
+/// Notes the value of a secret that was read.
+pub(super) fn note_value(value: &[u8]) {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if !value.is_empty() && !known.values.iter().any(|old| old[..] == *value) {
+        known.values.push(Zeroizing::new(value.to_vec()));
+    }
+}
+
+/// Takes every variable that holds a secret from the environment of a child
+/// process: those that secrets are read from, those whose value is or contains
+/// one, and creel's own.
+pub fn withhold_secrets(command: &mut Command) {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, value) in std::env::vars_os() {
+        if known.is_secret(&name, &value) {
+            command.env_remove(name);
+        }
+    }
+}
+
+impl Known {
+    fn is_secret(&self, name: &OsStr, value: &OsStr) -> bool {
+        let own = name.as_bytes().starts_with(b"CREEL_");
+        let harmless = HARMLESS.iter().any(|harmless| name == *harmless);
+        own && !harmless || self.variables.contains(name) || self.holds_value(value.as_bytes())
+    }
+
+    fn holds_value(&self, value: &[u8]) -> bool {
+        self.values.iter().any(|secret| {
+            value == &secret[..]
+                || secret.len() >= MIN_PART_BYTES
+                    && value.windows(secret.len()).any(|part| part == &secret[..])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_secret_by_its_name_or_its_value() {
+        let known = Known {
+            variables: BTreeSet::from(["PORKBUN".into()]),
+            values: vec![
+                Zeroizing::new(b"vi".to_vec()),
+                Zeroizing::new(b"whsec_0123456789".to_vec()),
+            ],
+        };
+        for (name, value, secret) in [
+            ("PORKBUN", "", true),
+            ("PORKBUN_URL", "x", false),
+            ("CREEL_SECRET", "x", true),
+            ("CREEL_DATA_DIR", "/d", false),
+            ("CREEL_CONFIG", "whsec_0123456789", true),
+            ("OTHER", "whsec_0123456789", true),
+            ("OTHER", "stripe=whsec_0123456789,x", true),
+            ("OTHER", "whsec_012345678", false),
+            ("OTHER", "vi", true),
+            ("OTHER", "vim", false),
+        ] {
+            let found = known.is_secret(name.as_ref(), value.as_ref());
+            assert_eq!(found, secret, "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What of a configuration lets other users of the machine read secrets.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::expand_home;
+use crate::domain::secret::Secret;
+use crate::domain::text::visible;
+
+/// The bits that let a group or others read a file.
+const READABLE: u32 = 0o044;
+
+/// Returns what should be known of a configuration file and the secrets that
+/// are configured, as sentences.
+pub(super) fn of<'a, S>(file: Option<&Path>, secrets: impl Fn() -> S) -> Vec<String>
+where
+    S: Iterator<Item = &'a Secret>,
+{
+    let mut warnings = Vec::new();
+    let mut add = |warning: String| {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    };
+    if secrets().any(|secret| secret.origin() == super::SECRET_FLAG) {
+        add(
+            "A secret stands on the command line, where other users can read it (ps). Write --secret NAME=env:VARIABLE or NAME=file:PATH"
+                .to_owned(),
+        );
+    }
+    for secret in secrets() {
+        if let Some(path) = secret.origin().strip_prefix("file:")
+            && is_readable(&expand_home(path))
+        {
+            add(unsafe_file("secret file", path));
+        }
+    }
+    if let Some(path) = file {
+        let shown = path.display().to_string();
+        let is_literal = |secret: &Secret| {
+            let rest = secret.origin().strip_prefix(&shown);
+            rest.is_some_and(|rest| rest.starts_with(" line "))
+        };
+        if secrets().any(is_literal) && is_readable(path) {
+            add(unsafe_file("configuration file", &shown));
+        }
+    }
+    warnings
+}
+
+fn unsafe_file(what: &str, path: &str) -> String {
+    let path = visible(path);
+    format!(
+        "The {what} {path} can be read by other users, and holds a secret. Make it yours alone:  chmod 600 {path}"
+    )
+}
+
+fn is_readable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & READABLE != 0)
+}
