@@ -110,6 +110,9 @@ pub fn verify(
         verification.findings.push(problem.finding(scheme));
         return verification;
     }
+    if scheme.library_refuses_blanks && Reading::has_blank_before_part(request, scheme) {
+        verification.findings.push(blank_refused(provider, scheme));
+    }
     let filling = reading.filling(request, found.url.as_deref());
     let unmet = requirement::unmet(Otherwise::Invalid, scheme, request, &reading, &filling);
     verification.status = match unmet {
@@ -131,6 +134,19 @@ fn shown(scheme: &Scheme, signature: &[u8]) -> String {
     } else {
         super::text::visible_bytes(signature)
     }
+}
+
+/// Makes the finding of a signature that is right, in a header that the
+/// provider's own library does not read.
+fn blank_refused(provider: &Provider, scheme: &Scheme) -> Finding {
+    visible_fault(
+        "library_refuses_blank",
+        format!(
+            "{} has a blank between its parts. The signature is right, but {}'s official library refuses the header: an app that uses it answers 400.",
+            scheme.header, provider.title
+        ),
+        "Write the parts without a blank where it is signed, and look for a proxy that rewrites the header.",
+    )
 }
 
 /// Makes the finding of a right signature on a delivery that names another key

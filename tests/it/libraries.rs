@@ -563,3 +563,62 @@ fn what_was_not_tried_over_a_large_body_is_not_called_tried() {
     assert_eq!(found.status, Status::Invalid);
     assert!(found.findings[0].message.contains("were not tried"));
 }
+
+/// The libraries of Stripe, Mux, Sanity and Paddle split the header and trim
+/// nothing; those of the others with labelled parts accept the blank.
+#[test]
+fn a_blank_that_the_official_library_refuses_is_a_finding() {
+    for (file, separator, refused) in [
+        ("stripe", ",", true),
+        ("mux", ",", true),
+        ("sanity", ",", true),
+        ("paddle", ";", true),
+        ("stackryze", ",", false),
+        ("workos", ",", false),
+    ] {
+        let recorded = Recorded::of(file);
+        let header = &recorded.scheme().header;
+        let value = recorded.request.headers.text(header).unwrap();
+        let parts: Vec<&str> = value.split(separator).map(str::trim).collect();
+        let with = |between: &str| {
+            recorded.with_headers(|headers| headers.set(header, parts.join(between)))
+        };
+        let said = |found: &Verification| {
+            let mut findings = found.findings.iter();
+            findings.any(|f| f.code == "library_refuses_blank" && f.message.contains("400"))
+        };
+        let close = with(separator);
+        assert_eq!(close.status, Status::Valid, "{file}");
+        assert!(!said(&close), "{file}");
+        let spaced = with(&format!("{separator} "));
+        assert_eq!(spaced.status, Status::Valid, "{file}");
+        assert_eq!(said(&spaced), refused, "{file}");
+    }
+}
+
+/// The JavaScript libraries of LINE and Adyen decode base64 leniently, that of
+/// Square compares texts.
+#[test]
+fn a_spelling_that_the_official_library_accepts_is_named() {
+    for (file, lenient) in [("line", true), ("adyen-platform", true), ("square", false)] {
+        let recorded = Recorded::of(file);
+        let header = &recorded.scheme().header;
+        let value = recorded.request.headers.text(header).unwrap();
+        let secret = String::from_utf8(recorded.secrets[0].reveal().to_vec()).unwrap();
+        for changed in [
+            value.trim_end_matches('=').to_owned(),
+            format!("\"{value}\""),
+        ] {
+            let mut request = recorded.request.clone();
+            request.headers.set(header, &changed);
+            let found = examined(file, &secret, &request, recorded.now, &recorded.url);
+            assert!(
+                matches!(found.status, Status::Malformed | Status::Invalid),
+                "{file} {changed}"
+            );
+            let mut findings = found.findings.iter();
+            let named = findings.any(|f| f.message.contains("official library"));
+            assert_eq!(named, lenient, "{file} {changed}: {:?}", found.findings);
+        }
+    }
+}

@@ -582,6 +582,12 @@ pub(crate) const VERDICTS: &[Code] = &[
         "the signature header came more than once, one of them empty",
     ),
     verdict(
+        "library_refuses_blank",
+        Some(Group::Header),
+        "blank",
+        "a blank in the signature header that the official library refuses",
+    ),
+    verdict(
         "header_repeated",
         Some(Group::Header),
         "doubled",

@@ -3,6 +3,7 @@
 use super::case::{Case, Hit};
 use super::finding;
 use super::spelling::Spelling;
+use crate::domain::provider::scheme::Leniency;
 use crate::domain::text;
 use crate::domain::verification::Finding;
 
@@ -75,5 +76,26 @@ pub(super) fn explain(case: &Case<'_>, spelling: Spelling, hit: &Hit) -> Finding
         Spelling::Doubled => return super::header::doubled_right(case, found),
         Spelling::Elsewhere => return super::header::elsewhere(case, &found.header),
     };
-    finding(code, true, what, advice)
+    let leniency = match spelling {
+        Spelling::Prefix if is_quoted(case) => Some(Leniency::Quotes),
+        Spelling::Alphabet => Some(Leniency::Alphabet),
+        Spelling::Padding => Some(Leniency::Padding),
+        _ => None,
+    };
+    let accepted = leniency.is_some_and(|l| case.scheme.library_accepts.contains(&l));
+    let note = if accepted {
+        format!(
+            " The official library of {} accepts this; creel compares byte by byte.",
+            case.patient.provider.title
+        )
+    } else {
+        String::new()
+    };
+    finding(code, true, format!("{what}{note}"), advice)
+}
+
+/// Says whether the signature header's value stands between quotes.
+fn is_quoted(case: &Case<'_>) -> bool {
+    let mut values = case.patient.request.headers.all(&case.scheme.header);
+    values.any(|value| value.starts_with(b"\"") && value.ends_with(b"\""))
 }

@@ -46,6 +46,14 @@ pub struct Scheme {
     /// Whether a header of labelled parts may come only once.
     #[serde(default, skip_serializing_if = "is_false")]
     pub once: bool,
+    /// Whether the provider's own library refuses a blank before one of the
+    /// labelled parts, which is read all the same.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub library_refuses_blanks: bool,
+    /// In which other spellings the provider's own library accepts a signature
+    /// that is refused here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub library_accepts: Vec<Leniency>,
     /// The text that is signed.
     pub signed: Template,
     /// Where the timestamp is, unless it stands in the signature header.
@@ -165,6 +173,18 @@ pub struct HeaderNames {
     pub timestamp: Option<String>,
     /// The header that carries the id.
     pub id: Option<String>,
+}
+
+/// A spelling of a signature that a library accepts beside the scheme's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leniency {
+    /// Base64 without its padding.
+    Padding,
+    /// Base64 in the URL-safe alphabet.
+    Alphabet,
+    /// Between quotes.
+    Quotes,
 }
 
 /// How a JSON Web Token (RFC 7519) is read.

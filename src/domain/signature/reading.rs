@@ -238,6 +238,20 @@ impl Reading {
                 .is_some_and(|scheme| self.asymmetric.iter().any(|s| like_a_digest(s, &scheme)))
     }
 
+    /// Says whether a blank stands before one of the parts of a labelled header.
+    pub fn has_blank_before_part(request: &Request, scheme: &Scheme) -> bool {
+        let Some((_, separator)) = labels(&scheme.format) else {
+            return false;
+        };
+        let mut byte = [0; 4];
+        let separator = separator.encode_utf8(&mut byte).as_bytes();
+        let mut values = request.headers.all(&scheme.header);
+        values.any(|value| {
+            split(value, separator)
+                .any(|part| part[0].is_ascii_whitespace() && !part.trim_ascii().is_empty())
+        })
+    }
+
     /// Returns every signature, those made with a private key last.
     pub fn all_signatures(&self) -> impl Iterator<Item = &[u8]> {
         let all = self.signatures.iter().chain(&self.asymmetric);
