@@ -34,6 +34,7 @@ mod rows;
 mod runs;
 mod shared;
 mod survey;
+mod verify;
 mod work;
 mod writer;
 
@@ -56,8 +57,9 @@ pub use self::retention::RetireError;
 pub use self::rows::{Listed, Rows};
 use self::shared::Shared;
 pub use self::survey::Damage;
+pub use self::verify::Lag;
 use self::writer::{Job, Other, Queue};
-use crate::domain::assess::Assessment;
+use crate::domain::assess::{Assessment, Sketch};
 use crate::domain::attempt::{Attempt, AttemptKind, Edited, Outcome, Response, Signing, Try};
 use crate::domain::delivery::{Answer, Delivery};
 use crate::domain::headers::Headers;
@@ -128,8 +130,16 @@ impl Options {
 }
 
 /// Says what the configuration makes of a delivery. Asked off the answering
-/// path, on the index's thread.
+/// path, on threads of low priority; of each endpoint's deliveries one at a
+/// time, in the order of arrival.
 pub trait Assess: Send + Sync + 'static {
+    /// Says what a list shows before the delivery is assessed. Asked on the
+    /// index's thread, which lists everything: it must cost next to nothing.
+    /// The body may be left out of a request; `body_size` is its size.
+    fn sketch(&self, _endpoint: Option<&str>, _request: &Request, _body_size: usize) -> Sketch {
+        Sketch::default()
+    }
+
     /// Assesses a request that came at `at`.
     fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment;
 
@@ -236,6 +246,8 @@ pub enum Change {
     Trouble(Option<String>),
     /// So many hundredths of the rows are verified again; `None`: it is done.
     Verifying(Option<u8>),
+    /// Verifying is so far behind; `None`: it has caught up.
+    Lag(Option<Lag>),
 }
 
 impl Store {
@@ -481,6 +493,8 @@ impl Store {
         &self,
         wanted: impl Fn(&Summary) -> bool + Send + 'static,
     ) -> Result<Reassessed, ReadError> {
+        // Verdicts that are being found may depend on what was before.
+        self.0.shared.unverified.next_generation();
         let (done, ended) = oneshot::channel();
         self.0.shared.line.ask(Asked {
             wanted: Box::new(wanted),
@@ -494,6 +508,12 @@ impl Store {
     /// takes long.
     pub fn verifying(&self) -> Option<u8> {
         self.0.shared.share()
+    }
+
+    /// Says how far verifying is behind what is listed, where that is worth a
+    /// word.
+    pub fn lag(&self) -> Option<Lag> {
+        self.0.shared.lag()
     }
 
     /// Waits until the rows say what the configuration makes of them, but not
@@ -521,9 +541,19 @@ impl Store {
         !self.0.shared.is_whole()
     }
 
+    /// Waits until all that is durable now can be read and is verified; not
+    /// for long: what is verified later is pending until then.
+    pub async fn settle(&self) {
+        self.settle_index().await;
+        let newest = self.runs().newest().unwrap_or_default();
+        let mut verified = self.0.shared.verified.subscribe();
+        let all = verified.wait_for(|below| *below > newest);
+        let _ = tokio::time::timeout(PATIENCE, all).await;
+    }
+
     /// Waits until the index is whole and all that is durable now can be read;
     /// for the last not for long: there may be no room on the disk.
-    pub async fn settle(&self) {
+    pub async fn settle_index(&self) {
         let mut starting = self.0.shared.starting.subscribe();
         let _ = starting.wait_for(|starting| !starting).await;
         let durable = *self.0.shared.durable.borrow();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::doctor::{self, Effort, History, Patient};
+use super::doctor::{self, Deadline, Effort, History, Patient};
 use super::endpoint::Endpoint;
 use super::event::EventKey;
 use super::handshake::{self, Handshake};
@@ -34,6 +34,19 @@ pub struct Assessment {
     pub group: Option<EventKey>,
     /// The verdict on the signature.
     pub verification: Verification,
+}
+
+/// What is known of a delivery before its signature is verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sketch {
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// What the provider says happened.
+    pub event: Option<String>,
+    /// The provider's own id of the event.
+    pub delivery_id: Option<String>,
+    /// What tells arrivals of the same event from others; `None`: not known yet.
+    pub group: Option<EventKey>,
 }
 
 /// The part of the configuration that judges deliveries.
@@ -66,6 +79,27 @@ pub struct SignedText {
     pub start: Vec<u8>,
     /// How many bytes are signed in all.
     pub size: u64,
+}
+
+/// Bodies of more bytes are not read before the delivery is listed.
+pub const MAX_SKETCHED_BODY: usize = 16 << 10;
+
+/// How a cause is searched for where a signature does not hold.
+#[derive(Clone, Copy)]
+struct Search<'a> {
+    effort: Effort,
+    history: History<'a>,
+    deadline: Deadline<'a>,
+}
+
+impl Search<'_> {
+    fn of(effort: Effort) -> Self {
+        Self {
+            effort,
+            history: History::default(),
+            deadline: Deadline::default(),
+        }
+    }
 }
 
 /// How much of a signed text is given out for the screen.
@@ -153,13 +187,28 @@ impl Assessor {
     /// Says all that the configuration makes of a request that came at `at`,
     /// in the little time there is while deliveries arrive.
     pub fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
-        self.assess_with(endpoint, request, at, Effort::Brief, History::default())
+        self.assess_until(endpoint, request, at, Deadline::default())
+    }
+
+    /// Says the same, and ends the search for a cause at a deadline.
+    pub fn assess_until(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        at: Timestamp,
+        deadline: Deadline<'_>,
+    ) -> Assessment {
+        let search = Search {
+            deadline,
+            ..Search::of(Effort::Brief)
+        };
+        self.assess_with(endpoint, request, at, search)
     }
 
     /// Says the same where not even that little time is left: what can be seen,
     /// and nothing that must be computed anew.
     pub fn glance(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
-        self.assess_with(endpoint, request, at, Effort::Least, History::default())
+        self.assess_with(endpoint, request, at, Search::of(Effort::Least))
     }
 
     /// Says the same of a request that somebody looks at: where its signature
@@ -171,7 +220,25 @@ impl Assessor {
         at: Timestamp,
         history: History<'_>,
     ) -> Assessment {
-        self.assess_with(endpoint, request, at, Effort::Full, history)
+        self.examine_until(endpoint, request, at, history, Deadline::default())
+    }
+
+    /// Says the same, and ends the search for a cause at a deadline.
+    pub fn examine_until(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        at: Timestamp,
+        history: History<'_>,
+        deadline: Deadline<'_>,
+    ) -> Assessment {
+        let effort = Effort::Full;
+        let search = Search {
+            effort,
+            history,
+            deadline,
+        };
+        self.assess_with(endpoint, request, at, search)
     }
 
     /// Returns the answer that the sender expects where a request tries the
@@ -191,9 +258,8 @@ impl Assessor {
             return Some(handshake.answer_by_shape(request));
         };
         let name = Handshake::name_of(provider, request)?;
-        let effort = Effort::Least;
-        let history = History::default();
-        let verification = self.verify(endpoint, provider, request, at, effort, history);
+        let search = Search::of(Effort::Least);
+        let verification = self.verify(endpoint, provider, request, at, search);
         let secrets = self.secrets_for(endpoint, provider).own;
         let wrong = matches!(
             verification.status,
@@ -214,8 +280,7 @@ impl Assessor {
         endpoint: Option<&str>,
         request: &Request,
         at: Timestamp,
-        effort: Effort,
-        history: History<'_>,
+        search: Search<'_>,
     ) -> Assessment {
         let Some(provider) = self.provider_of(endpoint, request) else {
             let challenge = self.challenge(endpoint, request);
@@ -227,23 +292,78 @@ impl Assessor {
                 provider: None,
                 event: challenge.map(|handshake| handshake.name.clone()),
                 delivery_id: None,
-                group: None,
+                group: Some(EventKey::of_body("", Some(&request.path), &request.body)),
                 verification: Verification {
                     findings,
                     ..Verification::bare(Status::UnknownProvider)
                 },
             };
         };
-        let tried = || Handshake::name_of(provider, request).map(str::to_owned);
-        let event = provider.event(request).or_else(tried);
-        let delivery_id = provider.delivery_id(request);
-        let group = group(provider, delivery_id.as_deref(), event.as_deref(), request);
-        Assessment {
-            provider: Some(provider.name.clone()),
-            verification: self.verify(endpoint, provider, request, at, effort, history),
+        let Facts {
             event,
             delivery_id,
             group,
+        } = facts(provider, request);
+        Assessment {
+            provider: Some(provider.name.clone()),
+            verification: self.verify(endpoint, provider, request, at, search),
+            event,
+            delivery_id,
+            group: Some(group),
+        }
+    }
+
+    /// Reads what a list shows of a delivery and costs next to nothing: a body
+    /// of more than [`MAX_SKETCHED_BODY`] bytes is not looked into. Of such a
+    /// request the body may be left out; `body_size` is its size all the same.
+    pub fn sketch(&self, endpoint: Option<&str>, request: &Request, body_size: usize) -> Sketch {
+        if body_size > MAX_SKETCHED_BODY {
+            return self.sketch_head(endpoint, request);
+        }
+        let Some(provider) = self.provider_of(endpoint, request) else {
+            let challenge = self.challenge(endpoint, request);
+            return Sketch {
+                event: challenge.map(|handshake| handshake.name.clone()),
+                group: Some(EventKey::of_body("", Some(&request.path), &request.body)),
+                ..Sketch::default()
+            };
+        };
+        let Facts {
+            event,
+            delivery_id,
+            group,
+        } = facts(provider, request);
+        Sketch {
+            provider: Some(provider.name.clone()),
+            event,
+            delivery_id,
+            group: Some(group),
+        }
+    }
+
+    /// Reads the same from a request's headers and query alone.
+    fn sketch_head(&self, endpoint: Option<&str>, request: &Request) -> Sketch {
+        let provider = match self.configured(endpoint) {
+            Some(provider) => provider,
+            None => self
+                .catalog_for(endpoint)
+                .detect_by_header(&request.headers),
+        };
+        let Some(provider) = provider else {
+            return Sketch::default();
+        };
+        let read = |source: &Option<Source>| {
+            let outside = |s: &&Source| s.header.is_some() || s.query.is_some();
+            source.as_ref().filter(outside)?.read(request)
+        };
+        let delivery_id = read(&provider.fields.delivery_id);
+        Sketch {
+            provider: Some(provider.name.clone()),
+            event: read(&provider.fields.event),
+            group: delivery_id
+                .as_deref()
+                .map(|id| EventKey::of_id(&provider.name, id)),
+            delivery_id,
         }
     }
 
@@ -263,18 +383,12 @@ impl Assessor {
     }
 
     /// Returns what tells arrivals of the same event apart from others,
-    /// without a look at the signature. What has no id is told by its body.
+    /// without a look at the signature.
     pub fn event_key(&self, endpoint: Option<&str>, request: &Request) -> EventKey {
-        let by_body =
-            |name: &str, event: Option<&str>| EventKey::of_body(name, event, &request.body);
-        let Some(provider) = self.provider_of(endpoint, request) else {
-            return by_body("", Some(&request.path));
-        };
-        let tried = || Handshake::name_of(provider, request).map(str::to_owned);
-        let event = provider.event(request).or_else(tried);
-        let id = provider.delivery_id(request);
-        group(provider, id.as_deref(), event.as_deref(), request)
-            .unwrap_or_else(|| by_body(&provider.name, event.as_deref()))
+        match self.provider_of(endpoint, request) {
+            Some(provider) => facts(provider, request).group,
+            None => EventKey::of_body("", Some(&request.path), &request.body),
+        }
     }
 
     fn verify(
@@ -283,8 +397,7 @@ impl Assessor {
         provider: &Provider,
         request: &Request,
         at: Timestamp,
-        effort: Effort,
-        history: History<'_>,
+        search: Search<'_>,
     ) -> Verification {
         let url = self.public_url(endpoint);
         let Counting {
@@ -306,9 +419,10 @@ impl Assessor {
             old: &old,
             url,
             now: at,
-            history,
+            history: search.history,
         };
-        let found = doctor::diagnose(&patient, &verification, effort);
+        let (effort, deadline) = (search.effort, search.deadline);
+        let found = doctor::diagnose_until(&patient, &verification, effort, deadline);
         // What is proved tells more than what a look at the header said.
         let (first, rest): (Vec<_>, Vec<_>) = found
             .findings
@@ -357,17 +471,29 @@ impl Assessor {
             Status::Valid | Status::Stale => {
                 known().map_or(came, |provider| signature::in_time(request, provider, at))
             }
-            Status::NoSecret if self.keyring.iter().next().is_some() => {
-                known().map_or(came, |provider| {
-                    let keys = Keys {
-                        secrets: &self.secrets_for(endpoint, provider).own,
-                        url: self.public_url(endpoint),
-                    };
-                    self.checked(provider, request, keys, at).status
-                })
-            }
+            Status::NoSecret if self.keyring.iter().next().is_some() => known()
+                .map_or(came, |provider| {
+                    self.bare_status(endpoint, provider, request, at)
+                }),
+            Status::Pending => known().map_or(Status::UnknownProvider, |provider| {
+                self.bare_status(endpoint, provider, request, at)
+            }),
             _ => came,
         }
+    }
+
+    fn bare_status(
+        &self,
+        endpoint: Option<&str>,
+        provider: &Provider,
+        request: &Request,
+        at: Timestamp,
+    ) -> Status {
+        let keys = Keys {
+            secrets: &self.secrets_for(endpoint, provider).own,
+            url: self.public_url(endpoint),
+        };
+        self.checked(provider, request, keys, at).status
     }
 
     fn public_url(&self, endpoint: Option<&str>) -> Option<&str> {
@@ -378,18 +504,27 @@ impl Assessor {
     /// Returns who sent a request: the endpoint's provider, else the
     /// configured one, else the one its headers speak for.
     pub fn provider_of(&self, endpoint: Option<&str>, request: &Request) -> Option<&Provider> {
+        match self.configured(endpoint) {
+            Some(provider) => provider,
+            None => self.catalog_for(endpoint).detect(request),
+        }
+    }
+
+    /// Returns the provider that is configured for deliveries to an endpoint;
+    /// the outer `None`: it is to be detected.
+    #[expect(
+        clippy::option_option,
+        reason = "the inner one is a configured name that no provider has"
+    )]
+    fn configured(&self, endpoint: Option<&str>) -> Option<Option<&Provider>> {
         if let Some(adapted) = endpoint.and_then(|name| self.adapted.get(name)) {
-            return Some(adapted);
+            return Some(Some(adapted));
         }
         let named = self
             .endpoint(endpoint)
             .and_then(|e| e.provider.as_deref())
             .or(self.default_provider.as_deref());
-        let catalog = self.catalog_for(endpoint);
-        match named {
-            Some(name) => catalog.get(name),
-            None => catalog.detect(request),
-        }
+        named.map(|name| self.catalog_for(endpoint).get(name))
     }
 
     /// Returns the secret a delivery is signed afresh with: the first that is
@@ -448,19 +583,27 @@ impl Assessor {
     }
 }
 
-/// Makes the key that arrivals of one event share.
-fn group(
-    provider: &Provider,
-    delivery_id: Option<&str>,
-    event: Option<&str>,
-    request: &Request,
-) -> Option<EventKey> {
-    match delivery_id {
-        Some(id) => Some(EventKey::of_id(&provider.name, id)),
-        None if provider.fields.delivery_id.is_none() => {
-            Some(EventKey::of_body(&provider.name, event, &request.body))
-        }
-        None => None,
+/// What a delivery says of its event.
+struct Facts {
+    event: Option<String>,
+    delivery_id: Option<String>,
+    group: EventKey,
+}
+
+/// Reads what a delivery says of its event. What has no id is told by its body.
+fn facts(provider: &Provider, request: &Request) -> Facts {
+    let tried = || Handshake::name_of(provider, request).map(str::to_owned);
+    let event = provider.event(request).or_else(tried);
+    let delivery_id = provider.delivery_id(request);
+    let name = &provider.name;
+    let group = match &delivery_id {
+        Some(id) => EventKey::of_id(name, id),
+        None => EventKey::of_body(name, event.as_deref(), &request.body),
+    };
+    Facts {
+        event,
+        delivery_id,
+        group,
     }
 }
 
@@ -593,12 +736,28 @@ mod tests {
         let request = signed_with("x", "x-zyra-signature");
         let group = assessor.assess(None, &request, Timestamp(0)).group.unwrap();
         assert!(group.guessed);
-        assert_eq!(
-            assessor
-                .assess(None, &Request::default(), Timestamp(0))
-                .group,
-            None
-        );
+    }
+
+    #[test]
+    fn arrivals_are_counted_as_the_scripted_response_counts_them() {
+        let assessor = Assessor::new(Catalog::builtin(), Vec::new(), Vec::new(), None);
+        let mut requests = vec![Request::default(), signed_with("x", "x-zyra-signature")];
+        // One whose provider names an id that is absent.
+        requests.push(signed_with("x", "x-porkbun-signature"));
+        for request in requests {
+            let assessed = assessor.assess(None, &request, Timestamp(0));
+            let key = assessor.event_key(None, &request);
+            assert_eq!(assessed.group, Some(key));
+            let sketch = assessor.sketch(None, &request, request.body.len());
+            assert_eq!(sketch.group, Some(key));
+            assert_eq!(sketch.provider, assessed.provider);
+            assert_eq!(sketch.event, assessed.event);
+            assert_eq!(sketch.delivery_id, assessed.delivery_id);
+            // Of a large body nothing is known that another look would correct.
+            let head = assessor.sketch(None, &request, 1 << 20);
+            assert!(head.group.is_none_or(|group| group == key));
+            assert!(head.provider.is_none() || head.provider == assessed.provider);
+        }
     }
 
     #[test]

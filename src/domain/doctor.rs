@@ -106,6 +106,29 @@ pub enum Effort {
     Full,
 }
 
+/// Says when a diagnosis must end, whatever it has found by then.
+#[derive(Clone, Copy, Default)]
+pub struct Deadline<'a>(Option<&'a dyn Fn() -> bool>);
+
+impl<'a> Deadline<'a> {
+    /// Makes a deadline of a function that says whether it has passed. The
+    /// search asks it before each digest.
+    pub const fn when(is_over: &'a dyn Fn() -> bool) -> Self {
+        Self(Some(is_over))
+    }
+
+    /// Says whether it has passed.
+    fn is_over(self) -> bool {
+        self.0.is_some_and(|is_over| is_over())
+    }
+}
+
+impl std::fmt::Debug for Deadline<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Deadline").field(&self.0.is_some()).finish()
+    }
+}
+
 /// What a diagnosis gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnosis {
@@ -117,6 +140,17 @@ pub struct Diagnosis {
 
 /// Finds what explains a verdict.
 pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effort) -> Diagnosis {
+    diagnose_until(patient, verification, effort, Deadline::default())
+}
+
+/// Finds what explains a verdict before a deadline. Where that cuts the search
+/// short, a signature is not called unexplained.
+pub fn diagnose_until(
+    patient: &Patient<'_>,
+    verification: &Verification,
+    effort: Effort,
+    deadline: Deadline<'_>,
+) -> Diagnosis {
     let Some(scheme) = &patient.provider.signature else {
         return Diagnosis::default();
     };
@@ -124,13 +158,15 @@ pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effo
     let scheme = suited.as_ref();
     let right = matches!(verification.status, Status::Valid | Status::Stale);
     let compared = effort == Effort::Full || effort == Effort::Brief && !right;
-    let case = Case::new(*patient, scheme, verification, compared);
+    let case = Case::new(*patient, scheme, verification, compared).until(deadline);
     let found = search::search(&case, effort);
     // What stands in the headers and the body explains as well, a time does not.
     let seen = |(group, finding): &(Group, Finding)| finding.proved && *group != Group::Time;
     let unexplained = verification.status == Status::Invalid
         && verification.findings.is_empty()
         && !found.explained
+        && effort != Effort::Least
+        && !deadline.is_over()
         && !found.findings.iter().any(seen);
     let mut findings: Vec<Finding> = Vec::new();
     if unexplained {

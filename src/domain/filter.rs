@@ -195,6 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pending_row_is_found_by_its_word_and_is_no_problem() {
+        let pending = row(4, None, None, Status::Pending);
+        let holds = |filter: &str| Filter::parse(filter).matches(&pending, NOW);
+        assert!(
+            ["sig:pending", "sig:…", "sig:...", "sig:pend"]
+                .into_iter()
+                .all(holds)
+        );
+        assert!(!["sig:ok", "sig:problem", "sig:?"].into_iter().any(holds));
+    }
+
+    #[test]
     fn means_what_people_expect() {
         let cases: &[(&str, &[u64])] = &[
             ("", &[1, 2, 3, 4]),

@@ -21,7 +21,7 @@ pub use self::scheme::Scheme;
 pub use super::ahead::Ahead;
 use super::failure::Failure;
 use super::handshake::Handshake;
-use super::headers::Header;
+use super::headers::{Header, Headers};
 use super::mend;
 use super::request::Request;
 use super::signature::Reading;
@@ -352,6 +352,18 @@ impl Catalog {
             }
             general => general,
         }
+    }
+
+    /// Finds who sent a request by its headers alone; `None` also where the
+    /// body would have to say which of several it is.
+    pub fn detect_by_header(&self, headers: &Headers) -> Option<&Provider> {
+        let named = |header: Header<'_>| self.by_header.get(header.name);
+        let first = headers.iter().filter_map(named).flatten().min()?;
+        let mut all = headers.iter().filter_map(named).flatten();
+        if all.any(|place| self.providers[*place].detect.known_event) {
+            return None;
+        }
+        self.providers.get(*first)
     }
 
     fn detect_in_body(&self, request: &Request) -> Option<&Provider> {

@@ -76,7 +76,9 @@ impl Verdict {
         let wrong = match signed {
             Status::Invalid | Status::Malformed | Status::MissingSignature => Self::ForgedAccepted,
             Status::Stale => Self::StaleAccepted,
-            Status::Valid | Status::NoSecret | Status::UnknownProvider => return None,
+            Status::Valid | Status::NoSecret | Status::UnknownProvider | Status::Pending => {
+                return None;
+            }
         };
         match attempt.status()? {
             400..=499 => Some(Self::RightlyRefused),

@@ -24,11 +24,13 @@ pub enum Status {
     NoSecret,
     /// Nothing says who sent it.
     UnknownProvider,
+    /// It is received, and its signature is not verified yet.
+    Pending,
 }
 
 impl Status {
     /// Every status, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Valid,
         Self::Stale,
         Self::Invalid,
@@ -36,6 +38,7 @@ impl Status {
         Self::MissingSignature,
         Self::NoSecret,
         Self::UnknownProvider,
+        Self::Pending,
     ];
 
     /// Returns the word used in JSON: `valid`, `missing_signature` …
@@ -48,6 +51,7 @@ impl Status {
             Self::MissingSignature => "missing_signature",
             Self::NoSecret => "no_secret",
             Self::UnknownProvider => "unknown_provider",
+            Self::Pending => "pending",
         }
     }
 
@@ -61,6 +65,7 @@ impl Status {
             Self::MissingSignature => "none",
             Self::NoSecret => "no key",
             Self::UnknownProvider => "?",
+            Self::Pending => "…",
         }
     }
 }

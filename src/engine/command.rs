@@ -26,6 +26,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
 use crate::domain::verification::{Status, Verification};
 pub use crate::outbound::Options;
+pub use crate::store::Lag;
 
 /// Something asked of a running creel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +129,9 @@ pub struct ListQuery {
     /// The filter as typed; empty matches all.
     pub filter: String,
     /// Only deliveries older than this sequence number. A reader that walks
-    /// through all pages uses it, for offsets move as deliveries arrive;
+    /// through all pages uses it, for offsets move as deliveries arrive, and
+    /// begins with `u64::MAX`: it is answered when what is there is verified,
+    /// or after a short time;
     /// [`Page::matching`] then counts no further than the page.
     pub before: Option<u64>,
     /// How many matching rows to skip, counted from the newest.
@@ -275,6 +278,9 @@ pub struct Info {
     /// How many hundredths of the deliveries are verified again, where that
     /// takes long.
     pub verifying: Option<u8>,
+    /// How far verifying is behind what is listed, where that is worth a word.
+    #[serde(default)]
+    pub lag: Option<Lag>,
     /// Whether demo deliveries are being sent.
     pub demo: bool,
     /// What is allowed whenever something is sent.
@@ -420,6 +426,8 @@ pub enum Event {
     /// So many hundredths of the deliveries are verified again; `None`: it is
     /// done.
     Verifying(Option<u8>),
+    /// Verifying is so far behind what is listed; `None`: it has caught up.
+    Lag(Option<Lag>),
     /// A task of creel's ended unexpectedly; the rest goes on.
     Panicked(String),
     /// So many events were missed that everything should be asked anew.

@@ -6,7 +6,7 @@ use super::secret::suggested;
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::Delivery;
-use crate::domain::doctor::{self, Effort};
+use crate::domain::doctor::{self, Deadline, Effort};
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
@@ -33,13 +33,20 @@ impl Local {
             .delivery(seq)
             .map_err(unreadable)?
             .ok_or_else(gone)?;
-        let summary = self
+        let mut summary = self
             .store
             .summary(seq)
             .map_err(unreadable)?
             .ok_or_else(gone)?;
         let assessor = self.assessor();
         let assessment = self.examination(&assessor, &delivery, effort)?;
+        if summary.status == Status::Pending {
+            // Its turn has not come; what is shown is verified now.
+            summary.status = assessment.verification.status;
+            summary.provider.clone_from(&assessment.provider);
+            summary.event.clone_from(&assessment.event);
+            summary.delivery_id.clone_from(&assessment.delivery_id);
+        }
         let attempts = self.store.attempts(seq).map_err(unreadable)?;
         let provider = assessment
             .provider
@@ -64,13 +71,13 @@ impl Local {
         })
     }
 
-    /// Says what the configuration makes of a delivery, at the time it came.
-    pub(super) fn assessment(&self, delivery: &Delivery) -> Assessment {
-        self.assessor().assess(
-            delivery.endpoint.as_deref(),
-            &delivery.request,
-            delivery.received_at,
-        )
+    /// Says what the configuration makes of a delivery, at the time it came;
+    /// the search for a cause ends at a deadline.
+    pub(super) fn assessment(&self, delivery: &Delivery, deadline: Deadline<'_>) -> Assessment {
+        let endpoint = delivery.endpoint.as_deref();
+        let (request, at) = (&delivery.request, delivery.received_at);
+        self.assessor()
+            .assess_until(endpoint, request, at, deadline)
     }
 
     /// Returns what is known of a signature. One command may lack the secrets

@@ -1,12 +1,17 @@
 //! What came before a delivery, as far as it may explain its signature.
 
+use std::time::{Duration, Instant};
+
 use super::local::{Local, unreadable};
 use crate::domain::assess::{Assessment, Assessor};
 use crate::domain::delivery::Delivery;
-use crate::domain::doctor::{Earlier, Effort, History};
+use crate::domain::doctor::{Deadline, Earlier, Effort, History};
 use crate::domain::failure::Failure;
 use crate::domain::signature::Reading;
 use crate::domain::verification::Status;
+
+/// How long the search for a cause may take while somebody waits for it.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many older deliveries are looked at.
 const LOOKED_AT: usize = 24;
@@ -37,8 +42,11 @@ impl Local {
     ) -> Result<Assessment, Failure> {
         let (endpoint, request) = (delivery.endpoint.as_deref(), &delivery.request);
         let at = delivery.received_at;
+        let began = Instant::now();
+        let is_over = || began.elapsed() > SEARCH_TIMEOUT;
+        let deadline = Deadline::when(&is_over);
         if effort != Effort::Full {
-            let assessment = assessor.assess(endpoint, request, at);
+            let assessment = assessor.assess_until(endpoint, request, at, deadline);
             if assessment.verification.status == Status::Valid {
                 return Ok(assessment);
             }
@@ -49,7 +57,7 @@ impl Local {
             other_offsets: &past.other_offsets,
             same_signature: past.same_signature,
         };
-        Ok(assessor.examine(endpoint, request, at, history))
+        Ok(assessor.examine_until(endpoint, request, at, history, deadline))
     }
 
     /// Reads the times and signatures of the deliveries before one.

@@ -2,20 +2,26 @@
 //! it that the answers do not take too long.
 //!
 //! Why a signature does not hold is computed, which takes a millisecond or
-//! two. While many such deliveries come at once only some are looked into; of
-//! the others the list shows the verdict without a cause, until somebody
-//! looks at them.
+//! two, and with large bodies and many secrets far more. Each search ends at a
+//! deadline. While many such deliveries come to an endpoint at once only some
+//! are looked into; of the others the list shows the verdict without a cause,
+//! until somebody looks at them.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::swap::Swap;
-use crate::domain::assess::{Assessment, Assessor};
+use crate::domain::assess::{Assessment, Assessor, Sketch};
+use crate::domain::doctor::Deadline;
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Assess;
 
-/// How much time for looking into deliveries is saved up at the most.
+/// How long the search for one delivery's cause may take in the background.
+const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How much time for searching is saved up at the most, by endpoint.
 const SAVED: Duration = Duration::from_secs(1);
 
 /// One part in so many of the time goes into it.
@@ -29,7 +35,8 @@ pub(super) struct Judge {
     assessor: Arc<Swap<Assessor>>,
     /// Whether what it says counts for what was judged before, too.
     reviews: bool,
-    allowance: Mutex<Allowance>,
+    /// By endpoint, so that none uses up another's.
+    allowances: Mutex<HashMap<Option<String>, Allowance>>,
 }
 
 struct Allowance {
@@ -42,33 +49,42 @@ impl Judge {
         Self {
             assessor,
             reviews,
-            allowance: Mutex::new(Allowance {
-                left: SAVED,
-                since: Instant::now(),
-            }),
+            allowances: Mutex::default(),
         }
     }
 
-    fn allowance(&self) -> std::sync::MutexGuard<'_, Allowance> {
-        self.allowance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn allowance<T>(&self, endpoint: Option<&str>, ask: impl FnOnce(&mut Allowance) -> T) -> T {
+        let allowances = self.allowances.lock();
+        let mut allowances = allowances.unwrap_or_else(PoisonError::into_inner);
+        let full = || Allowance {
+            left: SAVED,
+            since: Instant::now(),
+        };
+        let endpoint = endpoint.map(str::to_owned);
+        ask(allowances.entry(endpoint).or_insert_with(full))
     }
 }
 
 impl Assess for Judge {
+    fn sketch(&self, endpoint: Option<&str>, request: &Request, body_size: usize) -> Sketch {
+        self.assessor.get().sketch(endpoint, request, body_size)
+    }
+
     fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
         let began = Instant::now();
-        if !self.allowance().is_left(began) {
+        if !self.allowance(endpoint, |allowance| allowance.is_left(began)) {
             return self.assessor.get().glance(endpoint, request, at);
         }
-        let assessment = self.assessor.get().assess(endpoint, request, at);
-        self.allowance().spend(began.elapsed());
+        let assessment = self.assess_again(endpoint, request, at);
+        self.allowance(endpoint, |allowance| allowance.spend(began.elapsed()));
         assessment
     }
 
     fn assess_again(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
-        self.assessor.get().assess(endpoint, request, at)
+        let began = Instant::now();
+        let is_over = || began.elapsed() > SEARCH_TIMEOUT;
+        let assessor = self.assessor.get();
+        assessor.assess_until(endpoint, request, at, Deadline::when(&is_over))
     }
 
     fn stamp(&self) -> Option<[u8; 32]> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::Assessor;
-use crate::domain::doctor::Effort;
+use crate::domain::doctor::{Deadline, Effort};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::{Failure, sentence};
 use crate::domain::filter::Filter;
@@ -35,8 +35,12 @@ use crate::domain::json::{self, Bodies};
 use crate::domain::keep::Keep;
 use crate::domain::route::{Mode, PathMode, Route};
 use crate::domain::summary::Summary;
+use crate::domain::verification::{Status, Verification};
 use crate::outbound;
 use crate::store::{self, Change, FindError, Store};
+
+/// How long causes are searched for in one window of the list.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often old deliveries are looked for.
 const RETAIN_EVERY: Duration = Duration::from_mins(1);
@@ -303,6 +307,7 @@ impl Local {
             trouble: self.store.trouble(),
             jobs: self.jobs.list(),
             verifying: self.store.verifying(),
+            lag: self.store.lag(),
         }
     }
 
@@ -354,12 +359,22 @@ impl Local {
     fn listing(&self, query: &ListQuery) -> Result<Vec<String>, Failure> {
         let page = self.page(query)?;
         let mut values = Vec::with_capacity(page.rows.len());
+        let began = Instant::now();
+        let is_over = || began.elapsed() > SEARCH_TIMEOUT;
+        let deadline = Deadline::when(&is_over);
         for summary in page.rows {
             // Removed between the two readings: then it is no longer listed.
             let Some(delivery) = self.store.delivery(summary.seq).map_err(unreadable)? else {
                 continue;
             };
-            let verification = self.as_known(&summary, self.assessment(&delivery).verification);
+            let verification = if summary.status == Status::Pending {
+                Verification {
+                    provider: summary.provider.clone(),
+                    ..Verification::bare(Status::Pending)
+                }
+            } else {
+                self.as_known(&summary, self.assessment(&delivery, deadline).verification)
+            };
             let attempts = self.store.attempts(summary.seq).map_err(unreadable)?;
             values.push(json::line(&json::delivery(
                 &delivery,
@@ -389,7 +404,11 @@ impl Local {
             _ => true,
         };
         if waits && !(at_once && self.store.is_starting()) {
-            self.store.settle().await;
+            if wants_verdicts(&command) {
+                self.store.settle().await;
+            } else {
+                self.store.settle_index().await;
+            }
         }
         match command {
             Command::Info => Ok(Reply::Info(Box::new(self.info()))),
@@ -463,6 +482,19 @@ impl Backend for Local {
     }
 }
 
+/// Says whether a command asks for many verdicts, so that it waits a little
+/// for those that are being found.
+fn wants_verdicts(command: &Command) -> bool {
+    match command {
+        Command::List(query) => query.before == Some(u64::MAX),
+        Command::Resend(order) | Command::Locate(order) | Command::Preview(order) => {
+            order.which.is_filter()
+        }
+        Command::Which(which) => which.is_filter(),
+        _ => false,
+    }
+}
+
 /// Tells what changed in the store to whoever listens to the engine, as long
 /// as anybody does: telling costs more than keeping.
 async fn pass_on(
@@ -477,6 +509,7 @@ async fn pass_on(
             Ok(Change::Attempted(attempt)) => Event::Attempted(attempt),
             Ok(Change::Trouble(trouble)) => Event::Trouble(trouble),
             Ok(Change::Verifying(share)) => Event::Verifying(share),
+            Ok(Change::Lag(lag)) => Event::Lag(lag),
             Ok(Change::Removed(_)) | Err(RecvError::Lagged(_)) => Event::Missed,
             Err(RecvError::Closed) => return,
         };

@@ -135,7 +135,7 @@ impl Local {
             let last = attempt.number - 1;
             if !earlier.iter().any(|a| a.number == last) {
                 // It was kept a moment ago and is not indexed yet.
-                self.store.settle().await;
+                self.store.settle_index().await;
                 earlier = self.store.attempts(seq).map_err(unreadable)?;
             }
             earlier.retain(|a| a.number < attempt.number && a.target == attempt.target);

@@ -376,7 +376,7 @@ impl Local {
 
     /// Goes on with the schedules that an earlier creel left open.
     pub async fn resume_retries(self: Arc<Self>) {
-        self.store.settle().await;
+        self.store.settle_index().await;
         self.recall_failures();
         let mut open: Vec<Summary> = Vec::new();
         let scanned = self.store.scan(None, &mut |row| {

@@ -17,6 +17,7 @@ use crate::domain::route::{
 };
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::Status;
 use crate::outbound::{self, Exchange, Outgoing};
 use crate::store::NewAttempt;
 
@@ -29,8 +30,17 @@ const LOOK_UP: Duration = Duration::from_secs(2);
 impl Local {
     /// Returns where a delivery goes that is listed.
     pub(super) fn destination_of_row(&self, row: &Summary) -> Option<Destination> {
+        let endpoint = self.endpoint(row.endpoint.as_deref());
+        // What a large body names is not in the row until it is verified.
+        if row.status == Status::Pending
+            && (row.provider.is_none() || row.event.is_none())
+            && self.is_routed(endpoint)
+            && let Ok(Some(delivery)) = self.store.delivery(row.seq)
+        {
+            return self.destination_of(&delivery);
+        }
         let asked = Asked {
-            endpoint: self.endpoint(row.endpoint.as_deref()),
+            endpoint,
             path: &row.path,
             provider: row.provider.as_deref(),
             event: row.event.as_deref(),
@@ -51,8 +61,7 @@ impl Local {
         request: &Request,
     ) -> Option<Destination> {
         // Who sent what is asked only where it makes a difference.
-        let routed = !self.routes.is_empty() || endpoint.is_some_and(|e| !e.routes.is_empty());
-        let (provider, event) = if routed {
+        let (provider, event) = if self.is_routed(endpoint) {
             self.assessor()
                 .names(endpoint.map(|e| e.name.as_str()), request)
         } else {
@@ -65,6 +74,11 @@ impl Local {
             event: event.as_deref(),
         };
         destination(self.everywhere(), &asked)
+    }
+
+    /// Says whether a delivery's target may depend on its provider or event.
+    fn is_routed(&self, endpoint: Option<&Endpoint>) -> bool {
+        !self.routes.is_empty() || endpoint.is_some_and(|e| !e.routes.is_empty())
     }
 
     fn everywhere(&self) -> Everywhere<'_> {

@@ -1,5 +1,5 @@
 //! Verifies rows again, after what judges them has changed: some at a time,
-//! the newest first, between what arrives.
+//! the newest first, on the threads that verify what arrives.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -13,17 +13,14 @@ use super::editor::Editor;
 use super::events::Events;
 use super::row::{Group, Row};
 use super::shared::Shared;
-use super::work::read_delivery;
+use super::verify::Verdict;
 use super::{Change, ReadError};
-
-/// How long the thread verifies before it looks what arrived.
-const STEP: Duration = Duration::from_millis(10);
 
 /// How many rows are looked at in one step.
 const LOOKED_AT: usize = 4096;
 
-/// How many deliveries are verified in one step.
-const TOGETHER: usize = 64;
+/// How many deliveries are handed to the verifying threads at once.
+const TOGETHER: usize = 256;
 
 /// How many changed rows are told of one by one. Of more, whoever shows the
 /// list is told to read it again.
@@ -41,18 +38,33 @@ pub(super) enum Progress {
 
 /// Rows being verified again.
 pub(super) struct Review {
+    /// Tells its verdicts from others'.
+    number: u64,
     wanted: Wanted,
     done: Option<oneshot::Sender<Result<Reassessed, ReadError>>>,
     /// Rows from this number on are done.
     before: u64,
     looked_at: u64,
+    /// How many are being verified.
+    out: usize,
+    /// Whether it only counts arrivals.
+    only_counts: bool,
     found: Reassessed,
     /// Whether some row belongs to another event now.
     moved: bool,
-    /// The second pass, which counts the arrivals of every event anew.
-    counting: Option<Counting>,
+    stage: Stage,
     began: Instant,
     failed: bool,
+}
+
+/// How far a review has come.
+enum Stage {
+    /// Rows are looked for that are to be verified.
+    Looking,
+    /// The last are being verified.
+    Looked,
+    /// The second pass, which counts the arrivals of every event again.
+    Counting(Counting),
 }
 
 /// Arrivals counted up to a row, the oldest first.
@@ -63,30 +75,57 @@ struct Counting {
 }
 
 impl Review {
-    pub(super) fn new(asked: Asked) -> Self {
+    pub(super) fn new(number: u64, asked: Asked) -> Self {
         Self {
             done: Some(asked.done),
-            ..Self::with(asked.wanted)
+            ..Self::with(number, asked.wanted)
         }
     }
 
     /// Makes a review of every row, which nobody waits for.
-    pub(super) fn of_all() -> Self {
-        Self::with(Box::new(|_| true))
+    pub(super) fn of_all(number: u64) -> Self {
+        Self::with(number, Box::new(|_| true))
     }
 
-    fn with(wanted: Wanted) -> Self {
+    /// Makes a review that only counts the arrivals of events again.
+    pub(super) fn counting(number: u64) -> Self {
         Self {
+            stage: Stage::Looked,
+            only_counts: true,
+            moved: true,
+            ..Self::with(number, Box::new(|_| false))
+        }
+    }
+
+    fn with(number: u64, wanted: Wanted) -> Self {
+        Self {
+            number,
             wanted,
             done: None,
             before: u64::MAX,
             looked_at: 0,
+            out: 0,
+            only_counts: false,
             found: Reassessed::default(),
             moved: false,
-            counting: None,
+            stage: Stage::Looking,
             began: Instant::now(),
             failed: false,
         }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Says whether there is something to do that no verdict is awaited for.
+    pub(super) fn has_step(&self) -> bool {
+        self.out == 0
+    }
+
+    /// Says whether it verifies rows.
+    pub(super) fn verifies(&self) -> bool {
+        !self.only_counts
     }
 
     pub(super) fn is_waited_for(&self) -> bool {
@@ -103,22 +142,33 @@ impl Review {
         (self.began.elapsed() >= LONG).then_some(share as u8)
     }
 
-    /// Begins once more after a failure; says no the second time.
-    pub(super) fn again(&mut self) -> bool {
-        if self.failed {
+    /// Begins once more after a failure, as another number; says no the second
+    /// time.
+    pub(super) fn again(&mut self, number: u64) -> bool {
+        if self.failed || self.only_counts {
             return false;
         }
+        self.restart(number);
+        self.failed = true;
+        true
+    }
+
+    /// Begins from the newest row, as another number.
+    pub(super) fn restart(&mut self, number: u64) {
         let wanted = std::mem::replace(&mut self.wanted, Box::new(|_| false));
         *self = Self {
             done: self.done.take(),
-            failed: true,
-            ..Self::with(wanted)
+            failed: self.failed,
+            ..Self::with(number, wanted)
         };
-        true
     }
 
     /// Tells that it is done.
     pub(super) fn end(self, shared: &Shared) {
+        if self.only_counts {
+            let _ = shared.changes.send(Change::Removed(0));
+            return;
+        }
         // What was told before anybody listened may be on a screen all the same.
         let unheard = self.done.is_none() && self.changed() > 0;
         if self.changed() > TOLD || self.moved || unheard {
@@ -143,62 +193,69 @@ impl Review {
 }
 
 impl Editor {
-    /// Verifies some rows again.
+    /// Takes a review a step on.
     pub(super) fn review(
         &mut self,
         shared: &Shared,
         review: &mut Review,
     ) -> Result<Progress, ReadError> {
-        if let Some(counting) = &mut review.counting {
+        if let Stage::Counting(counting) = &mut review.stage {
             return self.count_again(shared, counting);
         }
-        let mut rows: Vec<Row> = Vec::new();
-        let (mut looked_at, mut reached) = (0, review.before);
-        self.index.whole_rows(review.before, &mut |row| {
-            looked_at += 1;
-            reached = row.summary.seq;
-            if (review.wanted)(&row.summary) {
-                rows.push(row);
+        if matches!(review.stage, Stage::Looking) {
+            let mut seqs: Vec<u64> = Vec::new();
+            let (mut looked_at, mut reached) = (0, review.before);
+            self.index.rows(review.before, &mut |row| {
+                looked_at += 1;
+                reached = row.seq;
+                if (review.wanted)(row) {
+                    seqs.push(row.seq);
+                }
+                seqs.len() < TOGETHER && looked_at < LOOKED_AT
+            })?;
+            if seqs.len() < TOGETHER && looked_at < LOOKED_AT {
+                review.stage = Stage::Looked;
             }
-            rows.len() < TOGETHER && looked_at < LOOKED_AT
-        })?;
-        let ended = rows.len() < TOGETHER && looked_at < LOOKED_AT;
-        let until = Instant::now() + STEP;
+            review.looked_at += looked_at as u64;
+            review.before = reached;
+            review.out = seqs.len();
+            shared.unverified.review(review.number, seqs.into_iter());
+            if review.out > 0 || matches!(review.stage, Stage::Looking) {
+                return Ok(Progress::On);
+            }
+        }
+        if review.moved {
+            review.stage = Stage::Counting(Counting::default());
+            return Ok(Progress::On);
+        }
+        Ok(Progress::Done)
+    }
+
+    /// Notes what verifying rows again has given.
+    pub(super) fn reviewed(
+        &mut self,
+        shared: &Shared,
+        review: &mut Review,
+        verdicts: &[&Verdict],
+    ) -> Result<(), ReadError> {
         let mut draft = Draft::new(shared, self);
         draft.hear(review.changed() < TOLD);
-        let mut all = true;
-        for (at, row) in rows.into_iter().enumerate() {
-            if at > 0 && Instant::now() >= until {
-                all = false;
-                break;
-            }
-            review.before = row.summary.seq;
-            let delivery = match read_delivery(&shared.segments, row.place) {
-                Ok(Some(delivery)) if delivery.seq == row.summary.seq => delivery,
-                // Its verdict stays as it was; opening it tells what is damaged.
-                Ok(_) | Err(_) => {
-                    review.found.count(row.summary.status);
-                    continue;
-                }
+        for verdict in verdicts {
+            review.out = review.out.saturating_sub(1);
+            let Some(row) = draft.peek(verdict.seq)? else {
+                continue;
             };
-            let judged = draft.judge_again(row, &delivery);
+            let Some(found) = verdict.found.clone() else {
+                // Its verdict stays as it was; opening it tells what is damaged.
+                review.found.count(row.summary.status);
+                continue;
+            };
+            let judged = draft.judge_again(row, found);
             review.found.count(judged.status);
             review.found.changed += u64::from(judged.changed);
             review.moved |= judged.moved;
         }
-        draft.finish()?;
-        review.looked_at += looked_at as u64;
-        if all {
-            review.before = reached;
-        }
-        if !(ended && all) {
-            return Ok(Progress::On);
-        }
-        if review.moved {
-            review.counting = Some(Counting::default());
-            return Ok(Progress::On);
-        }
-        Ok(Progress::Done)
+        draft.finish()
     }
 
     /// Counts the arrivals of events anew, some rows on.

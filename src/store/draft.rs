@@ -11,14 +11,14 @@ use super::journal::Place;
 use super::row::{Group, Row};
 use super::rows::Rows;
 use super::shared::Shared;
+use super::verify::{Found, Unverified, Verdict};
 use super::work::Work;
 use super::{Change, ReadError};
-use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, Outcome, settled};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventKey;
 use crate::domain::summary::{LastAttempt, Summary};
-use crate::domain::verification::{Status, Verification};
+use crate::domain::verification::Status;
 
 /// Changes being gathered.
 pub(super) struct Draft<'a> {
@@ -32,6 +32,10 @@ pub(super) struct Draft<'a> {
     /// Whether anybody listens.
     heard: bool,
     new: Vec<u64>,
+    /// New rows that are pending.
+    unverified: Vec<Unverified>,
+    /// Whether arrivals are to be counted again.
+    recount: bool,
     /// The newest arrivals of the events in this draft.
     arrivals: HashMap<Group, u64>,
     /// Rows of the index.
@@ -47,12 +51,10 @@ pub(super) struct Judged {
     pub(super) moved: bool,
 }
 
-/// Which time a delivery is judged.
-#[derive(Clone, Copy)]
-enum Time {
-    First,
-    Again,
-}
+/// How many later arrivals of an event are renumbered at once when one before
+/// them becomes known. Where there are more, all are counted again, some at a
+/// time.
+const MAX_RENUMBERED: usize = 256;
 
 impl<'a> Draft<'a> {
     pub(super) fn new(shared: &'a Shared, editor: &'a mut Editor) -> Self {
@@ -65,6 +67,8 @@ impl<'a> Draft<'a> {
             told: Vec::new(),
             heard: shared.changes.receiver_count() > 0,
             new: Vec::new(),
+            unverified: Vec::new(),
+            recount: false,
             arrivals: HashMap::new(),
             kept: Rows::default(),
         }
@@ -84,7 +88,11 @@ impl<'a> Draft<'a> {
 
     pub(super) fn add(&mut self, work: Work, place: Place) -> Result<(), ReadError> {
         match work {
-            Work::Delivery(delivery) => self.delivery(&delivery, place),
+            Work::Delivery(delivery) => {
+                let size = delivery.request.body.len();
+                self.delivery(delivery, size, place)
+            }
+            Work::Headers(delivery, size) => self.delivery(delivery, size, place),
             Work::Attempt(attempt) => self.attempt(&attempt, place),
             Work::Mark(seqs, marked) => {
                 for seq in seqs {
@@ -101,7 +109,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn delivery(&mut self, delivery: &Delivery, place: Place) -> Result<(), ReadError> {
+    /// Lists a delivery before it is verified: from its head, and from its
+    /// body only where that is small.
+    fn delivery(
+        &mut self,
+        delivery: Box<Delivery>,
+        body_size: usize,
+        place: Place,
+    ) -> Result<(), ReadError> {
         self.position.id = self.position.id.max(delivery.id.bits());
         if delivery.seq <= self.position.seq
             && let Some(known) = self.row(delivery.seq)?
@@ -110,8 +125,13 @@ impl<'a> Draft<'a> {
             known.place = place;
             return Ok(());
         }
-        let assessment = assessed(self.shared, delivery, Time::First);
-        let group = assessment.group.map(|key| group_of(&key));
+        let endpoint = delivery.endpoint.as_deref();
+        let (assess, request) = (&self.shared.assess, &delivery.request);
+        let sketch = || assess.sketch(endpoint, request, body_size);
+        // A mistake there must not cost the delivery its place in the list.
+        let sketch = catch_unwind(AssertUnwindSafe(sketch)).unwrap_or_default();
+        let found = Found::from(sketch);
+        let group = found.group.map(|key| group_of(&key));
         let mut previous = None;
         let mut arrival = 1;
         if let Some(group) = group {
@@ -124,7 +144,7 @@ impl<'a> Draft<'a> {
             }
             self.arrivals.insert(group, delivery.seq);
         }
-        let summary = summary(delivery, &assessment, arrival);
+        let summary = summary(&delivery, body_size, found, arrival);
         if self.heard {
             self.told.push(Change::Added(summary.clone()));
         }
@@ -138,6 +158,11 @@ impl<'a> Draft<'a> {
         };
         self.rows.insert(delivery.seq, row);
         self.position.seq = self.position.seq.max(delivery.seq);
+        self.unverified.push(Unverified {
+            seq: delivery.seq,
+            endpoint: delivery.endpoint.clone(),
+            delivery: (delivery.request.body.len() == body_size).then_some(delivery),
+        });
         Ok(())
     }
 
@@ -207,24 +232,105 @@ impl<'a> Draft<'a> {
         self.heard &= heard;
     }
 
-    /// Judges a row's delivery by what the configuration says now.
-    pub(super) fn judge_again(&mut self, mut row: Row, delivery: &Delivery) -> Judged {
-        let assessment = assessed(self.shared, delivery, Time::Again);
+    /// Notes the result of a delivery's first verification. Says no where it
+    /// is to be verified once more, because the configuration has changed.
+    pub(super) fn verified(&mut self, verdict: Verdict, counts: bool) -> Result<bool, ReadError> {
+        let Some(row) = self.row(verdict.seq)? else {
+            return Ok(true);
+        };
+        if row.summary.status != Status::Pending {
+            return Ok(true);
+        }
+        if !counts {
+            return Ok(false);
+        }
+        let Some(found) = verdict.found else {
+            // Opening it tells what is damaged.
+            row.summary.status = Status::UnknownProvider;
+            return Ok(true);
+        };
+        let (before, group) = (row.group, found.group.map(|key| group_of(&key)));
+        take(&mut row.summary, found);
+        match group {
+            group if group == before => {}
+            Some(group) if before.is_none() => self.join(verdict.seq, group)?,
+            group => {
+                row.leave(group);
+                self.recount = true;
+            }
+        }
+        if self.heard
+            && let Some(row) = self.rows.get(&verdict.seq)
+        {
+            self.told.push(Change::Changed(row.summary.clone()));
+        }
+        Ok(true)
+    }
+
+    /// Puts a row among the arrivals of an event, some of which may have come
+    /// after it.
+    fn join(&mut self, seq: u64, group: Group) -> Result<(), ReadError> {
+        let newest = self.newest_of(group);
+        let (mut later, mut before) = (Vec::new(), newest);
+        while let Some(at) = before.filter(|at| *at > seq) {
+            let row = self.row(at)?.filter(|row| row.group == Some(group));
+            let Some(row) = row else {
+                before = None;
+                break;
+            };
+            before = row.previous.filter(|previous| *previous < at);
+            later.push(at);
+            if later.len() > MAX_RENUMBERED {
+                self.recount = true;
+                break;
+            }
+        }
+        if self.recount && later.len() > MAX_RENUMBERED {
+            if let Some(row) = self.row(seq)? {
+                row.leave(Some(group));
+            }
+            return Ok(());
+        }
+        let known = match before {
+            Some(before) => self.row(before)?.map(|row| row.summary.arrival + 1),
+            None => None,
+        };
+        // Where those before it are gone, it takes the number of the next.
+        let next = match later.last() {
+            Some(next) => self.row(*next)?.map(|row| row.summary.arrival),
+            None => None,
+        };
+        if let Some(row) = self.row(seq)? {
+            row.group = Some(group);
+            row.previous = before;
+            row.summary.arrival = known.or(next).unwrap_or(1);
+        }
+        for (at, later_seq) in later.iter().enumerate() {
+            let is_next = at + 1 == later.len();
+            if let Some(row) = self.row(*later_seq)? {
+                row.summary.arrival += 1;
+                if is_next {
+                    row.previous = Some(seq);
+                }
+                let changed = Change::Changed(row.summary.clone());
+                if self.heard {
+                    self.told.push(changed);
+                }
+            }
+        }
+        let newest = newest.map_or(seq, |newest| newest.max(seq));
+        self.arrivals.insert(group, newest);
+        Ok(())
+    }
+
+    /// Notes the result of verifying a delivery again.
+    pub(super) fn judge_again(&mut self, mut row: Row, found: Found) -> Judged {
         let before = row.clone();
-        let now = summary(delivery, &assessment, row.summary.arrival);
-        let summary = &mut row.summary;
-        summary.provider = now.provider;
-        summary.event = now.event;
-        summary.delivery_id = now.delivery_id;
-        summary.group_guessed = now.group_guessed;
-        summary.status = now.status;
-        summary.cause = now.cause;
-        let group = assessment.group.map(|key| group_of(&key));
+        let group = found.group.map(|key| group_of(&key));
+        take(&mut row.summary, found);
         let moved = group != row.group;
         if moved {
-            row.group = group;
-            row.previous = None;
-            row.summary.arrival = 1;
+            row.leave(group);
         }
         let judged = Judged {
             status: row.summary.status,
@@ -245,6 +351,14 @@ impl<'a> Draft<'a> {
         self.rows.insert(row.summary.seq, row);
     }
 
+    /// Returns a row as it is, from the draft or the index.
+    pub(super) fn peek(&mut self, seq: u64) -> Result<Option<Row>, ReadError> {
+        match self.rows.get(&seq) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.kept.find(&self.editor.index, seq),
+        }
+    }
+
     /// Returns a row to change, from the draft or the index.
     fn row(&mut self, seq: u64) -> Result<Option<&mut Row>, ReadError> {
         if !self.rows.contains_key(&seq) {
@@ -261,6 +375,11 @@ impl<'a> Draft<'a> {
         if self.position == self.editor.position && self.rows.is_empty() {
             return Ok(());
         }
+        let queue = &self.shared.unverified;
+        let new = self.unverified.first().map(|first| first.seq);
+        let lowest = queue.lowest().into_iter().chain(new).min();
+        self.position.verified = lowest.unwrap_or(self.position.seq + 1);
+        self.editor.recount |= self.recount;
         self.put_rows()?;
         for seq in &self.new {
             self.editor.runs.insert(*seq);
@@ -285,6 +404,7 @@ impl<'a> Draft<'a> {
                 events.note(*group, *seq);
             }
         }
+        self.shared.unverified.push(self.unverified);
         for change in self.told {
             // Nobody watching is no error.
             let _ = self.shared.changes.send(change);
@@ -374,24 +494,24 @@ fn lock<T>(lock: &std::sync::RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks what the configuration says of a delivery. A mistake there must not
-/// cost the delivery its place in the list.
-fn assessed(shared: &Shared, delivery: &Delivery, time: Time) -> Assessment {
-    let ask = || {
-        let endpoint = delivery.endpoint.as_deref();
-        let (request, at) = (&delivery.request, delivery.received_at);
-        match time {
-            Time::First => shared.assess.assess(endpoint, request, at),
-            Time::Again => shared.assess.assess_again(endpoint, request, at),
-        }
-    };
-    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Assessment {
-        provider: None,
-        event: None,
-        delivery_id: None,
-        group: None,
-        verification: Verification::bare(Status::UnknownProvider),
-    })
+impl Row {
+    /// Puts the row into another event, of which the arrivals are counted
+    /// again afterwards.
+    fn leave(&mut self, group: Option<Group>) {
+        self.group = group;
+        self.previous = None;
+        self.summary.arrival = 1;
+    }
+}
+
+/// Takes what was found out about a delivery into its row.
+fn take(summary: &mut Summary, found: Found) {
+    summary.provider = found.provider;
+    summary.event = found.event.as_deref().map(short);
+    summary.delivery_id = found.delivery_id.as_deref().map(short);
+    summary.group_guessed = found.group.is_some_and(|key| key.guessed);
+    summary.status = found.status;
+    summary.cause = found.cause;
 }
 
 /// Shortens an event's key; none is 0, which stands for "no event".
@@ -401,37 +521,35 @@ pub(super) fn group_of(key: &EventKey) -> Group {
     u64::from_le_bytes(half).max(1)
 }
 
-fn summary(delivery: &Delivery, assessment: &Assessment, arrival: u32) -> Summary {
+fn summary(delivery: &Delivery, body_size: usize, found: Found, arrival: u32) -> Summary {
     let request = &delivery.request;
-    Summary {
+    let mut summary = Summary {
         seq: delivery.seq,
         id: delivery.id,
         received_at: delivery.received_at,
         endpoint: delivery.endpoint.clone(),
-        provider: assessment.provider.clone(),
-        event: assessment.event.as_deref().map(short),
-        delivery_id: assessment.delivery_id.as_deref().map(short),
+        provider: None,
+        event: None,
+        delivery_id: None,
         arrival,
-        group_guessed: assessment.group.is_some_and(|key| key.guessed),
+        group_guessed: false,
         method: short(&request.method),
         path: short(&request.path),
         query: request.query.as_deref().map(short),
         remote_addr: delivery.remote_addr.clone(),
-        body_size: request.body.len() as u64,
+        body_size: body_size as u64,
         content_type: request.content_type().map(short),
-        status: assessment.verification.status,
-        cause: assessment
-            .verification
-            .findings
-            .first()
-            .map(|finding| finding.code.clone()),
+        status: Status::Pending,
+        cause: None,
         answer: delivery.answer,
         refused: delivery.refused.clone(),
         attempts: 0,
         last_attempt: None,
         marked: false,
         pending: None,
-    }
+    };
+    take(&mut summary, found);
+    summary
 }
 
 /// Cuts what a stranger may have made very long, so that rows stay small.

@@ -9,6 +9,7 @@ use super::journal::Place;
 use super::row::Row;
 use super::runs::Runs;
 use super::shared::Shared;
+use super::verify::{Verdict, VerdictOf};
 use super::work::{Item, Work, reread};
 use super::{Change, ReadError};
 
@@ -19,6 +20,8 @@ pub(super) struct Editor {
     pub(super) runs: Runs,
     /// The block that takes new rows, and its key.
     pub(super) newest: Option<(u64, Block)>,
+    /// Whether the arrivals of events are to be counted again.
+    pub(super) recount: bool,
 }
 
 impl Editor {
@@ -29,6 +32,7 @@ impl Editor {
         let mut editor = Self {
             runs: index.runs()?,
             newest: None,
+            recount: false,
             position,
             index,
         };
@@ -72,8 +76,13 @@ impl Editor {
         self.index.apply(changes, self.position)
     }
 
-    /// Indexes records and tells what changed.
-    pub(super) fn put(&mut self, shared: &Shared, items: Vec<Item>) -> Result<(), ReadError> {
+    /// Indexes records and verdicts, and tells what changed.
+    pub(super) fn put(
+        &mut self,
+        shared: &Shared,
+        items: Vec<Item>,
+        verdicts: Vec<(usize, Verdict)>,
+    ) -> Result<(), ReadError> {
         let mut draft = Draft::new(shared, self);
         for (work, number, place) in items {
             if number <= draft.position.number {
@@ -93,7 +102,17 @@ impl Editor {
                 draft.add(work, place)?;
             }
         }
-        draft.finish()
+        let generation = shared.unverified.generation();
+        let mut done = Vec::with_capacity(verdicts.len());
+        for (lane, verdict) in verdicts {
+            let seq = verdict.seq;
+            let counts = verdict.of == VerdictOf::First { generation };
+            let noted = draft.verified(verdict, counts)?;
+            done.push((lane, seq, !noted));
+        }
+        draft.finish()?;
+        shared.unverified.done(&done);
+        Ok(())
     }
 
     /// Removes the rows below a number that are not marked.

@@ -22,7 +22,10 @@ use super::runs::Runs;
 use crate::domain::summary::Summary;
 
 /// Counts changes of what is kept here; another number means: make it anew.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
+
+/// The version before, which had no pending rows and is otherwise the same.
+const ALL_VERIFIED: u32 = 5;
 
 /// How much sled may hold in memory, in bytes.
 const CACHE: u64 = 16 << 20;
@@ -69,6 +72,8 @@ pub(super) struct Position {
     pub(super) count: u64,
     /// How many bytes the rows take.
     pub(super) bytes: u64,
+    /// No row below this number is pending.
+    pub(super) verified: u64,
 }
 
 /// A segment that is no longer written to.
@@ -134,10 +139,11 @@ impl Index {
     pub(super) fn position(&self) -> Option<Position> {
         let bytes = guarded(|| Ok(self.meta.get(POSITION)?)).ok()??;
         let mut r = Reader(&bytes);
-        if r.u32()? != VERSION {
+        let version = r.u32()?;
+        if version != VERSION && version != ALL_VERIFIED {
             return None;
         }
-        Some(Position {
+        let mut position = Position {
             number: r.u64()?,
             segment: r.u64()?,
             offset: r.u64()?,
@@ -147,7 +153,13 @@ impl Index {
             first: r.u64()?,
             count: r.u64()?,
             bytes: r.u64()?,
-        })
+            verified: 0,
+        };
+        position.verified = match version {
+            ALL_VERIFIED => position.seq + 1,
+            _ => r.u64()?,
+        };
+        Some(position)
     }
 
     /// Returns the hash of what all rows were judged by; `None` where that is
@@ -510,6 +522,7 @@ impl Position {
         w.u64(self.first);
         w.u64(self.count);
         w.u64(self.bytes);
+        w.u64(self.verified);
         w.0
     }
 }

@@ -5,7 +5,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 use super::ReadError;
 use super::again::{Progress, Review};
@@ -16,7 +18,9 @@ use super::journal::Record;
 use super::line::{Line, TOGETHER};
 use super::rows::Rows;
 use super::shared::Shared;
+use super::verify::{Unverified, Verdict, VerdictOf, VerifyQueue};
 use super::work::{Item, work_of};
+use crate::domain::verification::Status;
 
 /// After how many records the database is flushed.
 const FLUSH_AFTER: usize = 8192;
@@ -36,6 +40,19 @@ const BUSY: usize = 16;
 
 /// How long it rests.
 const REST: Duration = Duration::from_millis(10);
+
+/// How many verdicts are put into the index at once.
+const MAX_VERDICTS: usize = 512;
+
+/// How long after the store is closed records are still indexed. The rest is
+/// when it is opened again.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// From what lag on it is told that verifying is behind.
+const LAG: Duration = Duration::from_secs(1);
+
+/// How often it is told how far.
+const LAG_EVERY: Duration = Duration::from_millis(500);
 
 /// How long the thread waits for room on the disk before it looks again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -70,7 +87,10 @@ impl Indexer {
             rebuilding,
             unfinished: false,
             reviews: VecDeque::new(),
+            review_number: 0,
+            lag_told: None,
         };
+        VerifyQueue::start(&shared)?;
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
             .spawn(move || hand.run(until))?;
@@ -147,6 +167,10 @@ struct Hand {
     unfinished: bool,
     /// What is being verified again, the first first.
     reviews: VecDeque<Review>,
+    /// The number of the newest review.
+    review_number: u64,
+    /// When it was last told how far verifying is behind.
+    lag_told: Option<Instant>,
 }
 
 impl Hand {
@@ -157,34 +181,52 @@ impl Hand {
         let _ = rustix::process::setpriority_process(None, NICE);
         self.start(line, until);
         let mut dirty = 0;
+        let mut closed = None;
         loop {
-            let taken = line.take(self.reviews.is_empty());
+            let has_step = self.reviews.front().is_some_and(Review::has_step);
+            let taken = line.take(!has_step && !shared.unverified.has_verdicts());
             self.asked(taken.asked);
             let count = taken.items.len();
             if count == 0 && taken.closed {
                 break;
             }
+            if taken.closed {
+                let closed = closed.get_or_insert_with(Instant::now);
+                self.unfinished |= closed.elapsed() > CLOSE_TIMEOUT;
+            }
             if self.unfinished {
                 self.reviews.clear();
                 continue;
             }
-            if let Some((_, last, _)) = taken.items.last() {
-                let last = *last;
+            let last = taken.items.last().map(|(_, last, _)| *last);
+            let verdicts = shared.unverified.verdicts(MAX_VERDICTS);
+            let (first, again): (Vec<_>, Vec<_>) = verdicts
+                .into_iter()
+                .partition(|(_, verdict)| matches!(verdict.of, VerdictOf::First { .. }));
+            let changes = count + first.len();
+            if changes > 0 {
                 if !self.wait_for_room() {
                     self.unfinished = true;
                     continue;
                 }
-                dirty += count;
-                if let Err(error) = self.editor.put(&self.shared, taken.items) {
+                dirty += changes;
+                if let Err(error) = self.editor.put(&shared, taken.items, first) {
+                    let last = last.unwrap_or(self.editor.position.number);
                     self.renew(line, last, &error);
                 }
                 self.reached();
             }
-            if !self.reviews.is_empty() {
+            dirty += self.reviewed(line, &again);
+            if std::mem::take(&mut self.editor.recount) {
+                let number = self.next_review();
+                self.reviews.push_back(Review::counting(number));
+            }
+            if self.reviews.front().is_some_and(Review::has_step) {
                 dirty += self.review(line);
-            } else if count >= BUSY {
+            } else if changes >= BUSY {
                 line.rest(REST);
             }
+            self.tell_lag();
             if dirty >= FLUSH_AFTER {
                 dirty = 0;
                 self.keep_small();
@@ -195,6 +237,17 @@ impl Hand {
         }
         // Whoever asked hears that there is no answer any more.
         self.reviews.clear();
+        shared.unverified.close();
+        let verdicts = shared.unverified.verdicts(usize::MAX);
+        if !self.unfinished && self.has_room() {
+            let first =
+                |(_, verdict): &(usize, Verdict)| matches!(verdict.of, VerdictOf::First { .. });
+            let verdicts = verdicts.into_iter().filter(first).collect();
+            if let Err(error) = self.editor.put(&shared, Vec::new(), verdicts) {
+                tracing::warn!(%error, "the last verdicts could not be kept");
+            }
+        }
+        shared.tell_lag(None);
         self.tell_verifying(None);
         if self.has_room() {
             let _ = self.editor.index.flush();
@@ -206,7 +259,61 @@ impl Hand {
         for one in asked {
             let waited_for = |review: &Review| review.is_waited_for();
             let at = self.reviews.iter().take_while(|r| waited_for(r)).count();
-            self.reviews.insert(at, Review::new(one));
+            let number = self.next_review();
+            self.reviews.insert(at, Review::new(number, one));
+        }
+    }
+
+    fn next_review(&mut self) -> u64 {
+        self.review_number += 1;
+        self.review_number
+    }
+
+    /// Puts verdicts of reviews into the index; returns how many rows changed.
+    fn reviewed(&mut self, line: &Line, verdicts: &[(usize, Verdict)]) -> usize {
+        if verdicts.is_empty() {
+            return 0;
+        }
+        let shared = Arc::clone(&self.shared);
+        let done: Vec<_> = verdicts
+            .iter()
+            .map(|(lane, verdict)| (*lane, verdict.seq, false))
+            .collect();
+        let (mut changed, mut failed) = (0, None);
+        for review in &mut self.reviews {
+            let own =
+                |(_, verdict): &&(usize, Verdict)| verdict.of == VerdictOf::Review(review.number());
+            if !verdicts.iter().any(|verdict| own(&verdict)) {
+                continue;
+            }
+            let before = review.changed();
+            let own: Vec<_> = verdicts.iter().filter(own).map(|(_, v)| v).collect();
+            if let Err(error) = self.editor.reviewed(&shared, review, &own) {
+                failed = Some(error);
+                break;
+            }
+            changed += review.changed() - before;
+        }
+        if let Some(error) = failed {
+            let number = self.editor.position.number;
+            self.renew(line, number, &error);
+        }
+        shared.unverified.done(&done);
+        self.reached();
+        changed
+    }
+
+    /// Tells how far verifying is behind, now and then.
+    fn tell_lag(&mut self) {
+        let lag = self.shared.unverified.lag();
+        let late = lag
+            .filter(|lag| self.shared.lag().is_some() || u128::from(lag.millis) >= LAG.as_millis());
+        if late.is_none() {
+            self.lag_told = None;
+            self.shared.tell_lag(None);
+        } else if self.lag_told.is_none_or(|told| told.elapsed() >= LAG_EVERY) {
+            self.lag_told = Some(Instant::now());
+            self.shared.tell_lag(late);
         }
     }
 
@@ -229,14 +336,17 @@ impl Hand {
             }
             Ok(Progress::Done) => {
                 let changed = review.changed() - before;
-                // Said before the asker hears, who may look at once.
-                self.verified();
+                if review.verifies() {
+                    // Said before the asker hears, who may look at once.
+                    self.verified();
+                }
                 review.end(&self.shared);
                 changed
             }
             Err(error) => {
                 let number = self.editor.position.number;
-                if review.again() {
+                if review.again(self.review_number + 1) {
+                    self.review_number += 1;
                     self.reviews.push_front(review);
                     self.renew(line, number, &error);
                 } else {
@@ -287,7 +397,8 @@ impl Hand {
         }
         // Before the first row is judged otherwise.
         index.set_stamp(None)?;
-        self.reviews.push_back(Review::of_all());
+        let number = self.next_review();
+        self.reviews.push_back(Review::of_all(number));
         self.shared.verifying.send_replace(true);
         Ok(())
     }
@@ -302,6 +413,7 @@ impl Hand {
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = events;
             self.compare_stamp(until)?;
+            self.go_on_verifying()?;
             self.catch_up(line, until)
         });
         match ready {
@@ -312,10 +424,33 @@ impl Hand {
         self.shared.starting.send_replace(false);
     }
 
+    /// Queues the rows that are pending since an earlier time.
+    fn go_on_verifying(&mut self) -> Result<(), ReadError> {
+        let mut pending = Vec::new();
+        let from = self.editor.position.verified;
+        self.editor.index.rows_upwards(from, &mut |row| {
+            if row.summary.status == Status::Pending {
+                pending.push(Unverified {
+                    seq: row.summary.seq,
+                    endpoint: row.summary.endpoint,
+                    delivery: None,
+                });
+            }
+            true
+        })?;
+        if !pending.is_empty() && self.shared.assess.stamp().is_none() {
+            // As in `compare_stamp`.
+            self.editor.index.set_stamp(None)?;
+        }
+        self.shared.unverified.push(pending);
+        Ok(())
+    }
+
+    /// Lets those who wait know how far the index has come.
     fn reached(&self) {
-        self.shared
-            .indexed
-            .send_replace(self.editor.position.number);
+        let lowest = self.shared.unverified.lowest().unwrap_or(u64::MAX);
+        advance(&self.shared.verified, lowest);
+        advance(&self.shared.indexed, self.editor.position.number);
     }
 
     /// Indexes what the journal holds up to record `until`. Says no where the
@@ -363,7 +498,10 @@ impl Hand {
         if !self.wait_for_room() {
             return Ok(false);
         }
-        self.editor.put(&self.shared, items)?;
+        let verdicts = self.shared.unverified.verdicts(MAX_VERDICTS);
+        let first = |(_, verdict): &(usize, Verdict)| matches!(verdict.of, VerdictOf::First { .. });
+        let verdicts = verdicts.into_iter().filter(first).collect();
+        self.editor.put(&self.shared, items, verdicts)?;
         if self.rebuilding {
             let share = self.editor.position.number * 100 / until.max(1);
             self.shared.set_progress(Some(format!(
@@ -393,6 +531,10 @@ impl Hand {
             Ok(true) => {
                 // All rows are new, and so are their verdicts.
                 self.reviews.retain(Review::is_waited_for);
+                for review in &mut self.reviews {
+                    self.review_number += 1;
+                    review.restart(self.review_number);
+                }
                 self.verified();
                 folders::remove_old(&store);
             }
@@ -422,6 +564,7 @@ impl Hand {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = editor.runs().clone();
         if editor.position.number == 0 {
+            self.shared.unverified.clear();
             *self
                 .shared
                 .events
@@ -468,6 +611,11 @@ impl Hand {
     fn has_room(&self) -> bool {
         has_room(&self.shared)
     }
+}
+
+/// Replaces a number and wakes those who watch it, where it is another.
+fn advance(watched: &watch::Sender<u64>, to: u64) {
+    watched.send_if_modified(|number| std::mem::replace(number, to) != to);
 }
 
 /// Says whether the disk has room for the index; sled hangs on a full one.

@@ -32,6 +32,8 @@ struct Waiting {
     bytes: usize,
     asked: Vec<Asked>,
     closed: bool,
+    /// Whether there are verdicts to be taken elsewhere.
+    poked: bool,
     /// Whether the thread sleeps until something arrives.
     idle: bool,
 }
@@ -53,9 +55,7 @@ impl Line {
             .unwrap_or_else(PoisonError::into_inner);
         for (work, number, place) in items {
             let work = match work {
-                Work::Delivery(delivery) if waiting.bytes > HELD => {
-                    Work::Reread(delivery.answer.duration_us)
-                }
+                Work::Delivery(delivery) if waiting.bytes > HELD => Work::shed(delivery),
                 work => work,
             };
             waiting.bytes += work.size();
@@ -72,6 +72,13 @@ impl Line {
             waiting.asked.push(asked);
             self.wake(waiting);
         }
+    }
+
+    /// Has the thread look for verdicts.
+    pub(super) fn poke(&self) {
+        let mut waiting = self.lock();
+        waiting.poked = true;
+        self.wake(waiting);
     }
 
     fn wake(&self, mut waiting: MutexGuard<'_, Waiting>) {
@@ -94,7 +101,8 @@ impl Line {
     /// waits for it.
     pub(super) fn take(&self, wait: bool) -> Taken {
         let mut waiting = self.lock();
-        while wait && waiting.items.is_empty() && waiting.asked.is_empty() && !waiting.closed {
+        let is_empty = |waiting: &Waiting| waiting.items.is_empty() && waiting.asked.is_empty();
+        while wait && is_empty(&waiting) && !waiting.poked && !waiting.closed {
             waiting.idle = true;
             waiting = self
                 .arrived
@@ -102,6 +110,7 @@ impl Line {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         waiting.idle = false;
+        waiting.poked = false;
         let count = waiting.items.len().min(TOGETHER);
         let items: Vec<_> = waiting.items.drain(..count).collect();
         let bytes: usize = items.iter().map(|(work, ..)| work.size()).sum();

@@ -35,7 +35,7 @@ impl Store {
     /// # Errors
     /// [`RetireError`]; what went before it is gone.
     pub async fn retire(&self, keep: &Keep, now: Timestamp) -> Result<u64, RetireError> {
-        self.settle().await;
+        self.settle_index().await;
         let before = self.count();
         let retired = self.0.shared.index().position().unwrap_or_default().retired;
         let (below, from) = {
@@ -48,7 +48,7 @@ impl Store {
         while at < below {
             at = below.min(at + STEP);
             self.other(Other::Retire(at, 0)).await?;
-            self.settle().await;
+            self.settle_index().await;
         }
         self.drop_segments().await?;
         Ok(before.saturating_sub(self.count()) as u64)
@@ -142,7 +142,7 @@ impl Store {
                 return Ok(());
             }
             self.other(Other::Retire(position.retired, next)).await?;
-            self.settle().await;
+            self.settle_index().await;
             if self.0.shared.index().position().unwrap_or_default().first < next {
                 return Ok(());
             }
@@ -211,7 +211,7 @@ impl Store {
                 last = self.other(Other::Mark(vec![seq], true)).await?;
                 carried.push(seq);
             }
-            self.settle().await;
+            self.settle_index().await;
             if *shared.indexed.borrow() < last {
                 return Ok(false);
             }

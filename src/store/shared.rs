@@ -12,6 +12,7 @@ use super::index::Index;
 use super::journal::Segments;
 use super::line::Line;
 use super::runs::Runs;
+use super::verify::{Lag, VerifyQueue};
 use super::{Assess, Change};
 
 /// What readers and the index's thread share.
@@ -38,6 +39,12 @@ pub(super) struct Shared {
     closing: AtomicBool,
     /// What waits for the index's thread.
     pub(super) line: Line,
+    /// What is listed and not verified yet.
+    pub(super) unverified: Arc<VerifyQueue>,
+    /// All deliveries below this number are verified.
+    pub(super) verified: watch::Sender<u64>,
+    /// How far verifying is behind, where that is worth a word.
+    lag: Mutex<Option<Lag>>,
     /// Whether rows are verified again because the configuration is another.
     pub(super) verifying: watch::Sender<bool>,
     /// How far that has come, in hundredths.
@@ -81,6 +88,9 @@ impl Shared {
             renewed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             line: Line::default(),
+            unverified: Arc::new(VerifyQueue::new()),
+            verified: watch::channel(0).0,
+            lag: Mutex::default(),
             verifying: watch::channel(false).0,
             share: Mutex::default(),
             trouble: Mutex::default(),
@@ -122,6 +132,22 @@ impl Shared {
             drop(told);
             let _ = self.changes.send(Change::Verifying(share));
         }
+    }
+
+    /// Tells how far verifying is behind; `None`: it has caught up, or it is
+    /// not worth a word.
+    pub(super) fn tell_lag(&self, lag: Option<Lag>) {
+        let mut known = self.lag.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != lag {
+            *known = lag;
+            drop(known);
+            let _ = self.changes.send(Change::Lag(lag));
+        }
+    }
+
+    /// Says how far verifying is behind, where that is worth a word.
+    pub(super) fn lag(&self) -> Option<Lag> {
+        *self.lag.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says how many hundredths of the rows are verified again.

@@ -3,12 +3,15 @@
 use super::journal::{Place, Record, Segments};
 use super::record::Kind;
 use super::{ReadError, codec};
+use crate::domain::assess::MAX_SKETCHED_BODY;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
 
 /// What is to be indexed.
 pub(super) enum Work {
     Delivery(Box<Delivery>),
+    /// One whose body was let go of, and how many bytes that has.
+    Headers(Box<Delivery>, usize),
     /// A record to be read from the journal, and how long its answer took.
     Reread(Option<u64>),
     Attempt(Box<Attempt>),
@@ -19,10 +22,21 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// Lets go of what of a delivery need not be in memory until it is listed.
+    pub(super) fn shed(mut delivery: Box<Delivery>) -> Self {
+        let size = delivery.request.body.len();
+        if size <= MAX_SKETCHED_BODY {
+            return Self::Reread(delivery.answer.duration_us);
+        }
+        delivery.request.body = bytes::Bytes::new();
+        Self::Headers(delivery, size)
+    }
+
     /// Returns how many bytes it holds in memory, near enough.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Delivery(delivery) => 512 + delivery.request.body.len(),
+            Self::Headers(..) => 512,
             Self::Attempt(attempt) => 512 + attempt.response.as_ref().map_or(0, |r| r.body.len()),
             Self::Reread(_) | Self::Mark(..) | Self::Retire(..) => 64,
         }

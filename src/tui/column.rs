@@ -147,11 +147,11 @@ impl Column for Sig {
         }
     }
 
-    fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
-        let word = row.status.word();
+    fn cell<'a>(&self, row: &'a Summary, look: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+        let word = look.own(row.status.word());
         let cause = row.cause.as_deref().map_or("", doctor::word);
         let text = match (row.status, cause) {
-            (Status::Valid, _) | (_, "") => word.into(),
+            (Status::Valid, _) | (_, "") => word,
             (_, cause) => format!("{word} {cause}").into(),
         };
         (text, status_role(row.status))
@@ -293,6 +293,7 @@ pub const fn status_role(status: Status) -> Role {
         Status::Stale => Role::Warn,
         Status::Invalid | Status::Malformed | Status::MissingSignature => Role::Bad,
         Status::NoSecret | Status::UnknownProvider => Role::Plain,
+        Status::Pending => Role::Context,
     }
 }
 

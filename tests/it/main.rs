@@ -18,6 +18,7 @@ mod libraries;
 mod outbound;
 mod owed;
 mod passing;
+mod pending;
 mod power;
 mod readme;
 mod reassess;

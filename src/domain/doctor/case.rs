@@ -5,13 +5,13 @@ use std::cell::{OnceCell, RefCell};
 
 use zeroize::Zeroizing;
 
-use super::Patient;
 use super::begun::Shelf;
 use super::came::{self, Came};
 use super::document::Json;
 use super::mac::{Hash, Method};
 use super::piece::Piece;
 use super::shape::{self, Place, Values};
+use super::{Deadline, Patient};
 use crate::domain::provider::Scheme;
 use crate::domain::provider::template::Part;
 use crate::domain::secret::Secret;
@@ -46,6 +46,8 @@ pub(crate) struct Case<'a> {
     pub(super) text: Vec<Piece>,
     /// Every digest that may have come.
     pub(super) came: Vec<Came>,
+    /// When the search must end.
+    pub(super) deadline: Deadline<'a>,
     json: OnceCell<Option<Json<'a>>>,
     /// HMACs over the text up to the body's end, what stands behind it left out.
     begun: RefCell<Shelf>,
@@ -129,9 +131,16 @@ impl<'a> Case<'a> {
             keys,
             shape,
             values,
+            deadline: Deadline::default(),
             json: OnceCell::new(),
             begun: RefCell::default(),
         }
+    }
+
+    /// Returns the same case, to be looked into until a deadline.
+    pub(super) fn until(mut self, deadline: Deadline<'a>) -> Self {
+        self.deadline = deadline;
+        self
     }
 
     /// Returns the same case as if `secrets` were configured for it.
@@ -141,7 +150,7 @@ impl<'a> Case<'a> {
             others: &[],
             ..self.patient
         };
-        Self::new(patient, self.scheme, self.verification, true)
+        Self::new(patient, self.scheme, self.verification, true).until(self.deadline)
     }
 
     /// Returns the body as it came.
@@ -190,6 +199,11 @@ impl<'a> Case<'a> {
         self.came.iter().any(|came| came.may_be(method.size(), cut))
     }
 
+    /// Says whether the time for the search is over.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_over()
+    }
+
     /// Says whether the body is so large that little can be tried with it.
     pub(super) fn large(&self) -> bool {
         self.body().len() > LARGE
@@ -225,6 +239,7 @@ impl<'a> Case<'a> {
                 .iter()
                 .take(keys)
                 .enumerate()
+                .take_while(|_| !self.is_late())
                 .find_map(|(at, (_, key))| with(key, Some(at))),
         }
     }

@@ -80,7 +80,7 @@ fn try_class<'a>(
             let setting = two
                 .iter()
                 .fold(setting, |setting, (_, idea)| idea.applied(setting));
-            if !budget.spend(case.cost(&setting)) {
+            if case.is_late() || !budget.spend(case.cost(&setting)) {
                 return None;
             }
             if let Some(hit) = case.hit(&setting) {
@@ -98,7 +98,7 @@ fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
         let Test::Compute(ideas) = &hypothesis.test else {
             continue;
         };
-        if !hypothesis.fits(case) {
+        if !hypothesis.fits(case) || case.is_late() {
             continue;
         }
         if case.large() && hypothesis.group == Group::Body && !CHEAP.contains(&hypothesis.code) {
@@ -131,7 +131,7 @@ fn others<'a>(case: &Case<'a>) -> Vec<Combination<'a>> {
         let Test::Compute(ideas) = &hypothesis.test else {
             continue;
         };
-        if hypothesis.group != Group::Secret || at == OTHER_SECRET {
+        if hypothesis.group != Group::Secret || at == OTHER_SECRET || case.is_late() {
             continue;
         }
         if case.large() && !LIKELY.contains(&hypothesis.code) {

@@ -26,6 +26,8 @@ const PAIRS: usize = 16 << 20;
 
 const TOO_LARGE: &str = "not tried: so large a body would take too long";
 
+const TOO_LATE: &str = "not tried: the time was over";
+
 /// What was found, and what was tried.
 pub(super) struct Found {
     /// The most telling first, with their groups.
@@ -88,7 +90,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
     if let Some(hit) = &base {
         sheet.found(&[], hit);
     }
-    if base.is_none() && !least {
+    if base.is_none() && !least && !case.is_late() {
         sheet.theirs();
     }
     let second = if right && !brief {
@@ -122,7 +124,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
     }
     // Two things at once are a secret and something else.
     let any_secret = !case.keys.is_empty() || !case.patient.others.is_empty();
-    if !explained && !right && !case.came.is_empty() && any_secret {
+    if !explained && !right && !case.came.is_empty() && any_secret && !case.is_late() {
         budget.0 = (budget.0 + kept_back).min(PAIRS);
         let pair = pairs::search(case, &mut budget);
         explained = pair.is_some();
@@ -201,6 +203,10 @@ impl Sheet<'_, '_> {
                 Outcome::Nothing(Cow::Borrowed("the signed text is of a kind of its own"));
             return false;
         }
+        if case.is_late() {
+            self.outcomes[at] = Outcome::Nothing(Cow::Borrowed(TOO_LATE));
+            return false;
+        }
         if budget.0 < case.body().len() {
             self.outcomes[at] = Outcome::LeftOut(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE));
             return false;
@@ -217,7 +223,7 @@ impl Sheet<'_, '_> {
             let setting = idea.applied(case.setting());
             let cost = case.cost(&setting);
             let fits = spent == 0 || spent + cost <= share;
-            if !fits || !budget.spend(cost) {
+            if !fits || case.is_late() || !budget.spend(cost) {
                 left_out += 1;
                 continue;
             }

@@ -124,7 +124,7 @@ pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Test> {
     };
     if known.is_none() {
         let words = match key.as_str() {
-            "sig" => "ok, old, bad, \"bad hdr\", none, \"no key\", ?, problem",
+            "sig" => "ok, old, bad, \"bad hdr\", none, \"no key\", ?, pending, problem",
             "app" => "200, 5xx, none, failed, delivered, pending, expired, error, waiting, down",
             _ => "10m, 2h, 3d, 2026-11-21",
         };
@@ -238,13 +238,17 @@ fn field_holds(field: Field, row: &Summary, holds: impl Fn(&str) -> bool) -> boo
 }
 
 /// Returns the verdicts a value names: by list word, code or the beginning of
-/// one; `problem` is all but valid.
+/// one; `problem` is all that was verified and is not valid.
 fn verdicts(value: &str) -> Option<Vec<Status>> {
     let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
     let value = plain(value);
     let all = || Status::ALL.into_iter();
+    let problems = || all().filter(|s| !matches!(s, Status::Valid | Status::Pending));
     if value == "problem" {
-        return Some(all().filter(|s| *s != Status::Valid).collect());
+        return Some(problems().collect());
+    }
+    if value == "..." {
+        return Some(vec![Status::Pending]);
     }
     let named = |test: &dyn Fn(&str) -> bool| -> Vec<Status> {
         all()
@@ -261,7 +265,7 @@ fn verdicts(value: &str) -> Option<Vec<Status>> {
     }
     let mut beginning = named(&|name| name.starts_with(&value));
     if "problem".starts_with(&value) {
-        beginning = all().filter(|s| *s != Status::Valid).collect();
+        beginning = problems().collect();
     }
     (!beginning.is_empty()).then_some(beginning)
 }

@@ -53,6 +53,13 @@ pub enum Which {
     Matching(String),
 }
 
+impl Which {
+    /// Says whether a filter chooses them.
+    pub(in crate::engine) const fn is_filter(&self) -> bool {
+        matches!(self, Self::Matching(_))
+    }
+}
+
 impl Default for Which {
     fn default() -> Self {
         Self::Ids(Vec::new())

@@ -41,6 +41,7 @@ impl App {
             }
             Event::Trouble(trouble) => self.info.trouble = trouble,
             Event::Verifying(share) => self.info.verifying = share,
+            Event::Lag(lag) => self.info.lag = lag,
             Event::Panicked(what) => {
                 let text = format!("A part of creel failed and the rest goes on: {what}");
                 self.fail(&text);

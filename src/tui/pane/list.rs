@@ -23,6 +23,9 @@ pub use view::{draw, lead};
 /// How many rows beyond the screen are asked for, on either side.
 const MARGIN: usize = 100;
 
+/// How many changed rows are held while a window is awaited.
+const CHANGED: usize = 1_000;
+
 /// The list's state.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -50,6 +53,8 @@ pub struct ListPane {
     found_with: String,
     asked: Option<ListQuery>,
     answered: Option<ListQuery>,
+    /// Rows that changed while a window was awaited, which may be older.
+    changed: Vec<Summary>,
     stale: bool,
     lost: bool,
     around: usize,
@@ -129,6 +134,7 @@ impl ListPane {
     pub fn failed(&mut self, query: ListQuery) {
         if self.asked.as_ref() == Some(&query) {
             self.asked = None;
+            self.changed.clear();
             self.answered = Some(query);
         }
     }
@@ -139,9 +145,12 @@ impl ListPane {
             return;
         }
         self.asked = None;
+        let changed = std::mem::take(&mut self.changed);
         if query.filter != self.filter.text() {
             return;
         }
+        // Fewer than are known: it was made before the newest came.
+        self.stale |= page.total < self.rows.total();
         let fresh = !self.loaded || self.found_with != query.filter;
         let grown = page.matching.saturating_sub(self.rows.matching());
         let shrunk = self.rows.matching().saturating_sub(page.matching);
@@ -150,6 +159,9 @@ impl ListPane {
         }
         self.notes.clone_from(&page.notes);
         self.rows.replace(page);
+        for row in changed {
+            self.rows.change(row);
+        }
         self.loaded = true;
         self.found_with.clone_from(&query.filter);
         self.answered = Some(query);
@@ -206,6 +218,13 @@ impl ListPane {
             *chosen = row.clone();
         }
         let matches = self.filter.matches(&row, now);
+        if self.asked.is_some() {
+            self.changed.push(row.clone());
+            if self.changed.len() > CHANGED {
+                self.changed.clear();
+                self.stale = true;
+            }
+        }
         let held = self.rows.change(row);
         if held != matches && !self.filter.is_empty() {
             self.stale = true;

@@ -52,6 +52,7 @@ pub fn sentence(verification: &Verification) -> &'static str {
         Status::MissingSignature => "No signature",
         Status::NoSecret => "Signed, but there is no secret to check it with",
         Status::UnknownProvider => "Nothing says who sent it",
+        Status::Pending => "Not verified yet",
     }
 }
 

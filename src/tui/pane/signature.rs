@@ -143,6 +143,7 @@ fn header(verification: &Verification) -> (Verdict, String) {
     let came = verification.received.len();
     match verification.status {
         Status::UnknownProvider => (Verdict::Open, "not known which header it would be".into()),
+        Status::Pending => (Verdict::Open, "not verified yet".into()),
         Status::MissingSignature => (Verdict::Fail, "the signature header is absent".into()),
         Status::Malformed => (Verdict::Fail, "the header cannot be read, see below".into()),
         Status::Valid | Status::Stale | Status::Invalid | Status::NoSecret => match came {
@@ -223,6 +224,7 @@ fn secret(verification: &Verification) -> (Verdict, String) {
             ),
         },
         (Status::NoSecret, _) => (Verdict::Open, "no secret to check it with".into()),
+        (Status::Pending, _) => (Verdict::Open, "not verified yet".into()),
         (Status::Malformed | Status::MissingSignature | Status::UnknownProvider, _) => {
             (Verdict::Open, "nothing to compare with".into())
         }

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
 use crate::domain::text::{span, thousands, width as columns};
-use crate::engine::command::Job;
+use crate::engine::command::{Job, Lag};
 use crate::tui::action::Action;
 use crate::tui::app::{App, Focus, ToastKind};
 use crate::tui::layout::Areas;
@@ -99,6 +99,9 @@ fn news(app: &App) -> String {
     if let Some(share) = app.info.verifying {
         parts.push(format!("verifying again {share} %"));
     }
+    if let Some(lag) = app.info.lag {
+        parts.push(behind(lag));
+    }
     if !app.list.chosen.is_empty() {
         parts.push(format!("{} selected", app.list.chosen.len()));
     }
@@ -106,6 +109,16 @@ fn news(app: &App) -> String {
         parts.push(format!("{} new {}", app.list.unseen, app.look.glyphs.up));
     }
     parts.join(", ")
+}
+
+/// Says how far verifying is behind.
+fn behind(lag: Lag) -> String {
+    let (seconds, tenths) = (lag.millis / 1_000, lag.millis / 100 % 10);
+    let time = match seconds {
+        0..60 => format!("{seconds}.{tenths} s"),
+        _ => span(seconds),
+    };
+    format!("verifying: {} behind, {time}", thousands(lag.deliveries))
 }
 
 /// Says how far a job has come, and what stops it.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use creel::domain::assess::Assessment;
+use creel::domain::assess::{Assessment, Sketch};
 use creel::domain::attempt::{AttemptKind, Outcome, Signing};
 use creel::domain::delivery::{Answer, AnsweredBy};
 use creel::domain::event::EventKey;
@@ -31,6 +31,15 @@ impl Assess for Unknown {
 pub(crate) struct ByPath;
 
 impl Assess for ByPath {
+    fn sketch(&self, _: Option<&str>, request: &Request, _: usize) -> Sketch {
+        Sketch {
+            provider: Some("test".into()),
+            event: None,
+            delivery_id: Some(request.path.clone()),
+            group: Some(EventKey::of_id("test", &request.path)),
+        }
+    }
+
     fn assess(&self, _: Option<&str>, request: &Request, _: Timestamp) -> Assessment {
         assert_ne!(request.path, "/panic", "a mistake in the assessment");
         Assessment {

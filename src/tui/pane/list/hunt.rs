@@ -34,7 +34,7 @@ pub enum Hunted {
 pub fn is_problem(row: &Summary) -> bool {
     let signature = match row.status {
         Status::Stale | Status::Invalid | Status::Malformed | Status::MissingSignature => true,
-        Status::Valid | Status::NoSecret | Status::UnknownProvider => false,
+        Status::Valid | Status::NoSecret | Status::UnknownProvider | Status::Pending => false,
     };
     let attempt = row.last_attempt.is_some_and(|a| match a.outcome {
         Outcome::Failed | Outcome::Expired => true,
