@@ -9,6 +9,7 @@ mod answer;
 mod connection;
 mod limits;
 mod link;
+mod memory;
 mod receive;
 mod slow;
 mod tap;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::Intake;
 use super::limits::Limits;
 use super::link::Link;
+use super::memory::MemoryBudget;
 use super::receive;
 use super::tap::Tap;
 use super::wire::Wire;
@@ -30,8 +30,13 @@ use crate::clock::Clock;
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much is read at first; most requests fit whole.
-const FIRST_READ: usize = 4096;
+/// How many bytes are read at once before hyper has the connection; most
+/// requests fit whole.
+pub(super) const FIRST_READ: usize = 4096;
+
+/// The smallest bound of hyper's buffers of one connection that hyper takes, in
+/// bytes. A head must fit in them; bodies are read in pieces of that size.
+const MIN_BUFFER: usize = 8 << 10;
 
 /// How many requests an HTTP/2 connection may have in flight.
 const STREAMS: u32 = 256;
@@ -53,8 +58,12 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     connections: TaskTracker,
     max_connections: usize,
-    /// How many bytes of bodies are held.
-    held: AtomicU64,
+    /// How many connections hyper has.
+    serving: AtomicUsize,
+    /// Bounds the bytes of requests that are held in memory.
+    pub(super) memory: Arc<MemoryBudget>,
+    /// Answers the requests of every connection.
+    router: Router,
     /// Cancelled when no more requests are to be taken.
     pub(super) shutdown: CancellationToken,
     /// Cancelled when there is no more time.
@@ -73,11 +82,13 @@ impl Desk {
     ) -> Arc<Self> {
         Arc::new(Self {
             max_connections: limits.connections(),
+            serving: AtomicUsize::new(0),
+            memory: MemoryBudget::new(limits.max_held.max(2 * limits.max_body)),
+            router: Router::new().fallback(receive::receive),
             limits: Arc::new(limits),
             intake,
             clock,
             connections: TaskTracker::new(),
-            held: AtomicU64::new(0),
             shutdown,
             end: CancellationToken::new(),
             open: Mutex::default(),
@@ -85,20 +96,12 @@ impl Desk {
         })
     }
 
-    /// Counts the bytes of one request's body as long as that lives.
-    pub(super) fn hold(&self) -> Held<'_> {
-        Held {
-            desk: self,
-            bytes: 0,
-        }
-    }
-
     /// Serves a connection in a task of its own. Where there are too many, the
     /// oldest that waits for its sender goes; where none does, this one.
     pub(super) fn take(self: &Arc<Self>, stream: TcpStream, remote_addr: SocketAddr) {
         let link = Arc::new(Link::new(remote_addr));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if self.lock().len() >= self.max_connections && !self.shed() {
+        if self.lock().len() >= self.max_connections && !self.shed(|_| true) {
             tracing::warn!(%remote_addr, "too many connections");
             return;
         }
@@ -115,19 +118,29 @@ impl Desk {
     pub(super) fn relieve(&self) {
         let some = self.lock().len() / 8 + 1;
         for _ in 0..some {
-            if !self.shed() {
+            if !self.shed(|_| true) {
                 return;
             }
         }
     }
 
-    /// Drops the oldest connection that has no request under way, or whose
-    /// requests are not whole. Says whether there was one.
-    fn shed(&self) -> bool {
+    /// Notes that hyper has the connection of `link`, as long as the guard
+    /// lives; where it has too many, one of them is dropped.
+    fn serve(&self, link: &Link) -> Serving<'_> {
+        if self.serving.fetch_add(1, Ordering::Relaxed) >= self.limits.max_serving {
+            self.shed(Link::is_serving);
+        }
+        link.set_serving();
+        Serving(&self.serving)
+    }
+
+    /// Drops the oldest connection among some that has no request under way,
+    /// or whose requests are not whole. Returns whether there was one.
+    fn shed(&self, among: fn(&Link) -> bool) -> bool {
         let mut open = self.lock();
         let oldest = |wanted: fn(&Link) -> bool| {
             open.iter()
-                .find(|(_, link)| wanted(link))
+                .find(|(_, link)| among(link) && wanted(link))
                 .map(|(number, _)| *number)
         };
         let Some(number) = oldest(Link::is_idle).or_else(|| oldest(Link::waits_for_sender)) else {
@@ -154,25 +167,12 @@ impl Desk {
     }
 }
 
-/// The bytes of one request's body, counted among all that are held.
-pub(super) struct Held<'a> {
-    desk: &'a Desk,
-    bytes: u64,
-}
+/// Counts a connection that hyper has as long as this lives.
+struct Serving<'a>(&'a AtomicUsize);
 
-impl Held<'_> {
-    /// Counts more bytes; says no where that is too much.
-    pub(super) fn add(&mut self, bytes: u64) -> bool {
-        let limits = &self.desk.limits;
-        let most = limits.max_held.max(2 * limits.max_body);
-        self.bytes += bytes;
-        self.desk.held.fetch_add(bytes, Ordering::Relaxed) + bytes <= most
-    }
-}
-
-impl Drop for Held<'_> {
+impl Drop for Serving<'_> {
     fn drop(&mut self) {
-        self.desk.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -211,20 +211,44 @@ async fn talk(desk: &Arc<Desk>, mut stream: TcpStream, link: &Arc<Link>) {
         let limits = &desk.limits;
         link.follow(Wire::new(limits.max_headers, limits.max_head_bytes));
     }
-    let tap = Tap::new(stream, prefix, Arc::clone(link), Arc::clone(&desk.limits));
+    let mut tap = Tap::new(stream, prefix, Arc::clone(link), desk);
+    // The futures are boxed, so that a connection that has sent no request yet
+    // is not as large as one that serves.
     if is_h2 {
-        serve_h2(desk, tap, link).await;
-    } else {
-        serve_h1(desk, tap, link).await;
+        let _serving = desk.serve(link);
+        Box::pin(serve_h2(desk, tap, link)).await;
+    } else if gather(desk, &mut tap).await {
+        let _serving = desk.serve(link);
+        Box::pin(serve_h1(desk, tap, link)).await;
     }
+}
+
+/// Waits until the first request has arrived, as far as [`Tap::poll_gather`]
+/// reads it. Returns `false` where the connection ends before that.
+async fn gather(desk: &Desk, tap: &mut Tap) -> bool {
+    let gathered = tokio::select! {
+        biased;
+        gathered = std::future::poll_fn(|cx| tap.poll_gather(cx)) => gathered,
+        // hyper finishes what has begun.
+        () = desk.shutdown.cancelled() => Ok(()),
+    };
+    gathered.is_ok()
 }
 
 /// Reads until it is plain which version of HTTP is spoken; `None` where the
 /// client ended without a byte.
 async fn first_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(FIRST_READ);
+    let mut bytes = Vec::new();
     loop {
-        let read = stream.read_buf(&mut bytes).await.ok()?;
+        // Nothing is allocated for a client that sends nothing.
+        stream.readable().await.ok()?;
+        let mut scratch = [0; FIRST_READ];
+        let read = match stream.try_read(&mut scratch) {
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(_) => return None,
+        };
+        bytes.extend_from_slice(&scratch[..read]);
         if bytes.is_empty() {
             return None;
         }
@@ -245,21 +269,30 @@ fn service(
     Error = std::convert::Infallible,
     Future: Send,
 > + use<> {
-    let router = Router::new()
-        .fallback(receive::receive)
-        .with_state(Arc::clone(desk));
-    let router = TowerToHyperService::new(router);
-    let link = Arc::clone(link);
+    let router = TowerToHyperService::new(desk.router.clone());
+    let (desk, link) = (Arc::clone(desk), Arc::clone(link));
     service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Arc::clone(&link));
+        let context = Context {
+            desk: Arc::clone(&desk),
+            link: Arc::clone(&link),
+        };
+        request.extensions_mut().insert(context);
         router.call(request)
     })
+}
+
+/// What a request's handler needs of the server and of its connection.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) desk: Arc<Desk>,
+    pub(super) link: Arc<Link>,
 }
 
 async fn serve_h1(desk: &Arc<Desk>, tap: Tap, link: &Arc<Link>) {
     let connection = http1::Builder::new()
         // A sender may end its side and still wait for the answer.
         .half_close(true)
+        .max_buf_size(desk.limits.max_head_bytes.max(MIN_BUFFER))
         .header_read_timeout(None)
         .max_headers(desk.limits.max_headers)
         .max_header_size(desk.limits.max_head_bytes)

@@ -1,6 +1,6 @@
 //! How much and how slow a sender may be.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The bounds within which requests are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct Limits {
     /// that waits for its sender is dropped in its favour. Lowered to what the
     /// process's limit of open files leaves.
     pub max_connections: usize,
+    /// How many of the connections may have sent a whole request, or much of
+    /// one: only those hold buffers of some size. Where one more comes, the
+    /// oldest that waits for its sender is dropped in its favour.
+    pub max_serving: usize,
     /// How long a head may take from its first byte, and a new connection
     /// until its first request; then 408.
     pub head_timeout: Duration,
@@ -50,6 +54,7 @@ impl Default for Limits {
             max_headers: 500,
             max_head_bytes: 256 * 1024,
             max_connections: 20_000,
+            max_serving: 8192,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_idle_timeout: Duration::from_secs(30),
@@ -75,8 +80,15 @@ impl Limits {
         self.max_connections.min(files - own).max(1)
     }
 
+    /// Returns until when the next bytes of a body are waited for that began at
+    /// `began`, and of which `bytes` have arrived, the last at `last`.
+    pub(super) fn body_deadline(&self, began: Instant, bytes: u64, last: Instant) -> Instant {
+        let slowest = began + self.body_grace + self.time_for(bytes);
+        slowest.min(last + self.body_idle_timeout)
+    }
+
     /// Returns how long `bytes` of body may take at the slowest rate allowed.
-    pub(super) fn time_for(&self, bytes: u64) -> Duration {
+    fn time_for(&self, bytes: u64) -> Duration {
         Duration::from_secs(bytes / self.body_min_rate.max(1))
     }
 }

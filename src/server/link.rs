@@ -1,13 +1,14 @@
 //! What the two halves of a connection, its socket and its requests, share.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use super::wire::{Head, Wire};
+use crate::domain::timestamp::Timestamp;
 
 /// One connection, as seen by its socket, its requests and the registry.
 #[derive(Debug)]
@@ -18,12 +19,31 @@ pub(super) struct Link {
     pub(super) drop: Notify,
     /// Follows an HTTP/1 connection; `None` for HTTP/2.
     wire: Mutex<Option<Wire>>,
+    /// Whether hyper has the connection.
+    serving: AtomicBool,
     /// How many requests have begun and are not answered.
     in_flight: AtomicUsize,
     /// How many of them are whole and with the intake.
     kept: AtomicUsize,
     /// When the last request was answered; at first, when it all began.
     idle_since: Mutex<Instant>,
+    /// When the head of the next request was whole, where its body was waited for.
+    began: Mutex<Option<(Timestamp, Instant)>>,
+}
+
+/// How far a connection's first request has arrived that was not taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Its head has begun.
+    Head,
+    /// Its head is whole; its body is not.
+    Body {
+        /// How many bytes the head says the body has; `None`: it comes in chunks.
+        declared: Option<u64>,
+    },
+    /// It is whole, or must be read by hyper: the sender waits for a word, or
+    /// the follower is out of step.
+    Other,
 }
 
 /// A request that is under way as long as this lives.
@@ -55,9 +75,11 @@ impl Link {
             remote_addr,
             drop: Notify::new(),
             wire: Mutex::new(None),
+            serving: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             kept: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
+            began: Mutex::new(None),
         }
     }
 
@@ -81,6 +103,28 @@ impl Link {
         self.with_wire(Wire::next_head).flatten()
     }
 
+    /// Returns how far the first request that was not taken yet has arrived.
+    pub(super) fn progress(&self) -> Progress {
+        self.with_wire(|wire| wire.progress())
+            .unwrap_or(Progress::Other)
+    }
+
+    /// Notes when the head of the next request was whole, where its body
+    /// follows later.
+    pub(super) fn set_began(&self, at: Timestamp, now: Instant) {
+        *lock(&self.began) = Some((at, now));
+    }
+
+    /// Takes the time that was noted for the next request.
+    pub(super) fn take_began(&self) -> Option<(Timestamp, Instant)> {
+        lock(&self.began).take()
+    }
+
+    /// Returns how many bytes of an HTTP/1 head have arrived that is not whole.
+    pub(super) fn head_bytes(&self) -> u64 {
+        self.with_wire(|wire| wire.partial_bytes()).unwrap_or(0)
+    }
+
     /// Counts a request as begun.
     pub(super) fn begin(&self) -> UnderWay<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -91,6 +135,16 @@ impl Link {
     pub(super) fn keep(&self) -> Kept<'_> {
         self.kept.fetch_add(1, Ordering::Relaxed);
         Kept(self)
+    }
+
+    /// Notes that hyper has the connection.
+    pub(super) fn set_serving(&self) {
+        self.serving.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether hyper has the connection.
+    pub(super) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
     }
 
     /// Says whether no request is under way.

@@ -2,22 +2,22 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Request as HttpRequest, State};
+use axum::extract::Request as HttpRequest;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Version, header};
+use axum::http::{Method, Version, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt;
 
 use super::answer::{self, Connection};
-use super::connection::{Desk, Held};
+use super::connection::{Context, Desk};
 use super::limits::Limits;
 use super::link::Link;
+use super::memory::BytesGuard;
 use super::wire::{Head, Wire};
 use super::{Arrival, Manner, Refused, Reply};
 use crate::domain::headers::Headers;
@@ -27,17 +27,18 @@ use crate::domain::request::Request;
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// Takes one request and answers it.
-pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest) -> Response {
-    let received_at = desk.clock.now();
-    let started = Instant::now();
+pub(super) async fn receive(request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
-    let link = parts
+    let Context { desk, link } = parts
         .extensions
-        .remove::<Arc<Link>>()
-        .expect("every connection's service adds its link");
+        .remove::<Context>()
+        .expect("every connection's service adds its context");
+    let began = link.take_began();
+    let (received_at, started) = began.unwrap_or_else(|| (desk.clock.now(), Instant::now()));
     let _under_way = link.begin();
     let is_head = parts.method == Method::HEAD;
-    let refuse = |status| answer::make(Reply::new(status), is_head, Connection::close(&parts));
+    let close = Connection::close(&parts);
+    let refuse = |status| answer::make(Reply::new(status), is_head, close);
     let wire_head = link.next_head();
     if parts.method == Method::CONNECT {
         return refuse(405);
@@ -48,8 +49,14 @@ pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest)
     let Some(mut request) = read_head(&parts, wire_head, &link) else {
         return refuse(400);
     };
-    let mut held = desk.hold();
-    let refused = match read_body(&parts.headers, body, &desk.limits, &mut held).await {
+    let declared = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    // The fields of hyper's map keep its read buffer alive.
+    drop(parts);
+    let mut held = BytesGuard::new(&desk.memory);
+    let refused = match read_body(declared, started, body, &desk.limits, &mut held).await {
         Ok(whole) => {
             request.body = whole;
             None
@@ -62,7 +69,7 @@ pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest)
             );
             let mut reply = Reply::new(503);
             reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
-            return answer::make(reply, is_head, Connection::close(&parts));
+            return answer::make(reply, is_head, close);
         }
         Err(Stop::Broken) => return refuse(400),
     };
@@ -87,7 +94,7 @@ pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: HttpRequest)
     if reply.status < 400 {
         reply.status = refused.status();
     }
-    answer::make(reply, is_head, Connection::close(&parts))
+    answer::make(reply, is_head, close)
 }
 
 /// Waits as long as an answer is held back, but not when creel is to end. What
@@ -206,16 +213,15 @@ enum Stop {
     Broken,
 }
 
-/// Reads the body whole, within the limits.
+/// Reads the body whole, within the limits. `declared` is the length that its
+/// head states, in bytes; `began` is when its head had arrived.
 async fn read_body(
-    headers: &HeaderMap,
+    declared: Option<u64>,
+    began: Instant,
     body: Body,
     limits: &Limits,
-    held: &mut Held<'_>,
+    held: &mut BytesGuard,
 ) -> Result<Bytes, Stop> {
-    let declared: Option<u64> = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
     let too_large = Stop::Refused(Refused::TooLarge {
         limit: limits.max_body,
         declared,
@@ -223,13 +229,11 @@ async fn read_body(
     if declared.is_some_and(|declared| declared > limits.max_body) {
         return Err(too_large);
     }
-    let began = Instant::now();
     let mut body = pin!(body);
     let mut whole = Vec::new();
     loop {
         let size = whole.len() as u64;
-        let slowest = began + limits.body_grace + limits.time_for(size);
-        let deadline = slowest.min(Instant::now() + limits.body_idle_timeout);
+        let deadline = limits.body_deadline(began, size, Instant::now());
         let frame = tokio::time::timeout_at(deadline.into(), body.frame())
             .await
             .map_err(|_| Stop::TooSlow)?;
@@ -244,16 +248,26 @@ async fn read_body(
         if size > limits.max_body {
             return Err(too_large);
         }
-        if !held.add(data.len() as u64) {
-            return Err(Stop::TooMany);
-        }
         if whole.len() + data.len() > whole.capacity() {
-            // Room for what was announced, but not for a mere promise.
-            let room = declared.map_or(0, |d| d.min(16 * size) as usize);
-            whole.reserve_exact(room.saturating_sub(whole.len()).max(data.len()));
+            let room = room_for(size, declared);
+            // What is reserved counts, not only what has arrived.
+            if !held.set(room) {
+                return Err(Stop::TooMany);
+            }
+            whole.reserve_exact((room as usize).saturating_sub(whole.len()));
         }
         // A copy of its own lets the connection use its buffer again.
         whole.extend_from_slice(&data);
+    }
+}
+
+/// Returns how many bytes to reserve for a body of which `size` bytes have
+/// arrived: what was announced once a quarter of it is there, else twice what
+/// has arrived.
+fn room_for(size: u64, declared: Option<u64>) -> u64 {
+    match declared {
+        Some(declared) if declared <= 4 * size => declared.max(size),
+        _ => 2 * size,
     }
 }
 

@@ -13,12 +13,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::connection::{Desk, FIRST_READ};
 use super::limits::Limits;
-use super::link::Link;
+use super::link::{Link, Progress};
+use super::memory::BytesGuard;
+use crate::clock::Clock;
 
-/// What a sender hears whose head did not come to its end in time.
+/// What a sender hears whose request did not come to its end in time.
 const TOO_SLOW: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How many bytes of a request are read before hyper has the connection.
+const GATHERED: usize = 64 << 10;
+
+/// What a sender is answered whose head would need more memory than there is.
+const TOO_BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n\
+    connection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How much is read at once while lingering.
 const SCRATCH: usize = 16 * 1024;
@@ -31,6 +41,11 @@ pub(super) struct Tap {
     passed: usize,
     link: Arc<Link>,
     limits: Arc<Limits>,
+    /// Counts the bytes of a head that is not whole yet.
+    memory: BytesGuard,
+    clock: Arc<dyn Clock>,
+    /// When the body that is being gathered began, and at which byte.
+    body: Option<(Instant, usize)>,
     /// When bytes last came; `None` before the first.
     read_at: Option<Instant>,
     /// When bytes last went out; at first, when the connection began.
@@ -83,20 +98,20 @@ impl Alarm {
 
 impl Tap {
     /// Wraps a socket of which `prefix` was already read.
-    pub(super) fn new(
-        stream: TcpStream,
-        prefix: Vec<u8>,
-        link: Arc<Link>,
-        limits: Arc<Limits>,
-    ) -> Self {
+    pub(super) fn new(stream: TcpStream, prefix: Vec<u8>, link: Arc<Link>, desk: &Desk) -> Self {
+        let now = Instant::now();
+        link.feed(&prefix, now);
         Self {
             stream,
             prefix,
             passed: 0,
             link,
-            limits,
-            read_at: None,
-            wrote_at: Instant::now(),
+            limits: Arc::clone(&desk.limits),
+            memory: BytesGuard::new(&desk.memory),
+            clock: Arc::clone(&desk.clock),
+            body: None,
+            read_at: Some(now),
+            wrote_at: now,
             closing: Closing::No,
             read_alarm: Alarm::default(),
             write_alarm: Alarm::default(),
@@ -104,27 +119,113 @@ impl Tap {
         }
     }
 
-    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.passed < self.prefix.len() {
-            let rest = &self.prefix[self.passed..];
-            let here = rest.len().min(buf.remaining());
-            buf.put_slice(&rest[..here]);
-            self.passed += here;
-            if self.passed == self.prefix.len() {
-                (self.prefix, self.passed) = (Vec::new(), 0);
+    /// Reads the first request, or the first [`GATHERED`] bytes of it. hyper is
+    /// given the connection only then: a sender that stops in the middle of
+    /// its request costs the bytes it sent, and none of hyper's buffers.
+    ///
+    /// # Errors
+    /// Where the connection broke, or its sender was refused.
+    pub(super) fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while matches!(self.closing, Closing::No) && self.gathers() {
+            let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
+            let mut buf = ReadBuf::uninit(&mut scratch);
+            if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                read?;
+                if buf.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                self.prefix.extend_from_slice(buf.filled());
+                self.note_read(buf.filled(), cx);
+            } else {
+                ready!(self.poll_slow(cx))?;
             }
+        }
+        if matches!(self.closing, Closing::No) {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        self.poll_refused(cx)
+    }
+
+    /// Returns whether more of the first request is to be read before hyper
+    /// has the connection.
+    fn gathers(&mut self) -> bool {
+        match self.link.progress() {
+            Progress::Head => true,
+            Progress::Body { declared } => {
+                if self.body.is_none() {
+                    let now = Instant::now();
+                    self.body = Some((now, self.prefix.len()));
+                    self.link.set_began(self.clock.now(), now);
+                }
+                // One that is too large is refused by its handler.
+                declared.is_none_or(|declared| declared <= self.limits.max_body)
+                    && self.prefix.len() < GATHERED
+            }
+            Progress::Other => false,
+        }
+    }
+
+    /// Passes the bytes on that were read before hyper had the connection.
+    fn pass_prefix(&mut self, buf: &mut ReadBuf<'_>) {
+        let rest = &self.prefix[self.passed..];
+        let here = rest.len().min(buf.remaining());
+        buf.put_slice(&rest[..here]);
+        self.passed += here;
+        if self.passed == self.prefix.len() {
+            (self.prefix, self.passed) = (Vec::new(), 0);
+            self.memory.set(2 * self.link.head_bytes());
+            self.body = None;
+        }
+    }
+
+    /// Hands the bytes that arrived to the follower. A sender whose head takes
+    /// more memory than there is, is refused.
+    fn note_read(&mut self, new: &[u8], cx: &mut Context<'_>) {
+        let now = Instant::now();
+        self.read_at = Some(now);
+        self.link.feed(new, now);
+        // A head that is not whole is held by its follower, and by the prefix or
+        // hyper once more.
+        let held = self.prefix.len() as u64 + 2 * self.link.head_bytes();
+        if !self.memory.set(held) {
+            self.refuse(TOO_BUSY, cx);
+        }
+    }
+
+    /// Sees whether a sender that sends nothing is still waited for. Ready:
+    /// it is not, and the connection ends, with an error where it was refused.
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some((deadline, in_request)) = self.patience() else {
+            return Poll::Pending;
+        };
+        if !self.read_alarm.passed(deadline, cx) {
+            return Poll::Pending;
+        }
+        if !in_request {
+            // As if the sender had ended: hyper closes in peace.
+            return Poll::Ready(Ok(()));
+        }
+        self.refuse(TOO_SLOW, cx);
+        self.poll_refused(cx)
+    }
+
+    /// Ends a connection whose sender was refused.
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_linger(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Says until when an HTTP/1 sender is waited for, and whether it is in the
-    /// middle of a head. `None`: its requests see to that themselves.
+    /// middle of a request. `None`: its requests see to that themselves.
     fn patience(&self) -> Option<(Instant, bool)> {
         if !self.link.is_idle() {
             return None;
         }
         let limits = &self.limits;
+        if let (Some((began, from)), Some(last)) = (self.body, self.read_at) {
+            let size = (self.prefix.len() - from) as u64;
+            return Some((limits.body_deadline(began, size, last), true));
+        }
         self.link
             .with_wire(|wire| {
                 if wire.in_body() {
@@ -172,10 +273,10 @@ impl Tap {
         Poll::Ready(())
     }
 
-    /// Tells a sender in the middle of its head that it is too slow. A few
-    /// bytes into an idle socket: it takes them at once, or nobody reads them.
-    fn say_too_slow(&mut self, cx: &mut Context<'_>) {
-        let _ = Pin::new(&mut self.stream).poll_write(cx, TOO_SLOW);
+    /// Answers a sender in the middle of its head, and closes. The few bytes
+    /// into an idle socket are taken at once, or nobody reads them.
+    fn refuse(&mut self, answer: &[u8], cx: &mut Context<'_>) {
+        let _ = Pin::new(&mut self.stream).poll_write(cx, answer);
         let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.linger();
     }
@@ -209,35 +310,22 @@ impl AsyncRead for Tap {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !matches!(this.closing, Closing::No) {
-            ready!(this.poll_linger(cx));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            return this.poll_refused(cx);
+        }
+        if !this.prefix.is_empty() {
+            this.pass_prefix(buf);
+            return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        match this.poll_bytes(cx, buf) {
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
                 let new = &buf.filled()[before..];
                 if !new.is_empty() {
-                    let now = Instant::now();
-                    this.read_at = Some(now);
-                    this.link.feed(new, now);
+                    this.note_read(new, cx);
                 }
                 Poll::Ready(result)
             }
-            Poll::Pending => {
-                let Some((deadline, in_head)) = this.patience() else {
-                    return Poll::Pending;
-                };
-                if !this.read_alarm.passed(deadline, cx) {
-                    return Poll::Pending;
-                }
-                if !in_head {
-                    // As if the sender had ended: hyper closes in peace.
-                    return Poll::Ready(Ok(()));
-                }
-                this.say_too_slow(cx);
-                ready!(this.poll_linger(cx));
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
+            Poll::Pending => this.poll_slow(cx),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::time::Instant;
 
+use super::link::Progress;
 use crate::domain::headers::Headers;
 
 /// How many fields a head may have before its parse takes a second, larger try.
@@ -27,6 +28,21 @@ pub(super) struct Head {
     /// `transfer-encoding`: the mark of request smuggling (RFC 9112
     /// section 6.3).
     pub(super) ambiguous: bool,
+}
+
+impl Head {
+    /// Returns whether the sender waits for a word before it sends the body
+    /// (RFC 9110 section 10.1.1).
+    fn expects(&self) -> bool {
+        self.headers.iter().any(|field| field.name == "expect")
+    }
+
+    /// Returns how many bytes the head says the body has.
+    fn declared(&self) -> Option<u64> {
+        let mut fields = self.headers.iter();
+        let length = fields.find(|field| field.name == "content-length")?;
+        std::str::from_utf8(length.value).ok()?.trim().parse().ok()
+    }
 }
 
 /// A follower of one connection's incoming bytes.
@@ -144,6 +160,23 @@ impl Wire {
     /// Says whether the next byte belongs to a body.
     pub(super) fn in_body(&self) -> bool {
         matches!(self.stage, Stage::Sized(_) | Stage::Chunked(_))
+    }
+
+    /// Returns how far the first request has arrived whose head was not taken.
+    pub(super) fn progress(&self) -> Progress {
+        let in_body = self.in_body();
+        match self.heads.front() {
+            None if !self.partial.is_empty() => Progress::Head,
+            Some(head) if self.heads.len() == 1 && in_body && !head.expects() => Progress::Body {
+                declared: head.declared(),
+            },
+            _ => Progress::Other,
+        }
+    }
+
+    /// Returns how many bytes are held of a head that is not complete.
+    pub(super) fn partial_bytes(&self) -> u64 {
+        self.partial.len() as u64
     }
 
     /// Returns when the head that is still incomplete began to arrive.

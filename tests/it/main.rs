@@ -31,6 +31,7 @@ mod screen;
 mod secrets;
 mod sent;
 mod signing;
+mod slow;
 mod store;
 mod support;
 mod terminal;

@@ -551,6 +551,40 @@ async fn bodies_held_at_once_are_bounded_and_the_next_hears_503() {
 }
 
 #[tokio::test]
+async fn half_heads_and_bodies_count_among_the_bytes_held_at_once() {
+    for begun in [
+        format!("POST / HTTP/1.1\r\nX: {}", "x".repeat(20_000)),
+        format!(
+            "POST / HTTP/1.1\r\nContent-Length: 30000\r\n\r\n{}",
+            "x".repeat(20_000)
+        ),
+    ] {
+        let limits = Limits {
+            max_body: 50_000,
+            max_held: 100_000,
+            ..Limits::default()
+        };
+        let receiver = Receiver::start(limits).await;
+        let mut held = Vec::new();
+        for _ in 0..20 {
+            let mut raw = receiver.connect().await;
+            raw.write(&begun).await;
+            held.push(raw);
+        }
+        let answers = held.iter_mut().map(|raw| Box::pin(raw.until("\r\n\r\n")));
+        let (first, ..) = within(futures_util::future::select_all(answers)).await;
+        assert_eq!(status(&first), "503", "{begun:.40}");
+        assert!(first.contains("retry-after: 5\r\n"), "{first}");
+        drop(held);
+        // Room is given back when the connections are gone.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while status(&receiver.send(b"POST / HTTP/1.1\r\n\r\n").await) != "200" {
+            assert!(Instant::now() < deadline);
+        }
+    }
+}
+
+#[tokio::test]
 async fn shutdown_answers_what_is_under_way_and_takes_nothing_more() {
     let (intake, entered, gate) = gated();
     let mut receiver = Receiver::with(Limits::default(), intake).await;
@@ -628,6 +662,29 @@ async fn too_many_connections_cost_the_oldest_idle_one() {
         assert_eq!(status(&answer), "200");
     }
     assert_eq!(receiver.arrivals().len(), 10);
+}
+
+#[tokio::test]
+async fn too_many_connections_with_buffers_cost_the_oldest_idle_one_of_them() {
+    let limits = Limits {
+        max_serving: 1,
+        ..Limits::default()
+    };
+    let receiver = Receiver::start(limits).await;
+    // Holds no buffers: it has sent half a request.
+    let mut slow = receiver.connect().await;
+    slow.write("POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nha")
+        .await;
+    let mut first = receiver.connect().await;
+    first.write("POST / HTTP/1.1\r\n\r\n").await;
+    assert_eq!(status(&first.until("kept").await), "200");
+    let mut second = receiver.connect().await;
+    second.write("POST / HTTP/1.1\r\n\r\n").await;
+    assert_eq!(status(&second.until("kept").await), "200");
+    assert_eq!(first.rest().await, "");
+    slow.write("ha").await;
+    assert_eq!(status(&slow.until("kept").await), "200");
+    assert_eq!(second.rest().await, "");
 }
 
 type H2 = hyper::client::conn::http2::SendRequest<Body>;
