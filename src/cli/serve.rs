@@ -30,8 +30,7 @@ pub(super) async fn run(
     let ended = signals.next().await;
     tokio::select! {
         () = receiver.stop() => {}
-        // A second signal ends it at once.
-        _ = signals.next() => {}
+        () = signals.again() => {}
     }
     Ok(ended)
 }
@@ -63,6 +62,16 @@ impl Signals {
             _ = self.interrupt.recv() => Ended::Interrupted,
             _ = self.terminate.recv() => Ended::Well,
             _ = self.hangup.recv() => Ended::Well,
+        }
+    }
+
+    /// Waits for a signal that ends the command at once, while it finishes what
+    /// is under way. Further hangups do not: the shell and the system each send
+    /// one when a terminal is closed.
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }

@@ -181,7 +181,9 @@ pub(super) fn log(global: &Global, file: Option<&Path>) {
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
-        .with_ansi(false);
+        .with_ansi(false)
+        // Reporting a failed write panics where standard error is closed too.
+        .log_internal_errors(false);
     let file = file.and_then(|path| {
         std::fs::OpenOptions::new()
             .create(true)

@@ -144,7 +144,21 @@ pub async fn run(engine: impl Inspected, settings: Settings) -> Result<(), Failu
     };
     let result = screen.run(&mut signals).await;
     screen.session.leave();
-    result.map_err(|e| lost(&e))
+    match result {
+        // The window was closed; the signal that says so may come later.
+        Err(error) if is_closed(&error) => Ok(()),
+        result => result.map_err(|e| lost(&e)),
+    }
+}
+
+/// Returns whether an error says that the terminal's other end is gone.
+fn is_closed(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let closed = [Errno::IO, Errno::NXIO, Errno::PIPE, Errno::BADF];
+    let code = error.raw_os_error();
+    closed
+        .iter()
+        .any(|errno| code == Some(errno.raw_os_error()))
 }
 
 fn lost(error: &std::io::Error) -> Failure {

@@ -320,3 +320,32 @@ fn the_demonstration_is_alive_at_once() {
         "the demonstration left something behind"
     );
 }
+
+#[test]
+fn a_closed_window_ends_it_well_and_what_is_under_way_is_answered() {
+    for args in [&[][..], &["serve"]] {
+        let home = home();
+        let args = [args, &["--listen", "127.0.0.1:0"]].concat();
+        let pty = Pty::start(home.path(), &args, 120, 40, &[]);
+        let screen = pty.wait("the address", |s| s.contains("127.0.0.1:"));
+        let rest = screen.split("127.0.0.1:").nth(1).unwrap();
+        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+        let half = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nha";
+        stream.write_all(half.as_bytes()).unwrap();
+        let process = pty.id();
+        let mut creel = pty.close();
+        // The shell passes the hangup on, too.
+        let _ = std::process::Command::new("kill")
+            .args(["-HUP", &process.to_string()])
+            .stderr(std::process::Stdio::null())
+            .status();
+        stream.write_all(b"ha").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{args:?}: {answer}");
+        assert_eq!(creel.ended(), 0, "{args:?}");
+        let listed = run(home.path(), &["--json", "list"], b"");
+        assert_eq!(listed.lines().len(), 1, "{listed:?}");
+    }
+}

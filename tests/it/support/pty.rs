@@ -2,7 +2,9 @@
 
 use std::io::{Read as _, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -14,9 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A program in a terminal.
 pub(crate) struct Pty {
     master: Box<dyn MasterPty + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    input: Box<dyn Write + Send>,
+    child: Program,
+    input: Option<Box<dyn Write + Send>>,
     seen: Arc<Mutex<Seen>>,
+    closing: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
 }
 
 struct Seen {
@@ -59,9 +63,13 @@ impl Pty {
         }));
         let mut output = pair.master.try_clone_reader().unwrap();
         let shared = Arc::clone(&seen);
-        std::thread::spawn(move || {
+        let closing = Arc::new(AtomicBool::new(false));
+        let closed = Arc::clone(&closing);
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 8192];
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
+            while let Ok(count @ 1..) = output.read(&mut bytes)
+                && !closed.load(Ordering::SeqCst)
+            {
                 let mut seen = shared.lock().unwrap();
                 seen.parser.process(&bytes[..count]);
                 seen.raw.extend_from_slice(&bytes[..count]);
@@ -70,16 +78,32 @@ impl Pty {
         let input = pair.master.take_writer().unwrap();
         Self {
             master: pair.master,
-            child,
-            input,
+            child: Program(child),
+            input: Some(input),
             seen,
+            closing,
+            reader: Some(reader),
         }
+    }
+
+    /// Closes the terminal, as closing its window does. Returns what waits for
+    /// the end of the program in it.
+    pub(crate) fn close(mut self) -> Closed {
+        self.closing.store(true, Ordering::SeqCst);
+        // The program draws for its new size, or the terminal echoes the key:
+        // either wakes the reader.
+        self.resize(90, 20);
+        self.keys(" ");
+        self.reader.take().unwrap().join().unwrap();
+        self.input = None;
+        Closed(self.child)
     }
 
     /// Types characters, control characters among them.
     pub(crate) fn keys(&mut self, keys: &str) {
-        self.input.write_all(keys.as_bytes()).unwrap();
-        self.input.flush().unwrap();
+        let input = self.input.as_mut().unwrap();
+        input.write_all(keys.as_bytes()).unwrap();
+        input.flush().unwrap();
     }
 
     /// Gives the terminal another size.
@@ -102,7 +126,7 @@ impl Pty {
 
     /// Returns the process's number.
     pub(crate) fn id(&self) -> u32 {
-        self.child.process_id().unwrap()
+        self.child.0.process_id().unwrap()
     }
 
     /// Sends the process a signal.
@@ -163,24 +187,39 @@ impl Pty {
 
     /// Waits for the end of the process and returns its exit code.
     pub(crate) fn ended(&mut self) -> u32 {
+        self.child.ended()
+    }
+}
+
+/// A program whose terminal was closed.
+pub(crate) struct Closed(Program);
+
+impl Closed {
+    /// Waits for the end of the process and returns its exit code.
+    pub(crate) fn ended(&mut self) -> u32 {
+        self.0.ended()
+    }
+}
+
+/// A child process, killed where it is still there when this is dropped.
+struct Program(Box<dyn Child + Send + Sync>);
+
+impl Program {
+    fn ended(&mut self) -> u32 {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.0.try_wait().unwrap() {
                 return status.exit_code();
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "it does not end; the screen shows\n{}",
-                self.screen()
-            );
+            assert!(begun.elapsed() < PATIENCE, "the program does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
-impl Drop for Pty {
+impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
