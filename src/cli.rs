@@ -70,8 +70,10 @@ pub fn main(front: Front) -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Help and version are asked for and go to standard output.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return match output::print_usage(&error) {
+                Ok(_) if error.use_stderr() => ExitCode::from(2),
+                printed => exit_code(printed),
+            };
         }
     };
     let output = Output::new(&args.global);
@@ -92,6 +94,11 @@ pub fn main(front: Front) -> ExitCode {
     let ended = runtime.block_on(run(args, &output, front));
     // A reading of standard input may still hang in a thread; it must not hold the exit.
     runtime.shutdown_background();
+    exit_code(ended)
+}
+
+/// Explains a failure and returns the exit code.
+fn exit_code(ended: Result<Ended, Failure>) -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::No) => ExitCode::from(1),

@@ -2,7 +2,7 @@
 
 use super::Ended;
 use super::args::{Global, List};
-use super::output::Output;
+use super::output::{Output, Style};
 use super::session;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
@@ -28,6 +28,7 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
         before: Some(u64::MAX),
         ..ListQuery::default()
     };
+    let columns = Columns::of(Output::width());
     let mut first = true;
     while left > 0 && !output.gone() {
         query.limit = left.min(PAGE);
@@ -36,8 +37,10 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
             for note in &page.notes {
                 output.note(note);
             }
-            if !output.json && !page.rows.is_empty() {
-                output.line(HEAD)?;
+            if page.rows.is_empty() {
+                output.note(&nothing(page.total, &query.filter));
+            } else if !output.json {
+                output.line(&columns.head())?;
             }
             first = false;
         }
@@ -49,7 +52,7 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
             }
         } else {
             for summary in &page.rows {
-                output.line(&row(summary))?;
+                output.styled(&columns.row(summary))?;
             }
         }
         left -= page.rows.len();
@@ -76,32 +79,110 @@ async fn listing(engine: &Engine, query: &ListQuery) -> Result<Vec<String>, Fail
     }
 }
 
-const HEAD: &str = "ID                          RECEIVED             SIG      PROVIDER          EVENT                             APP     #";
-
-fn row(summary: &Summary) -> String {
-    let event = match &summary.event {
-        Some(event) => event.clone(),
-        None => format!("{} {}", summary.method, summary.path),
-    };
-    let app = summary.app_word();
-    let columns = [
-        summary.id.to_string(),
-        summary
-            .received_at
-            .utc()
-            .format("%Y-%m-%dT%H:%M:%SZ")
-            .to_string(),
-        text::pad(summary.status.word(), 7),
-        text::pad(
-            &text::cut(
-                &text::visible(summary.provider.as_deref().unwrap_or("?")),
-                16,
-            ),
-            16,
+/// Says that there is nothing to list, and why.
+fn nothing(total: usize, filter: &str) -> String {
+    match total {
+        0 => "Nothing has been received yet. Start receiving:  creel".to_owned(),
+        _ => format!(
+            "No delivery matches {filter}. All {} are listed by:  creel list",
+            text::thousands(total as u64)
         ),
-        text::pad(&text::cut(&text::visible(&event), 32), 32),
-        format!("{app:>4}"),
-        format!("{:>4}", summary.arrival),
-    ];
-    columns.join("  ").trim_end().to_owned()
+    }
+}
+
+/// The columns of the list, as wide as the terminal allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Columns {
+    /// Whether ids and times are shown whole. Else an id is its last
+    /// characters, which find a delivery too.
+    whole: bool,
+    provider: usize,
+    event: usize,
+}
+
+/// How many characters of an id are shown where there is little room.
+const ID_SUFFIX: usize = 8;
+
+/// From which width on, in columns, ids and times are shown whole.
+const WIDE: usize = 112;
+
+impl Columns {
+    /// Makes the columns for a terminal of so many columns; `None`: there is no
+    /// terminal that would wrap them.
+    fn of(width: Option<usize>) -> Self {
+        let width = width.unwrap_or(121);
+        let whole = width >= WIDE;
+        let provider = if whole { 16 } else { 12 };
+        let (id, time) = if whole { (26, 20) } else { (ID_SUFFIX, 15) };
+        // Signature, app and arrival, and two blanks between any two.
+        let rest = id + time + provider + 7 + 4 + 4 + 6 * 2;
+        Self {
+            whole,
+            provider,
+            event: width.saturating_sub(rest).clamp(8, 64),
+        }
+    }
+
+    /// Returns the heading.
+    fn head(self) -> String {
+        let (id, time) = if self.whole {
+            (26, 20)
+        } else {
+            (ID_SUFFIX, 15)
+        };
+        format!(
+            "{:id$}  {:time$}  SIG      {:provider$}  {:event$}   APP     #",
+            "ID",
+            "RECEIVED",
+            "PROVIDER",
+            "EVENT",
+            provider = self.provider,
+            event = self.event,
+        )
+    }
+
+    /// Returns one row.
+    fn row(self, summary: &Summary) -> Vec<(String, Style)> {
+        let id = summary.id.to_string();
+        let (id, time) = if self.whole {
+            (id.as_str(), "%Y-%m-%dT%H:%M:%SZ")
+        } else {
+            (&id[id.len() - ID_SUFFIX..], "%m-%d %H:%M:%SZ")
+        };
+        let event = match &summary.event {
+            Some(event) => event.clone(),
+            None => format!("{} {}", summary.method, summary.path),
+        };
+        let cell = |text: &str, width| text::pad(&text::cut(&text::visible(text), width), width);
+        let provider = summary.provider.as_deref().unwrap_or("?");
+        let start = format!("{id}  {}  ", summary.received_at.utc().format(time));
+        let end = format!(
+            "  {}  {}  {:>4}  {:>4}",
+            cell(provider, self.provider),
+            cell(&event, self.event),
+            summary.app_word(),
+            summary.arrival
+        );
+        vec![
+            (start, Style::Plain),
+            (
+                text::pad(summary.status.word(), 7),
+                Style::of(summary.status),
+            ),
+            (end, Style::Plain),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_fits_every_terminal_from_70_columns_on() {
+        for width in 70..300 {
+            let head = Columns::of(Some(width)).head();
+            assert!(head.len() <= width, "{width}: {head}");
+        }
+    }
 }

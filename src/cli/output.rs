@@ -4,14 +4,53 @@
 //! closed the pipe has seen enough: that is no error.
 
 use std::cell::Cell;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
 use super::Ended;
 use super::args::{Color, Global};
 use crate::domain::failure::Failure;
+use crate::domain::verification::Status;
 use crate::domain::{json, text};
+
+/// How a piece of text looks where there is colour. Each is a word first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Text like any other.
+    Plain,
+    /// Something that is right.
+    Good,
+    /// Something to look at.
+    Warn,
+    /// Something that is wrong.
+    Bad,
+    /// Something that says little.
+    Context,
+}
+
+impl Style {
+    /// Returns the style of a verification status.
+    pub(super) const fn of(status: Status) -> Self {
+        match status {
+            Status::Valid => Self::Good,
+            Status::Stale | Status::NoSecret => Self::Warn,
+            Status::Invalid | Status::Malformed | Status::MissingSignature => Self::Bad,
+            Status::UnknownProvider => Self::Context,
+        }
+    }
+
+    /// Returns the parameter of the terminal's escape sequence (ECMA-48, SGR).
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Good => Some("32"),
+            Self::Warn => Some("1;35"),
+            Self::Bad => Some("1;31"),
+            Self::Context => Some("2"),
+        }
+    }
+}
 
 /// Prints what a command found.
 #[derive(Debug)]
@@ -19,6 +58,8 @@ pub(super) struct Output {
     /// Whether to print JSON.
     pub(super) json: bool,
     quiet: bool,
+    /// Whether text is coloured.
+    color: bool,
     /// Whether the reader of standard output is gone.
     gone: Cell<bool>,
 }
@@ -28,6 +69,7 @@ impl Output {
         Self {
             json: global.json,
             quiet: global.quiet,
+            color: colored(global.color, io::stdout().is_terminal()),
             gone: Cell::new(false),
         }
     }
@@ -35,6 +77,30 @@ impl Output {
     /// Prints one line of text; whatever a stranger put into it is made visible.
     pub(super) fn line(&self, line: &str) -> Result<Ended, Failure> {
         self.raw(format!("{}\n", text::visible(line)).as_bytes())
+    }
+
+    /// Prints one line of pieces with a style each; whatever a stranger put into
+    /// them is made visible.
+    pub(super) fn styled(&self, pieces: &[(String, Style)]) -> Result<Ended, Failure> {
+        let mut line = String::new();
+        for (text, style) in pieces {
+            let text = text::visible(text);
+            match style.code().filter(|_| self.color) {
+                Some(code) => {
+                    let (word, blanks) = text.split_at(text.trim_end().len());
+                    line.extend(["\u{1b}[", code, "m", word, "\u{1b}[0m", blanks]);
+                }
+                None => line.push_str(&text),
+            }
+        }
+        self.raw(format!("{}\n", line.trim_end()).as_bytes())
+    }
+
+    /// Returns how many columns the terminal has that is written to; `None`
+    /// where standard output is none.
+    pub(super) fn width() -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
     }
 
     /// Prints a value as one line of JSON.
@@ -45,18 +111,9 @@ impl Output {
     /// Writes bytes to standard output as they are.
     pub(super) fn raw(&self, bytes: &[u8]) -> Result<Ended, Failure> {
         let mut out = io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
-            Ok(()) => Ok(Ended::Well),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.gone.set(true);
-                Ok(Ended::Well)
-            }
-            Err(error) => Err(Failure::cannot(
-                "Standard output cannot be written.",
-                format!("{error}."),
-                "",
-            )),
-        }
+        let written = out.write_all(bytes).and_then(|()| out.flush());
+        self.gone.set(is_broken_pipe(&written));
+        check(written)
     }
 
     /// Says whether nobody reads standard output any more.
@@ -87,6 +144,28 @@ impl Output {
             let _ = writeln!(err, "{}", text::visible(line));
         }
     }
+}
+
+/// Prints a help text, the version or a usage error where each belongs.
+pub(super) fn print_usage(error: &clap::Error) -> Result<Ended, Failure> {
+    check(error.print().and_then(|()| io::stdout().flush()))
+}
+
+/// Turns what became of a write to standard output into an end. A reader that
+/// closed the pipe has seen enough.
+fn check(written: io::Result<()>) -> Result<Ended, Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::cannot(
+            "Standard output cannot be written.",
+            format!("{error}."),
+            "",
+        )),
+        Ok(()) | Err(_) => Ok(Ended::Well),
+    }
+}
+
+fn is_broken_pipe(written: &io::Result<()>) -> bool {
+    matches!(written, Err(error) if error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Decides on colour: the flag first, then `NO_COLOR` and `TERM`, then the terminal.

@@ -35,7 +35,11 @@ pub(super) async fn run(global: &Global, args: &Show, output: &Output) -> Result
             Bodies::Whole,
         ));
     }
-    for line in lines(&detail) {
+    for line in overview(&detail) {
+        output.line(&line)?;
+    }
+    verify::print(output, &detail.verification)?;
+    for line in request(&detail) {
         output.line(&line)?;
     }
     Ok(Ended::Well)
@@ -53,8 +57,8 @@ fn answered(delivery: &Delivery) -> String {
     }
 }
 
-/// Writes a delivery as lines for a person.
-fn lines(detail: &Detail) -> Vec<String> {
+/// Writes what is known of a delivery, apart from its request.
+fn overview(detail: &Detail) -> Vec<String> {
     let Detail {
         delivery, summary, ..
     } = detail;
@@ -84,9 +88,13 @@ fn lines(detail: &Detail) -> Vec<String> {
     }
     lines.push(format!("answered   {}", answered(delivery)));
     lines.push(String::new());
-    lines.extend(verify::lines(&detail.verification));
-    lines.push(String::new());
-    let request = &delivery.request;
+    lines
+}
+
+/// Writes a delivery's request and what was sent on, as lines for a person.
+fn request(detail: &Detail) -> Vec<String> {
+    let request = &detail.delivery.request;
+    let mut lines = vec![String::new()];
     lines.push(format!(
         "{} {} HTTP/{}",
         request.method,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Ended;
 use super::args::{Global, Verify};
-use super::output::Output;
+use super::output::{Output, Style};
 use super::session;
 use crate::clock::{Clock as _, System};
 use crate::config::{self, Overrides};
@@ -72,9 +72,7 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
             signature: &verification,
         })?;
     } else {
-        for line in lines(&verification) {
-            output.line(&line)?;
-        }
+        print(output, &verification)?;
     }
     Ok(if verification.status == Status::Valid {
         Ended::Well
@@ -101,9 +99,21 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Writes a verdict and its evidence as lines for a person.
-pub(super) fn lines(v: &Verification) -> Vec<String> {
-    let mut lines = vec![format!("{}  {}", v.status.word(), v.status.code())];
+/// Prints a verdict and its evidence for a person.
+pub(super) fn print(output: &Output, v: &Verification) -> Result<(), Failure> {
+    output.styled(&[
+        (v.status.word().to_owned(), Style::of(v.status)),
+        (format!("  {}", v.status.code()), Style::Plain),
+    ])?;
+    for line in evidence(v) {
+        output.line(&line)?;
+    }
+    Ok(())
+}
+
+/// Writes the evidence of a verdict as lines for a person.
+fn evidence(v: &Verification) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut fact = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             lines.push(format!("{name:<10} {value}"));

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::creel::{Creel, run};
+use crate::support::creel::{Creel, command, run};
+use crate::support::pty::Pty;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -406,4 +407,79 @@ fn providers_and_completions_are_printed() {
         "{}",
         limits.out
     );
+}
+
+#[test]
+fn a_list_without_matches_says_so_on_standard_error() {
+    let creel = Creel::serve(&[]);
+    let empty = creel.run(&["list"]);
+    assert_eq!((empty.code, empty.out.as_str()), (0, ""));
+    assert!(
+        empty.err.contains("Nothing has been received yet"),
+        "{empty:?}"
+    );
+    assert_eq!(creel.try_post("/", b"{}"), Some(200));
+    for args in [&["list", "sig:ok"][..], &["--json", "list", "sig:ok"]] {
+        let none = creel.run(args);
+        assert_eq!((none.code, none.out.as_str()), (0, ""));
+        assert!(none.err.contains("No delivery matches sig:ok"), "{none:?}");
+    }
+    assert_eq!(creel.run(&["--quiet", "list", "sig:ok"]).err, "");
+}
+
+#[test]
+fn colour_is_used_where_it_is_asked_for() {
+    let creel = Creel::serve(&["--secret", "zyra=x-secret"]);
+    let post = format!(
+        "POST / HTTP/1.1\r\nX-Zyra-Signature: {}\r\nX-Zyra-Event: job.failed\r\nContent-Length: 0\r\n\r\n",
+        "0".repeat(64)
+    );
+    creel.raw(post.as_bytes());
+    for command in [&["list"][..], &["show", "@latest"]] {
+        let plain = creel.run(command);
+        assert!(!plain.out.contains('\u{1b}'), "{plain:?}");
+        let coloured = creel.run(&[&["--color", "always"], command].concat());
+        let bad = "\u{1b}[1;31mBAD\u{1b}[0m";
+        assert!(coloured.out.contains(bad), "{coloured:?}");
+        assert_eq!(coloured.out.replace(bad, "BAD"), plain.out);
+    }
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error_for_every_command() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["list", "--help"],
+        &["help", "show"],
+        &["providers"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let ended = command(home.path())
+            .args(args)
+            .stdout(full.try_clone().unwrap())
+            .output()
+            .unwrap();
+        assert_eq!(ended.status.code(), Some(3), "{args:?}");
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(said.contains("Standard output cannot be written"), "{said}");
+    }
+}
+
+#[test]
+fn the_list_fits_the_terminal() {
+    let creel = Creel::serve(&[]);
+    let path = format!("/hooks/{}", "a-long-path/".repeat(20));
+    assert_eq!(creel.try_post(&path, b"{}"), Some(200));
+    for columns in [72, 80, 100, 120, 200] {
+        let mut pty = Pty::start(creel.home.path(), &["list"], columns, 24, &[]);
+        assert_eq!(pty.ended(), 0);
+        let screen = pty.shows("POST /hoo");
+        assert_eq!(screen.trim_end().lines().count(), 2, "{columns}: {screen}");
+    }
 }
