@@ -36,7 +36,7 @@ impl Style {
             Status::Valid => Self::Good,
             Status::Stale | Status::NoSecret => Self::Warn,
             Status::Invalid | Status::Malformed | Status::MissingSignature => Self::Bad,
-            Status::UnknownProvider => Self::Context,
+            Status::UnknownProvider | Status::Pending => Self::Context,
         }
     }
 
