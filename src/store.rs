@@ -343,6 +343,11 @@ impl Store {
         Ok(rows)
     }
 
+    /// Returns how many deliveries are newer than this sequence number.
+    pub fn newer_than(&self, seq: u64) -> usize {
+        usize::try_from(self.runs().newer_than(seq)).unwrap_or(usize::MAX)
+    }
+
     /// Gives rows to `each`, newest first and older than `before`, until it
     /// has had enough.
     ///

@@ -134,7 +134,13 @@ pub struct ListQuery {
     /// or after a short time;
     /// [`Page::matching`] then counts no further than the page.
     pub before: Option<u64>,
-    /// How many matching rows to skip, counted from the newest.
+    /// Anchors the window to this sequence number, so that it shows the same
+    /// part of the list however many deliveries arrive before the query is
+    /// answered.
+    #[serde(default)]
+    pub around: Option<u64>,
+    /// How many matching rows to skip, counted from the newest; with
+    /// [`Self::around`], how many rows the window begins before that delivery.
     pub offset: usize,
     /// How many rows are wanted at the most.
     pub limit: usize,
@@ -349,6 +355,10 @@ pub struct Page {
     pub total: usize,
     /// What the filter could not make sense of.
     pub notes: Vec<String>,
+    /// The delivery of [`ListQuery::around`], whether it matches or not;
+    /// `None` where there is none or it was removed.
+    #[serde(default)]
+    pub anchor: Option<Summary>,
 }
 
 /// One delivery and all that is known about it.

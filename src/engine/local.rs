@@ -1,5 +1,6 @@
 //! The engine of the process that owns the store.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -315,28 +316,43 @@ impl Local {
     pub(super) fn page(&self, query: &ListQuery) -> Result<Page, Failure> {
         let filter = Filter::parse(&query.filter);
         let total = self.store.count();
+        let anchor = match query.around {
+            Some(seq) => self.store.summary(seq).map_err(unreadable)?,
+            None => None,
+        };
         if filter.is_empty() && query.before.is_none() {
-            let rows = self
-                .store
-                .page(query.offset, query.limit)
-                .map_err(unreadable)?;
+            let offset = query.around.map_or(query.offset, |seq| {
+                self.store.newer_than(seq).saturating_sub(query.offset)
+            });
+            let rows = self.store.page(offset, query.limit).map_err(unreadable)?;
             return Ok(Page {
-                offset: query.offset,
+                offset,
                 rows,
                 matching: total,
                 total,
                 notes: Vec::new(),
+                anchor,
             });
         }
         let now = self.clock.now();
-        let mut rows: Vec<Summary> = Vec::new();
+        let mut rows: VecDeque<Summary> = VecDeque::new();
         let mut matching = 0;
+        let mut newer = 0;
         let mut look = |summary: &Summary| {
             if query.before.is_none_or(|before| summary.seq < before)
                 && filter.matches(summary, now)
             {
-                if matching >= query.offset && rows.len() < query.limit {
-                    rows.push(summary.clone());
+                if query.around.is_some_and(|seq| summary.seq > seq) {
+                    // Of those before the anchor, the last ones are in the window.
+                    newer += 1;
+                    rows.push_back(summary.clone());
+                    if rows.len() > query.offset {
+                        rows.pop_front();
+                    }
+                } else if (query.around.is_some() || matching >= query.offset)
+                    && rows.len() < query.limit
+                {
+                    rows.push_back(summary.clone());
                 }
                 matching += 1;
             }
@@ -346,12 +362,17 @@ impl Local {
         self.store
             .scan(query.before, &mut look)
             .map_err(unreadable)?;
+        let offset = match query.around {
+            Some(_) => newer - newer.min(query.offset),
+            None => query.offset,
+        };
         Ok(Page {
-            offset: query.offset,
-            rows,
+            offset,
+            rows: rows.into(),
             matching,
             total,
             notes: filter.notes().to_vec(),
+            anchor,
         })
     }
 

@@ -109,6 +109,14 @@ impl Runs {
             .flat_map(Iterator::rev)
     }
 
+    /// Returns how many numbers are larger than this one.
+    pub(super) fn newer_than(&self, seq: u64) -> u64 {
+        let runs = self.by_first.iter().rev();
+        runs.map(|(first, length)| (first + length).saturating_sub((seq + 1).max(*first)))
+            .take_while(|newer| *newer > 0)
+            .sum()
+    }
+
     /// Returns the numbers from the oldest up.
     pub(super) fn oldest_first(&self) -> impl Iterator<Item = u64> {
         self.by_first

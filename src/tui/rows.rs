@@ -48,6 +48,11 @@ impl Rows {
         found.then_some(self.offset + at)
     }
 
+    /// Returns the place of the first row that is older than a delivery.
+    pub fn place_below(&self, seq: u64) -> usize {
+        self.offset + self.held.partition_point(|row| row.seq > seq)
+    }
+
     /// Says whether all of these places, as far as the list goes, are in memory.
     pub fn covers(&self, wanted: Range<usize>) -> bool {
         let end = wanted.end.min(self.matching);

@@ -36,7 +36,7 @@ impl App {
         let refused = shown.and_then(|s| s.detail.delivery.refused.as_ref());
         if form.original().is_none() {
             // It is still being read.
-            self.edit_next = self.list.seq;
+            self.edit_next = self.list.seq();
             return Vec::new();
         }
         if let Some(why) = refused {
@@ -65,7 +65,7 @@ impl App {
     /// Opens the editor on a delivery that has just been read, where that was
     /// asked for and it is still the selected one.
     pub(super) fn edit_when_read(&mut self, seq: u64) -> Vec<Effect> {
-        if self.edit_next.take_if(|next| *next == seq).is_none() || self.list.seq != Some(seq) {
+        if self.edit_next.take_if(|next| *next == seq).is_none() || self.list.seq() != Some(seq) {
             return Vec::new();
         }
         match self.overlay {

@@ -20,7 +20,7 @@ impl App {
         match event {
             Event::Added(row) => self.added(row),
             Event::Changed(row) => {
-                if self.list.seq == Some(row.seq) {
+                if self.list.seq() == Some(row.seq) {
                     self.detail.expire();
                 }
                 self.list.changed(row, self.now);

@@ -306,7 +306,7 @@ impl App {
     }
 
     fn copy(&mut self, action: Action) -> Vec<Effect> {
-        let selected = self.list.seq;
+        let selected = self.list.seq();
         let shown = self
             .detail
             .shown

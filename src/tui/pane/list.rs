@@ -1,13 +1,15 @@
 //! The list of deliveries: where the cursor stands, what part is in memory,
 //! what is to be asked for.
 //!
-//! Places are counted from the newest delivery that matches. A delivery is
-//! held on to by its sequence number: where new rows push it down, cursor and
-//! window go with it.
+//! Places are counted from the newest delivery that matches. The selected
+//! delivery is identified by its sequence number and changes by a key alone:
+//! where new rows push it down, cursor and window move with it. Only when
+//! retention removes it, its nearest neighbour is selected.
 
 mod hunt;
 mod view;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::domain::filter::Filter;
@@ -32,10 +34,9 @@ const CHANGED: usize = 1_000;
 pub struct ListPane {
     /// The rows in memory.
     pub rows: Rows,
-    /// The place of the cursor.
+    /// The place of the cursor: that of the selected delivery, or where it
+    /// would be if it matched the filter.
     pub cursor: usize,
-    /// The delivery under the cursor; `None` while its row is not in memory.
-    pub seq: Option<u64>,
     /// The place of the first row on the screen.
     pub top: usize,
     /// Whether the cursor stays on the newest.
@@ -56,9 +57,10 @@ pub struct ListPane {
     /// Rows that changed while a window was awaited, which may be older.
     changed: Vec<Summary>,
     stale: bool,
-    lost: bool,
-    around: usize,
     newest: u64,
+    /// The selected delivery; `None` while the row under the cursor is not in
+    /// memory.
+    picked: Option<Summary>,
     hunt: Option<hunt::Hunt>,
 }
 
@@ -76,13 +78,17 @@ impl ListPane {
         self.filter.text()
     }
 
-    /// Returns the row under the cursor.
+    /// Returns the selected delivery.
     pub fn selected(&self) -> Option<&Summary> {
-        let row = self.rows.get(self.cursor)?;
-        (Some(row.seq) == self.seq).then_some(row)
+        self.picked.as_ref()
     }
 
-    /// Takes another filter; the delivery under the cursor stays where it matches too.
+    /// Returns the selected delivery's sequence number.
+    pub fn seq(&self) -> Option<u64> {
+        self.picked.as_ref().map(|row| row.seq)
+    }
+
+    /// Takes another filter; the selected delivery stays where it matches too.
     pub fn set_filter(&mut self, text: &str) {
         if text == self.filter.text() {
             return;
@@ -90,12 +96,6 @@ impl ListPane {
         self.filter = Filter::parse(text);
         self.stale = true;
         self.hunt = None;
-        self.around = 0;
-        // Sequence numbers have no gaps, so without a filter a delivery's
-        // number tells its place.
-        if let (true, Some(seq)) = (self.filter.is_empty(), self.seq) {
-            self.around = usize::try_from(self.newest.saturating_sub(seq)).unwrap_or(0);
-        }
     }
 
     /// Notes that the rows in memory may no longer be true.
@@ -110,16 +110,22 @@ impl ListPane {
             return None;
         }
         let other = self.found_with != self.filter.text();
-        let centre = if other { self.around } else { self.top };
-        let near = centre.saturating_sub(height)..centre + 2 * height;
+        let near = self.top.saturating_sub(height)..self.top + 2 * height;
         if self.loaded && !self.stale && !other && self.rows.covers(near) {
             return None;
         }
         let margin = MARGIN.max(2 * height);
+        let around = self.seq().filter(|_| !self.follow);
+        let offset = match around {
+            Some(_) => self.cursor.saturating_sub(self.top) + margin,
+            None if other => 0,
+            None => self.top.saturating_sub(margin),
+        };
         let query = ListQuery {
             before: None,
+            around,
             filter: self.filter.text().to_owned(),
-            offset: centre.saturating_sub(margin),
+            offset,
             limit: height + 2 * margin,
         };
         if !self.stale && self.answered.as_ref() == Some(&query) {
@@ -149,8 +155,9 @@ impl ListPane {
         if query.filter != self.filter.text() {
             return;
         }
-        // Fewer than are known: it was made before the newest came.
-        self.stale |= page.total < self.rows.total();
+        // Fewer than are known: it was made before the newest were stored.
+        let older = page.total < self.rows.total();
+        self.stale |= older;
         let fresh = !self.loaded || self.found_with != query.filter;
         let grown = page.matching.saturating_sub(self.rows.matching());
         let shrunk = self.rows.matching().saturating_sub(page.matching);
@@ -158,24 +165,62 @@ impl ListPane {
             self.newest = self.newest.max(first.seq);
         }
         self.notes.clone_from(&page.notes);
+        let anchor = page.anchor.clone();
         self.rows.replace(page);
         for row in changed {
             self.rows.change(row);
         }
         self.loaded = true;
         self.found_with.clone_from(&query.filter);
+        let around = query.around;
         self.answered = Some(query);
 
         if self.follow {
             self.go_to_newest();
-        } else if fresh {
-            self.unseen = 0;
-            self.find_again();
         } else {
-            self.unseen += grown;
-            self.shift(grown, shrunk);
+            self.unseen = match fresh {
+                true => 0,
+                false if older => self.unseen.saturating_sub(shrunk),
+                false => self.unseen + grown,
+            };
+            let on_screen = self.cursor.saturating_sub(self.top);
+            let moved = (self.cursor + grown).saturating_sub(shrunk);
+            self.cursor = self.find(around, anchor, fresh, moved);
+            self.top = self.cursor.saturating_sub(on_screen);
         }
         self.settle(height);
+        if self.picked.is_none() {
+            self.pick();
+        }
+    }
+
+    /// Returns the selected delivery's place in new rows. Where it was
+    /// removed, or does not match another filter, another one is selected.
+    fn find(
+        &mut self,
+        around: Option<u64>,
+        anchor: Option<Summary>,
+        fresh: bool,
+        moved: usize,
+    ) -> usize {
+        let Some(seq) = self.seq() else {
+            return if fresh { 0 } else { moved };
+        };
+        if let Some(place) = self.rows.position(seq) {
+            self.picked = self.rows.get(place).cloned();
+            return place;
+        }
+        if around != Some(seq) {
+            // The window was asked for before this delivery was selected.
+            self.stale = true;
+            return moved;
+        }
+        if fresh {
+            self.picked = None;
+            return 0;
+        }
+        self.picked = anchor;
+        self.rows.place_below(seq)
     }
 
     /// Takes a delivery that was kept just now.
@@ -197,13 +242,15 @@ impl ListPane {
             return;
         }
         let seq = row.seq;
-        let first = self.rows.matching() == 0;
         if !self.rows.push(row) {
+            // It is listed already, unless events came out of order.
+            self.stale |= self.rows.position(seq).is_none();
             return;
         }
-        if self.follow || first {
+        // Other rows are in memory now, so that the last query may be needed again.
+        self.answered = None;
+        if self.follow || self.picked.is_none() && self.rows.matching() == 1 {
             self.go_to_newest();
-            self.seq = Some(seq);
         } else {
             self.cursor += 1;
             self.top += 1;
@@ -216,6 +263,9 @@ impl ListPane {
     pub fn changed(&mut self, row: Summary, now: Timestamp) {
         if let Some(chosen) = self.chosen.get_mut(&row.seq) {
             *chosen = row.clone();
+        }
+        if self.seq() == Some(row.seq) {
+            self.picked = Some(row.clone());
         }
         let matches = self.filter.matches(&row, now);
         if self.asked.is_some() {
@@ -233,8 +283,21 @@ impl ListPane {
 
     /// Moves the cursor by a step; following ends.
     pub fn step(&mut self, by: isize, height: usize) {
-        let to = scroll::step(self.cursor, by, self.rows.matching());
+        let to = scroll::step(self.cursor, self.past_gap(by), self.rows.matching());
         self.go(to, height);
+    }
+
+    /// Returns a step that begins at the selected delivery, where that is no
+    /// longer listed and the cursor is on a neighbour of it.
+    fn past_gap(&self, by: isize) -> isize {
+        let (Some(seq), Some(row)) = (self.seq(), self.rows.get(self.cursor)) else {
+            return by;
+        };
+        match row.seq.cmp(&seq) {
+            Ordering::Less if by > 0 => by - 1,
+            Ordering::Greater if by < 0 => by + 1,
+            _ => by,
+        }
     }
 
     /// Moves the cursor to a place; following ends.
@@ -242,8 +305,13 @@ impl ListPane {
         self.follow = false;
         self.hunt = None;
         self.cursor = to.min(self.rows.matching().saturating_sub(1));
-        self.seq = self.rows.get(self.cursor).map(|row| row.seq);
+        self.pick();
         self.show_cursor(height);
+    }
+
+    /// Selects the delivery at the cursor.
+    fn pick(&mut self) {
+        self.picked = self.rows.get(self.cursor).cloned();
     }
 
     /// Begins to follow the newest, or stops.
@@ -275,54 +343,19 @@ impl ListPane {
         self.cursor = 0;
         self.top = 0;
         self.unseen = 0;
-        self.seq = self.rows.get(0).map(|row| row.seq);
-    }
-
-    /// Finds the delivery under the cursor in rows found with another filter.
-    fn find_again(&mut self) {
-        let on_screen = self.cursor.saturating_sub(self.top);
-        let place = self.seq.and_then(|seq| self.rows.position(seq));
-        self.cursor = place.unwrap_or(0);
-        self.top = self.cursor.saturating_sub(on_screen);
-        self.seq = self.rows.get(self.cursor).map(|row| row.seq);
-    }
-
-    /// Finds the delivery under the cursor after the list grew above it.
-    fn shift(&mut self, grown: usize, shrunk: usize) {
-        let place = self.seq.and_then(|seq| self.rows.position(seq));
-        if let Some(place) = place {
-            let on_screen = self.cursor.saturating_sub(self.top);
-            self.cursor = place;
-            self.top = place.saturating_sub(on_screen);
-            self.lost = false;
-        } else if self.seq.is_some() && grown > 0 && !self.lost {
-            // Pushed out of the window: it is looked for once more where it should be.
-            self.cursor += grown;
-            self.top += grown;
-            self.lost = true;
-            self.stale = true;
-        } else {
-            self.lost = false;
-            self.cursor = self.cursor.saturating_sub(shrunk.min(self.cursor));
-            self.cursor = self.cursor.min(self.rows.matching().saturating_sub(1));
-            self.seq = self.rows.get(self.cursor).map(|row| row.seq);
-        }
+        self.pick();
     }
 
     /// Keeps cursor and window inside the list; the window does not move otherwise.
     fn settle(&mut self, height: usize) {
         let total = self.rows.matching();
-        if !self.lost {
-            self.cursor = self.cursor.min(total.saturating_sub(1));
-            self.top = scroll::clamp(self.top, height, total);
-        }
+        self.cursor = self.cursor.min(total.saturating_sub(1));
+        self.top = scroll::clamp(self.top, height, total);
         self.show_cursor(height);
     }
 
     fn show_cursor(&mut self, height: usize) {
-        if !self.lost {
-            self.top = scroll::follow(self.top, self.cursor, height, self.rows.matching());
-        }
+        self.top = scroll::follow(self.top, self.cursor, height, self.rows.matching());
         if self.top == 0 {
             self.unseen = 0;
         }

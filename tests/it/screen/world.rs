@@ -170,13 +170,23 @@ impl World {
         let filter = Filter::parse(&query.filter);
         let all = self.deliveries.iter().rev().map(|d| &d.summary);
         let rows: Vec<&Summary> = all.filter(|r| filter.matches(r, NOW)).collect();
-        let window = rows.iter().skip(query.offset).take(query.limit);
+        let offset = query.around.map_or(query.offset, |seq| {
+            let newer = rows.iter().filter(|r| r.seq > seq).count();
+            newer.saturating_sub(query.offset)
+        });
+        let window = rows.iter().skip(offset).take(query.limit);
         Page {
-            offset: query.offset,
+            offset,
             rows: window.map(|r| (*r).clone()).collect(),
             matching: rows.len(),
             total: self.deliveries.len(),
             notes: filter.notes().to_vec(),
+            anchor: self
+                .deliveries
+                .iter()
+                .map(|d| &d.summary)
+                .find(|r| Some(r.seq) == query.around)
+                .cloned(),
         }
     }
 

@@ -75,7 +75,9 @@ impl ListPane {
         };
         if let Some(at) = found {
             self.go(page.offset + at, height);
-            self.seq = Some(page.rows[at].seq);
+            // What is in memory may be older than the page.
+            self.picked = Some(page.rows[at].clone());
+            self.stale = true;
             return Hunted::Found;
         }
         if page.rows.is_empty() {
@@ -101,6 +103,7 @@ impl ListPane {
         };
         let query = ListQuery {
             before: None,
+            around: None,
             filter: self.filter().to_owned(),
             offset,
             limit: if down { CHUNK } else { border - offset },

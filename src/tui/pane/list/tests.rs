@@ -52,13 +52,22 @@ impl Store {
             .rev()
             .filter(|r| filter.matches(r, NOW))
             .collect();
-        let window = matching.iter().skip(query.offset).take(query.limit);
+        let offset = query.around.map_or(query.offset, |seq| {
+            let newer = matching.iter().filter(|r| r.seq > seq).count();
+            newer.saturating_sub(query.offset)
+        });
+        let window = matching.iter().skip(offset).take(query.limit);
         Page {
-            offset: query.offset,
+            offset,
             rows: window.map(|r| (*r).clone()).collect(),
             matching: matching.len(),
             total: self.rows.len(),
             notes: Vec::new(),
+            anchor: self
+                .rows
+                .iter()
+                .find(|r| Some(r.seq) == query.around)
+                .cloned(),
         }
     }
 
@@ -90,18 +99,18 @@ fn on_screen(list: &ListPane) -> Vec<Option<u64>> {
 fn follows_until_somebody_moves() {
     let mut store = Store::of(50);
     let mut list = store.list();
-    assert_eq!(list.seq, Some(50));
+    assert_eq!(list.seq(), Some(50));
     list.added(store.add(Status::Valid), NOW, HEIGHT);
-    assert_eq!((list.seq, list.cursor, list.top), (Some(51), 0, 0));
+    assert_eq!((list.seq(), list.cursor, list.top), (Some(51), 0, 0));
     list.step(2, HEIGHT);
-    assert_eq!((list.seq, list.follow), (Some(49), false));
+    assert_eq!((list.seq(), list.follow), (Some(49), false));
     let before = on_screen(&list);
     list.added(store.add(Status::Valid), NOW, HEIGHT);
     list.added(store.add(Status::Valid), NOW, HEIGHT);
-    assert_eq!((list.seq, list.cursor, list.unseen), (Some(49), 4, 2));
+    assert_eq!((list.seq(), list.cursor, list.unseen), (Some(49), 4, 2));
     assert_eq!(on_screen(&list), before);
     list.step(-9, HEIGHT);
-    assert_eq!((list.seq, list.unseen), (Some(53), 0));
+    assert_eq!((list.seq(), list.unseen), (Some(53), 0));
 }
 
 #[test]
@@ -110,7 +119,7 @@ fn new_rows_show_at_once_while_all_fit() {
     let mut list = store.list();
     list.step(1, HEIGHT);
     list.added(store.add(Status::Valid), NOW, HEIGHT);
-    assert_eq!((list.seq, list.cursor, list.top), (Some(2), 2, 0));
+    assert_eq!((list.seq(), list.cursor, list.top), (Some(2), 2, 0));
     assert_eq!(on_screen(&list), [4, 3, 2, 1].map(Some));
     assert_eq!(list.unseen, 0);
 }
@@ -135,9 +144,9 @@ fn asks_for_a_window_and_not_for_all() {
     let mut list = store.list();
     assert!(list.rows.range().len() < 500);
     list.step(isize::MAX / 4, HEIGHT);
-    assert_eq!(list.seq, None);
+    assert_eq!(list.seq(), None);
     store.serve(&mut list);
-    assert_eq!(list.seq, Some(1));
+    assert_eq!(list.seq(), Some(1));
     assert_eq!(on_screen(&list).last(), Some(&Some(1)));
     for _ in 0..30 {
         list.step(-5, HEIGHT);
@@ -152,7 +161,7 @@ fn holds_its_place_deep_in_the_list_while_rows_come_in() {
     let mut list = store.list();
     list.go(3_000, HEIGHT);
     store.serve(&mut list);
-    let (seq, before) = (list.seq, on_screen(&list));
+    let (seq, before) = (list.seq(), on_screen(&list));
     assert!(seq.is_some());
     // More than a window's margin, so that it must be looked for again.
     for _ in 0..400 {
@@ -160,7 +169,7 @@ fn holds_its_place_deep_in_the_list_while_rows_come_in() {
         list.added(row, NOW, HEIGHT);
     }
     store.serve(&mut list);
-    assert_eq!((list.seq, list.cursor), (seq, 3_400));
+    assert_eq!((list.seq(), list.cursor), (seq, 3_400));
     assert_eq!(on_screen(&list), before);
     assert_eq!(list.unseen, 400);
 }
@@ -173,10 +182,10 @@ fn a_filter_and_its_end_keep_the_delivery() {
     store.serve(&mut list);
     assert_eq!((list.rows.matching(), list.rows.total()), (7, 5_000));
     list.step(3, HEIGHT);
-    assert_eq!(list.seq, Some(2_800));
+    assert_eq!(list.seq(), Some(2_800));
     list.set_filter("");
     store.serve(&mut list);
-    assert_eq!((list.seq, list.cursor), (Some(2_800), 2_200));
+    assert_eq!((list.seq(), list.cursor), (Some(2_800), 2_200));
     assert!(on_screen(&list).contains(&Some(2_800)));
 }
 
@@ -193,7 +202,7 @@ fn an_answer_to_an_older_filter_is_not_taken() {
     assert_eq!(list.rows.matching(), 2_000);
     store.serve(&mut list);
     assert_eq!(list.rows.matching(), 0);
-    assert_eq!(list.seq, None);
+    assert_eq!(list.seq(), None);
 }
 
 #[test]
@@ -219,7 +228,7 @@ fn finds_problems_beyond_what_is_in_memory() {
         match hunted {
             Hunted::Found => {
                 store.serve(&mut list);
-                seqs.push(list.seq.unwrap());
+                seqs.push(list.seq().unwrap());
                 hunted = list.hunt(true, HEIGHT);
             }
             Hunted::Seek(query) => {
@@ -237,39 +246,149 @@ fn finds_problems_beyond_what_is_in_memory() {
     assert_eq!(query.offset + query.limit, list.rows.range().start);
 }
 
+/// Something that happens to the list, and what a key does.
+#[derive(Clone, Debug)]
+enum Step {
+    Arrivals(u16, bool),
+    Change(u16, bool),
+    Remove(u16),
+    Missed,
+    /// Says what is asked for now; the reply comes later.
+    Ask,
+    Reply,
+    Serve,
+    Move(isize),
+    Filter(bool),
+    Follow(bool),
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..2_500_u16, any::<bool>()).prop_map(|(n, bad)| Step::Arrivals(n, bad)),
+        2 => (any::<u16>(), any::<bool>()).prop_map(|(at, bad)| Step::Change(at, bad)),
+        1 => (1..400_u16).prop_map(Step::Remove),
+        2 => Just(Step::Missed),
+        3 => Just(Step::Ask),
+        3 => Just(Step::Reply),
+        2 => Just(Step::Serve),
+        2 => (-300..300_isize).prop_map(Step::Move),
+        1 => any::<bool>().prop_map(Step::Filter),
+        1 => any::<bool>().prop_map(Step::Follow),
+    ]
+}
+
 proptest! {
     #[test]
-    fn the_delivery_under_the_cursor_changes_only_by_hand(
-        start in 0_u64..400,
-        steps in proptest::collection::vec((0..4_u8, 0..300_isize, any::<bool>()), 1..40),
+    fn the_selected_delivery_changes_by_a_key_alone(
+        start in 0_u64..1_500,
+        steps in proptest::collection::vec(steps(), 1..60),
     ) {
         let mut store = Store::of(start);
         let mut list = store.list();
-        list.follow = false;
-        for (what, by, answered) in steps {
-            let before = list.seq;
-            match what {
-                0 => list.step(by, HEIGHT),
-                1 => list.step(-by, HEIGHT),
-                2 => for _ in 0..by {
-                    let row = store.add(Status::Valid);
+        let mut on_the_way = None;
+        for step in steps {
+            let before = list.seq();
+            let followed = list.follow;
+            let mut by_key = false;
+            match step.clone() {
+                Step::Arrivals(count, bad) => for _ in 0..count {
+                    let status = if bad { Status::Invalid } else { Status::Valid };
+                    let row = store.add(status);
                     list.added(row, NOW, HEIGHT);
                 },
-                _ => list.expire(),
-            }
-            if answered {
-                store.serve(&mut list);
-                prop_assert!(on_screen(&list).iter().all(Option::is_some));
-                if !store.rows.is_empty() {
-                    let cursor = list.rows.get(list.cursor).map(|r| r.seq);
-                    prop_assert_eq!(list.seq, cursor);
+                Step::Change(at, bad) if !store.rows.is_empty() => {
+                    let at = usize::from(at) % store.rows.len();
+                    let status = if bad { Status::Invalid } else { Status::Valid };
+                    store.rows[at].status = status;
+                    list.changed(store.rows[at].clone(), NOW);
+                }
+                Step::Change(..) => {}
+                Step::Remove(count) => {
+                    let count = usize::from(count).min(store.rows.len().saturating_sub(1));
+                    store.rows.drain(..count);
+                    list.expire();
+                }
+                Step::Missed => list.expire(),
+                Step::Ask => if on_the_way.is_none() {
+                    on_the_way = list.wants(HEIGHT).map(|query| (store.page(&query), query));
+                },
+                Step::Reply => if let Some((page, query)) = on_the_way.take() {
+                    list.take(query, page, HEIGHT);
+                },
+                Step::Serve => {
+                    if let Some((page, query)) = on_the_way.take() {
+                        list.take(query, page, HEIGHT);
+                    }
+                    store.serve(&mut list);
+                }
+                Step::Move(by) => {
+                    by_key = true;
+                    list.step(by, HEIGHT);
+                }
+                Step::Filter(on) => {
+                    by_key = true;
+                    list.set_filter(if on { "sig:bad" } else { "" });
+                    // What a filter selects is settled when its rows are there.
+                    if let Some((page, query)) = on_the_way.take() {
+                        list.take(query, page, HEIGHT);
+                    }
+                    store.serve(&mut list);
+                }
+                Step::Follow(on) => {
+                    by_key = true;
+                    list.set_follow(on, HEIGHT);
                 }
             }
-            if what >= 2 && before.is_some() {
-                prop_assert_eq!(list.seq, before);
+            let after = list.seq();
+            let kept = |seq: u64| store.rows.iter().any(|row| row.seq == seq);
+            match before {
+                Some(seq) if !by_key && !followed && kept(seq) => {
+                    prop_assert_eq!(after, Some(seq), "{:?}", step);
+                }
+                // Removed: the neighbour is the oldest that is left, or the
+                // oldest that matches.
+                Some(seq) if !by_key && !followed && after != before => {
+                    let filter = Filter::parse(list.filter());
+                    let oldest = store.rows.iter().find(|r| filter.matches(r, NOW));
+                    prop_assert!(after.is_none_or(|after| after > seq));
+                    if matches!(step, Step::Serve) {
+                        prop_assert_eq!(after, oldest.map(|row| row.seq));
+                    }
+                }
+                _ => {}
+            }
+            if matches!(step, Step::Serve) {
+                prop_assert!(on_screen(&list).iter().all(Option::is_some));
+                if let Some(row) = list.selected() {
+                    let place = list.rows.position(row.seq);
+                    if Filter::parse(list.filter()).matches(row, NOW) {
+                        prop_assert_eq!(place, Some(list.cursor));
+                    }
+                    prop_assert_eq!(list.rows.get(list.cursor).is_some(), list.rows.matching() > 0);
+                }
             }
             let inside = list.cursor >= list.top && list.cursor < list.top + HEIGHT;
             prop_assert!(inside || list.rows.matching() == 0);
         }
     }
+}
+
+#[test]
+fn a_selected_delivery_that_stops_matching_stays_selected() {
+    let mut store = Store::of(5_000);
+    let mut list = store.list();
+    list.set_filter("sig:bad");
+    store.serve(&mut list);
+    list.step(3, HEIGHT);
+    assert_eq!(list.seq(), Some(2_800));
+    store.rows[2_799].status = Status::Valid;
+    list.changed(store.rows[2_799].clone(), NOW);
+    store.serve(&mut list);
+    assert_eq!(list.seq(), Some(2_800));
+    assert!(!on_screen(&list).contains(&Some(2_800)));
+    let mut up = list.clone();
+    up.step(-1, HEIGHT);
+    assert_eq!(up.seq(), Some(3_500));
+    list.step(1, HEIGHT);
+    assert_eq!(list.seq(), Some(2_100));
 }

@@ -41,9 +41,8 @@ pub fn draw(list: &ListPane, ctx: Ctx<'_>, area: &ListArea, frame: &mut Frame) {
             height: 1,
             ..area.rows
         };
-        let selected = place == list.cursor;
         let Some(row) = list.rows.get(place) else {
-            let sign = if selected {
+            let sign = if place == list.cursor {
                 ctx.look.glyphs.cursor
             } else {
                 " "
@@ -52,6 +51,7 @@ pub fn draw(list: &ListPane, ctx: Ctx<'_>, area: &ListArea, frame: &mut Frame) {
             frame.render_widget(Line::from(waiting), rect);
             continue;
         };
+        let selected = list.seq() == Some(row.seq);
         let mut line = Line::from(self::lead(list, row, selected, ctx));
         for (column, width) in &fitted {
             let (mut content, role) = column.cell(row, ctx.look, ctx.now);
