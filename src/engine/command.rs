@@ -358,7 +358,7 @@ pub struct Page {
     /// The delivery of [`ListQuery::around`], whether it matches or not;
     /// `None` where there is none or it was removed.
     #[serde(default)]
-    pub anchor: Option<Summary>,
+    pub anchor: Option<Box<Summary>>,
 }
 
 /// One delivery and all that is known about it.

@@ -317,7 +317,7 @@ impl Local {
         let filter = Filter::parse(&query.filter);
         let total = self.store.count();
         let anchor = match query.around {
-            Some(seq) => self.store.summary(seq).map_err(unreadable)?,
+            Some(seq) => self.store.summary(seq).map_err(unreadable)?.map(Box::new),
             None => None,
         };
         if filter.is_empty() && query.before.is_none() {

@@ -160,6 +160,10 @@ mod tests {
             let newest: Vec<u64> = runs.newest_first(skip as u64).collect();
             let wanted: Vec<u64> = set.iter().rev().skip(skip).copied().collect();
             prop_assert_eq!(newest, wanted);
+            for seq in 0..32 {
+                let newer = set.iter().filter(|other| **other > seq).count();
+                prop_assert_eq!(runs.newer_than(seq), newer as u64);
+            }
             let oldest: Vec<u64> = runs.oldest_first().collect();
             prop_assert_eq!(oldest, set.into_iter().collect::<Vec<u64>>());
             let mut ends = runs.iter().map(|(first, length)| (first, first + length));

@@ -30,7 +30,6 @@ const CHANGED: usize = 1_000;
 
 /// The list's state.
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct ListPane {
     /// The rows in memory.
     pub rows: Rows,
@@ -165,7 +164,7 @@ impl ListPane {
             self.newest = self.newest.max(first.seq);
         }
         self.notes.clone_from(&page.notes);
-        let anchor = page.anchor.clone();
+        let anchor = page.anchor.as_deref().cloned();
         self.rows.replace(page);
         for row in changed {
             self.rows.change(row);

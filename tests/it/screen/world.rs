@@ -186,7 +186,8 @@ impl World {
                 .iter()
                 .map(|d| &d.summary)
                 .find(|r| Some(r.seq) == query.around)
-                .cloned(),
+                .cloned()
+                .map(Box::new),
         }
     }
 

@@ -67,7 +67,8 @@ impl Store {
                 .rows
                 .iter()
                 .find(|r| Some(r.seq) == query.around)
-                .cloned(),
+                .cloned()
+                .map(Box::new),
         }
     }
 
@@ -278,6 +279,7 @@ fn steps() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn the_selected_delivery_changes_by_a_key_alone(
         start in 0_u64..1_500,
