@@ -170,6 +170,9 @@ impl Running {
             state.job.done += 1;
             match ended {
                 Ok(verdict) if verdict.is_good() == Some(true) => state.job.well += 1,
+                Ok(Verdict::StaleAccepted | Verdict::ForgedAccepted) => {
+                    state.job.wrongly_accepted += 1;
+                }
                 Ok(_) => {}
                 Err(failure) => state.job.failure = Some(failure),
             }

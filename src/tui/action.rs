@@ -149,6 +149,11 @@ actions! {
 }
 
 impl Action {
+    /// Says whether the action sends something as soon as it is performed.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::Resend | Self::Sample)
+    }
+
     /// Returns what is known of the action.
     pub const fn spec(self) -> &'static Spec {
         &ACTIONS[self as usize]

@@ -2,7 +2,6 @@
 
 pub mod field;
 pub mod hex;
-pub mod pick;
 pub mod scroll;
 pub mod tabs;
 pub mod wrap;

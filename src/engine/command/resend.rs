@@ -84,6 +84,10 @@ pub struct Job {
     pub done: u64,
     /// With how many of those all went well: delivered, or rightly refused.
     pub well: u64,
+    /// How many of those the target accepted although their signature was
+    /// stale or wrong.
+    #[serde(default)]
+    pub wrongly_accepted: u64,
     /// Why one could not be sent, the last of them.
     pub failure: Option<Failure>,
     /// About how long it will still take, in milliseconds, where that can be said.

@@ -6,6 +6,7 @@ use crate::tui::action::{Action, Place};
 use crate::tui::effect::Effect;
 use crate::tui::keymap::{Chord, Context};
 use crate::tui::overlay::Overlay;
+use crate::tui::overlay::confirm::{Confirm, Then};
 use crate::tui::overlay::help::Help;
 use crate::tui::overlay::palette::Palette;
 use crate::tui::overlay::prompt::Purpose;
@@ -98,13 +99,13 @@ impl App {
                 self.overlay = (!enter).then_some(Overlay::Help(help));
             }
             Some(Overlay::Palette(palette)) if enter => {
-                return palette.chosen().map_or_else(Vec::new, |a| self.perform(a));
+                return self.perform_found(palette);
             }
             Some(Overlay::Palette(mut palette)) => {
                 if by != 0 {
                     palette.step(by);
                 } else if palette.field.key(key) {
-                    palette.cursor = 0;
+                    palette.typed();
                 }
                 self.overlay = Some(Overlay::Palette(palette));
             }
@@ -182,7 +183,7 @@ impl App {
                 }
             }
             Some(Overlay::Help(help)) => help.top = 0,
-            Some(Overlay::Palette(palette)) => palette.cursor = 0,
+            Some(Overlay::Palette(palette)) => palette.typed(),
             Some(Overlay::Resend(form)) => form.problem = None,
             Some(Overlay::Answer(form)) => form.problem = None,
             Some(Overlay::Secret(_) | Overlay::Copy | Overlay::Confirm(_)) | None => {}
@@ -210,6 +211,30 @@ impl App {
             Some(Overlay::Palette(_)) => None,
             _ => Some(Overlay::Palette(Palette::default())),
         };
+    }
+
+    /// Performs the action that the palette found. One that sends is asked
+    /// about first, unless it was named or selected by hand.
+    fn perform_found(&mut self, palette: Palette) -> Vec<Effect> {
+        let Some(action) = palette.chosen() else {
+            // It stays open and says that nothing matches.
+            self.overlay = Some(Overlay::Palette(palette));
+            return Vec::new();
+        };
+        if action.sends() && !palette.is_meant(action) {
+            self.list.follow = false;
+            self.overlay = Some(Overlay::Confirm(Confirm {
+                what: format!("{}?", action.spec().sentence),
+                why: format!(
+                    "It sends at once. The words {:?} are not the beginning of its name, {}.",
+                    palette.field.text().trim(),
+                    action.spec().name
+                ),
+                then: Then::Do(action),
+            }));
+            return Vec::new();
+        }
+        self.perform(action)
     }
 
     /// Closes the text field and undoes what was typed.

@@ -61,7 +61,7 @@ impl App {
         if let Some(Overlay::Palette(palette)) = &mut self.overlay
             && let Some(line) = palette.at(at.x, at.y, areas.screen)
         {
-            palette.cursor = line;
+            palette.pick(line);
             let action = palette.chosen();
             self.overlay = None;
             return action.map_or_else(Vec::new, |a| self.perform(a));

@@ -248,7 +248,8 @@ impl App {
     }
 
     fn verify(&mut self) {
-        match self.list.selected().map(|row| row.seq) {
+        self.list.follow = false;
+        match self.list.seq() {
             Some(seq) => self.detail.examine(seq),
             None => self.say("Nothing to verify: no delivery is selected"),
         }

@@ -20,6 +20,9 @@ use crate::tui::pane::overview::host;
 
 use super::App;
 
+/// How many deliveries are sent without a question.
+const MAX_UNASKED: u64 = 50;
+
 impl App {
     /// Returns the deliveries that keys for sending concern: the selected
     /// ones in the order of arrival, else the one under the cursor.
@@ -106,8 +109,8 @@ impl App {
         match then {
             Then::Quit => vec![Effect::Quit],
             Then::Edit(text) => vec![Effect::Edit(text)],
-            Then::Send { order, hosts } => {
-                let to = hosts.join(", ");
+            Then::Do(action) => self.perform(action),
+            Then::Send { order, hosts, to } => {
                 self.hosts.extend(hosts);
                 self.send(order, &to)
             }
@@ -124,7 +127,7 @@ impl App {
             .filter(|host| !self.hosts.contains(host))
             .collect();
         if strangers.is_empty() {
-            return self.send(order, &names(&targets));
+            return self.send_or_ask_if_many(order, &names(&targets));
         }
         let strangers: Vec<String> = strangers.into_iter().collect();
         self.say(&format!("Looking up {}", strangers.join(", ")));
@@ -150,30 +153,78 @@ impl App {
         self.toast = None;
         places.retain(|place| !self.hosts.contains(&place.host));
         if places.is_empty() {
-            return self.send(order, &names(targets));
+            return self.send_or_ask_if_many(order, &names(targets));
         }
-        if self.overlay.is_some() {
-            // What is typed into it must not answer a question.
-            self.fail("Not sent: something else was opened meanwhile");
-            return Vec::new();
-        }
-        let number = deliveries(&order);
+        let number = self.deliveries(&order);
         let to: Vec<String> = places.iter().map(Place::words).collect();
         let kinds: BTreeSet<_> = places.iter().filter_map(Place::kind).collect();
         let kinds: Vec<&str> = kinds.into_iter().map(Kind::words).collect();
-        let hosts = places.into_iter().map(|place| place.host).collect();
-        self.overlay = Some(Overlay::Confirm(Confirm {
+        let hosts: Vec<String> = places.into_iter().map(|place| place.host).collect();
+        self.ask(Confirm {
             what: format!("Send {number} to {}?", to.join(", ")),
             why: format!(
                 "That is not this machine but {}. Once agreed, creel does not ask for it again until it ends.",
                 kinds.join(" and ")
             ),
-            then: Then::Send { order, hosts },
-        }));
+            then: Then::Send {
+                order,
+                to: hosts.join(", "),
+                hosts,
+            },
+        });
         Vec::new()
     }
 
+    /// Sends a few deliveries at once and asks before many are sent.
+    fn send_or_ask_if_many(&mut self, order: ResendOrder, to: &str) -> Vec<Effect> {
+        if self.count(&order) <= MAX_UNASKED {
+            return self.send(order, to);
+        }
+        let key = self.keys.key(Action::Stop);
+        self.ask(Confirm {
+            what: format!("Send {} to {to}?", self.deliveries(&order)),
+            why: format!(
+                "More than {MAX_UNASKED} deliveries are sent only once agreed. {key} stops sending."
+            ),
+            then: Then::Send {
+                order,
+                to: to.to_owned(),
+                hosts: Vec::new(),
+            },
+        });
+        Vec::new()
+    }
+
+    /// Opens a question before something is sent.
+    fn ask(&mut self, confirm: Confirm) {
+        if self.overlay.is_some() {
+            // What is typed into it must not answer a question.
+            self.fail("Not sent: something else was opened meanwhile");
+            return;
+        }
+        self.overlay = Some(Overlay::Confirm(confirm));
+    }
+
+    /// Returns how many deliveries an order is about.
+    fn count(&self, order: &ResendOrder) -> u64 {
+        match &order.which {
+            Which::Ids(ids) => ids.len() as u64,
+            Which::Matching(_) => self.list.rows.matching() as u64,
+        }
+    }
+
+    /// Says which deliveries an order is about.
+    fn deliveries(&self, order: &ResendOrder) -> String {
+        let number = self.count(order);
+        match &order.which {
+            Which::Ids(_) => count(number),
+            Which::Matching(filter) if filter.is_empty() => format!("all {}", count(number)),
+            Which::Matching(filter) => format!("{} that match {filter}", count(number)),
+        }
+    }
+
     fn send(&mut self, order: ResendOrder, to: &str) -> Vec<Effect> {
+        let which = self.deliveries(&order);
         self.list.chosen.clear();
         let how = match order.signing {
             _ if order.new_event => "as a new event",
@@ -181,7 +232,7 @@ impl App {
             Some(Signing::Fresh) => "signed anew",
             Some(Signing::Kept) | None => "as received",
         };
-        self.say(&format!("Sending {} to {to}, {how}", deliveries(&order)));
+        self.say(&format!("Sending {which} to {to}, {how}"));
         vec![Effect::Resend(order)]
     }
 
@@ -212,6 +263,10 @@ impl App {
             None if job.total == 1 => {}
             Some(failure) => self.fail(&format!("{well} of {total} delivered. {failure}")),
             None if job.well == job.total => self.done(&format!("All {well} delivered")),
+            None if job.well + job.wrongly_accepted == job.total => self.say(&format!(
+                "All {total} accepted, {} of them with a stale or wrong signature",
+                thousands(job.wrongly_accepted)
+            )),
             None => self.fail(&format!("{well} of {total} delivered")),
         }
         Vec::new()
@@ -276,15 +331,6 @@ fn count(deliveries: u64) -> String {
     match deliveries {
         1 => "one delivery".to_owned(),
         n => format!("{} deliveries", thousands(n)),
-    }
-}
-
-/// Says which deliveries an order is about.
-fn deliveries(order: &ResendOrder) -> String {
-    match &order.which {
-        Which::Ids(ids) => count(ids.len() as u64),
-        Which::Matching(filter) if filter.is_empty() => "all deliveries".to_owned(),
-        Which::Matching(_) => "all that match".to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::engine::command::ResendOrder;
+use crate::tui::action::Action;
 use crate::tui::layout::centred;
 use crate::tui::pane::{Ctx, detail};
 use crate::tui::theme::Role;
@@ -30,7 +31,11 @@ pub enum Then {
         order: ResendOrder,
         /// The hosts.
         hosts: Vec<String>,
+        /// Where to, as the screen says it.
+        to: String,
     },
+    /// Perform an action that was found by words.
+    Do(Action),
     /// Quit while deliveries are being sent.
     Quit,
     /// Open the editor again, on a text that could not be read.
@@ -51,12 +56,13 @@ pub fn draw(confirm: &Confirm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) {
     lines.push(Line::default());
     let keys = match confirm.then {
         Then::Send { .. } => "Enter sends, Esc does not",
+        Then::Do(_) => "Enter does it, Esc does not",
         Then::Quit => "Enter quits, Esc does not",
         Then::Edit(_) => "Enter edits again, Esc gives it up",
     };
     lines.push(Line::from(look.span(keys, Role::Focus)));
     let title = match confirm.then {
-        Then::Send { .. } | Then::Quit => "Sure?",
+        Then::Send { .. } | Then::Do(_) | Then::Quit => "Sure?",
         Then::Edit(_) => "Edit again?",
     };
     let area = centred(screen, width, lines.len() as u16 + 2);

@@ -127,12 +127,16 @@ fn sending(app: &App, job: &Job) -> String {
         format!(", {} left", span(ms.div_ceil(1_000)))
     });
     let (done, total) = (thousands(job.done), thousands(job.total));
-    let bad = match job.done - job.well.min(job.done) {
+    let bad = match job.done.saturating_sub(job.well + job.wrongly_accepted) {
         0 => String::new(),
         n => format!(", {} failed", thousands(n)),
     };
+    let accepted = match job.wrongly_accepted {
+        0 => String::new(),
+        n => format!(", {} accepted stale or forged", thousands(n)),
+    };
     let stop = app.keys.key(Action::Stop);
-    format!("sent {done} of {total}{bad}{left}, {stop} stops")
+    format!("sent {done} of {total}{bad}{accepted}{left}, {stop} stops")
 }
 
 fn actions(app: &App) -> &'static [Action] {

@@ -440,7 +440,66 @@ fn the_palette_finds_and_does() {
     world.keys("<ctrl-p>sample<enter>");
     assert_eq!(world.took(), [Effect::Sample]);
     world.keys(":zzzz<enter>");
-    assert!(world.app.overlay.is_none() && world.took().is_empty());
+    assert!(world.picture().contains("Nothing matches") && world.took().is_empty());
+    world.keys("<esc>:delete<enter>");
+    assert!(world.picture().contains("Nothing matches") && world.took().is_empty());
+}
+
+#[test]
+fn the_palette_sends_only_what_was_named_or_selected() {
+    let mut world = world(5).with_target("http://localhost:3000");
+    world.keys(":resend<enter>");
+    assert!(matches!(&world.took()[..], [Effect::Resend(_)]));
+    for vague in ["captured", "again as", "send a", "sas"] {
+        world.keys(&format!(":{vague}<enter>"));
+        assert!(world.took().is_empty(), "{vague}");
+        world.keys("<esc><esc>");
+    }
+    world.keys(":captured<enter>");
+    assert!(matches!(world.app.overlay, Some(Overlay::Confirm(_))));
+    world.keys("<enter>");
+    assert!(matches!(&world.took()[..], [Effect::Resend(_)]));
+}
+
+#[test]
+fn more_than_fifty_are_sent_only_once_agreed() {
+    for (number, asked) in [(50, false), (51, true), (1_234, true)] {
+        let mut world = world(number).with_target("http://localhost:3000");
+        world.keys("R");
+        let Some(Overlay::Resend(form)) = &mut world.app.overlay else {
+            panic!("the form is open");
+        };
+        form.way.all = true;
+        world.keys("<enter>");
+        if asked {
+            assert!(world.took().is_empty());
+            let picture = world.picture();
+            let count = creel::domain::text::thousands(number);
+            assert!(
+                picture.contains(&count) && picture.contains("localhost:3000"),
+                "{picture}"
+            );
+            world.keys("<enter>");
+        }
+        assert!(matches!(&world.took()[..], [Effect::Resend(_)]), "{number}");
+    }
+}
+
+#[test]
+fn an_accepted_stale_delivery_is_not_counted_as_failed() {
+    let mut world = world(5);
+    let job = Job {
+        id: 1,
+        total: 60,
+        done: 40,
+        well: 30,
+        wrongly_accepted: 10,
+        ..Job::default()
+    };
+    world.tell(Msg::Engine(Event::Job(job.clone())));
+    let picture = world.picture();
+    assert!(picture.contains("10 accepted stale or forged"), "{picture}");
+    assert!(!picture.contains("failed"), "{picture}");
 }
 
 #[test]
