@@ -70,6 +70,8 @@ pub struct App {
     /// The delivery to edit as soon as it is read.
     edit_next: Option<u64>,
     info_wish: Wish,
+    /// How many rows of the list the screen had when it last showed the list.
+    last_list_height: usize,
 }
 
 /// Which pane has the keys.
@@ -121,6 +123,7 @@ impl App {
                 asked: false,
                 not_before: Timestamp::default(),
             },
+            last_list_height: 1,
         }
     }
 
@@ -146,6 +149,16 @@ impl App {
     /// Returns where things are on the screen.
     pub fn areas(&self) -> Areas {
         layout(self.size, self)
+    }
+
+    /// Returns how many rows of the list the screen has, or had before the
+    /// delivery was shown alone.
+    fn list_height(&self) -> usize {
+        let areas = self.areas();
+        match areas.list {
+            Some(_) => areas.list_height(),
+            None => self.last_list_height,
+        }
     }
 
     /// Returns in how many microseconds the screen changes by the passing of
@@ -180,7 +193,11 @@ impl App {
     /// Asks for whatever is missing now.
     fn wishes(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let height = self.areas().list_height();
+        let height = self.list_height();
+        if height != self.last_list_height {
+            self.last_list_height = height;
+            self.list.resize(height);
+        }
         effects.extend(self.list.wants(height).map(Effect::Load));
         if self.is_empty() {
             self.detail.clear();
@@ -258,7 +275,7 @@ impl App {
 
     fn resize(&mut self, size: Size) -> Vec<Effect> {
         self.size = size;
-        let height = self.areas().list_height();
+        let height = self.list_height();
         self.list.resize(height);
         Vec::new()
     }

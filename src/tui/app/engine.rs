@@ -73,7 +73,7 @@ impl App {
         if same_event {
             self.detail.expire();
         }
-        let height = self.areas().list_height();
+        let height = self.list_height();
         self.list.added(row, self.now, height);
     }
 
@@ -117,7 +117,7 @@ impl App {
         query: ListQuery,
         answer: Result<Page, Failure>,
     ) -> Vec<Effect> {
-        let height = self.areas().list_height();
+        let height = self.list_height();
         match answer {
             Ok(page) => self.list.take(query, page, height),
             Err(failure) => {
@@ -134,7 +134,7 @@ impl App {
         query: &ListQuery,
         answer: Result<Page, Failure>,
     ) -> Vec<Effect> {
-        let height = self.areas().list_height();
+        let height = self.list_height();
         match answer {
             Ok(page) => {
                 let hunted = self.list.sought(query, &page, height);

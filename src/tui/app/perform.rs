@@ -96,9 +96,9 @@ impl App {
 
     /// Moves the cursor of the list, or scrolls the delivery.
     pub(super) fn move_by(&mut self, by: isize) {
-        let areas = self.areas();
+        let height = self.list_height();
         match self.focus {
-            Focus::List => self.list.step(by, areas.list_height()),
+            Focus::List => self.list.step(by, height),
             Focus::Detail if self.detail.tab == Tab::Tries && by.abs() == 1 => self.step_tries(by),
             Focus::Detail => self.scroll(by),
         }
@@ -231,9 +231,9 @@ impl App {
 
     /// Goes to the next problem, or to the next match.
     fn next(&mut self, down: bool) -> Vec<Effect> {
-        let areas = self.areas();
         if self.focus == Focus::List {
-            let hunted = self.list.hunt(down, areas.list_height());
+            let height = self.list_height();
+            let hunted = self.list.hunt(down, height);
             return self.hunted(hunted);
         }
         self.detail.go(Tab::Body);
@@ -269,7 +269,7 @@ impl App {
     }
 
     fn follow(&mut self) {
-        let height = self.areas().list_height();
+        let height = self.list_height();
         self.list.set_follow(!self.list.follow, height);
         if self.list.follow {
             self.say("Follows the newest delivery");
@@ -280,7 +280,7 @@ impl App {
 
     /// Selects for a batch and goes on to the next.
     fn select(&mut self) {
-        let height = self.areas().list_height();
+        let height = self.list_height();
         self.list.choose();
         self.list.step(1, height);
     }

@@ -142,7 +142,13 @@ fn sending(app: &App, job: &Job) -> String {
 fn actions(app: &App) -> &'static [Action] {
     use Action as A;
     match (&app.overlay, app.focus, app.detail.tab) {
-        (Some(Overlay::Help(_) | Overlay::Palette(_)), ..) => &[A::Back],
+        // In a text field the key for help is a character.
+        (
+            Some(Overlay::Help(_) | Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Secret(_)),
+            ..,
+        ) => &[A::Back],
+        (Some(Overlay::Resend(form)), ..) if form.types() => &[A::Back],
+        (Some(Overlay::Answer(form)), ..) if form.types() => &[A::Back],
         (Some(_), ..) => &[A::Back, A::Help],
         (None, ..) if app.is_empty() => &[A::Sample, A::Copy, A::Palette, A::Close, A::Help],
         (None, Focus::List, _) => &[

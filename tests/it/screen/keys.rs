@@ -171,6 +171,43 @@ fn new_rows_do_not_move_what_is_looked_at() {
 }
 
 #[test]
+fn the_list_is_where_it_was_after_a_zoom() {
+    let mut world = world(100);
+    world.keys("jjjjj");
+    let (cursor, top) = (world.app.list.cursor, world.app.list.top);
+    world.keys("<enter><enter>");
+    assert!(world.app.areas().list.is_none());
+    for _ in 0..3 {
+        world.arrive(forged);
+    }
+    world.keys("<esc>");
+    assert!(world.app.areas().list.is_some());
+    let list = &world.app.list;
+    assert_eq!((list.cursor, list.top), (cursor + 3, top + 3));
+    // A window that is larger again shows no less than it could.
+    world.keys("<esc>G");
+    world.tell(Msg::Resize(SIZE.0, 20));
+    world.tell(Msg::Resize(SIZE.0, SIZE.1));
+    let list = &world.app.list;
+    let height = world.app.areas().list_height();
+    assert_eq!(list.top + height, list.rows.matching());
+}
+
+#[test]
+fn the_key_for_help_is_not_offered_where_it_is_typed() {
+    for keys in ["/", ":", "s", "R", "?"] {
+        let mut world = world(5);
+        world.keys(keys);
+        let picture = world.picture();
+        let status = picture.lines().rfind(|line| line.contains("back"));
+        assert!(
+            !status.is_some_and(|line| line.contains("? help")),
+            "{keys}: {picture}"
+        );
+    }
+}
+
+#[test]
 fn selects_several_and_sends_them_in_order() {
     let mut world = world(10);
     world.keys("  j ");
