@@ -81,6 +81,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What becomes of their path.
     pub path_mode: PathMode,
+    /// How many are forwarded to a target at once, unless configured otherwise.
+    pub parallel: Option<u32>,
     /// When they are sent on, unless their endpoint says otherwise.
     pub mode: Mode,
     /// The provider of deliveries that no endpoint names one for.
@@ -164,6 +166,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         },
         routes: file.routes,
         path_mode: file.path_mode,
+        parallel: file.parallel,
         mode: match &overrides.mode {
             Some(word) => flag_mode(word)?,
             None => file.mode.unwrap_or_default(),

@@ -6,12 +6,12 @@
 
 mod answering;
 mod apps;
-mod aside;
 pub mod command;
 mod crew;
 pub mod demo;
 mod detail;
 mod forward;
+mod forwarder;
 mod history;
 mod intake;
 mod jobs;
@@ -28,6 +28,7 @@ pub mod sample;
 mod secret;
 mod sending;
 mod swap;
+mod target_queue;
 
 use std::sync::Arc;
 

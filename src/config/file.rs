@@ -29,6 +29,7 @@ pub(super) struct Settings {
     pub(super) target: Option<String>,
     pub(super) routes: Vec<Route>,
     pub(super) path_mode: PathMode,
+    pub(super) parallel: Option<u32>,
     pub(super) mode: Option<Mode>,
     pub(super) provider: Option<String>,
     pub(super) max_body: Option<u64>,
@@ -50,6 +51,7 @@ struct File {
     #[serde(default)]
     routes: Vec<RouteTable>,
     path_mode: Option<Spanned<String>>,
+    parallel: Option<Spanned<u32>>,
     mode: Option<Spanned<String>>,
     provider: Option<Spanned<String>>,
     max_body: Option<Spanned<Number>>,
@@ -79,6 +81,7 @@ struct EndpointTable {
     #[serde(default)]
     routes: Vec<RouteTable>,
     path_mode: Option<Spanned<String>>,
+    parallel: Option<Spanned<u32>>,
     mode: Option<Spanned<String>>,
     answer: Option<Spanned<AnswerTable>>,
     handshakes: Option<bool>,
@@ -158,6 +161,9 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
     }
     if let Some(mode) = file.path_mode {
         settings.path_mode = source.path_mode(&mode)?;
+    }
+    if let Some(parallel) = file.parallel {
+        settings.parallel = Some(source.parallel(&parallel)?);
     }
     if let Some(mode) = file.mode {
         settings.mode = Some(source.mode(&mode)?);
@@ -323,6 +329,7 @@ impl Source<'_> {
             target: table.target.map(|t| self.target(t)).transpose()?,
             routes: self.routes(table.routes, catalog)?,
             path_mode: table.path_mode.map(|m| self.path_mode(&m)).transpose()?,
+            parallel: table.parallel.map(|p| self.parallel(&p)).transpose()?,
             mode: table.mode.map(|m| self.mode(&m)).transpose()?,
             answer: table.answer.map(|a| self.answer(a)).transpose()?,
             handshakes: table.handshakes,
@@ -353,6 +360,7 @@ listen = "127.0.0.1:4000"
 target = "http://127.0.0.1:3000"
 mode = "hold"
 path_mode = "keep"
+parallel = 3
 max_body = "25MiB"
 insecure = true
 allow_link_local = true
@@ -378,10 +386,12 @@ answer = { body = "thanks", delay = "250ms", slow = "2s", sequence = [500, "drop
 public_url = "https://example.test/hooks/billing"
 headers = { delivery_id = "X-Id" }
 path_mode = "strip"
+parallel = 1
 
 [[endpoints.billing.routes]]
 event = "invoice.*"
 target = "https://example.test/invoices"
+parallel = 16
 path_mode = "replace"
 "#,
             &Catalog::builtin(),
@@ -401,7 +411,7 @@ path_mode = "replace"
         assert_eq!(names, ["zyra", "billing", "billing"]);
         let old: Vec<_> = settings.old_secrets.iter().map(Secret::name).collect();
         assert_eq!(old, ["billing"]);
-        assert_eq!(settings.secrets[1].origin(), "creel.toml line 23");
+        assert_eq!(settings.secrets[1].origin(), "creel.toml line 24");
         let endpoint = &settings.endpoints[0];
         let answer = endpoint.answer.as_ref().unwrap();
         assert_eq!(answer.to_string(), "500, drop, 202 after 250 ms over 2 s");
@@ -413,6 +423,8 @@ path_mode = "replace"
         assert_eq!(endpoint.mode, Some(Mode::AckFirst));
         assert_eq!(endpoint.path_mode, Some(PathMode::Strip));
         assert_eq!(endpoint.routes[0].path_mode, Some(PathMode::Replace));
+        let parallel = [settings.parallel, endpoint.parallel, endpoint.routes[0].parallel];
+        assert_eq!(parallel, [Some(3), Some(1), Some(16)]);
         assert_eq!(
             (settings.mode, settings.path_mode),
             (Some(Mode::Hold), PathMode::Keep)
@@ -476,6 +488,10 @@ path_mode = "replace"
             (
                 "target = \"localhost:3000\"",
                 "line 1: creel cannot send to this target.",
+            ),
+            (
+                "[endpoints.a]\nparallel = 0",
+                "line 2: creel cannot forward 0 deliveries at once.",
             ),
             (
                 "[endpoints.a]\nmode = \"later\"",

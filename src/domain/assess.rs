@@ -382,6 +382,16 @@ impl Assessor {
         (Some(provider.name.clone()), event)
     }
 
+    /// Returns the event that a request belongs to, as [`Self::assess`] would,
+    /// without a look at the signature.
+    pub fn event_group(&self, endpoint: Option<&str>, request: &Request) -> Option<EventKey> {
+        let provider = self.provider_of(endpoint, request)?;
+        let tried = || Handshake::name_of(provider, request).map(str::to_owned);
+        let event = provider.event(request).or_else(tried);
+        let id = provider.delivery_id(request);
+        group(provider, id.as_deref(), event.as_deref(), request)
+    }
+
     /// Returns what tells arrivals of the same event apart from others,
     /// without a look at the signature.
     pub fn event_key(&self, endpoint: Option<&str>, request: &Request) -> EventKey {

@@ -199,11 +199,27 @@ impl Attempt {
         (300..400).contains(&response.status).then_some(location)
     }
 
+    /// Says whether it was stopped, by its user or by the end of creel, before
+    /// it had a response: then it says nothing of the target.
+    pub fn is_stopped(&self) -> bool {
+        let stopped = |error: &str| [ENDED, STOPPED, REPLACED].contains(&error);
+        self.response.is_none() && self.error.as_deref().is_some_and(stopped)
+    }
+
     /// Returns the answer's status, where one came.
     pub fn status(&self) -> Option<u16> {
         self.response.as_ref().map(|r| r.status)
     }
 }
+
+/// The error of an attempt that the end of creel cut off.
+pub const ENDED: &str = "creel ended before the app answered.";
+
+/// The error of a try of a schedule that its user stopped.
+pub const STOPPED: &str = "It was stopped before this try.";
+
+/// The error of a try of a schedule that another one replaced.
+pub const REPLACED: &str = "Another schedule took its place.";
 
 /// What every error of an attempt says in which time ran out.
 pub const TIME_OUT: &str = "time-out)";

@@ -24,6 +24,8 @@ pub struct Endpoint {
     pub routes: Vec<Route>,
     /// What becomes of the path on the way; `None`: as everywhere.
     pub path_mode: Option<PathMode>,
+    /// How many of its deliveries are forwarded at once; `None`: as everywhere.
+    pub parallel: Option<u32>,
     /// When its deliveries are sent on; `None`: as everywhere.
     pub mode: Option<Mode>,
     /// What creel answers here, where it differs from everywhere else.

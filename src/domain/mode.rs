@@ -84,4 +84,6 @@ pub struct Route {
     pub target: String,
     /// What becomes of their path; `None`: as elsewhere.
     pub path_mode: Option<PathMode>,
+    /// How many of them are forwarded at once; `None`: as elsewhere.
+    pub parallel: Option<u32>,
 }

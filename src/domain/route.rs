@@ -9,6 +9,12 @@ use super::endpoint::Endpoint;
 use super::filter::pattern::Pattern;
 pub use super::mode::{Mode, PathMode, Route};
 
+/// How many deliveries are forwarded to a target at once, unless configured.
+pub const DEFAULT_PARALLEL: u32 = 8;
+
+/// The largest number of simultaneous forwards that can be configured.
+pub const MAX_PARALLEL: u32 = 256;
+
 /// What is known of a delivery that looks for its target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked<'a> {
@@ -31,6 +37,28 @@ pub struct Everywhere<'a> {
     pub routes: &'a [Route],
     /// What becomes of their path.
     pub path_mode: PathMode,
+    /// How many are forwarded to a target at once; `None`: [`DEFAULT_PARALLEL`].
+    pub parallel: Option<u32>,
+}
+
+/// Limits how many deliveries are forwarded to a target at once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ParallelLimit {
+    /// The number of simultaneous forwards; 1 keeps strict order.
+    pub at_once: u32,
+    /// The setting it comes from: deliveries under one setting share the limit.
+    pub scope: Scope,
+}
+
+/// The setting that limits simultaneous forwards.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The one for all deliveries.
+    Everywhere,
+    /// That of an endpoint, by its name.
+    Endpoint(String),
+    /// That of a route, by its endpoint and its place in the list.
+    Route(Option<String>, usize),
 }
 
 /// Where a delivery goes.
@@ -40,44 +68,72 @@ pub struct Destination {
     pub target: String,
     /// The path that is asked for; `None`: the target's own, else the delivery's.
     pub path: Option<String>,
+    /// How many of these are forwarded at once.
+    pub parallel: ParallelLimit,
 }
 
 /// Decides where a delivery goes: the endpoint's routes, its target, the
 /// routes for all, the target for all; the first that fits.
 pub fn destination(everywhere: Everywhere<'_>, asked: &Asked<'_>) -> Option<Destination> {
-    let first = |routes: &[Route], mode: PathMode| {
-        let route = routes.iter().find(|route| route.takes(asked))?;
-        Some(found(
-            &route.target,
-            route.path_mode.unwrap_or(mode),
-            route.path.as_deref(),
-            asked,
-        ))
-    };
     let endpoint = asked.endpoint;
+    let inherited = ParallelLimit::inherited(everywhere, endpoint);
+    let first = |routes: &[Route], mode: PathMode, owner: Option<&Endpoint>| {
+        let mut routes = routes.iter().enumerate();
+        let (index, route) = routes.find(|(_, route)| route.takes(asked))?;
+        let parallel = route.parallel.map(|at_once| ParallelLimit {
+            at_once,
+            scope: Scope::Route(owner.map(|e| e.name.clone()), index),
+        });
+        let mode = route.path_mode.unwrap_or(mode);
+        let found = found(&route.target, mode, route.path.as_deref(), asked);
+        Some((found, parallel))
+    };
     let own_mode = endpoint
         .and_then(|e| e.path_mode)
         .unwrap_or(everywhere.path_mode);
     let own_routes = endpoint.map_or(&[][..], |e| &e.routes);
-    first(own_routes, own_mode)
-        .or_else(|| {
-            let target = endpoint?.target.as_deref()?;
-            Some(found(target, own_mode, None, asked))
-        })
-        .or_else(|| first(everywhere.routes, own_mode))
-        .or_else(|| Some(found(everywhere.target?, own_mode, None, asked)))
+    let plain = |target: &str| (found(target, own_mode, None, asked), None);
+    let ((target, path), parallel) = first(own_routes, own_mode, endpoint)
+        .or_else(|| endpoint?.target.as_deref().map(plain))
+        .or_else(|| first(everywhere.routes, own_mode, None))
+        .or_else(|| everywhere.target.map(plain))?;
+    Some(Destination {
+        target,
+        path,
+        parallel: parallel.unwrap_or(inherited),
+    })
 }
 
-fn found(target: &str, mode: PathMode, route: Option<&str>, asked: &Asked<'_>) -> Destination {
+impl ParallelLimit {
+    /// Returns the limit of deliveries whose route sets none.
+    fn inherited(everywhere: Everywhere<'_>, endpoint: Option<&Endpoint>) -> Self {
+        let own = |e: &Endpoint| {
+            Some(Self {
+                at_once: e.parallel?,
+                scope: Scope::Endpoint(e.name.clone()),
+            })
+        };
+        endpoint.and_then(own).unwrap_or(Self {
+            at_once: everywhere.parallel.unwrap_or(DEFAULT_PARALLEL),
+            scope: Scope::Everywhere,
+        })
+    }
+}
+
+/// Returns a target and the path to ask it for.
+fn found(
+    target: &str,
+    mode: PathMode,
+    route: Option<&str>,
+    asked: &Asked<'_>,
+) -> (String, Option<String>) {
     let prefix = match (asked.endpoint, route) {
         (Some(endpoint), _) => endpoint.path.as_str(),
         (None, Some(path)) if !path.contains('*') => path,
         (None, _) => "",
     };
-    Destination {
-        path: fitted(target, mode, prefix, asked.path),
-        target: target.to_owned(),
-    }
+    let path = fitted(target, mode, prefix, asked.path);
+    (target.to_owned(), path)
 }
 
 /// Returns the path to ask for, letter by letter; `None` where that is left
@@ -118,6 +174,7 @@ impl Destination {
         Self {
             target: target.to_owned(),
             path: None,
+            parallel: ParallelLimit::inherited(Everywhere::default(), None),
         }
     }
 
@@ -255,6 +312,7 @@ mod tests {
             event: some(event),
             target: target.to_owned(),
             path_mode: None,
+            parallel: None,
         }
     }
 
@@ -277,7 +335,7 @@ mod tests {
         let everywhere = Everywhere {
             target: Some("http://all"),
             routes: &routes,
-            path_mode: PathMode::Auto,
+            ..Everywhere::default()
         };
         let to = |endpoint, path, provider, event| {
             let asked = Asked {
@@ -310,6 +368,53 @@ mod tests {
     }
 
     #[test]
+    fn the_nearest_setting_limits_parallel_forwards() {
+        let limited = |parallel, target: &str| Route {
+            parallel,
+            ..route("/hooks/eu", "", "", target)
+        };
+        let endpoint = |parallel, target: Option<&str>| Endpoint {
+            name: "a".into(),
+            path: "/hooks".into(),
+            target: target.map(str::to_owned),
+            routes: vec![limited(Some(3), "http://eu")],
+            parallel,
+            ..Endpoint::default()
+        };
+        let routes = [Route {
+            parallel: Some(2),
+            ..route("/hooks/us", "", "", "http://us")
+        }];
+        let limit = |everywhere: Option<u32>, endpoint: Option<&Endpoint>, path: &str| {
+            let everywhere = Everywhere {
+                target: Some("http://all"),
+                routes: &routes,
+                parallel: everywhere,
+                ..Everywhere::default()
+            };
+            let asked = Asked {
+                endpoint,
+                path,
+                ..Asked::default()
+            };
+            let limit = destination(everywhere, &asked).unwrap().parallel;
+            (limit.at_once, limit.scope)
+        };
+        let name = || "a".to_owned();
+        assert_eq!(limit(None, None, "/"), (8, Scope::Everywhere));
+        assert_eq!(limit(Some(4), None, "/"), (4, Scope::Everywhere));
+        assert_eq!(limit(None, None, "/hooks/us"), (2, Scope::Route(None, 0)));
+        let plain = endpoint(None, None);
+        let strict = endpoint(Some(1), Some("http://own"));
+        assert_eq!(limit(Some(4), Some(&plain), "/hooks"), (4, Scope::Everywhere));
+        assert_eq!(limit(Some(4), Some(&strict), "/hooks"), (1, Scope::Endpoint(name())));
+        for one in [&plain, &strict] {
+            let scope = Scope::Route(Some(name()), 0);
+            assert_eq!(limit(None, Some(one), "/hooks/eu"), (3, scope));
+        }
+    }
+
+    #[test]
     fn a_path_is_kept_replaced_or_stripped() {
         use PathMode::{Auto, Keep, Replace, Strip};
         for (target, mode, prefix, path, expected) in [
@@ -337,8 +442,8 @@ mod tests {
             assert_eq!(path.as_deref(), expected, "{target} {mode:?} {prefix}");
         }
         let to = Destination {
-            target: "http://h/base?own=1".into(),
             path: Some("/base/a".into()),
+            ..Destination::to("http://h/base?own=1")
         };
         assert_eq!(to.address(), "http://h/base/a?own=1");
     }

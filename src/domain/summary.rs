@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::Outcome;
+use super::attempt::{Attempt, Outcome};
 use super::delivery::{Answer, AnsweredBy};
 use super::id::Id;
 use super::timestamp::Timestamp;
@@ -98,6 +98,23 @@ pub struct LastAttempt {
     pub outcome: Outcome,
     /// How long it took, in microseconds.
     pub duration_us: u64,
+}
+
+impl LastAttempt {
+    /// Returns what a row shows after another attempt. One that waits until it
+    /// is due or was stopped does not hide the target's last response.
+    pub fn after(before: Option<Self>, attempt: &Attempt) -> Option<Self> {
+        let before = before.filter(|before| before.outcome != Outcome::Pending);
+        let says_nothing = attempt.outcome == Outcome::Pending && before.is_some();
+        if says_nothing || attempt.is_stopped() {
+            return before;
+        }
+        Some(Self {
+            status: attempt.status(),
+            outcome: attempt.outcome,
+            duration_us: attempt.duration_us,
+        })
+    }
 }
 
 #[cfg(test)]

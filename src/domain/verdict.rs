@@ -12,6 +12,8 @@ use super::verification::Status;
 pub enum Verdict {
     /// It is under way, or waits until it is due.
     Pending,
+    /// It was stopped before it had a response.
+    Stopped,
     /// A 2xx in time; nothing to compare it with.
     Delivered,
     /// A 2xx in time, where the attempt before failed.
@@ -42,6 +44,9 @@ impl Verdict {
     pub fn of(attempt: &Attempt, before: Option<&Attempt>, signed: Status) -> Self {
         let status = attempt.status().filter(|_| attempt.error.is_none());
         let accepted = matches!(status, Some(200..=299));
+        if attempt.is_stopped() {
+            return Self::Stopped;
+        }
         if let Some(verdict) = Self::of_wrong(attempt, signed) {
             return verdict;
         }
@@ -102,6 +107,7 @@ impl Verdict {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Stopped => "stopped",
             Self::Delivered => "delivered",
             Self::Fixed => "fixed",
             Self::StillPassing => "still passing",
@@ -119,7 +125,7 @@ impl Verdict {
     /// Says whether all is well; `None` where it is not known yet.
     pub const fn is_good(self) -> Option<bool> {
         match self {
-            Self::Pending => None,
+            Self::Pending | Self::Stopped => None,
             Self::Delivered | Self::Fixed | Self::StillPassing | Self::RightlyRefused => Some(true),
             _ => Some(false),
         }
@@ -138,6 +144,7 @@ pub fn previous<'a>(
     let same = |(at, a): &(usize, &Attempt)| {
         a.target == attempt.target
             && a.outcome != Outcome::Pending
+            && !a.is_stopped()
             && Verdict::of_wrong(a, signed(*at)).is_none()
     };
     earlier.iter().enumerate().rev().find(same).map(|(_, a)| a)
@@ -211,6 +218,33 @@ mod tests {
                 "too late"
             ]
         );
+    }
+
+    #[test]
+    fn a_stopped_attempt_says_nothing_of_the_target() {
+        use crate::domain::attempt::{ENDED, REPLACED, STOPPED};
+        for why in [ENDED, STOPPED, REPLACED] {
+            let stopped = Attempt {
+                response: None,
+                outcome: Outcome::Failed,
+                error: Some(why.to_owned()),
+                ..attempt("a", 0, None)
+            };
+            let refused = Attempt {
+                error: Some("a refused the connection.".to_owned()),
+                ..stopped.clone()
+            };
+            let all = [
+                attempt("a", 200, None),
+                stopped.clone(),
+                attempt("a", 200, None),
+                refused,
+                stopped,
+            ];
+            let expected = ["delivered", "stopped", "still passing", "regressed", "stopped"];
+            assert_eq!(words(&all, Status::Valid), expected);
+            assert_eq!(words(&all, Status::Invalid)[1], "stopped");
+        }
     }
 
     #[test]

@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::command::{AppInfo, AppState, Event};
 use super::local::Local;
+use super::target_queue::Waiting;
 use crate::domain::timestamp::Timestamp;
 use crate::outbound::{self, Exchange};
 
 /// How often apps on this machine are tried while somebody looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often it is published at most how many deliveries wait.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// The apps, by scheme, host and port.
 pub(super) struct Apps {
@@ -24,8 +28,8 @@ pub(super) struct Apps {
 
 struct Known {
     info: AppInfo,
-    /// Told when it answers again.
-    back: Arc<Notify>,
+    /// Counts how often it came to answer again.
+    back: watch::Sender<u64>,
 }
 
 impl Apps {
@@ -36,20 +40,21 @@ impl Apps {
         }
     }
 
-    /// Knows the app behind a target from now on, and returns what is told
-    /// when it is there again.
-    pub(super) fn add(&self, origin: &str) -> Arc<Notify> {
+    /// Knows the app behind a target from now on, and returns what changes
+    /// whenever it answers again.
+    pub(super) fn add(&self, origin: &str) -> watch::Receiver<u64> {
         let known = || Known {
             info: AppInfo {
                 origin: origin.to_owned(),
                 state: AppState::Unknown,
                 waiting: 0,
+                oldest: None,
             },
-            back: Arc::default(),
+            back: watch::Sender::default(),
         };
         let mut all = self.lock();
         let known = all.entry(origin.to_owned()).or_insert_with(known);
-        Arc::clone(&known.back)
+        known.back.subscribe()
     }
 
     /// Returns what is known.
@@ -99,16 +104,11 @@ impl Apps {
         });
     }
 
-    /// Returns how many deliveries wait for an app.
-    pub(super) fn waiting(&self, origin: &str) -> u64 {
-        self.lock()
-            .get(origin)
-            .map_or(0, |known| known.info.waiting)
-    }
-
-    /// Notes how many deliveries wait for an app.
-    pub(super) fn wait(&self, origin: &str, waiting: u64) {
-        self.change(origin, |info| info.waiting = waiting);
+    /// Notes how many deliveries wait for an app, and since when.
+    pub(super) fn wait(&self, origin: &str, waiting: Waiting) {
+        self.change(origin, |info| {
+            (info.waiting, info.oldest) = (waiting.count, waiting.oldest);
+        });
     }
 
     fn change(&self, origin: &str, change: impl FnOnce(&mut AppInfo)) {
@@ -116,13 +116,13 @@ impl Apps {
         let Some(known) = all.get_mut(origin) else {
             return;
         };
-        let before = (known.info.state, known.info.waiting);
+        let before = known.info.clone();
         change(&mut known.info);
-        if before == (known.info.state, known.info.waiting) {
+        if before == known.info {
             return;
         }
-        if known.info.state == AppState::Answering && before.0 != AppState::Answering {
-            known.back.notify_one();
+        if known.info.state == AppState::Answering && before.state != AppState::Answering {
+            known.back.send_modify(|times| *times += 1);
         }
         // Nobody listening is no error.
         let _ = self.events.send(Event::App(known.info.clone()));
@@ -147,6 +147,24 @@ enum Heard {
 }
 
 impl Local {
+    /// Keeps what is known of how many deliveries wait for each app near the
+    /// truth, until `shutdown`.
+    pub(super) async fn publish_waiting(self: Arc<Self>, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.queues.changed.notified() => {}
+            }
+            for app in self.apps.list() {
+                self.apps.wait(&app.origin, self.queues.waiting(&app.origin));
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(PUBLISH_EVERY) => {}
+            }
+        }
+    }
+
     /// Looks now and then whether the apps on this machine are there, as long
     /// as somebody looks at creel.
     pub(super) async fn look_after_apps(self: Arc<Self>, shutdown: CancellationToken) {
@@ -200,7 +218,12 @@ mod tests {
         apps.heard("http://h", Heard::Answer, at(5));
         apps.heard("http://h", Heard::Answer, at(6));
         assert_eq!(state(), AppState::Answering);
-        apps.wait("http://h", 3);
+        let waiting = Waiting {
+            count: 3,
+            oldest: Some(at(1)),
+        };
+        apps.wait("http://h", waiting);
+        apps.wait("http://h", waiting);
         let mut count = 0;
         while let Ok(Event::App(_)) = told.try_recv() {
             count += 1;

@@ -104,6 +104,9 @@ pub struct AppInfo {
     pub state: AppState,
     /// How many deliveries are acknowledged and wait for it.
     pub waiting: u64,
+    /// When the oldest of them was received.
+    #[serde(default)]
+    pub oldest: Option<Timestamp>,
 }
 
 /// Whether an app answers.
@@ -309,6 +312,7 @@ impl Info {
             target: self.target.as_deref(),
             routes: &self.routes,
             path_mode: self.path_mode,
+            ..Everywhere::default()
         };
         let asked = Asked {
             endpoint: self

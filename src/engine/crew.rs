@@ -288,7 +288,10 @@ impl Crew {
             rest.push((made.about, made.under_way));
         }
         let kept: Vec<_> = match self.local.store.append_attempts(news).await {
-            Ok(kept) => kept.into_iter().map(Ok).collect(),
+            Ok(kept) => {
+                kept.iter().for_each(|kept| self.local.note_answered(kept));
+                kept.into_iter().map(Ok).collect()
+            }
             Err(error) => {
                 // What could not be kept is not sent either.
                 if error != AppendError::Busy {

@@ -1,113 +1,60 @@
-//! Sends on by itself what was acknowledged and no app has answered yet.
+//! Forwards what was acknowledged and no app has answered yet.
 //!
-//! It is driven by what is kept, not by who received it: each app has a lane
-//! that goes through the list in the order of arrival and sends what is owed
-//! to that app, one after the other. What was owed when creel ended is owed
-//! when it starts. A delivery may reach its app twice where creel is killed
-//! between the app's answer and its record; it is never lost.
+//! What is owed follows from the store, not from who received it: one reader
+//! goes through the list in the order of arrival and puts what is owed into
+//! the queue of its target, which a [`Forwarder`] sends from. What was owed
+//! when creel ended is owed when it starts. A delivery may reach its app twice
+//! where creel is killed between the app's response and its record; it is
+//! never lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::aside::Aside;
+use super::forwarder::Forwarder;
 use super::local::{Local, aside};
-use super::onward::{Went, send_on, tell};
 use crate::domain::summary::Summary;
 use crate::store::ReadError;
 
-/// The first pause after an app did not answer; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// A new delivery ends a pause that has lasted so long.
-const ENOUGH: Duration = Duration::from_secs(1);
-
-/// How many rows are looked through at a time.
-const TOGETHER: u32 = 4096;
-
-/// How many rows behind the first that waits are counted.
-const COUNTED: u32 = 50_000;
-
-/// How often an app that takes connections is sent a delivery it does not
-/// answer, before that one is set aside for the sake of the others.
-const SILENT_TRIES: u32 = 5;
+/// How many rows are read at a time.
+const ROWS_AT_A_TIME: u32 = 4096;
 
 /// How long apps whose answer a sender waits for may take when creel is to end.
-const PATIENCE: Duration = Duration::from_secs(2);
+const EXCHANGES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long to wait when the list cannot be read.
-const MENDING: Duration = Duration::from_secs(1);
+const READ_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// The way to one app.
-struct Lane {
+/// Reads the list as it grows, and fills the queues.
+struct QueueReader {
     local: Arc<Local>,
-    /// The app: scheme, host and port.
-    origin: String,
-    /// All up to here is sent, or not for this lane.
+    tasks: TaskTracker,
+    /// All up to here was read.
     cursor: u64,
-    outage: Option<Outage>,
-    /// What this app takes and does not answer, which does not hold up the rest.
-    aside: Aside,
-    growth: watch::Receiver<u64>,
-    changes: watch::Receiver<()>,
-    back: Arc<Notify>,
+    /// Up to where the list is being read again.
+    again_to: u64,
     shutdown: CancellationToken,
 }
 
-/// A time during which the app does not answer.
-struct Outage {
-    pause: Duration,
-    /// The newest delivery whose failure is kept.
-    kept: u64,
-    /// How often that one was sent to an app that took the connection.
-    silent: u32,
-}
-
-/// What came of sending one delivery on.
-enum Sent {
-    /// The app answered.
-    Answered,
-    /// There is nothing to send any more, or it can never be sent.
-    Passed,
-    /// The app did not answer.
-    Unanswered,
-    /// creel is to end.
-    Ended,
-}
-
-/// What a look through the list found.
-enum Found {
-    Owed(Box<Summary>),
-    More,
-    Nothing,
-}
-
 impl Local {
-    /// Sends on what is owed, to each app on a lane of its own, and looks after
-    /// the apps, until `shutdown`.
+    /// Forwards what is owed and looks after the apps, until `shutdown`.
     pub fn forward(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-        for origin in self.origins() {
-            let aside = Aside::new(self, &origin);
-            tasks.spawn(aside.clone().look_after(shutdown.clone()));
-            let lane = Lane {
-                back: self.apps.add(&origin),
+        let origins = self.origins();
+        for origin in &origins {
+            self.apps.add(origin);
+        }
+        if !origins.is_empty() {
+            let reader = QueueReader {
                 local: Arc::clone(self),
-                origin,
+                tasks: tasks.clone(),
                 cursor: 0,
-                outage: None,
-                aside,
-                growth: self.store.growth(),
-                changes: self.answering.changes(),
+                again_to: 0,
                 shutdown: shutdown.clone(),
             };
-            tasks.spawn(lane.run());
+            tasks.spawn(reader.run());
+            tasks.spawn(Arc::clone(self).publish_waiting(shutdown.clone()));
         }
         tasks.spawn(Arc::clone(self).look_after_apps(shutdown.clone()));
         let (local, shutdown) = (Arc::clone(self), shutdown.clone());
@@ -115,56 +62,58 @@ impl Local {
             shutdown.cancelled().await;
             local.exchanges.close();
             // Soon enough that the server still tells the senders who wait.
-            let _ = tokio::time::timeout(PATIENCE, local.exchanges.wait()).await;
+            let _ = tokio::time::timeout(EXCHANGES_TIMEOUT, local.exchanges.wait()).await;
             local.ending.cancel();
+        });
+    }
+
+    /// Takes those out of the queues that are gone from the store or owed no
+    /// more. Called after deliveries were removed or given up.
+    pub(super) fn prune_queues(&self) {
+        aside(|| {
+            for seq in self.queues.owed() {
+                let row = self.store.summary(seq);
+                if row.is_ok_and(|row| row.is_none_or(|row| !row.owed())) {
+                    self.queues.finish(seq);
+                }
+            }
         });
     }
 }
 
-impl Lane {
+impl QueueReader {
     async fn run(mut self) {
+        let mut growth = self.local.store.growth();
+        let mut changes = self.local.answering.changes();
         if !self.settle().await {
             return;
         }
         while !self.shutdown.is_cancelled() {
-            if self.changes.has_changed().unwrap_or(false) {
-                self.changes.borrow_and_update();
+            if changes.has_changed().unwrap_or(false) {
+                changes.borrow_and_update();
                 // What was held back may be due now; what was sent meanwhile
-                // must be known as sent before it is looked at again.
+                // must be known as sent before it is read again.
+                self.local.queues.set_rereading(true);
                 if !self.settle().await {
                     return;
                 }
+                self.again_to = self.again_to.max(self.cursor);
                 self.cursor = 0;
             }
-            self.growth.borrow_and_update();
-            match aside(|| self.look()) {
-                Ok(Found::Owed(row)) => match self.send(&row).await {
-                    Sent::Answered => {
-                        self.outage = None;
-                        self.cursor = row.seq;
-                    }
-                    Sent::Passed => self.cursor = row.seq,
-                    Sent::Unanswered => {
-                        self.count();
-                        if !self.set_aside(&row) {
-                            self.pause().await;
-                        }
-                    }
-                    Sent::Ended => return,
-                },
-                Ok(Found::More) => tokio::task::yield_now().await,
-                Ok(Found::Nothing) => {
-                    self.local.apps.wait(&self.origin, self.aside.count());
+            growth.borrow_and_update();
+            match aside(|| self.read()) {
+                Ok(true) => tokio::task::yield_now().await,
+                Ok(false) => {
                     tokio::select! {
-                        _ = self.growth.changed() => {}
-                        _ = self.changes.changed() => self.changes.mark_changed(),
+                        _ = growth.changed() => {}
+                        _ = changes.changed() => changes.mark_changed(),
                         () = self.shutdown.cancelled() => {}
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "what is to be sent on cannot be read");
+                    tracing::warn!(%error, "what is to be forwarded cannot be read");
                     tokio::select! {
-                        () = tokio::time::sleep(MENDING) => {}
+                        () = tokio::time::sleep(READ_RETRY_PAUSE) => {}
                         () = self.shutdown.cancelled() => {}
                     }
                 }
@@ -172,7 +121,7 @@ impl Lane {
         }
     }
 
-    /// Waits until all that is kept can be read; says no where creel is to end.
+    /// Waits until all that is kept can be read; false where creel is to end.
     async fn settle(&self) -> bool {
         tokio::select! {
             () = self.local.store.settle_whole() => true,
@@ -180,118 +129,41 @@ impl Lane {
         }
     }
 
-    /// Looks for the next delivery that is owed to this app.
-    fn look(&mut self) -> Result<Found, ReadError> {
-        let (mut looked, mut found) = (0, Found::Nothing);
-        let mut cursor = self.cursor;
+    /// Reads the next rows and queues what is owed; returns whether there may
+    /// be more.
+    fn read(&mut self) -> Result<bool, ReadError> {
+        let (mut read, mut owed, mut reached) = (0, Vec::new(), self.cursor);
         self.local.store.scan_up(self.cursor, &mut |row| {
-            if self.is_due(row) {
-                found = Found::Owed(Box::new(row.clone()));
-                return false;
+            if row.owed() {
+                owed.push(row.clone());
             }
-            cursor = row.seq;
-            looked += 1;
-            if looked == TOGETHER {
-                found = Found::More;
-            }
-            looked < TOGETHER
+            reached = row.seq;
+            read += 1;
+            read < ROWS_AT_A_TIME
         })?;
-        self.cursor = cursor;
-        Ok(found)
-    }
-
-    /// Says whether a delivery is to be sent on to this app now.
-    fn is_due(&self, row: &Summary) -> bool {
-        self.local.due(row, &self.origin) && !self.aside.holds(row.seq)
-    }
-
-    /// Tells how many deliveries wait for the app.
-    fn count(&self) {
-        let (mut looked, mut waiting) = (0, 0);
-        let counted = aside(|| {
-            self.local.store.scan_up(self.cursor, &mut |row| {
-                looked += 1;
-                waiting += u64::from(self.is_due(row));
-                looked < COUNTED
-            })
-        });
-        if counted.is_ok() {
-            let waiting = waiting + self.aside.count();
-            self.local.apps.wait(&self.origin, waiting);
+        for row in &owed {
+            self.queue(row);
         }
+        self.cursor = reached;
+        let more = read == ROWS_AT_A_TIME;
+        if self.again_to > 0 && (!more || self.cursor >= self.again_to) {
+            self.again_to = 0;
+            self.local.queues.set_rereading(false);
+        }
+        Ok(more)
     }
 
-    /// Sends one delivery and keeps what came of it; of one outage only the
-    /// first failure of each delivery.
-    async fn send(&mut self, row: &Summary) -> Sent {
-        let (attempt, connected) = match send_on(&self.local, row, &self.shutdown).await {
-            Went::Answered => return Sent::Answered,
-            Went::Passed => return Sent::Passed,
-            Went::Ended => return Sent::Ended,
-            Went::Unanswered { attempt, connected } => (attempt, connected),
+    /// Puts a delivery that is owed into the queue of its target.
+    fn queue(&self, row: &Summary) {
+        let queues = &self.local.queues;
+        let Some(to) = self.local.due(row) else {
+            queues.withdraw(row.seq);
+            return;
         };
-        if connected {
-            let now = self.local.clock.now();
-            self.local.apps.silent(&self.origin, now);
-        }
-        let outage = self.outage.get_or_insert(Outage {
-            pause: FIRST_PAUSE,
-            kept: 0,
-            silent: 0,
+        let queue = queues.of(&to, |queue| {
+            let forwarder = Forwarder::new(&self.local, queue, &self.shutdown);
+            self.tasks.spawn(forwarder.run());
         });
-        let first = outage.kept != row.seq;
-        if first {
-            (outage.kept, outage.silent) = (row.seq, 0);
-        }
-        outage.silent += u32::from(connected);
-        if first {
-            tell(
-                self.local
-                    .store
-                    .append_attempt(*attempt)
-                    .await
-                    .err()
-                    .as_ref(),
-            );
-        }
-        Sent::Unanswered
-    }
-
-    /// Leaves a delivery that the app takes and never answers, so that it
-    /// does not hold up the others. It stays owed, and is tried now and then.
-    fn set_aside(&mut self, row: &Summary) -> bool {
-        let Some(outage) = &mut self.outage else {
-            return false;
-        };
-        if outage.silent < SILENT_TRIES {
-            return false;
-        }
-        tracing::warn!(id = %row.id, app = self.origin, "the app does not answer a delivery; the next ones go on");
-        outage.pause = FIRST_PAUSE;
-        self.cursor = row.seq;
-        self.aside.put(row.seq);
-        true
-    }
-
-    /// Waits before the app is tried again.
-    async fn pause(&mut self) {
-        let pause = self.outage.as_ref().map_or(FIRST_PAUSE, |o| o.pause);
-        let began = Instant::now();
-        let mut until = began + pause;
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep_until(until) => break,
-                () = self.back.notified() => break,
-                () = self.shutdown.cancelled() => break,
-                _ = self.changes.changed() => {
-                    self.changes.mark_changed();
-                    break;
-                }
-                _ = self.growth.changed() => until = until.min(began + ENOUGH),
-            }
-        }
-        if let Some(outage) = &mut self.outage {
-            outage.pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        queues.add(&queue, row.seq, row.received_at);
     }
 }

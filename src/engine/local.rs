@@ -22,6 +22,7 @@ use super::jobs::Jobs;
 use super::judge::Judge;
 use super::retry::Retries;
 use super::swap::Swap;
+use super::target_queue::Queues;
 use super::{Backend, EVENTS_HELD, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -62,8 +63,12 @@ pub struct Local {
     pub(super) target: OnceLock<String>,
     pub(super) routes: Vec<Route>,
     pub(super) path_mode: PathMode,
+    /// How many deliveries are forwarded to a target at once.
+    pub(super) parallel: Option<u32>,
     pub(super) answering: Answering,
     pub(super) apps: Apps,
+    /// What waits to be forwarded.
+    pub(super) queues: Queues,
     /// Deliveries that are being passed through.
     pub(super) exchanges: TaskTracker,
     /// Cancelled when there is no more time for them.
@@ -149,8 +154,10 @@ impl Local {
             target,
             routes: config.routes.clone(),
             path_mode: config.path_mode,
+            parallel: config.parallel,
             answering: Answering::new(config),
             apps: Apps::new(events.clone()),
+            queues: Queues::default(),
             exchanges: TaskTracker::new(),
             ending: CancellationToken::new(),
             answer: config.answer.clone(),
@@ -200,7 +207,10 @@ impl Local {
             }
             match self.store.retire(&self.keep, self.clock.now()).await {
                 Ok(0) => {}
-                Ok(gone) => tracing::info!(gone, "old deliveries were let go"),
+                Ok(gone) => {
+                    tracing::info!(gone, "old deliveries were let go");
+                    self.prune_queues();
+                }
                 Err(error) => tracing::warn!(%error, "old deliveries could not be let go"),
             }
         }

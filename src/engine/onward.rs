@@ -7,20 +7,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::local::{Local, aside};
 use super::sending::{forwarded, not_sent, outgoing};
+use crate::domain::delivery::Delivery;
 use crate::domain::headers::Headers;
-use crate::domain::route::{Mode, origin};
+use crate::domain::route::{Destination, Mode};
 use crate::domain::summary::Summary;
 use crate::store::{AppendError, NewAttempt};
 
 /// How long an exchange may still take when creel is to end.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What came of sending one delivery on.
-pub(super) enum Went {
+/// The outcome of forwarding one delivery.
+pub(super) enum ForwardOutcome {
     /// The app answered, and that is kept.
     Answered,
-    /// There is nothing to send any more, or it can never be sent.
-    Passed,
+    /// It can never be sent.
+    Unsendable,
     /// The app did not answer. That is not kept yet; nor, where it took the
     /// connection, is it known of the app: it may answer others.
     Unanswered {
@@ -32,51 +33,66 @@ pub(super) enum Went {
     Ended,
 }
 
+/// A delivery that was read to be forwarded.
+pub(super) enum Loaded {
+    Owed(Box<Delivery>),
+    /// Its endpoint holds deliveries back.
+    HeldBack,
+    /// It is not owed any more, or cannot be read.
+    Gone,
+}
+
 impl Local {
-    /// Says whether a delivery is to be sent on to an app now.
-    pub(super) fn due(&self, row: &Summary, to: &str) -> bool {
-        row.owed()
-            && self
-                .destination_of_row(row)
-                .is_some_and(|destination| origin(&destination.target) == to)
-            && self.answering.of(row.endpoint.as_deref()).mode != Mode::Hold
+    /// Returns where a delivery is to be forwarded to now, if at all.
+    pub(super) fn due(&self, row: &Summary) -> Option<Destination> {
+        let endpoint = row.endpoint.as_deref();
+        if !row.owed() || self.answering.of(endpoint).mode == Mode::Hold {
+            return None;
+        }
+        self.destination_of_row(row)
+    }
+
+    /// Reads a delivery that is to be forwarded.
+    pub(super) fn load_owed(&self, seq: u64) -> Loaded {
+        let delivery = match self.store.delivery(seq) {
+            Ok(Some(delivery)) if delivery.answer.owed() => delivery,
+            Ok(_) => return Loaded::Gone,
+            Err(error) => {
+                tracing::warn!(%error, seq, "a delivery to be forwarded cannot be read");
+                return Loaded::Gone;
+            }
+        };
+        match self.answering.of(delivery.endpoint.as_deref()).mode {
+            Mode::Hold => Loaded::HeldBack,
+            Mode::AckFirst | Mode::PassThrough => Loaded::Owed(Box::new(delivery)),
+        }
     }
 }
 
-/// Sends one delivery on and keeps the app's answer.
-pub(super) async fn send_on(
+/// Forwards one delivery and keeps the app's response.
+pub(super) async fn forward_one(
     local: &Arc<Local>,
-    row: &Summary,
+    delivery: Box<Delivery>,
+    to: Destination,
     shutdown: &CancellationToken,
-) -> Went {
-    let delivery = match aside(|| local.store.delivery(row.seq)) {
-        Ok(Some(delivery)) => delivery,
-        Ok(None) => return Went::Passed,
-        Err(error) => {
-            tracing::warn!(%error, id = %row.id, "a delivery to be sent on cannot be read");
-            return Went::Passed;
-        }
-    };
-    let Some(to) = local.destination_of(&delivery) else {
-        return Went::Passed;
-    };
-    let endpoint = delivery.endpoint.as_deref();
-    let limit = local.acknowledged_in(endpoint, &delivery.request);
+) -> ForwardOutcome {
+    let (seq, endpoint) = (delivery.seq, delivery.endpoint.as_deref());
+    let limit = aside(|| local.acknowledged_in(endpoint, &delivery.request));
     let started_at = local.clock.now();
-    let attempt = |address, exchange| forwarded(row.seq, limit, address, started_at, exchange);
+    let attempt = |address, exchange| forwarded(seq, limit, address, started_at, exchange);
     let outgoing = match outgoing(&delivery.request, &to, delivery.request.headers.clone()) {
         Ok(outgoing) => outgoing,
         Err(failure) => {
             let why = format!("{} {}", failure.what, failure.why);
             let never = attempt(to.address(), not_sent(why, Headers::new()));
-            tell(local.store.append_attempt(never).await.err().as_ref());
-            return Went::Passed;
+            warn_unkept(local.store.append_attempt(never).await.err().as_ref());
+            return ForwardOutcome::Unsendable;
         }
     };
     drop(delivery);
     let exchange = tokio::select! {
         exchange = local.client.send(&outgoing, local.options) => exchange,
-        () = late(shutdown) => return Went::Ended,
+        () = end_of_grace(shutdown) => return ForwardOutcome::Ended,
     };
     let (answered, connected) = (exchange.response.is_some(), exchange.connected);
     if answered || !connected {
@@ -86,24 +102,24 @@ pub(super) async fn send_on(
     }
     let attempt = attempt(outgoing.address(), exchange);
     if answered {
-        tell(local.store.append_attempt(attempt).await.err().as_ref());
-        return Went::Answered;
+        warn_unkept(local.store.append_attempt(attempt).await.err().as_ref());
+        return ForwardOutcome::Answered;
     }
-    Went::Unanswered {
+    ForwardOutcome::Unanswered {
         attempt: Box::new(attempt),
         connected,
     }
 }
 
-/// Says that an attempt was made and could not be kept.
-pub(super) fn tell(error: Option<&AppendError>) {
+/// Warns that an attempt was made and could not be kept.
+pub(super) fn warn_unkept(error: Option<&AppendError>) {
     if let Some(error) = error {
-        tracing::warn!(%error, "a delivery was sent on, but that could not be kept");
+        tracing::warn!(%error, "a delivery was forwarded, but that could not be kept");
     }
 }
 
 /// Waits until creel is to end and some time more.
-async fn late(shutdown: &CancellationToken) {
+async fn end_of_grace(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     tokio::time::sleep(GRACE).await;
 }

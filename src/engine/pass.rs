@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::intake::{kept_badly, plain};
 use super::local::Local;
-use super::sending::{ENDED, forwarded, not_sent, outgoing};
-use crate::domain::attempt::passed_on;
+use super::sending::{forwarded, not_sent, outgoing};
+use crate::domain::attempt::{ENDED, passed_on};
 use crate::domain::delivery::{Answer, AnsweredBy};
 use crate::domain::headers::Headers;
 use crate::domain::route::Destination;
@@ -77,7 +77,13 @@ impl Local {
                 let (exchange, body) = tokio::select! {
                     answered = self.client.send_for_whole(&outgoing, self.options, LARGEST_ANSWER) => answered,
                     () = self.ending.cancelled() => {
-                        (not_sent(ENDED.to_owned(), outgoing.headers.clone()), Bytes::new())
+                        let took = self.clock.now().0.saturating_sub(started_at.0).max(0);
+                        let cut_off = Exchange {
+                            duration_us: took.cast_unsigned(),
+                            connected: true,
+                            ..not_sent(ENDED.to_owned(), outgoing.headers.clone())
+                        };
+                        (cut_off, Bytes::new())
                     }
                 };
                 self.apps

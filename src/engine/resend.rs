@@ -6,9 +6,9 @@ use super::command::{Job, ResendOrder, Which};
 use super::crew;
 use super::local::{Local, not_kept, unreadable};
 use super::prepare::Prepared;
-use super::sending::{ENDED, not_sent};
+use super::sending::not_sent;
 use crate::clock::random_bits;
-use crate::domain::attempt::{Attempt, AttemptKind};
+use crate::domain::attempt::{Attempt, AttemptKind, ENDED};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
 use crate::domain::filter::Filter;
@@ -90,7 +90,16 @@ impl Local {
 
     /// Keeps an attempt.
     pub(super) async fn keep(&self, new: NewAttempt) -> Result<Attempt, Failure> {
-        self.store.append_attempt(new).await.map_err(not_kept)
+        let kept = self.store.append_attempt(new).await.map_err(not_kept)?;
+        self.note_answered(&kept);
+        Ok(kept)
+    }
+
+    /// Takes a delivery out of the queues whose attempt by hand was answered.
+    pub(super) fn note_answered(&self, kept: &Attempt) {
+        if kept.response.is_some() {
+            self.queues.finish(kept.delivery_seq);
+        }
     }
 
     /// Sends what is prepared, unless creel ends meanwhile; returns the attempt

@@ -16,7 +16,7 @@ use super::command::{Options, ResendOrder, Sent};
 use super::local::{Local, unreadable};
 use super::prepare::Prepared;
 use crate::clock::random_bits;
-use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Try};
+use crate::domain::attempt::{Attempt, AttemptKind, Outcome, REPLACED, STOPPED, Try};
 use crate::domain::edit::Edit;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
@@ -24,6 +24,7 @@ use crate::domain::retry::{self, Schedule};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
+use crate::domain::verification::Status;
 use crate::store::NewAttempt;
 
 /// How many of the newest deliveries are looked at for failures in a row.
@@ -142,7 +143,7 @@ impl Run {
         local.recall_failures();
         if !local.retries.runs(seq) {
             local
-                .end_open(seq, "Another schedule took its place.")
+                .end_open(seq, REPLACED)
                 .await?;
         }
         let now = local.clock.now();
@@ -241,7 +242,7 @@ impl Run {
             biased;
             () = self.local.retries.resting.cancelled() => return Ok(Step::Rests),
             () = self.stop.cancelled() => {
-                return self.give_up("It was stopped before this try.").await;
+                return self.give_up(STOPPED).await;
             }
             () = tokio::time::sleep(wait) => {}
         }
@@ -326,9 +327,11 @@ impl Run {
         self.local.retries.end(self.seq, self.number);
         let new = ended(self.pending.clone(), self.local.clock.now(), why);
         let attempt = self.local.keep(new).await?;
+        // It was not sent, so what it carried says nothing.
+        let verdict = Verdict::of(&attempt, None, Status::Valid);
         Ok(Step::Over(Sent {
             delivery: self.local.id_of(self.seq),
-            attempt: Ok((attempt, Verdict::Failed)),
+            attempt: Ok((attempt, verdict)),
             reached: true,
             note: None,
         }))
@@ -425,7 +428,7 @@ impl Local {
         self.retries.stop(seqs);
         for &seq in seqs {
             if !self.retries.runs(seq) {
-                self.end_open(seq, "It was stopped before this try.")
+                self.end_open(seq, STOPPED)
                     .await?;
             }
         }

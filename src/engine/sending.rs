@@ -21,9 +21,6 @@ use crate::domain::verification::Status;
 use crate::outbound::{self, Exchange, Outgoing};
 use crate::store::NewAttempt;
 
-/// Why an answer that creel did not wait for did not come.
-pub(super) const ENDED: &str = "creel ended before the app answered.";
-
 /// How long finding out a target's address may take at the start.
 const LOOK_UP: Duration = Duration::from_secs(2);
 
@@ -78,7 +75,9 @@ impl Local {
 
     /// Says whether a delivery's target may depend on its provider or event.
     fn is_routed(&self, endpoint: Option<&Endpoint>) -> bool {
-        !self.routes.is_empty() || endpoint.is_some_and(|e| !e.routes.is_empty())
+        let own = endpoint.map_or(&[][..], |e| &e.routes);
+        let mut routes = own.iter().chain(&self.routes);
+        routes.any(|route| route.provider.is_some() || route.event.is_some())
     }
 
     fn everywhere(&self) -> Everywhere<'_> {
@@ -86,6 +85,7 @@ impl Local {
             target: self.target.get().map(String::as_str),
             routes: &self.routes,
             path_mode: self.path_mode,
+            parallel: self.parallel,
         }
     }
 

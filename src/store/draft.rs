@@ -203,11 +203,7 @@ impl<'a> Draft<'a> {
         let new = attempt.number > row.attempts || ends;
         if attempt.number >= row.attempts {
             row.attempts = attempt.number;
-            row.last_attempt = Some(LastAttempt {
-                status: attempt.status(),
-                outcome: attempt.outcome,
-                duration_us: attempt.duration_us,
-            });
+            row.last_attempt = LastAttempt::after(row.last_attempt, attempt);
         }
         row.answer = settled(row.answer, row.received_at, attempt);
         if new && open {

@@ -172,14 +172,20 @@ impl App {
         next.map(|us| u64::try_from(us).unwrap_or(0).max(1_000))
     }
 
-    /// Returns in how many microseconds the age on the screen changes.
+    /// Returns in how many microseconds an age on the screen changes: that of
+    /// the delivery in the detail, or of one that waits for its app.
     fn next_age(&self) -> Option<i64> {
-        if self.detail.tab != Tab::Overview || self.areas().detail.is_none() {
-            return None;
-        }
-        let shown = self.detail.shown.as_ref()?;
+        let detail = self.detail.tab == Tab::Overview && self.areas().detail.is_some();
+        let shown = self.detail.shown.as_ref().filter(|_| detail);
+        let received = shown.map(|shown| shown.detail.delivery.received_at);
+        let oldest = self.info.apps.iter().filter_map(|app| app.oldest);
+        let changes = oldest.chain(received).map(|since| self.next_age_of(since));
+        changes.min()
+    }
+
+    fn next_age_of(&self, since: Timestamp) -> i64 {
         // Ages are counted from whole second to whole second.
-        let age = self.now.unix_seconds() - shown.detail.delivery.received_at.unix_seconds();
+        let age = self.now.unix_seconds() - since.unix_seconds();
         let to_next_second = 1_000_000 - self.now.0.rem_euclid(1_000_000);
         let unit = match age {
             ..60 => 1,
@@ -187,7 +193,7 @@ impl App {
             _ => 3_600,
         };
         let seconds = unit - 1 - age.rem_euclid(unit);
-        Some(to_next_second + seconds * 1_000_000)
+        to_next_second + seconds * 1_000_000
     }
 
     /// Asks for whatever is missing now.

@@ -1,6 +1,7 @@
 //! Forwarding by itself: acknowledged first, delivered in order, whatever
 //! happens to the app and to creel.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use creel::clock::{Clock, System};
@@ -94,8 +95,30 @@ fn an_app_that_answers_an_error_has_handled_it() {
 
 #[test]
 fn while_the_app_is_down_deliveries_wait_in_order() {
+    let mut seen = wait_for_an_app_that_is_down(1);
+    let paths: Vec<String> = (0..40).map(|n| format!("/{n}")).collect();
+    assert_eq!(seen.pop().as_deref(), Some("/new"));
+    assert_eq!(seen, paths);
+}
+
+#[test]
+fn while_the_app_is_down_one_failure_is_kept_however_many_are_forwarded_at_once() {
+    let seen = wait_for_an_app_that_is_down(8);
+    // It is tried with the oldest.
+    assert_eq!(seen[0], "/0");
+    let paths: BTreeSet<String> = (0..40).map(|n| format!("/{n}")).collect();
+    let seen: BTreeSet<String> = seen.into_iter().collect();
+    assert!(seen.is_superset(&paths) && seen.contains("/new"), "{seen:?}");
+}
+
+/// Lets 40 deliveries wait for an app that is down, starts it and sends one
+/// more; returns what the app was sent.
+fn wait_for_an_app_that_is_down(parallel: u32) -> Vec<String> {
     let mut app = App::down(|_| ok());
-    let creel = Creel::serve(&["--target", &app.url()]);
+    let creel = configured(&format!(
+        "target = \"{}\"\nparallel = {parallel}\n",
+        app.url()
+    ));
     let paths: Vec<String> = (0..40).map(|n| format!("/{n}")).collect();
     for path in &paths {
         assert_eq!(creel.post(path, "", path.as_bytes()), 200);
@@ -135,9 +158,7 @@ fn while_the_app_is_down_deliveries_wait_in_order() {
     app.start();
     // A new delivery has it tried at once.
     creel.post("/new", "", b"");
-    let mut all = paths.clone();
-    all.push("/new".into());
-    assert_eq!(app.targets(41), all);
+    let all = app.targets(41);
     settled(&creel);
     assert!(kept(&creel).iter().all(|(_, by)| by == "creel"));
     let tries = creel
@@ -146,18 +167,16 @@ fn while_the_app_is_down_deliveries_wait_in_order() {
         .map(|r| r["attempts"].as_array().unwrap().len())
         .sum::<usize>();
     assert_eq!(tries, 42);
-    let bodies: Vec<_> = app
-        .seen()
-        .iter()
-        .map(|s| String::from_utf8(s.body.clone()).unwrap())
-        .collect();
-    assert_eq!(bodies[..40], paths);
+    for seen in app.seen().iter().filter(|seen| seen.target() != "/new") {
+        assert_eq!(seen.body, seen.target().as_bytes());
+    }
+    all
 }
 
 #[test]
 fn what_is_owed_survives_kill_9_and_is_delivered_after_the_next_start() {
     let mut app = App::down(|_| ok());
-    let config = format!("target = \"{}\"\n", app.url());
+    let config = format!("target = \"{}\"\nparallel = 1\n", app.url());
     let mut home = home(&config);
     let mut paths = Vec::new();
     for round in 0..4 {
@@ -185,7 +204,7 @@ fn what_is_owed_survives_kill_9_and_is_delivered_after_the_next_start() {
 #[test]
 fn killed_in_the_middle_of_it_nothing_is_lost_or_out_of_order() {
     let app = App::up();
-    let config = format!("target = \"{}\"\n", app.url());
+    let config = format!("target = \"{}\"\nparallel = 1\n", app.url());
     let mut home = home(&config);
     let mut paths = Vec::new();
     for round in 0..6 {

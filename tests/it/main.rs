@@ -17,6 +17,7 @@ mod history;
 mod libraries;
 mod outbound;
 mod owed;
+mod parallel;
 mod passing;
 mod pending;
 mod power;

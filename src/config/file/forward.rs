@@ -6,7 +6,7 @@ use toml::Spanned;
 use super::Source;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Catalog;
-use crate::domain::route::{Mode, PathMode, Route, target_problem};
+use crate::domain::route::{MAX_PARALLEL, Mode, PathMode, Route, target_problem};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +16,7 @@ pub(super) struct RouteTable {
     event: Option<String>,
     target: Spanned<String>,
     path_mode: Option<Spanned<String>>,
+    parallel: Option<Spanned<u32>>,
 }
 
 impl Source<'_> {
@@ -56,6 +57,20 @@ impl Source<'_> {
         })
     }
 
+    /// Reads how many deliveries are forwarded at once.
+    pub(super) fn parallel(&self, parallel: &Spanned<u32>) -> Result<u32, Failure> {
+        let number = *parallel.get_ref();
+        if (1..=MAX_PARALLEL).contains(&number) {
+            return Ok(number);
+        }
+        Err(self.at(
+            &parallel.span(),
+            &format!("creel cannot forward {number} deliveries at once."),
+            format!("It is a number from 1 to {MAX_PARALLEL}."),
+            "Write parallel = 1 for one at a time in strict order, or leave it out for 8.",
+        ))
+    }
+
     /// Reads targets for some deliveries.
     pub(super) fn routes(
         &self,
@@ -91,6 +106,7 @@ impl Source<'_> {
                 .path_mode
                 .map(|mode| self.path_mode(&mode))
                 .transpose()?,
+            parallel: table.parallel.map(|p| self.parallel(&p)).transpose()?,
         })
     }
 }

@@ -171,6 +171,7 @@ impl App {
             Self::NoAnswer => {
                 attempt.is_some_and(|a| a.status.is_none() && a.outcome != Outcome::Pending)
             }
+            Self::Outcome(Outcome::Pending) => row.pending.is_some(),
             Self::Outcome(outcome) => attempt.is_some_and(|a| a.outcome == *outcome),
             Self::Digits(digits) => status.is_some_and(|status| {
                 let mut wanted = digits.chars().zip(status.chars());

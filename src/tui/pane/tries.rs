@@ -174,6 +174,8 @@ impl Page<'_> {
                 .map_or_else(|| "---".to_owned(), |s| s.to_string());
             let took = match attempt.outcome {
                 Outcome::Pending => String::new(),
+                // It was not even sent.
+                _ if attempt.is_stopped() && attempt.duration_us == 0 => String::new(),
                 _ => duration_us(attempt.duration_us),
             };
             let target = look.own(&attempt.target).into_owned();

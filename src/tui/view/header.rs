@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 
 use crate::domain::answer::steps_text;
 use crate::domain::route::{Mode, origin};
-use crate::domain::text::{bytes, thousands, width as columns};
+use crate::domain::text::{bytes, span, thousands, width as columns};
 use crate::engine::command::{AppInfo, AppState};
 use crate::tui::app::App;
 use crate::tui::layout::{Areas, Shape};
@@ -142,7 +142,9 @@ fn short(app: &App) -> Vec<Span<'static>> {
         [one] => {
             let arrow = app.look.glyphs.arrow;
             parts.push(Span::raw(format!(" {arrow} {}", shown(one, app))));
-            if !matches!(one.state, AppState::Answering) {
+            if matches!(one.state, AppState::Answering) {
+                parts.extend(waiting(std::slice::from_ref(one), app));
+            } else {
                 parts.extend(state(one, app, false));
             }
         }
@@ -191,6 +193,7 @@ fn apps(app: &App) -> Vec<AppInfo> {
         origin,
         state: AppState::Unknown,
         waiting: 0,
+        oldest: None,
     };
     origins.into_iter().map(unknown).collect()
 }
@@ -199,7 +202,7 @@ fn shown(one: &AppInfo, app: &App) -> String {
     app.look.foreign(&host(&one.origin)).into_owned()
 }
 
-/// Writes whether an app answers: ` down since 14:02, 12 wait`.
+/// Writes whether an app answers: ` down since 14:02, 12 wait, oldest 5 min`.
 fn state(one: &AppInfo, app: &App, whole: bool) -> Vec<Span<'static>> {
     let (word, role) = match one.state {
         AppState::Unknown => (String::new(), Role::Plain),
@@ -216,30 +219,41 @@ fn state(one: &AppInfo, app: &App, whole: bool) -> Vec<Span<'static>> {
         }
     };
     let mut parts = vec![app.look.span(word, role)];
-    if one.waiting > 0 {
-        let text = format!(", {} wait", thousands(one.waiting));
-        parts.push(app.look.span(text, Role::Warn));
-    }
+    parts.extend(waiting(std::slice::from_ref(one), app));
     parts
 }
 
-/// Writes how several apps are: `1 of 3 apps down, 12 wait`.
+/// Writes how several apps are: `1 of 3 apps down, 12 wait, oldest 5 min`.
 fn states(all: &[AppInfo], app: &App) -> Vec<Span<'static>> {
     let down = |a: &&AppInfo| matches!(a.state, AppState::Down { .. });
     let down = all.iter().filter(down).count();
     let answering = all.iter().all(|a| a.state == AppState::Answering);
-    let waiting: u64 = all.iter().map(|a| a.waiting).sum();
     let (text, role) = match down {
         0 if answering => (format!("{} apps answering", all.len()), Role::Good),
         0 => (format!("{} apps", all.len()), Role::Plain),
         _ => (format!("{down} of {} apps down", all.len()), Role::Bad),
     };
     let mut parts = vec![app.look.span(text, role)];
-    if waiting > 0 {
-        let text = format!(", {} wait", thousands(waiting));
-        parts.push(app.look.span(text, Role::Warn));
-    }
+    parts.extend(waiting(all, app));
     parts
+}
+
+/// Writes how many deliveries wait for apps, and how long the oldest does. What
+/// an app that answers is sent at once does not wait.
+fn waiting(all: &[AppInfo], app: &App) -> Option<Span<'static>> {
+    let count: u64 = all.iter().map(|one| one.waiting).sum();
+    let oldest = all.iter().filter_map(|one| one.oldest).min();
+    let seconds = oldest.map(|at| app.now.unix_seconds() - at.unix_seconds());
+    let answering = all.iter().all(|one| one.state == AppState::Answering);
+    let at_once = answering && seconds.is_some_and(|seconds| seconds < 2);
+    if count == 0 || at_once {
+        return None;
+    }
+    let mut text = format!(", {} wait", thousands(count));
+    if let Some(seconds) = seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
+        text = format!("{text}, oldest {}", span(seconds));
+    }
+    Some(app.look.span(text, Role::Warn))
 }
 
 /// Writes what is done otherwise than usual: another mode, or what somebody

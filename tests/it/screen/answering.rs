@@ -22,6 +22,7 @@ fn app(state: AppState, waiting: u64) -> AppInfo {
         origin: "http://localhost:3000".into(),
         state,
         waiting,
+        oldest: None,
     }
 }
 
@@ -89,6 +90,7 @@ fn the_header_says_whether_the_app_answers() {
         origin: "http://localhost:4000".into(),
         state: AppState::Answering,
         waiting: 2,
+        oldest: None,
     };
     world.tell(Msg::Engine(Event::App(other)));
     assert!(header(&world).contains("1 of 2 apps down, 2 wait"));
@@ -97,6 +99,34 @@ fn the_header_says_whether_the_app_answers() {
     world.tell(Msg::Resize(80, 24));
     world.tell(Msg::Engine(Event::App(app(down(), 12))));
     assert!(header(&world).contains("127.0.0.1:2733   1 of 2 apps down, 14 wait"));
+}
+
+#[test]
+fn the_header_says_how_long_the_oldest_waits_also_while_the_app_answers() {
+    let mut world = world(SIZE);
+    let mut tell = |state, seconds: i64, now: i64| {
+        let waiting = AppInfo {
+            oldest: Some(Timestamp(NOW.0 - seconds * 1_000_000)),
+            ..app(state, 16_000)
+        };
+        world.tell(Msg::Engine(Event::App(waiting)));
+        world.tell(Msg::Tick(Timestamp(NOW.0 + now * 1_000_000)));
+        (header(&world), world.app.next_tick())
+    };
+    let (text, tick) = tell(AppState::Answering, 84, 0);
+    assert!(text.contains("answering, 16,000 wait, oldest 1 min"), "{text}");
+    assert_eq!(tick, Some(36_000_000));
+    let (text, _) = tell(down(), 7, 0);
+    assert!(text.contains("down since 13:52, 16,000 wait, oldest 7 s"), "{text}");
+    // What is sent at once does not wait; once it is not, time alone shows it.
+    let (text, tick) = tell(AppState::Answering, 0, 0);
+    assert!(!text.contains("wait"), "{text}");
+    assert_eq!(tick, Some(1_000_000));
+    let (text, _) = tell(AppState::Answering, 0, 3);
+    assert!(text.contains("16,000 wait, oldest 3 s"), "{text}");
+    world.tell(Msg::Resize(80, 24));
+    let text = header(&world);
+    assert!(text.contains("16,000 wait, oldest 3 s"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,299 @@
+//! The deliveries that wait for each target, in memory: what was found owed in
+//! the store, in the order of arrival.
+//!
+//! The store stays the source of truth. A queue holds sequence numbers alone
+//! and is filled again at every start.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, Semaphore};
+
+use crate::domain::route::{Destination, ParallelLimit, origin};
+use crate::domain::timestamp::Timestamp;
+
+/// How many bytes of larger deliveries may be in flight to all targets, about.
+/// Each target may always have one, whatever its size.
+const IN_FLIGHT_BYTES: usize = 128 << 20;
+
+/// The queues of all targets.
+pub(super) struct Queues {
+    all: Mutex<Vec<Arc<TargetQueue>>>,
+    /// Simultaneous requests to a target, which settings may share.
+    slots: Mutex<HashMap<String, Slots>>,
+    /// While the list is read again: what was answered since. Its rows may have
+    /// been read before that.
+    finished: Mutex<Option<HashSet<u64>>>,
+    /// Notified when the number of waiting deliveries may be another.
+    pub(super) changed: Notify,
+    /// Room for larger deliveries in flight, in bytes.
+    pub(super) room: Arc<Semaphore>,
+}
+
+/// The deliveries that wait for one target under one setting of its limit.
+pub(super) struct TargetQueue {
+    /// The target as it is configured.
+    pub(super) target: String,
+    /// Its app: scheme, host and port.
+    pub(super) origin: String,
+    /// How many may be in flight at once.
+    pub(super) limit: ParallelLimit,
+    /// Simultaneous requests to this target under all settings.
+    pub(super) slots: Arc<Semaphore>,
+    state: Mutex<State>,
+    /// Notified when a delivery was added or removed.
+    pub(super) changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// When each was received, by sequence number.
+    owed: BTreeMap<u64, Timestamp>,
+    /// The newest that was ever added.
+    newest: u64,
+    /// The oldest that was added behind the newest.
+    late: Option<u64>,
+}
+
+struct Slots {
+    free: Arc<Semaphore>,
+    count: u32,
+}
+
+/// How many deliveries wait, and since when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// Their number.
+    pub(super) count: u64,
+    /// When the oldest was received.
+    pub(super) oldest: Option<Timestamp>,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self {
+            all: Mutex::default(),
+            slots: Mutex::default(),
+            finished: Mutex::default(),
+            changed: Notify::new(),
+            room: Arc::new(Semaphore::new(IN_FLIGHT_BYTES)),
+        }
+    }
+}
+
+impl Queues {
+    /// Returns the queue of a destination; a new one where there is none yet,
+    /// which `begin` is called with.
+    pub(super) fn of(
+        &self,
+        to: &Destination,
+        begin: impl FnOnce(&Arc<TargetQueue>),
+    ) -> Arc<TargetQueue> {
+        let mut all = lock(&self.all);
+        if let Some(queue) = all.iter().find(|queue| queue.serves(to)) {
+            return Arc::clone(queue);
+        }
+        let queue = Arc::new(TargetQueue {
+            target: to.target.clone(),
+            origin: origin(&to.target),
+            slots: self.slots_of(to),
+            limit: to.parallel.clone(),
+            state: Mutex::default(),
+            changed: Notify::new(),
+        });
+        all.push(Arc::clone(&queue));
+        drop(all);
+        begin(&queue);
+        queue
+    }
+
+    /// Returns the slots of a target; the largest limit of its settings counts.
+    fn slots_of(&self, to: &Destination) -> Arc<Semaphore> {
+        let mut all = lock(&self.slots);
+        let slots = all.entry(to.target.clone()).or_insert_with(|| Slots {
+            free: Arc::new(Semaphore::new(0)),
+            count: 0,
+        });
+        let more = to.parallel.at_once.saturating_sub(slots.count);
+        slots.free.add_permits(more as usize);
+        slots.count += more;
+        Arc::clone(&slots.free)
+    }
+
+    /// Adds a delivery to its queue, unless it was answered meanwhile.
+    pub(super) fn add(&self, queue: &TargetQueue, seq: u64, received_at: Timestamp) {
+        queue.add(seq, received_at);
+        if lock(&self.finished).as_ref().is_some_and(|f| f.contains(&seq)) {
+            queue.remove(seq);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Notes that a delivery is not owed any more, or not to be sent now.
+    pub(super) fn finish(&self, seq: u64) {
+        if let Some(finished) = lock(&self.finished).as_mut() {
+            finished.insert(seq);
+        }
+        self.withdraw(seq);
+    }
+
+    /// Takes a delivery out of its queue.
+    pub(super) fn withdraw(&self, seq: u64) {
+        let all = lock(&self.all).clone();
+        for queue in all {
+            if queue.remove(seq) {
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    /// Says that the list is read again from its beginning, or that this is over.
+    pub(super) fn set_rereading(&self, rereading: bool) {
+        *lock(&self.finished) = rereading.then(HashSet::new);
+    }
+
+    /// Returns every delivery that waits.
+    pub(super) fn owed(&self) -> Vec<u64> {
+        let all = lock(&self.all).clone();
+        let mut owed = Vec::new();
+        for queue in all {
+            owed.extend(queue.lock().owed.keys());
+        }
+        owed.sort_unstable();
+        owed
+    }
+
+    /// Returns how many deliveries wait for an app.
+    pub(super) fn waiting(&self, origin: &str) -> Waiting {
+        let mut waiting = Waiting::default();
+        for queue in lock(&self.all).iter().filter(|q| q.origin == origin) {
+            let state = queue.lock();
+            waiting.count += state.owed.len() as u64;
+            let oldest = state.owed.values().next().copied();
+            waiting.oldest = [waiting.oldest, oldest].into_iter().flatten().min();
+        }
+        waiting
+    }
+}
+
+impl TargetQueue {
+    /// Says whether deliveries to a destination belong in this queue.
+    pub(super) fn serves(&self, to: &Destination) -> bool {
+        self.target == to.target && self.limit == to.parallel
+    }
+
+    fn add(&self, seq: u64, received_at: Timestamp) {
+        let mut state = self.lock();
+        state.owed.insert(seq, received_at);
+        if seq <= state.newest {
+            let late = state.late.map_or(seq, |late| late.min(seq));
+            state.late = Some(late);
+        }
+        state.newest = state.newest.max(seq);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn remove(&self, seq: u64) -> bool {
+        let removed = self.lock().owed.remove(&seq).is_some();
+        if removed {
+            self.changed.notify_one();
+        }
+        removed
+    }
+
+    /// Says whether a delivery still waits.
+    pub(super) fn has(&self, seq: u64) -> bool {
+        self.lock().owed.contains_key(&seq)
+    }
+
+    /// Returns the oldest delivery that is newer than `after`.
+    pub(super) fn next(&self, after: u64) -> Option<u64> {
+        let state = self.lock();
+        let mut newer = state.owed.range((Bound::Excluded(after), Bound::Unbounded));
+        newer.next().map(|(seq, _)| *seq)
+    }
+
+    /// Returns the newest delivery that was added.
+    pub(super) fn newest(&self) -> u64 {
+        self.lock().newest
+    }
+
+    /// Returns, once, the oldest delivery that was added out of turn.
+    pub(super) fn take_late(&self) -> Option<u64> {
+        self.lock().late.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::route::Scope;
+
+    fn to(target: &str, at_once: u32, scope: Scope) -> Destination {
+        Destination {
+            parallel: ParallelLimit { at_once, scope },
+            ..Destination::to(target)
+        }
+    }
+
+    #[test]
+    fn waiting_deliveries_are_counted_by_app_with_the_age_of_the_oldest() {
+        let queues = Queues::default();
+        let queue = |target: &str| queues.of(&Destination::to(target), |_| {});
+        let (a, b, other) = (queue("http://h/a"), queue("http://h/b"), queue("http://o/"));
+        for (queue, seq) in [(&a, 5), (&b, 3), (&a, 4), (&other, 1)] {
+            queues.add(queue, seq, Timestamp(seq.cast_signed() * 10));
+        }
+        let waiting = |count, oldest| Waiting {
+            count,
+            oldest: Some(Timestamp(oldest)),
+        };
+        assert_eq!(queues.waiting("http://h"), waiting(3, 30));
+        assert_eq!((a.take_late(), a.take_late()), (Some(4), None));
+        queues.finish(3);
+        assert_eq!(queues.waiting("http://h"), waiting(2, 40));
+        assert_eq!((a.next(0), a.next(4), a.next(5)), (Some(4), Some(5), None));
+        assert_eq!(queues.waiting("http://none"), Waiting::default());
+    }
+
+    #[test]
+    fn what_is_answered_while_the_list_is_read_again_does_not_come_back() {
+        let queues = Queues::default();
+        let queue = queues.of(&Destination::to("http://h/"), |_| {});
+        queues.add(&queue, 1, Timestamp(0));
+        queues.set_rereading(true);
+        queues.finish(1);
+        queues.add(&queue, 1, Timestamp(0));
+        assert!(!queue.has(1));
+        queues.set_rereading(false);
+        queues.add(&queue, 1, Timestamp(0));
+        assert!(queue.has(1));
+    }
+
+    #[test]
+    fn settings_that_share_a_target_share_its_largest_limit() {
+        let queues = Queues::default();
+        let mut begun = 0;
+        let mut queue = |at_once, scope| {
+            queues.of(&to("http://h/", at_once, scope), |_| begun += 1)
+        };
+        let strict = queue(1, Scope::Endpoint("a".into()));
+        let wide = queue(8, Scope::Everywhere);
+        let again = queue(1, Scope::Endpoint("a".into()));
+        assert!(Arc::ptr_eq(&strict, &again) && !Arc::ptr_eq(&strict, &wide));
+        assert_eq!(begun, 2);
+        assert_eq!(strict.slots.available_permits(), 8);
+        let elsewhere = queues.of(&to("http://o/", 2, Scope::Everywhere), |_| {});
+        assert_eq!(elsewhere.slots.available_permits(), 2);
+    }
+}
