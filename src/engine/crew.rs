@@ -289,7 +289,9 @@ impl Crew {
         }
         let kept: Vec<_> = match self.local.store.append_attempts(news).await {
             Ok(kept) => {
-                kept.iter().for_each(|kept| self.local.note_answered(kept));
+                for kept in &kept {
+                    self.local.note_answered(kept);
+                }
                 kept.into_iter().map(Ok).collect()
             }
             Err(error) => {

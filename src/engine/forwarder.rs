@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,10 @@ const ASIDE_PAUSE_FACTOR: u32 = 10;
 /// answer, before that one is set aside for the sake of the others.
 const SILENT_TRIES: u32 = 5;
 
+/// How many responses may wait to be kept, as a multiple of how many
+/// deliveries are sent at once: a disk that is slow slows sending down.
+const MAX_UNKEPT_FACTOR: usize = 4;
+
 /// How many deliveries may be held back behind earlier arrivals of their
 /// events; beyond it, newer deliveries wait too.
 const MAX_HELD_BACK: usize = 16_384;
@@ -77,6 +81,10 @@ pub(super) struct Forwarder {
     in_flight: JoinSet<Sent>,
     /// What is in flight, by its task.
     tasks: HashMap<Id, u64>,
+    /// How many more may be sent at once.
+    free: Arc<Semaphore>,
+    /// Notified when one more may be sent.
+    freed: Arc<Notify>,
     outage: Option<Outage>,
     /// When the app answered last.
     answered: Option<Instant>,
@@ -139,6 +147,8 @@ impl Forwarder {
             aside: BTreeMap::new(),
             in_flight: JoinSet::new(),
             tasks: HashMap::new(),
+            free: Arc::new(Semaphore::new(queue.limit.at_once as usize)),
+            freed: Arc::default(),
             outage: None,
             answered: None,
             newest: 0,
@@ -161,6 +171,7 @@ impl Forwarder {
                 () = self.queue.changed.notified() => self.look_at_queue(),
                 Ok(()) = self.back.changed() => self.end_pause(),
                 Ok(()) = self.changes.changed() => self.try_all_now(),
+                () = self.freed.notified() => {}
                 () = wait => {}
                 () = self.shutdown.cancelled() => {}
             }
@@ -172,14 +183,12 @@ impl Forwarder {
 
     /// Begins as many exchanges as there may be.
     fn send_what_may_be(&mut self) {
-        while self.in_flight.len() < self.queue.limit.at_once as usize {
-            let Some(seq) = aside(|| self.pick()) else {
-                return;
-            };
-            if !aside(|| self.send(seq)) {
-                return;
-            }
-        }
+        let most = self.queue.limit.at_once as usize * (1 + MAX_UNKEPT_FACTOR);
+        while self.in_flight.len() < most
+            && let Ok(free) = Arc::clone(&self.free).try_acquire_owned()
+            && let Some(seq) = aside(|| self.pick())
+            && aside(|| self.send(seq, free))
+        {}
     }
 
     /// Returns the delivery to be sent next, if any.
@@ -288,7 +297,7 @@ impl Forwarder {
     }
 
     /// Begins to send a delivery; false where there is no room for it now.
-    fn send(&mut self, seq: u64) -> bool {
+    fn send(&mut self, seq: u64, free: OwnedSemaphorePermit) -> bool {
         let loaded = self.loaded.take().filter(|delivery| delivery.seq == seq);
         let loaded = loaded.map_or_else(|| self.local.load_owed(seq), Loaded::Owed);
         let delivery = match loaded {
@@ -315,10 +324,11 @@ impl Forwarder {
             outage.probe = Some(seq);
         }
         let (local, shutdown) = (Arc::clone(&self.local), self.shutdown.clone());
-        let slots = Arc::clone(&self.queue.slots);
+        let (slots, freed) = (Arc::clone(&self.queue.slots), Arc::clone(&self.freed));
+        let is_strict = self.queue.limit.at_once == 1;
         let task = self.in_flight.spawn(async move {
             let _room = room;
-            let _slot = tokio::select! {
+            let slot = tokio::select! {
                 slot = slots.acquire() => slot,
                 () = shutdown.cancelled() => {
                     let (outcome, began) = (ForwardOutcome::Ended, Instant::now());
@@ -326,7 +336,15 @@ impl Forwarder {
                 }
             };
             let began = Instant::now();
-            let outcome = forward_one(&local, delivery, to, &shutdown).await;
+            let (mut slot, mut free) = (Some(slot), Some(free));
+            let next_may_go = || {
+                // Strict order means that the record comes before the next one.
+                if !is_strict {
+                    (slot, free) = (None, None);
+                    freed.notify_one();
+                }
+            };
+            let outcome = forward_one(&local, delivery, to, next_may_go, &shutdown).await;
             Sent { outcome, began }
         });
         self.tasks.insert(task.id(), seq);
@@ -461,16 +479,12 @@ impl Forwarder {
     /// does not hold up the others; its last try took so long.
     fn set_aside(&mut self, seq: u64, took: Duration) {
         self.ready.remove(&seq);
-        let pause = match self.aside.get(&seq) {
-            Some(before) => (before.pause * 2).min(LONGEST_ASIDE_PAUSE),
-            None => {
-                tracing::warn!(
-                    seq,
-                    target = self.queue.target,
-                    "the app does not answer a delivery; the next ones go on"
-                );
-                FIRST_ASIDE_PAUSE
-            }
+        let pause = if let Some(before) = self.aside.get(&seq) {
+            (before.pause * 2).min(LONGEST_ASIDE_PAUSE)
+        } else {
+            let id = self.local.id_of(seq);
+            tracing::warn!(%id, app = self.queue.target, "the app does not answer a delivery; the next ones go on");
+            FIRST_ASIDE_PAUSE
         };
         let due = Instant::now() + pause.max(took * ASIDE_PAUSE_FACTOR);
         self.aside.insert(seq, SetAside { due, pause });

@@ -69,11 +69,13 @@ impl Local {
     }
 }
 
-/// Forwards one delivery and keeps the app's response.
+/// Forwards one delivery and keeps the app's response; calls `on_response`
+/// once that has come, before it is kept.
 pub(super) async fn forward_one(
     local: &Arc<Local>,
     delivery: Box<Delivery>,
     to: Destination,
+    on_response: impl FnOnce() + Send,
     shutdown: &CancellationToken,
 ) -> ForwardOutcome {
     let (seq, endpoint) = (delivery.seq, delivery.endpoint.as_deref());
@@ -102,6 +104,7 @@ pub(super) async fn forward_one(
     }
     let attempt = attempt(outgoing.address(), exchange);
     if answered {
+        on_response();
         warn_unkept(local.store.append_attempt(attempt).await.err().as_ref());
         return ForwardOutcome::Answered;
     }

@@ -153,6 +153,11 @@ fn a_schedule_can_be_ended() {
         "{ended}"
     );
     assert_eq!(app.seen().len(), 1);
+    // That it was stopped does not hide what the app answered.
+    for (filter, count) in [("app:500", 1), ("app:error", 0), ("app:pending", 0)] {
+        let found = creel.run(&["list", "--json", filter]).lines();
+        assert_eq!(found.len(), count, "{filter}");
+    }
 }
 
 #[test]
@@ -342,6 +347,8 @@ fn a_schedule_that_nobody_follows_can_be_ended() {
     assert_eq!(open(&creel), 1, "the second took the place of the first");
     let ran = creel.run(&["resend", "@latest", "--stop"]);
     assert_eq!((ran.code, open(&creel)), (0, 0), "{ran:?}");
+    let found = creel.run(&["list", "--json", "app:500"]).lines();
+    assert_eq!(found.len(), 1, "the last response is shown");
     let again = creel.run(&["resend", "@latest", "--stop"]);
     assert!(again.err.contains("has no retry schedule"), "{again:?}");
 }
