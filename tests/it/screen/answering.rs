@@ -109,8 +109,8 @@ fn the_header_says_how_long_the_oldest_waits_also_while_the_app_answers() {
             oldest: Some(Timestamp(NOW.0 - seconds * 1_000_000)),
             ..app(state, 16_000)
         };
-        world.tell(Msg::Engine(Event::App(waiting)));
         world.tell(Msg::Tick(Timestamp(NOW.0 + now * 1_000_000)));
+        world.tell(Msg::Engine(Event::App(waiting)));
         (header(&world), world.app.next_tick())
     };
     let (text, tick) = tell(AppState::Answering, 84, 0);
