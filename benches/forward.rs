@@ -64,7 +64,9 @@ async fn app(told: &str) {
         "ok\n"
     };
     let app = axum::Router::new().fallback(handler);
-    let listener = tokio::net::TcpListener::bind(address).await.expect("a port");
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .expect("a port");
     say!("ready");
     axum::serve(listener, app).await.expect("serving");
 }

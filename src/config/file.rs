@@ -423,7 +423,11 @@ path_mode = "replace"
         assert_eq!(endpoint.mode, Some(Mode::AckFirst));
         assert_eq!(endpoint.path_mode, Some(PathMode::Strip));
         assert_eq!(endpoint.routes[0].path_mode, Some(PathMode::Replace));
-        let parallel = [settings.parallel, endpoint.parallel, endpoint.routes[0].parallel];
+        let parallel = [
+            settings.parallel,
+            endpoint.parallel,
+            endpoint.routes[0].parallel,
+        ];
         assert_eq!(parallel, [Some(3), Some(1), Some(16)]);
         assert_eq!(
             (settings.mode, settings.path_mode),

@@ -406,8 +406,14 @@ mod tests {
         assert_eq!(limit(None, None, "/hooks/us"), (2, Scope::Route(None, 0)));
         let plain = endpoint(None, None);
         let strict = endpoint(Some(1), Some("http://own"));
-        assert_eq!(limit(Some(4), Some(&plain), "/hooks"), (4, Scope::Everywhere));
-        assert_eq!(limit(Some(4), Some(&strict), "/hooks"), (1, Scope::Endpoint(name())));
+        assert_eq!(
+            limit(Some(4), Some(&plain), "/hooks"),
+            (4, Scope::Everywhere)
+        );
+        assert_eq!(
+            limit(Some(4), Some(&strict), "/hooks"),
+            (1, Scope::Endpoint(name()))
+        );
         for one in [&plain, &strict] {
             let scope = Scope::Route(Some(name()), 0);
             assert_eq!(limit(None, Some(one), "/hooks/eu"), (3, scope));

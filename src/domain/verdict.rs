@@ -241,7 +241,13 @@ mod tests {
                 refused,
                 stopped,
             ];
-            let expected = ["delivered", "stopped", "still passing", "regressed", "stopped"];
+            let expected = [
+                "delivered",
+                "stopped",
+                "still passing",
+                "regressed",
+                "stopped",
+            ];
             assert_eq!(words(&all, Status::Valid), expected);
             assert_eq!(words(&all, Status::Invalid)[1], "stopped");
         }

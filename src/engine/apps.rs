@@ -156,7 +156,8 @@ impl Local {
                 () = self.queues.changed.notified() => {}
             }
             for app in self.apps.list() {
-                self.apps.wait(&app.origin, self.queues.waiting(&app.origin));
+                self.apps
+                    .wait(&app.origin, self.queues.waiting(&app.origin));
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,

@@ -211,7 +211,11 @@ impl Forwarder {
             return self.next_ready();
         }
         let tries = |seq: &u64| self.known.get(seq).map_or(0, |known| known.silent);
-        let least = self.ready.iter().copied().min_by_key(|seq| (tries(seq), *seq));
+        let least = self
+            .ready
+            .iter()
+            .copied()
+            .min_by_key(|seq| (tries(seq), *seq));
         match least {
             Some(seq) if tries(&seq) == 0 => Some(seq),
             _ => self.next_unknown(u64::MAX).or(least),
@@ -413,7 +417,14 @@ impl Forwarder {
         // enough.
         if !known.kept && (connected || is_oldest) {
             known.kept = true;
-            warn_unkept(self.local.store.append_attempt(attempt).await.err().as_ref());
+            warn_unkept(
+                self.local
+                    .store
+                    .append_attempt(attempt)
+                    .await
+                    .err()
+                    .as_ref(),
+            );
         }
         if !self.queue.has(seq) {
             self.forget(seq);

@@ -142,9 +142,7 @@ impl Run {
         let (provider, schedule) = local.schedule_of(&prepared)?;
         local.recall_failures();
         if !local.retries.runs(seq) {
-            local
-                .end_open(seq, REPLACED)
-                .await?;
+            local.end_open(seq, REPLACED).await?;
         }
         let now = local.clock.now();
         let number = local.retries.begin(seq, &stop);
@@ -428,8 +426,7 @@ impl Local {
         self.retries.stop(seqs);
         for &seq in seqs {
             if !self.retries.runs(seq) {
-                self.end_open(seq, STOPPED)
-                    .await?;
+                self.end_open(seq, STOPPED).await?;
             }
         }
         Ok(())

@@ -124,7 +124,10 @@ impl Queues {
     /// Adds a delivery to its queue, unless it was answered meanwhile.
     pub(super) fn add(&self, queue: &TargetQueue, seq: u64, received_at: Timestamp) {
         queue.add(seq, received_at);
-        if lock(&self.finished).as_ref().is_some_and(|f| f.contains(&seq)) {
+        if lock(&self.finished)
+            .as_ref()
+            .is_some_and(|f| f.contains(&seq))
+        {
             queue.remove(seq);
         }
         self.changed.notify_one();
@@ -284,9 +287,8 @@ mod tests {
     fn settings_that_share_a_target_share_its_largest_limit() {
         let queues = Queues::default();
         let mut begun = 0;
-        let mut queue = |at_once, scope| {
-            queues.of(&to("http://h/", at_once, scope), |_| begun += 1)
-        };
+        let mut queue =
+            |at_once, scope| queues.of(&to("http://h/", at_once, scope), |_| begun += 1);
         let strict = queue(1, Scope::Endpoint("a".into()));
         let wide = queue(8, Scope::Everywhere);
         let again = queue(1, Scope::Endpoint("a".into()));

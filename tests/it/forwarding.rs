@@ -108,7 +108,10 @@ fn while_the_app_is_down_one_failure_is_kept_however_many_are_forwarded_at_once(
     assert_eq!(seen[0], "/0");
     let paths: BTreeSet<String> = (0..40).map(|n| format!("/{n}")).collect();
     let seen: BTreeSet<String> = seen.into_iter().collect();
-    assert!(seen.is_superset(&paths) && seen.contains("/new"), "{seen:?}");
+    assert!(
+        seen.is_superset(&paths) && seen.contains("/new"),
+        "{seen:?}"
+    );
 }
 
 /// Lets 40 deliveries wait for an app that is down, starts it and sends one

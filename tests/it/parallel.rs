@@ -486,11 +486,12 @@ async fn what_the_end_of_creel_cuts_off_is_owed_still_and_no_attempt_is_kept() {
     creel.shutdown.cancel();
     creel.tasks.close();
     creel.tasks.wait().await;
-    let Reply::Page(page) = creel.ask(Command::List(creel::engine::command::ListQuery {
-        limit: 100,
-        ..Default::default()
-    }))
-    .await
+    let Reply::Page(page) = creel
+        .ask(Command::List(creel::engine::command::ListQuery {
+            limit: 100,
+            ..Default::default()
+        }))
+        .await
     else {
         panic!("no list");
     };

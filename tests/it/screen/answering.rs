@@ -114,10 +114,16 @@ fn the_header_says_how_long_the_oldest_waits_also_while_the_app_answers() {
         (header(&world), world.app.next_tick())
     };
     let (text, tick) = tell(AppState::Answering, 84, 0);
-    assert!(text.contains("answering, 16,000 wait, oldest 1 min"), "{text}");
+    assert!(
+        text.contains("answering, 16,000 wait, oldest 1 min"),
+        "{text}"
+    );
     assert!(tick.is_some_and(|tick| tick <= 36_000_000), "{tick:?}");
     let (text, _) = tell(down(), 7, 0);
-    assert!(text.contains("down since 13:52, 16,000 wait, oldest 7 s"), "{text}");
+    assert!(
+        text.contains("down since 13:52, 16,000 wait, oldest 7 s"),
+        "{text}"
+    );
     // What is sent at once does not wait; once it is not, time alone shows it.
     let (text, tick) = tell(AppState::Answering, 0, 0);
     assert!(!text.contains("wait"), "{text}");
