@@ -382,14 +382,12 @@ impl Assessor {
         (Some(provider.name.clone()), event)
     }
 
-    /// Returns the event that a request belongs to, as [`Self::assess`] would,
-    /// without a look at the signature.
-    pub fn event_group(&self, endpoint: Option<&str>, request: &Request) -> Option<EventKey> {
+    /// Returns the event whose arrivals keep their order when they are
+    /// forwarded. Where nothing says who sent a request there is none: equal
+    /// bodies alone do not make later requests wait for earlier ones.
+    pub fn ordered_event(&self, endpoint: Option<&str>, request: &Request) -> Option<EventKey> {
         let provider = self.provider_of(endpoint, request)?;
-        let tried = || Handshake::name_of(provider, request).map(str::to_owned);
-        let event = provider.event(request).or_else(tried);
-        let id = provider.delivery_id(request);
-        group(provider, id.as_deref(), event.as_deref(), request)
+        Some(facts(provider, request).group)
     }
 
     /// Returns what tells arrivals of the same event apart from others,

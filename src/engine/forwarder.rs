@@ -278,7 +278,7 @@ impl Forwarder {
         let endpoint = delivery.endpoint.as_deref();
         self.local
             .assessor()
-            .event_group(endpoint, &delivery.request)
+            .ordered_event(endpoint, &delivery.request)
     }
 
     /// Notes a delivery among its event's arrivals; says whether it is the
