@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -272,6 +272,8 @@ const AHEAD: (u64, u64) = (128 << 10, 4 << 20);
 /// The end of the journal, for appending. One thread owns it.
 pub(super) struct Tail {
     folder: PathBuf,
+    /// The folder's identity when the store was opened.
+    folder_identity: Option<Identity>,
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
     current: Option<Current>,
@@ -280,6 +282,7 @@ pub(super) struct Tail {
 
 struct Current {
     file: File,
+    identity: Option<Identity>,
     segment: u64,
     /// Where the last synced record ends.
     end: u64,
@@ -294,6 +297,7 @@ impl Tail {
     pub(super) fn new(folder: &Path, disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
         Self {
             folder: folder.to_owned(),
+            folder_identity: std::fs::metadata(folder).ok().map(|m| Identity::of(&m)),
             preparer: Preparer::start(Arc::clone(&disk)),
             disk,
             segment_bytes,
@@ -349,10 +353,12 @@ impl Tail {
             .disk
             .write(&current.file, bytes, current.end)
             .and_then(|()| self.disk.sync(&current.file));
-        if let Err(error) = written {
+        let in_place = self.check_in_place(&current);
+        let is_in_place = in_place.is_ok();
+        if let Err(error) = written.and(in_place) {
             self.preparer.wait();
             let _ = current.file.set_len(current.end);
-            if current.end == 0 {
+            if current.end == 0 && is_in_place {
                 let _ = std::fs::remove_file(path_of(&self.folder, current.segment));
             }
             return Err(error);
@@ -397,7 +403,23 @@ impl Tail {
         }
     }
 
+    /// Checks that the segment is still reachable by its name: bytes in a file
+    /// that was deleted, or whose folder was, are lost when creel ends.
+    fn check_in_place(&self, current: &Current) -> io::Result<()> {
+        let path = path_of(&self.folder, current.segment);
+        let found = std::fs::metadata(&path).map(|m| Identity::of(&m)).ok();
+        if found.is_some() && found == current.identity {
+            Ok(())
+        } else {
+            Err(not_in_place(&path))
+        }
+    }
+
     fn begin(&self, segment: u64) -> io::Result<Current> {
+        let found = std::fs::metadata(&self.folder).map(|m| Identity::of(&m));
+        if found.ok() != self.folder_identity {
+            return Err(not_in_place(&self.folder));
+        }
         let file = self.disk.create(&path_of(&self.folder, segment))?;
         // The file's name must survive a power cut as well as its content.
         self.disk.sync_folder(&self.folder)?;
@@ -412,8 +434,9 @@ impl Drop for Tail {
 }
 
 impl Current {
-    const fn new(file: File, segment: u64, end: u64) -> Self {
+    fn new(file: File, segment: u64, end: u64) -> Self {
         Self {
+            identity: file.metadata().ok().map(|m| Identity::of(&m)),
             file,
             segment,
             end,
@@ -421,6 +444,24 @@ impl Current {
             preparing: None,
         }
     }
+}
+
+/// Device and inode of a file or folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+impl Identity {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
+}
+
+fn not_in_place(path: &Path) -> io::Error {
+    let error = format!(
+        "{} was deleted, moved or replaced while creel runs; put it back, or restart creel",
+        path.display()
+    );
+    io::Error::new(io::ErrorKind::NotFound, error)
 }
 
 fn path_of(folder: &Path, segment: u64) -> PathBuf {

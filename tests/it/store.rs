@@ -698,3 +698,46 @@ async fn a_slow_flush_holds_up_nobody_who_reads_and_what_waits_is_bounded() {
     assert_eq!(store.count(), 5 + 40 - busy);
     store.close().await;
 }
+
+#[tokio::test]
+async fn a_journal_that_is_gone_acknowledges_nothing() {
+    type Break = fn(&Path);
+    let breaks: [Break; 4] = [
+        |folder| std::fs::remove_dir_all(folder.join("journal")).unwrap(),
+        |folder| std::fs::remove_dir_all(folder).unwrap(),
+        |folder| {
+            let segment = std::fs::read_dir(folder.join("journal")).unwrap().next();
+            std::fs::remove_file(segment.unwrap().unwrap().path()).unwrap();
+        },
+        |folder| {
+            std::fs::rename(folder.join("journal"), folder.join("moved")).unwrap();
+            std::fs::create_dir(folder.join("journal")).unwrap();
+        },
+    ];
+    for (at, damage) in breaks.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("data");
+        let (store, _) = open(&folder).await;
+        store.append(incoming("/1", b"x")).await.unwrap();
+        damage(&folder);
+        let refused = store.append(incoming("/2", b"x")).await;
+        assert!(
+            matches!(refused, Err(AppendError::Disk(_))),
+            "{at}: {refused:?}"
+        );
+        assert!(
+            store
+                .trouble()
+                .unwrap()
+                .contains("deleted, moved or replaced")
+        );
+        if at == 3 {
+            // What is put back is used again.
+            std::fs::remove_dir(folder.join("journal")).unwrap();
+            std::fs::rename(folder.join("moved"), folder.join("journal")).unwrap();
+            store.append(incoming("/3", b"x")).await.unwrap();
+            assert_eq!(store.trouble(), None);
+        }
+        store.close().await;
+    }
+}
