@@ -136,7 +136,8 @@ fn its_configuration_is_read() {
     )
     .unwrap();
     let ran = run(home.path(), &["list"], b"");
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let nothing = "Nothing has been received yet. Start receiving:  creel\n";
+    assert_eq!((ran.code, ran.err.as_str()), (0, nothing));
 }
 
 #[test]
