@@ -166,7 +166,7 @@ impl Columns {
         vec![
             (start, Style::Plain),
             (
-                text::pad(summary.status.word(), 7),
+                text::pad(summary.status_word(), 7),
                 Style::of(summary.status),
             ),
             (end, Style::Plain),

@@ -129,6 +129,9 @@ fn evidence(v: &Verification) -> Vec<String> {
             None => format!("{age} s; no limit is stated"),
         }),
     );
+    let names = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
+    fact("covers", names(&v.covers));
+    fact("unsigned", names(&v.unsigned));
     for received in &v.received {
         fact("received", Some(received.clone()));
     }

@@ -17,7 +17,7 @@ use super::provider::{Catalog, MAX_HANDSHAKE_BODY_BYTES, Provider, Source};
 use super::request::Request;
 use super::route::without_credentials;
 use super::secret::Secret;
-use super::signature::{self, Keys, Reading};
+use super::signature::{self, Keys, Reading, coverage};
 use super::timestamp::Timestamp;
 use super::verification::{Status, Verification};
 
@@ -407,7 +407,8 @@ impl Assessor {
         at: Timestamp,
         search: Search<'_>,
     ) -> Verification {
-        let url = self.public_url(endpoint);
+        let url = self.address_of(endpoint, request);
+        let url = url.as_deref();
         let Counting {
             own: secrets,
             others,
@@ -438,6 +439,10 @@ impl Assessor {
             .partition(|f| !f.proof.is_empty());
         verification.findings.splice(0..0, first);
         verification.findings.extend(rest);
+        // What is open although the signature holds is said last.
+        verification
+            .findings
+            .sort_by_key(|finding| coverage::is_open(&finding.code));
         verification.tried = found.tried;
         verification
     }
@@ -497,16 +502,16 @@ impl Assessor {
         request: &Request,
         at: Timestamp,
     ) -> Status {
+        let url = self.address_of(endpoint, request);
         let keys = Keys {
             secrets: &self.secrets_for(endpoint, provider).own,
-            url: self.public_url(endpoint),
+            url: url.as_deref(),
         };
         self.checked(provider, request, keys, at).status
     }
 
-    fn public_url(&self, endpoint: Option<&str>) -> Option<&str> {
-        self.endpoint(endpoint)
-            .and_then(|e| e.public_url.as_deref())
+    fn address_of(&self, endpoint: Option<&str>, request: &Request) -> Option<String> {
+        self.endpoint(endpoint)?.address_of(request)
     }
 
     /// Returns who sent a request: the endpoint's provider, else the
@@ -555,7 +560,8 @@ impl Assessor {
         let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
         let scheme = scheme.suited(request);
         let reading = Reading::of(request, &scheme);
-        let url = self.public_url(endpoint).map(without_credentials);
+        let url = self.address_of(endpoint, request);
+        let url = url.as_deref().map(without_credentials);
         let filling = reading.filling(request, url.as_deref());
         let mut text = SignedText {
             template: scheme.signed.text().to_owned(),

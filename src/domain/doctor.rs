@@ -45,6 +45,7 @@ use super::keyring::OldSecret;
 use super::provider::Provider;
 use super::request::Request;
 use super::secret::Secret;
+use super::signature::coverage;
 use super::text::thousands;
 use super::timestamp::Timestamp;
 use super::verification::{Finding, Group, Status, Tried, Verification};
@@ -219,7 +220,16 @@ pub fn codes() -> impl Iterator<Item = Code> {
         word: h.word,
         what: h.what,
     });
-    hypotheses.chain(list::VERDICTS.iter().copied())
+    let open = coverage::CODES.iter().map(|(code, what)| Code {
+        code,
+        group: None,
+        word: match *code {
+            "fields_unsigned" => "unsigned",
+            _ => "part",
+        },
+        what,
+    });
+    hypotheses.chain(list::VERDICTS.iter().copied()).chain(open)
 }
 
 /// Says what to do about a request that nobody known sent.

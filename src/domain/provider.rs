@@ -5,7 +5,7 @@
 mod algorithm;
 mod check;
 pub mod definition;
-mod derived;
+pub(crate) mod derived;
 pub(crate) mod place;
 mod requirement;
 pub mod scheme;

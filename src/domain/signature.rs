@@ -4,6 +4,9 @@
 //! does not match is left to [`super::doctor`].
 
 mod address;
+mod borders;
+pub(crate) mod coverage;
+mod items;
 mod key;
 mod mac;
 mod matching;
@@ -15,6 +18,7 @@ mod seal;
 mod signing;
 pub mod token;
 
+use self::coverage::Coverage;
 pub use self::key::decode as decode_key;
 pub use self::mac::{digest, encode, same};
 pub use self::matching::holds;
@@ -123,6 +127,19 @@ pub fn verify(
         None if fresh(scheme, &reading, verification.age_seconds, now) => Status::Valid,
         None => Status::Stale,
     };
+    if matches!(verification.status, Status::Valid | Status::Stale) {
+        items::check(scheme, request, keys, &mut verification);
+    }
+    if matches!(verification.status, Status::Valid | Status::Stale) {
+        let coverage = Coverage {
+            provider,
+            scheme,
+            request,
+            reading: &reading,
+            filling: &filling,
+        };
+        coverage.add_to(&mut verification);
+    }
     verification
 }
 
@@ -262,6 +279,12 @@ fn fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -
 /// Returns the signature a shared secret gives, as it would stand in the
 /// header; `None` where the secret cannot be a key of that scheme.
 pub fn expected(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Option<String> {
+    let digest = expected_digest(scheme, secret, filling)?;
+    Some(encode(scheme.encoding, &digest))
+}
+
+/// Returns the bytes of that signature before they are written as text.
+fn expected_digest(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Option<Vec<u8>> {
     if !scheme.shared_secret() {
         return None;
     }
@@ -271,8 +294,11 @@ pub fn expected(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Opti
         secret: &key,
         ..*filling
     };
-    let digest = digest(scheme.algorithm, &key, scheme.signed.pieces(&filling));
-    Some(encode(scheme.encoding, &digest))
+    Some(digest(
+        scheme.algorithm,
+        &key,
+        scheme.signed.pieces(&filling),
+    ))
 }
 
 #[cfg(test)]

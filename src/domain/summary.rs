@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::attempt::{Attempt, Outcome};
 use super::delivery::{Answer, AnsweredBy};
 use super::id::Id;
+use super::signature::coverage;
 use super::timestamp::Timestamp;
 use super::verification::Status;
 
@@ -79,6 +80,20 @@ impl Summary {
                 (0, AnsweredBy::Target | AnsweredBy::CreelTargetDown) => "wait".into(),
                 (status, _) => status.to_string().into(),
             },
+        }
+    }
+
+    /// Says whether the signature holds and leaves open something that is shown.
+    pub fn is_partly_signed(&self) -> bool {
+        self.status == Status::Valid && self.cause.as_deref().is_some_and(coverage::is_open)
+    }
+
+    /// Returns the word for the verdict, in seven columns at most.
+    pub fn status_word(&self) -> &'static str {
+        if self.is_partly_signed() {
+            "ok part"
+        } else {
+            self.status.word()
         }
     }
 

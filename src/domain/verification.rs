@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ahead::Ahead;
+use super::signature::coverage;
 
 /// The verdict on a delivery's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,6 +95,13 @@ pub struct Verification {
     pub received: Vec<String>,
     /// The signatures that would have been right, one for each configured secret.
     pub expected: Vec<String>,
+    /// What the signature covers where it holds: `body`, `timestamp`, `url` …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covers: Vec<String>,
+    /// Of what is shown of the delivery, what the signature does not cover:
+    /// `event`, `delivery_id`, `timestamp`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsigned: Vec<String>,
     /// What was found besides, the most telling first.
     pub findings: Vec<Finding>,
     /// What was tried to explain the verdict, each with its answer; empty
@@ -116,9 +124,39 @@ impl Verification {
             ahead: Ahead::Same,
             received: Vec::new(),
             expected: Vec::new(),
+            covers: Vec::new(),
+            unsigned: Vec::new(),
             findings: Vec::new(),
             tried: Vec::new(),
         }
+    }
+
+    /// Returns the finding that explains the verdict. What a signature that
+    /// holds leaves open does not.
+    pub fn explanation(&self) -> Option<&Finding> {
+        self.findings
+            .first()
+            .filter(|f| !coverage::is_open(&f.code))
+    }
+
+    /// Returns what a signature that holds leaves open.
+    pub fn open(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|f| coverage::is_open(&f.code))
+    }
+
+    /// Says whether a field that is shown is not signed although the signature holds.
+    pub fn is_unsigned(&self, field: &str) -> bool {
+        self.unsigned.iter().any(|name| name == field)
+    }
+
+    /// Returns the code of the finding that a row shows: the first, or the
+    /// first that says what a signature that holds leaves open.
+    pub fn cause(&self) -> Option<&str> {
+        let cause = match self.status {
+            Status::Valid => self.open().next().or(self.findings.first()),
+            _ => self.findings.first(),
+        };
+        cause.map(|finding| finding.code.as_str())
     }
 
     /// Says how far the signed time may be from the arrival; `None` where the

@@ -176,10 +176,10 @@ impl Local {
     ) -> Result<(), Failure> {
         let url = self
             .endpoint(prepared.delivery.endpoint.as_deref())
-            .and_then(|e| e.public_url.as_deref());
+            .and_then(|e| e.address_of(request));
         let now = self.clock.now();
         let request = new_event::timed(request, provider, now);
-        let headers = signature::resign(&request, provider, secret, url, now)?;
+        let headers = signature::resign(&request, provider, secret, url.as_deref(), now)?;
         prepared.outgoing = outgoing(&request, target, headers)?;
         prepared.signing = Signing::Fresh;
         if let Some(scheme) = &provider.signature {

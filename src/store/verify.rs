@@ -81,16 +81,14 @@ pub(super) struct Found {
 
 impl From<Assessment> for Found {
     fn from(assessment: Assessment) -> Self {
-        let Verification {
-            status, findings, ..
-        } = assessment.verification;
+        let Verification { status, .. } = assessment.verification;
         Self {
+            cause: assessment.verification.cause().map(str::to_owned),
             provider: assessment.provider,
             event: assessment.event,
             delivery_id: assessment.delivery_id,
             group: assessment.group,
             status,
-            cause: findings.into_iter().next().map(|finding| finding.code),
         }
     }
 }

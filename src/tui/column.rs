@@ -136,7 +136,7 @@ impl Column for Sig {
     }
 
     fn short(&self, row: &Summary) -> Option<&'static str> {
-        Some(row.status.word())
+        Some(row.status_word())
     }
 
     fn room(&self) -> Room {
@@ -151,7 +151,8 @@ impl Column for Sig {
         let word = look.own(row.status.word());
         let cause = row.cause.as_deref().map_or("", doctor::word);
         let text = match (row.status, cause) {
-            (Status::Valid, _) | (_, "") => word,
+            (Status::Valid, _) if !row.is_partly_signed() => word,
+            (_, "") => word,
             (_, cause) => format!("{word} {cause}").into(),
         };
         (text, status_role(row.status))

@@ -254,9 +254,13 @@ fn note(app: &App, area: Rect, frame: &mut Frame) {
     };
     let verification = &shown.detail.verification;
     let (sign, role) = sign(verification.status, &app.look);
-    let text = match verification.findings.first() {
-        Some(finding) => app.look.own(&finding.message).into_owned(),
-        None => sentence(verification).to_owned(),
+    let text = match (verification.explanation(), verification.open().next()) {
+        (Some(finding), _) => app.look.own(&finding.message).into_owned(),
+        (None, Some(open)) => {
+            let open = app.look.own(&open.message);
+            format!("{}. {open}", sentence(verification))
+        }
+        (None, None) => sentence(verification).to_owned(),
     };
     let hint = format!("  {} for proof", app.keys.key(Action::TabSignature));
     let room = usize::from(area.width).saturating_sub(columns(&hint));

@@ -6,6 +6,7 @@ mod answers;
 mod asking;
 mod commands;
 mod conformance;
+mod coverage;
 mod crash;
 mod damage;
 mod doctor;

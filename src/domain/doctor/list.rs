@@ -636,6 +636,30 @@ pub(crate) const VERDICTS: &[Code] = &[
         "what the provider asks for besides the signature is not so",
     ),
     verdict(
+        "id_holds_border",
+        Some(Group::Header),
+        "id",
+        "the signed id holds the mark that ends it",
+    ),
+    verdict(
+        "key_repeated",
+        Some(Group::Body),
+        "key twice",
+        "a key that is read stands more than once in the JSON",
+    ),
+    verdict(
+        "body_not_covered",
+        Some(Group::Body),
+        "body",
+        "the signature holds and does not cover the body",
+    ),
+    verdict(
+        "item_unsigned",
+        Some(Group::Body),
+        "item",
+        "one of several items is not signed",
+    ),
+    verdict(
         "version_unknown",
         Some(Group::Header),
         "version",

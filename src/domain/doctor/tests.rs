@@ -59,6 +59,9 @@ fn codes(
         history: History::default(),
     };
     let found = diagnose(&patient, &verification, Effort::Full);
+    // What a signature that holds leaves open is tested with the signatures.
+    let is_open = |finding: &Finding| coverage::is_open(&finding.code);
+    verification.findings.retain(|finding| !is_open(finding));
     verification.findings.extend(found.findings);
     for finding in &verification.findings {
         assert!(

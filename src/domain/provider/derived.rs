@@ -53,17 +53,18 @@ pub(super) fn named_headers(filling: &Filling<'_>) -> Vec<u8> {
         .join(list.join.as_bytes())
 }
 
+/// Says whether a request's body is a form by its media type.
+pub(crate) fn is_form(request: &Request) -> bool {
+    request.content_type().is_some_and(|kind| {
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("application/x-www-form-urlencoded")
+    })
+}
+
 /// Writes a form's fields, sorted; nothing where the body is no form.
 pub(super) fn sorted_form(filling: &Filling<'_>) -> Vec<u8> {
-    let is_form = filling
-        .request
-        .and_then(Request::content_type)
-        .is_some_and(|kind| {
-            kind.trim_start()
-                .to_ascii_lowercase()
-                .starts_with("application/x-www-form-urlencoded")
-        });
-    if !is_form {
+    if !filling.request.is_some_and(is_form) {
         return Vec::new();
     }
     let mut fields: Vec<_> = url::form_urlencoded::parse(filling.body).collect();

@@ -50,15 +50,24 @@ impl<'a> View<'a> {
     /// Says whether a key on the way to a value in the body stands there more
     /// than once, so that it depends on the reader which one counts.
     pub(crate) fn is_repeated(&self, pointer: &str) -> bool {
-        let path: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
-        let mut repeated = false;
+        self.repeated_key(&[pointer]).is_some()
+    }
+
+    /// Returns the first key on the way to one of these values in the body
+    /// that stands more than once in its object. Reads the body once.
+    pub(crate) fn repeated_key(&self, pointers: &[&str]) -> Option<String> {
+        let paths: Vec<Vec<String>> = pointers
+            .iter()
+            .map(|pointer| pointer.split('/').skip(1).map(unescaped).collect())
+            .collect();
+        let mut repeated = None;
         let walk = Walk {
-            path: &path,
+            paths: paths.iter().map(Vec::as_slice).collect(),
             repeated: &mut repeated,
         };
         let text = String::from_utf8_lossy(&self.request.body);
         let read = walk.deserialize(&mut serde_json::Deserializer::from_str(&text));
-        read.is_ok() && repeated
+        repeated.filter(|_| read.is_ok())
     }
 
     /// Returns the body as JSON, where it is that.
@@ -72,24 +81,35 @@ fn unescaped(name: &str) -> String {
     name.replace("~1", "/").replace("~0", "~")
 }
 
-/// Walks along a JSON pointer and notes a key that stands twice in its object.
-struct Walk<'w> {
-    path: &'w [String],
-    repeated: &'w mut bool,
+/// Walks along JSON pointers and notes a key that stands twice in its object.
+struct Walk<'p, 'w> {
+    paths: Vec<&'p [String]>,
+    repeated: &'w mut Option<String>,
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'p> Walk<'p, '_> {
+    /// Returns what is left of the paths that go on with a name.
+    fn below(&self, is_next: impl Fn(&str) -> bool) -> Vec<&'p [String]> {
+        let rest = |path: &&'p [String]| {
+            let (first, rest) = path.split_first()?;
+            is_next(first).then_some(rest)
+        };
+        self.paths.iter().filter_map(rest).collect()
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.path.is_empty() {
+        if self.paths.iter().all(|path| path.is_empty()) {
             return IgnoredAny::deserialize(deserializer).map(|_| ());
         }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -97,39 +117,37 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = false;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == self.path[0] {
-                *self.repeated |= seen;
-                seen = true;
-                map.next_value_seed(Walk {
-                    path: &self.path[1..],
-                    repeated: &mut *self.repeated,
-                })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+        let mut seen: Vec<String> = Vec::new();
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            let paths = self.below(|name| *name == *key);
+            if !paths.is_empty() {
+                if seen.iter().any(|earlier| *earlier == *key) {
+                    self.repeated
+                        .get_or_insert_with(|| key.clone().into_owned());
+                } else {
+                    seen.push(key.into_owned());
+                }
             }
+            map.next_value_seed(Walk {
+                paths,
+                repeated: &mut *self.repeated,
+            })?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let wanted = self.path[0].parse::<usize>().ok();
-        let mut at = 0;
-        loop {
-            let path = if wanted == Some(at) {
-                &self.path[1..]
-            } else {
-                &[]
+        for at in 0.. {
+            let walk = Walk {
+                paths: self.below(|name| name.parse() == Ok(at)),
+                repeated: &mut *self.repeated,
             };
-            let repeated = &mut *self.repeated;
-            if list.next_element_seed(Walk { path, repeated })?.is_none() {
-                return Ok(());
+            if list.next_element_seed(walk)?.is_none() {
+                break;
             }
-            at += 1;
         }
+        Ok(())
     }
-
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
         Ok(())
     }

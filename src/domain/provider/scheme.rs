@@ -37,6 +37,10 @@ pub struct Scheme {
     /// Where the signature stands in the body, as a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// The list in the body whose items are each signed by themselves, as a
+    /// JSON pointer. Pointers in the scheme name its first item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<String>,
     /// What stands in that header: `{signature}`, a prefix before it
     /// (`sha256={signature}`), or labelled parts (`t={timestamp},v1={signature}`).
     #[serde(default = "bare")]

@@ -104,6 +104,19 @@ impl Template {
         self.parts.iter().all(plain).then_some(&self.written)
     }
 
+    /// Returns its literals and places in order.
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Says whether a part, or what a digest in it is made of, passes a test.
+    pub(crate) fn any(&self, test: &dyn Fn(&Part) -> bool) -> bool {
+        fn inside(part: &Part, test: &dyn Fn(&Part) -> bool) -> bool {
+            test(part) || matches!(part, Part::Digest(inner, ..) if inside(inner, test))
+        }
+        self.parts.iter().any(|part| inside(part, test))
+    }
+
     /// Says whether a place is in it.
     pub fn has(&self, part: &Part) -> bool {
         self.any(&|p| p == part)
@@ -141,13 +154,6 @@ impl Template {
                     | Part::Url
             )
         })
-    }
-
-    fn any(&self, test: &dyn Fn(&Part) -> bool) -> bool {
-        fn inside(part: &Part, test: &dyn Fn(&Part) -> bool) -> bool {
-            test(part) || matches!(part, Part::Digest(inner, ..) if inside(inner, test))
-        }
-        self.parts.iter().any(|part| inside(part, test))
     }
 
     /// Returns the signed bytes, piece by piece, without copying the body.

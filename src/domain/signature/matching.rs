@@ -2,7 +2,7 @@
 
 use super::public::EcdsaForm;
 use super::reading::Reading;
-use super::{Keys, address, decode_key, expected, key, mac, public, same};
+use super::{Keys, address, decode_key, expected, expected_digest, key, mac, public, same};
 use crate::domain::provider::place::View;
 use crate::domain::provider::template::Filling;
 use crate::domain::provider::{Algorithm, Scheme};
@@ -124,14 +124,21 @@ fn compare(
     filling: &Filling<'_>,
     received: &[&[u8]],
 ) -> (bool, Option<String>) {
+    if scheme.algorithm == Algorithm::Token {
+        // Compared as bytes: written as text, bytes that are no UTF-8 would
+        // all be alike. What would be right is the secret itself: it is not shown.
+        let Some(token) = expected_digest(scheme, secret, filling) else {
+            return (false, None);
+        };
+        let hits = received.iter().filter(|r| same(r, &token));
+        return (hits.count() > 0, None);
+    }
     if scheme.shared_secret() {
         let Some(made) = expected(scheme, secret, filling) else {
             return (false, None);
         };
         let hits = received.iter().filter(|r| same(r, made.as_bytes()));
-        let hit = hits.count() > 0;
-        // What would be right for a token is the secret itself: it is not told.
-        return (hit, (scheme.algorithm != Algorithm::Token).then_some(made));
+        return (hits.count() > 0, Some(made));
     }
     let (_, secret) = key::parts(secret.reveal(), scheme);
     let Some(key) = decode_key(secret, scheme.secret) else {

@@ -31,6 +31,10 @@ pub enum Problem {
     NoJson,
     /// What the delivery says of its version is not known: place and word.
     UnknownVersion(String, String),
+    /// The id holds the mark that ends it in the signed text.
+    IdHoldsBorder,
+    /// A key in the body that is read stands there more than once.
+    KeyRepeated(String),
     /// Nothing names the headers that are signed.
     NoHeaderList(String),
     /// The header holds no JSON Web Token.
@@ -59,6 +63,8 @@ impl Problem {
             Self::NoId => "id_missing",
             Self::NoJson => "body_no_json",
             Self::UnknownVersion(..) => "version_unknown",
+            Self::IdHoldsBorder => "id_holds_border",
+            Self::KeyRepeated(_) => "key_repeated",
             Self::NoHeaderList(_) => "signed_headers_missing",
             Self::NoToken => "token_form",
             Self::TokenAlgorithm(_) => "token_algorithm",
@@ -84,6 +90,8 @@ impl Problem {
             | Self::NoId
             | Self::NoJson
             | Self::UnknownVersion(..)
+            | Self::IdHoldsBorder
+            | Self::KeyRepeated(_)
             | Self::NoHeaderList(_)
             | Self::NoToken
             | Self::TokenTime(_)
@@ -148,6 +156,15 @@ impl Problem {
                 "{place} says {}, and the scheme knows no such version.",
                 crate::domain::text::visible(said)
             ),
+            Self::IdHoldsBorder => format!(
+                "{} holds the mark that stands behind it in the signed text {}: nothing shows where it ends.",
+                scheme.id.as_ref().map(Source::name).unwrap_or_default(),
+                scheme.signed.text()
+            ),
+            Self::KeyRepeated(key) => format!(
+                "The key {} stands more than once in an object of the body: it depends on the reader which one counts.",
+                crate::domain::text::visible(key)
+            ),
             Self::NoHeaderList(name) => {
                 format!("{name} is absent or empty, and it names the signed headers.")
             }
@@ -184,6 +201,9 @@ impl Problem {
             }
             Self::TokenAlgorithm(_) => {
                 "Do not act on it: only the sender's own algorithm shows who sent it."
+            }
+            Self::IdHoldsBorder | Self::KeyRepeated(_) => {
+                "Do not act on it: no sender writes it, so somebody may have changed it on the way."
             }
             Self::NoTimestamp | Self::NoId | Self::NoHeaderList(_) => {
                 "Check that no proxy takes the header away."

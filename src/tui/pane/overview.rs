@@ -56,6 +56,9 @@ pub fn sentence(verification: &Verification) -> &'static str {
     }
 }
 
+/// What stands behind a value that the signature does not cover.
+const UNSIGNED: &str = " (not signed)";
+
 /// Returns the sign and the role of a verdict.
 pub fn sign(status: Status, look: &Look) -> (&'static str, Role) {
     let role = status_role(status);
@@ -87,17 +90,27 @@ impl Page<'_> {
             Some(event) => event.clone(),
             None => format!("{} {}", row.method, row.path),
         };
+        let mark = |field| {
+            if shown.detail.verification.is_unsigned(field) {
+                UNSIGNED
+            } else {
+                ""
+            }
+        };
         let line = format!(
-            "{} {} {}",
+            "{} {} {}{}",
             look.foreign(&title),
             look.glyphs.sep,
-            look.foreign(&event)
+            look.foreign(&event),
+            mark("event")
         );
         let spans = [look.span(line, Role::Strong)];
         self.lines.extend(wrap::hard(&spans, self.width));
         if let Some(id) = &row.delivery_id {
-            let id = look.cut_middle(&look.foreign(id), self.width);
-            self.lines.push(Line::from(id));
+            let mark = mark("delivery_id");
+            let room = self.width.saturating_sub(mark.len());
+            let id = look.cut_middle(&look.foreign(id), room);
+            self.lines.push(Line::from(format!("{id}{mark}")));
         }
         self.blank();
     }
@@ -117,12 +130,15 @@ impl Page<'_> {
         }
         self.lines
             .push(wrap::cut(spans, self.width, look.glyphs.ellipsis));
-        if let Some(finding) = verification.findings.first() {
+        if let Some(finding) = verification.explanation() {
             self.indented(&finding.message, Role::Plain);
         } else if let (Status::Valid | Status::Stale, Some(secret)) =
             (verification.status, &verification.secret)
         {
             self.indented(&format!("The secret is {secret}."), Role::Plain);
+        }
+        for finding in verification.open() {
+            self.indented(&finding.message, Role::Plain);
         }
         if let (Status::Valid, None, Some(seconds)) = (
             verification.status,

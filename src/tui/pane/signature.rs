@@ -121,13 +121,32 @@ fn checks(shown: &Shown) -> Vec<Check> {
         .as_deref()
         .and_then(|s| s.split(' ').next());
     let algorithm = algorithm.unwrap_or("signature").to_uppercase();
-    vec![
+    let mut checks = vec![
         check("provider", provider(shown)),
         check("header parses", header(verification)),
         check("timestamp", timestamp(verification)),
         check("body as received", body(shown)),
         check(&algorithm, secret(verification)),
-    ]
+    ];
+    checks.extend(covered(verification).map(|covered| check("covers", covered)));
+    checks
+}
+
+/// Names what a signature that holds covers, and what it leaves open.
+fn covered(verification: &Verification) -> Option<(Verdict, String)> {
+    let names = |names: &[String]| names.join(", ").replace('_', " ");
+    let covers = match verification.covers.as_slice() {
+        [] if verification.unsigned.is_empty() => return None,
+        [] => "nothing".to_owned(),
+        covers => names(covers),
+    };
+    Some(match verification.unsigned.as_slice() {
+        [] => (Verdict::Ok, covers),
+        unsigned => (
+            Verdict::Open,
+            format!("{covers}; not signed: {}", names(unsigned)),
+        ),
+    })
 }
 
 fn provider(shown: &Shown) -> (Verdict, String) {
@@ -243,7 +262,7 @@ impl Page<'_> {
         let look = self.ctx.look;
         let (sign, role) = sign(verification.status, look);
         let word = verification.status.word();
-        let text = match verification.findings.first() {
+        let text = match verification.explanation() {
             Some(finding) => format!("{} ({})", finding.message, certainty(finding)),
             None => format!("{}.", sentence(verification)),
         };
@@ -258,11 +277,11 @@ impl Page<'_> {
             ];
             self.lines.push(Line::from(spans));
         }
-        let proof = verification.findings.first().map(|f| f.proof.as_str());
+        let proof = verification.explanation().map(|f| f.proof.as_str());
         if let Some(proof) = proof.filter(|p| !p.is_empty() && verification.tried.is_empty()) {
             self.text(proof, 0, Role::Context);
         }
-        let advice = verification.findings.first().map(|f| f.advice.as_str());
+        let advice = verification.explanation().map(|f| f.advice.as_str());
         if let Some(advice) = advice.filter(|a| !a.is_empty()) {
             self.text(&format!("Do this: {advice}"), 0, Role::Plain);
         } else if verification.status == Status::NoSecret {
@@ -450,10 +469,12 @@ impl Page<'_> {
     }
 
     fn findings(&mut self, verification: &Verification) {
-        // The first is the verdict's own.
-        let Some((_, others @ [_, ..])) = verification.findings.split_first() else {
+        // The first is the verdict's own where it explains that.
+        let own = usize::from(verification.explanation().is_some());
+        let others = verification.findings.get(own..).unwrap_or_default();
+        if others.is_empty() {
             return;
-        };
+        }
         self.heading("ALSO FOUND");
         for finding in others {
             let how = certainty(finding);

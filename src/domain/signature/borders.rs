@@ -1,0 +1,184 @@
+//! Checks that the parts of a signed text can be told apart.
+//!
+//! A signature covers the parts put together. Where a byte could stand at the
+//! end of one part as well as at the start of the next, whoever repeats a
+//! delivery can move it without a new signature. The rule for each part
+//! follows from its neighbours in the template: every part before the body
+//! must end where the text after it begins, every part behind the body must
+//! begin where the text before it ends.
+
+use std::borrow::Cow;
+
+use super::Reading;
+use super::problem::Problem;
+use crate::domain::provider::place;
+use crate::domain::provider::template::{Filling, Part};
+use crate::domain::provider::{Scheme, TimeUnit};
+
+/// What is known of the borders between the parts of a signed text.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Borders {
+    /// What no sender writes: an id or a timestamp that holds a border.
+    pub(super) problem: Option<Problem>,
+    /// The parts that cannot be told from their neighbours, as sentences name them.
+    pub(super) unclear: Vec<String>,
+    /// Whether the timestamp begins with a zero or has another unit's length.
+    pub(super) odd_timestamp: bool,
+}
+
+/// Checks the borders of the signed text of a request.
+pub(super) fn check(scheme: &Scheme, reading: &Reading, filling: &Filling<'_>) -> Borders {
+    let mut borders = Borders::default();
+    let parts = scheme.signed.parts();
+    if scheme.signed.has(&Part::Timestamp) {
+        borders.timestamp(scheme, reading);
+    }
+    if let Some(Part::Lines(names)) = parts.first()
+        && lines_run_on(names, filling)
+    {
+        borders.unclear.push("a value".to_owned());
+    }
+    if parts.iter().filter(|part| is_variable(part)).count() < 2 {
+        return borders;
+    }
+    let filled: Vec<Cow<'_, [u8]>> = scheme.signed.pieces(filling).collect();
+    // The one part that may hold anything.
+    let open = parts
+        .iter()
+        .position(|part| matches!(part, Part::Body | Part::Form))
+        .or_else(|| parts.iter().rposition(is_variable))
+        .unwrap_or_default();
+    for (at, part) in parts.iter().enumerate() {
+        if at == open || !is_variable(part) {
+            continue;
+        }
+        // The neighbour on the side of the open part.
+        let next = if at < open { at + 1 } else { at - 1 };
+        let edge = |bytes: &[u8]| {
+            if at < open {
+                bytes.first().copied()
+            } else {
+                bytes.last().copied()
+            }
+        };
+        let value = &filled[at];
+        let is_clear = match &parts[next] {
+            // It is not known to whoever moves a border.
+            Part::Secret => true,
+            Part::Literal(text) => edge(text.as_bytes()).is_some_and(|byte| !value.contains(&byte)),
+            // What a form holds is not marked off at all, which is said apart.
+            Part::Form => true,
+            _ => ends_by_itself(part, scheme, value, edge(&filled[next])),
+        };
+        if is_clear {
+            continue;
+        }
+        match part {
+            Part::Id => borders.problem = borders.problem.or(Some(Problem::IdHoldsBorder)),
+            other => borders.unclear.push(name(other)),
+        }
+    }
+    borders
+}
+
+impl Borders {
+    /// Checks that the timestamp has the one form that its unit has.
+    fn timestamp(&mut self, scheme: &Scheme, reading: &Reading) {
+        let Some(text) = &reading.timestamp else {
+            return;
+        };
+        let unreadable = || Some(Problem::TimestampUnreadable(text.clone()));
+        if reading.signed_at(scheme).is_none() {
+            self.problem = unreadable();
+            return;
+        }
+        let Some(usual) = usual_digits(scheme.unit) else {
+            return;
+        };
+        let has_zero = text.len() > 1 && text.starts_with(b"0");
+        if !touches(scheme) {
+            self.odd_timestamp = has_zero;
+            return;
+        }
+        // Without a mark beside it only its length says where it ends.
+        let in_milliseconds = scheme.unit == TimeUnit::Seconds && text.len() == 13;
+        if has_zero || text.len() != usual && !in_milliseconds {
+            self.problem = unreadable();
+        }
+        self.odd_timestamp = in_milliseconds;
+    }
+}
+
+/// Says whether a value holds a line that looks like the name of the next one.
+fn lines_run_on(names: &[String], filling: &Filling<'_>) -> bool {
+    let Some(json) = place::json(filling.body) else {
+        return false;
+    };
+    let values = names.iter().filter_map(|name| json.get(name)?.as_str());
+    values
+        .flat_map(|value| value.split('\n'))
+        .any(|line| names.iter().any(|name| name == line))
+}
+
+/// Returns how many digits a time since 1970 has, from 2001 until 2286.
+const fn usual_digits(unit: TimeUnit) -> Option<usize> {
+    match unit {
+        TimeUnit::Seconds => Some(10),
+        TimeUnit::Milliseconds => Some(13),
+        TimeUnit::Rfc3339 => None,
+    }
+}
+
+/// Says whether the timestamp stands beside another part with no mark between them.
+fn touches(scheme: &Scheme) -> bool {
+    let loose = |pair: &[Part]| pair.contains(&Part::Timestamp) && pair.iter().all(is_variable);
+    scheme.signed.parts().windows(2).any(loose)
+}
+
+/// Says whether the sender of a request chooses what stands in a part.
+fn is_variable(part: &Part) -> bool {
+    !matches!(part, Part::Literal(_) | Part::Secret)
+}
+
+/// Says whether a part shows by itself where it ends, although no mark stands
+/// between it and a neighbour, of which this is the nearest byte.
+fn ends_by_itself(part: &Part, scheme: &Scheme, value: &[u8], neighbour: Option<u8>) -> bool {
+    let apart = |is_own: fn(u8) -> bool| {
+        value.iter().all(|byte| is_own(*byte)) && !neighbour.is_some_and(is_own)
+    };
+    match part {
+        // A date has a fixed beginning and a fixed end.
+        Part::Timestamp if scheme.unit == TimeUnit::Rfc3339 => true,
+        Part::Timestamp => apart(|byte| byte.is_ascii_digit()),
+        Part::Digest(..) => true,
+        Part::Method => apart(|byte| byte.is_ascii_uppercase()),
+        Part::Url | Part::Path | Part::Target | Part::EscapedTarget => apart(in_address),
+        _ => false,
+    }
+}
+
+/// Says whether a byte may stand in the path or query of an address (RFC 3986).
+fn in_address(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
+}
+
+/// Names a part as a sentence does.
+fn name(part: &Part) -> String {
+    match part {
+        Part::Timestamp => "the timestamp".to_owned(),
+        Part::Id => "the id".to_owned(),
+        Part::Method => "the method".to_owned(),
+        Part::Url | Part::Path | Part::Target | Part::EscapedTarget => "the address".to_owned(),
+        Part::Header(name) => name.clone(),
+        Part::Query(name) => format!("{name} in the query"),
+        Part::Pointer(pointer) => format!("{pointer} in the body"),
+        Part::Headers => "the headers".to_owned(),
+        Part::Token => "the token".to_owned(),
+        Part::Body
+        | Part::Form
+        | Part::Lines(_)
+        | Part::Literal(_)
+        | Part::Secret
+        | Part::Digest(..) => "the body".to_owned(),
+    }
+}

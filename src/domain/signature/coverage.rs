@@ -1,0 +1,425 @@
+//! Says what a signature that holds covers, and what of a delivery it leaves open.
+//!
+//! All of it follows from the scheme's template and requirements and from the
+//! places that the provider's fields are read from.
+
+use std::borrow::Cow;
+
+use super::borders::{self, Borders};
+use super::problem::Problem;
+use super::{Reading, finding};
+use crate::domain::provider::derived::is_form;
+use crate::domain::provider::place::View;
+use crate::domain::provider::template::{Filling, Part, Template};
+use crate::domain::provider::{Algorithm, Provider, Scheme, Source};
+use crate::domain::request::Request;
+use crate::domain::text::visible;
+use crate::domain::verification::{Finding, Status, Verification};
+
+/// The codes of what a signature leaves open under a verdict that stands.
+pub(crate) const CODES: &[(&str, &str)] = &[
+    (
+        "fields_unsigned",
+        "the signature does not cover the event's name, the delivery's id or the time",
+    ),
+    (
+        "body_unsigned",
+        "a token matches, and nothing signs the body",
+    ),
+    (
+        "body_partly_signed",
+        "some values in the body are signed, not the body",
+    ),
+    (
+        "form_borders",
+        "the form's names and values are signed without marks between them",
+    ),
+    (
+        "border_unclear",
+        "bytes may be moved between two signed parts",
+    ),
+    (
+        "timestamp_form",
+        "the signed timestamp is written as its sender does not write it",
+    ),
+    (
+        "headers_unsigned",
+        "the list of signed headers leaves out itself or the timestamp",
+    ),
+    (
+        "length_extension",
+        "a plain hash over the secret can be continued by anybody",
+    ),
+    (
+        "hash_not_keyed",
+        "a plain hash with the secret at its end is weaker than an HMAC",
+    ),
+    (
+        "token_without_end",
+        "the token names no time at which it ends",
+    ),
+];
+
+/// Says whether a finding's code is one of those.
+pub(crate) fn is_open(code: &str) -> bool {
+    CODES.iter().any(|(known, _)| *known == code)
+}
+
+/// How much of the body a signature covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyCoverage {
+    /// All of its bytes, or there are none.
+    Whole,
+    /// The fields of a form.
+    Form,
+    /// Some values in it.
+    Values,
+    /// Nothing of it.
+    Nothing,
+}
+
+/// What is asked of a signature that holds.
+pub(super) struct Coverage<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) scheme: &'a Scheme,
+    pub(super) request: &'a Request,
+    pub(super) reading: &'a Reading,
+    pub(super) filling: &'a Filling<'a>,
+}
+
+impl Coverage<'_> {
+    /// Adds what is covered and what is not. A verdict that all is well does
+    /// not stand where a part could be another's, or the body is not signed.
+    pub(super) fn add_to(&self, verification: &mut Verification) {
+        let borders = borders::check(self.scheme, self.reading, self.filling);
+        if verification.status == Status::Valid
+            && let Some((status, finding)) = self.refusal(&borders)
+        {
+            verification.status = status;
+            verification.findings.push(finding);
+            return;
+        }
+        verification.covers = self.covers();
+        verification.unsigned = self.unsigned();
+        if verification.status == Status::Valid {
+            let open = self.open(&borders, &verification.unsigned);
+            verification.findings.extend(open);
+        }
+    }
+
+    /// Finds what takes the verdict away.
+    fn refusal(&self, borders: &Borders) -> Option<(Status, Finding)> {
+        let problem = borders.problem.clone().or_else(|| {
+            let view = View::of(self.request);
+            let pointers = self.pointers();
+            let pointers: Vec<&str> = pointers.iter().map(AsRef::as_ref).collect();
+            view.repeated_key(&pointers).map(Problem::KeyRepeated)
+        });
+        if let Some(problem) = problem {
+            return Some((problem.status(), problem.finding(self.scheme)));
+        }
+        let is_token = self.scheme.algorithm == Algorithm::Token;
+        (self.body() == BodyCoverage::Nothing && !is_token).then(|| {
+            let message = "The signature holds, but does not cover the body: it is no form, and nothing that is signed holds its digest.";
+            let advice = "Do not act on the body. Check that the sender signs this kind of body, and that no proxy changes the content type or the query.";
+            (
+                Status::Invalid,
+                finding("body_not_covered", true, message.to_owned(), advice),
+            )
+        })
+    }
+
+    /// Returns every template whose text is bound to the signature: the signed
+    /// one, and what the scheme requires.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        let required = self.scheme.requirements.iter();
+        required
+            .filter_map(|requirement| requirement.is.as_ref())
+            .chain([&self.scheme.signed])
+    }
+
+    fn has(&self, test: &dyn Fn(&Part) -> bool) -> bool {
+        self.templates().any(|template| template.any(test))
+    }
+
+    fn body(&self) -> BodyCoverage {
+        if self.request.body.is_empty() || self.has(&|part| *part == Part::Body) {
+            BodyCoverage::Whole
+        } else if self.has(&|part| *part == Part::Form) && is_form(self.request) {
+            BodyCoverage::Form
+        } else if self.has(&|part| matches!(part, Part::Pointer(_) | Part::Lines(_))) {
+            BodyCoverage::Values
+        } else {
+            BodyCoverage::Nothing
+        }
+    }
+
+    fn covers(&self) -> Vec<String> {
+        let scheme = self.scheme;
+        let mut covers = Vec::new();
+        let mut add = |word: &str, is_covered: bool| {
+            if is_covered {
+                covers.push(word.to_owned());
+            }
+        };
+        let body = self.body();
+        add(
+            "body",
+            body == BodyCoverage::Whole && scheme.algorithm != Algorithm::Token,
+        );
+        add("form", body == BodyCoverage::Form);
+        add("values", body == BodyCoverage::Values);
+        add(
+            "timestamp",
+            self.reading.timestamp.is_some() && self.signs_time(),
+        );
+        add("id", self.has(&|part| *part == Part::Id));
+        add("method", self.has(&|part| *part == Part::Method));
+        add("url", self.has(&|part| *part == Part::Url));
+        let path = |part: &Part| matches!(part, Part::Path | Part::Target | Part::EscapedTarget);
+        add("path", self.has(&path));
+        let headers = |part: &Part| matches!(part, Part::Headers | Part::Header(_));
+        add("headers", self.has(&headers));
+        covers
+    }
+
+    /// Says whether the timestamp is part of what is signed.
+    fn signs_time(&self) -> bool {
+        let place = self.scheme.timestamp.as_ref();
+        self.has(&|part| *part == Part::Timestamp) || place.is_some_and(|source| self.signs(source))
+    }
+
+    /// Says whether what stands in a place is part of what is signed.
+    fn signs(&self, source: &Source) -> bool {
+        let scheme = self.scheme;
+        let body = self.body();
+        if let Some(name) = &source.header {
+            let is = |place: &Option<Source>| place.as_ref() == Some(source);
+            let by_place = |part: &Part| match part {
+                Part::Timestamp => is(&scheme.timestamp),
+                Part::Id => is(&scheme.id),
+                Part::Header(other) => other.eq_ignore_ascii_case(name),
+                Part::Headers => self.lists_header(name),
+                _ => false,
+            };
+            return self.has(&by_place);
+        }
+        if let Some(pointer) = &source.pointer {
+            return body == BodyCoverage::Whole
+                || self.has(&|part| match part {
+                    Part::Pointer(other) => other == pointer,
+                    Part::Lines(names) => names.iter().any(|name| pointer[1..] == **name),
+                    _ => false,
+                });
+        }
+        if source.query.is_some() {
+            return self
+                .has(&|part| matches!(part, Part::Url | Part::Target | Part::EscapedTarget));
+        }
+        if source.form.is_some() {
+            return matches!(body, BodyCoverage::Whole | BodyCoverage::Form);
+        }
+        source.claim.is_some()
+    }
+
+    /// Says whether the delivery names a header among the signed ones.
+    fn lists_header(&self, name: &str) -> bool {
+        let Some(list) = &self.scheme.headers else {
+            return false;
+        };
+        let names = self.request.headers.text(&list.named_by);
+        names.is_some_and(|names| {
+            names
+                .split(',')
+                .any(|listed| listed.trim().eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// Names the fields whose values are shown and not signed.
+    fn unsigned(&self) -> Vec<String> {
+        let fields = &self.provider.fields;
+        let mut unsigned = Vec::new();
+        for (name, source) in [
+            ("event", &fields.event),
+            ("delivery_id", &fields.delivery_id),
+        ] {
+            if let Some(source) = source
+                && !self.signs(source)
+                && source.read(self.request).is_some()
+            {
+                unsigned.push(name.to_owned());
+            }
+        }
+        if self.reading.timestamp.is_some() && !self.signs_time() {
+            unsigned.push("timestamp".to_owned());
+        }
+        unsigned
+    }
+
+    /// Returns the pointers that the scheme and the provider's fields read.
+    fn pointers(&self) -> Vec<Cow<'_, str>> {
+        let (scheme, fields) = (self.scheme, &self.provider.fields);
+        let places = [&scheme.timestamp, &scheme.id, &scheme.key_id];
+        let required = scheme.requirements.iter().map(|r| &r.at);
+        let versions = scheme.variants.iter().map(|v| &v.at);
+        let mut pointers: Vec<Cow<'_, str>> = places
+            .into_iter()
+            .chain([&fields.event, &fields.delivery_id])
+            .flatten()
+            .chain(required)
+            .chain(versions)
+            .filter_map(|source| source.pointer.as_deref())
+            .chain(scheme.pointer.as_deref())
+            .map(Cow::Borrowed)
+            .collect();
+        for part in self.templates().flat_map(Template::parts) {
+            match part {
+                Part::Pointer(pointer) => pointers.push(pointer.into()),
+                Part::Lines(names) => {
+                    pointers.extend(names.iter().map(|name| format!("/{name}").into()));
+                }
+                _ => {}
+            }
+        }
+        pointers
+    }
+
+    /// Finds what is open under a verdict that stands.
+    fn open(&self, borders: &Borders, unsigned: &[String]) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let mut add = |code: &str, message: String, advice: &str| {
+            found.push(finding(code, true, message, advice));
+        };
+        match self.body() {
+            BodyCoverage::Whole => {}
+            BodyCoverage::Nothing => add(
+                "body_unsigned",
+                "The token matches; the body is not signed, and anybody who knows the token can change it.".to_owned(),
+                "Fetch what the body names from the provider before acting on it.",
+            ),
+            BodyCoverage::Values => add(
+                "body_partly_signed",
+                format!("Of the body only these values are signed: {}.", self.values()),
+                "Act on the signed values only.",
+            ),
+            BodyCoverage::Form => add(
+                "form_borders",
+                "The form's names and values are signed sorted and put together: where one ends, their order and their repetition are not covered.".to_owned(),
+                "Take the fields that the provider documents, and no others.",
+            ),
+        }
+        let hash = self.scheme.algorithm.word();
+        match self.hash() {
+            Some(true) => add(
+                "length_extension",
+                format!(
+                    "The signature is a plain {hash} that begins with the secret: whoever has one delivery can add bytes at its end and sign them."
+                ),
+                "Use the provider's newer signature where there is one.",
+            ),
+            Some(false) => add(
+                "hash_not_keyed",
+                format!(
+                    "The signature is a plain {hash} over text and secret, not an HMAC: two texts with one digest have one signature."
+                ),
+                "Use a stronger hash where the provider offers one.",
+            ),
+            None => {}
+        }
+        if !borders.unclear.is_empty() {
+            let names = visible(&borders.unclear.join(", ")).into_owned();
+            add(
+                "border_unclear",
+                format!(
+                    "No mark shows where {names} ends in the signed text: bytes may have been moved between it and its neighbour."
+                ),
+                "Do not act on a delivery whose parts look cut or joined.",
+            );
+        }
+        if borders.odd_timestamp {
+            add(
+                "timestamp_form",
+                "The signed timestamp begins with a zero or is in milliseconds, as its sender does not write it.".to_owned(),
+                "Check that the delivery was not repeated by somebody else.",
+            );
+        }
+        if let Some(list) = &self.scheme.headers {
+            let time = self
+                .scheme
+                .timestamp
+                .as_ref()
+                .and_then(|s| s.header.as_ref());
+            let left_out = [Some(&list.named_by), time]
+                .into_iter()
+                .flatten()
+                .find(|name| !self.lists_header(name));
+            if let Some(name) = left_out {
+                add(
+                    "headers_unsigned",
+                    format!(
+                        "{name} is not among the headers that {} names as signed.",
+                        list.named_by
+                    ),
+                    "Do not rely on it: anybody who repeats a delivery can change it.",
+                );
+            }
+        }
+        if let Some(token) = &self.reading.token
+            && !token.claims.contains_key("exp")
+        {
+            add(
+                "token_without_end",
+                "The token has no exp: nothing in it says when it ends.".to_owned(),
+                "Refuse a token that was seen before.",
+            );
+        }
+        let names: Vec<String> = unsigned.iter().map(|field| self.place_of(field)).collect();
+        if !names.is_empty() {
+            add(
+                "fields_unsigned",
+                format!("The signature does not cover {}.", names.join(" and ")),
+                "Rely on the signed body: anybody who repeats a delivery can change the rest.",
+            );
+        }
+        found
+    }
+
+    /// Names a field and where it stands.
+    fn place_of(&self, field: &str) -> String {
+        let fields = &self.provider.fields;
+        let (name, source) = match field {
+            "event" => ("the event's name", &fields.event),
+            "delivery_id" => ("the delivery's id", &fields.delivery_id),
+            _ => ("the timestamp", &self.scheme.timestamp),
+        };
+        match source {
+            Some(source) => format!("{name} ({})", source.name()),
+            None => format!("{name} ({})", self.scheme.place()),
+        }
+    }
+
+    /// Names the values in the body that are signed.
+    fn values(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for part in self.templates().flat_map(Template::parts) {
+            match part {
+                Part::Pointer(pointer) => names.extend(pointer.rsplit('/').next()),
+                Part::Lines(lines) => names.extend(lines.iter().map(String::as_str)),
+                _ => {}
+            }
+        }
+        names.join(", ")
+    }
+
+    /// Says of a plain hash whether whoever knows a digest can continue it,
+    /// which a secret at the end of the text prevents; `None` for any other
+    /// algorithm.
+    fn hash(&self) -> Option<bool> {
+        let is_hash = matches!(
+            self.scheme.algorithm,
+            Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha512
+        );
+        let ends_with_secret = self.scheme.signed.parts().last() == Some(&Part::Secret);
+        is_hash.then_some(!ends_with_secret)
+    }
+}
