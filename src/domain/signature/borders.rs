@@ -63,11 +63,10 @@ pub(super) fn check(scheme: &Scheme, reading: &Reading, filling: &Filling<'_>) -
         };
         let value = &filled[at];
         let is_clear = match &parts[next] {
-            // It is not known to whoever moves a border.
-            Part::Secret => true,
+            // A secret is not known to whoever moves a border; what a form holds
+            // is not marked off at all, which is a finding of its own.
+            Part::Secret | Part::Form => true,
             Part::Literal(text) => edge(text.as_bytes()).is_some_and(|byte| !value.contains(&byte)),
-            // What a form holds is not marked off at all, which is said apart.
-            Part::Form => true,
             _ => ends_by_itself(part, scheme, value, edge(&filled[next])),
         };
         if is_clear {

@@ -31,7 +31,7 @@ pub(super) fn check(
     };
     let count = items.len();
     let holds =
-        |(at, item): (usize, Value)| at == 0 || is_signed(scheme, each, item, request, keys);
+        |(at, item): (usize, Value)| at == 0 || is_signed(scheme, each, &item, request, keys);
     let wrong: Vec<bool> = items.into_iter().enumerate().map(holds).collect();
     let signed = wrong.iter().filter(|holds| **holds).count();
     let Some(first) = wrong.iter().position(|holds| !holds) else {
@@ -50,7 +50,7 @@ pub(super) fn check(
 }
 
 /// Says whether an item is signed as the first one must be.
-fn is_signed(scheme: &Scheme, each: &str, item: Value, request: &Request, keys: Keys<'_>) -> bool {
+fn is_signed(scheme: &Scheme, each: &str, item: &Value, request: &Request, keys: Keys<'_>) -> bool {
     let mut body = json!([item]);
     for name in each.rsplit('/').filter(|name| !name.is_empty()) {
         body = json!({ name: body });
