@@ -4,6 +4,8 @@
 //! made anew holds the same. What is marked is written once more at the
 //! journal's end before the segment it lies in is deleted.
 
+use std::collections::HashMap;
+
 use super::index::Sealed;
 use super::journal::Place;
 use super::writer::Other;
@@ -48,6 +50,10 @@ impl Store {
         while at < below {
             at = below.min(at + STEP);
             self.other(Other::Retire(at, 0)).await?;
+            self.settle_index().await;
+        }
+        if self.has_unmarked(below)? {
+            self.other(Other::Retire(below, 0)).await?;
             self.settle_index().await;
         }
         self.drop_segments().await?;
@@ -172,6 +178,17 @@ impl Store {
         Ok(wanted <= all / 2)
     }
 
+    /// Says whether one that was kept for its mark is marked no longer.
+    fn has_unmarked(&self, below: u64) -> Result<bool, ReadError> {
+        let index = self.0.shared.index();
+        for seq in self.survivors(below) {
+            if index.row(seq)?.is_some_and(|row| !row.summary.marked) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns the deliveries that are kept though their time is over.
     fn survivors(&self, retired: u64) -> Vec<u64> {
         let runs = self.runs();
@@ -185,6 +202,7 @@ impl Store {
         let shared = &self.0.shared;
         let retired = shared.index().position().unwrap_or_default().retired;
         let mut survivors = self.survivors(retired);
+        let mut marks: HashMap<u64, bool> = HashMap::new();
         for _ in 0..ROUNDS {
             if survivors.is_empty() {
                 return Ok(true);
@@ -199,23 +217,27 @@ impl Store {
                 let attempts = index.attempts(&row)?;
                 // One before its delivery was kept while that was carried.
                 let stays = |place: &Place| place.segment != segment && *place >= row.place;
-                if stays(&row.place) && attempts.iter().all(stays) {
+                let stay = stays(&row.place) && attempts.iter().all(stays);
+                let marked = row.summary.marked;
+                if stay && marks.get(&seq).is_none_or(|noted| *noted == marked) {
                     continue;
                 }
                 // All of it, in its order, so that the journal alone tells the same.
-                for place in [row.place].into_iter().chain(attempts) {
+                let places = [row.place].into_iter().chain(attempts);
+                for place in places.filter(|_| !stay) {
                     let record = shared.segments.read(place).map_err(ReadError::io)?;
                     let record = record.ok_or(ReadError::Damaged(place.segment))?;
                     self.other(Other::Again(record)).await?;
                 }
-                last = self.other(Other::Mark(vec![seq], true)).await?;
+                last = self.other(Other::MarkAgain(seq, marked)).await?;
+                marks.insert(seq, marked);
                 carried.push(seq);
             }
             self.settle_index().await;
             if *shared.indexed.borrow() < last {
                 return Ok(false);
             }
-            // Attempts may have been kept meanwhile.
+            // Attempts may have been kept meanwhile, and marks been changed.
             survivors = carried;
         }
         Ok(survivors.is_empty())

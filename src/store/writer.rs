@@ -43,6 +43,8 @@ pub(super) enum Other {
     Retire(u64, u64),
     /// A record that is written once more.
     Again(Record),
+    /// Whether a delivery is marked, written once more.
+    MarkAgain(u64, bool),
 }
 
 /// What waits to be kept.
@@ -152,7 +154,7 @@ impl Job {
                 }
                 Self::Attempts(attempts, _) => attempts.iter().map(NewAttempt::size).sum(),
                 Self::Other(Other::Mark(seqs, _), _) => seqs.len() * 8,
-                Self::Other(Other::Retire(..), _) => 0,
+                Self::Other(Other::Retire(..) | Other::MarkAgain(..), _) => 0,
                 Self::Other(Other::Again(record), _) => record.payload.len(),
             }
     }
@@ -373,6 +375,9 @@ impl Writer {
                         (Kind::Retire, codec::retire_bytes(*below, *first).into())
                     }
                     Other::Again(old) => (old.kind, old.payload.clone()),
+                    Other::MarkAgain(seq, marked) => {
+                        (Kind::Mark, codec::mark_bytes(&[*seq], *marked).into())
+                    }
                 };
                 self.write(batch, kind, &[&payload], Done::Other(other, done));
             }
@@ -429,6 +434,8 @@ fn tell(job: Done, number: u64, place: Place) -> Item {
                 Other::Again(record) => {
                     work_of(&record).unwrap_or_else(|| Work::Mark(Vec::new(), false))
                 }
+                // The row says so already, or something newer.
+                Other::MarkAgain(_, marked) => Work::Mark(Vec::new(), marked),
             }
         }
     };

@@ -33,6 +33,8 @@ enum Step {
     Retire(u64, Vec<u64>),
     /// The same, while a planned try is made.
     RetireTrying(u64, u64),
+    /// The same, while a delivery is marked or its mark taken away.
+    RetireMarking(u64, u64, bool),
     Restart,
     /// The index is lost.
     Rebuild,
@@ -49,6 +51,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (any::<u64>(), any::<bool>()).prop_map(|(of, on)| Step::Mark(of, on)),
         2 => (0..4_u64, some()).prop_map(|(count, of)| Step::Retire(count, of)),
         1 => (0..4_u64, any::<u64>()).prop_map(|(count, of)| Step::RetireTrying(count, of)),
+        2 => (0..4_u64, any::<u64>(), any::<bool>())
+            .prop_map(|(count, of, on)| Step::RetireMarking(count, of, on)),
         1 => Just(Step::Restart),
         2 => Just(Step::Rebuild),
     ];
@@ -123,11 +127,8 @@ impl Model {
         if let Some(newest) = self.all.keys().rev().nth(usize::try_from(count).unwrap()) {
             below = below.max(newest + 1);
         }
-        let oldest = self.all.keys().next().copied().unwrap_or(0);
-        if self.retired.max(oldest) < below {
-            self.all.retain(|seq, known| known.marked || *seq >= below);
-            self.retired = below;
-        }
+        self.all.retain(|seq, known| known.marked || *seq >= below);
+        self.retired = below;
     }
 }
 
@@ -312,6 +313,28 @@ impl Tested {
                 self.model.tried(planned, false);
                 self.model.retire(count);
             }
+            Step::RetireMarking(count, any, marked) => {
+                let Some(seq) = self.model.choose(any) else {
+                    return;
+                };
+                let late = async {
+                    // Some steps into it.
+                    for _ in 0..any % 16 {
+                        tokio::task::yield_now().await;
+                    }
+                    store.set_marked(&[seq], marked).await.unwrap();
+                };
+                tokio::join!(self.retire(count), late);
+                store.settle().await;
+                // It may have gone before, or have stayed until the next time.
+                let row = store.summary(seq).unwrap();
+                let known = self.model.all.get_mut(&seq).unwrap();
+                known.marked = row.is_some();
+                self.model.retire(count);
+                if let Some(known) = self.model.all.get_mut(&seq) {
+                    known.marked = marked;
+                }
+            }
             Step::Restart => {
                 drop(store);
                 self.close().await;
@@ -366,7 +389,7 @@ fn lose_index(folder: &Path) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 16,
+        cases: 32,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
