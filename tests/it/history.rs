@@ -241,6 +241,26 @@ impl Tested {
         store.retire(&keep, Timestamp::default()).await.unwrap();
     }
 
+    /// Marks a delivery while others are let go, `steps` steps into it.
+    async fn retire_marking(&mut self, count: u64, seq: u64, marked: bool, steps: u64) {
+        let store = self.store();
+        let late = async {
+            for _ in 0..steps {
+                tokio::task::yield_now().await;
+            }
+            store.set_marked(&[seq], marked).await.unwrap();
+        };
+        tokio::join!(self.retire(count), late);
+        store.settle().await;
+        // It may have gone before, or have stayed until the next time.
+        let stayed = store.summary(seq).unwrap().is_some();
+        self.model.all.get_mut(&seq).unwrap().marked = stayed;
+        self.model.retire(count);
+        if let Some(known) = self.model.all.get_mut(&seq) {
+            known.marked = marked;
+        }
+    }
+
     async fn go(&mut self, step: Step) {
         let store = self.store();
         match step {
@@ -314,25 +334,8 @@ impl Tested {
                 self.model.retire(count);
             }
             Step::RetireMarking(count, any, marked) => {
-                let Some(seq) = self.model.choose(any) else {
-                    return;
-                };
-                let late = async {
-                    // Some steps into it.
-                    for _ in 0..any % 16 {
-                        tokio::task::yield_now().await;
-                    }
-                    store.set_marked(&[seq], marked).await.unwrap();
-                };
-                tokio::join!(self.retire(count), late);
-                store.settle().await;
-                // It may have gone before, or have stayed until the next time.
-                let row = store.summary(seq).unwrap();
-                let known = self.model.all.get_mut(&seq).unwrap();
-                known.marked = row.is_some();
-                self.model.retire(count);
-                if let Some(known) = self.model.all.get_mut(&seq) {
-                    known.marked = marked;
+                if let Some(seq) = self.model.choose(any) {
+                    self.retire_marking(count, seq, marked, any % 16).await;
                 }
             }
             Step::Restart => {
