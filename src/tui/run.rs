@@ -33,6 +33,9 @@ use wait::{Signals, after, ended, next_event, next_input, until};
 
 /// The shortest time between two screens.
 const FRAME: Duration = Duration::from_millis(16);
+/// How long a change is held back while the selected delivery is being read,
+/// so that one that is read quickly appears at once and whole.
+const MAX_HOLD_BACK: Duration = Duration::from_millis(60);
 /// How much that is queued is taken in before a screen is drawn.
 const BATCH: usize = 512;
 
@@ -139,7 +142,7 @@ pub async fn run(engine: impl Inspected, settings: Settings) -> Result<(), Failu
         answers_in,
         answers,
         panics,
-        dirty: true,
+        dirty: Some(Instant::now()),
         drawn: None,
     };
     let result = screen.run(&mut signals).await;
@@ -189,7 +192,8 @@ struct Screen<E> {
     answers_in: UnboundedSender<Msg>,
     answers: UnboundedReceiver<Msg>,
     panics: UnboundedReceiver<String>,
-    dirty: bool,
+    /// Since when the state differs from what is drawn.
+    dirty: Option<Instant>,
     drawn: Option<Instant>,
 }
 
@@ -217,8 +221,7 @@ impl<E: Inspected> Screen<E> {
             return Ok(());
         }
         loop {
-            let due = self.drawn.is_none_or(|at| at.elapsed() >= FRAME);
-            if self.dirty && due && self.editor.is_none() {
+            if self.next_frame().is_some_and(|at| at <= Instant::now()) {
                 self.draw()?;
             }
             let flow = match self.wait(signals).await {
@@ -242,10 +245,7 @@ impl<E: Inspected> Screen<E> {
     /// Waits until something happens.
     async fn wait(&mut self, signals: &mut Signals) -> Woken {
         let lent = self.editor.is_some();
-        let next_frame = match (self.dirty && !lent, self.drawn) {
-            (true, Some(at)) => Some(at + FRAME),
-            _ => None,
-        };
+        let next_frame = self.next_frame();
         let next_tick = self.app.next_tick().map(Duration::from_micros);
         let input = self.input.as_mut();
         tokio::select! {
@@ -266,6 +266,19 @@ impl<E: Inspected> Screen<E> {
             () = until(next_frame) => Woken::Draw,
             () = after(next_tick) => Woken::Time,
         }
+    }
+
+    /// Returns when the screen is to be drawn; `None` where it is as it should
+    /// be, or an editor has the terminal.
+    fn next_frame(&self) -> Option<Instant> {
+        let dirty = self.dirty.filter(|_| self.editor.is_none())?;
+        let frame = self.drawn.map_or(dirty, |drawn| dirty.max(drawn + FRAME));
+        let loading = self.drawn.is_some() && self.app.detail.is_loading();
+        Some(if loading {
+            frame.max(dirty + MAX_HOLD_BACK)
+        } else {
+            frame
+        })
     }
 
     /// Takes in what is queued, so that one screen shows all of it.
@@ -295,13 +308,18 @@ impl<E: Inspected> Screen<E> {
             return Ok(Flow::Leave);
         }
         let effects = update(&mut self.app, msg);
-        self.dirty = true;
+        self.change();
         self.carry_out(effects)
+    }
+
+    /// Notes that the state differs from what is drawn.
+    fn change(&mut self) {
+        self.dirty.get_or_insert_with(Instant::now);
     }
 
     fn tick(&mut self) -> std::io::Result<Flow> {
         let effects = update(&mut self.app, Msg::Tick(self.clock.now()));
-        self.dirty = true;
+        self.change();
         self.carry_out(effects)
     }
 
@@ -312,7 +330,7 @@ impl<E: Inspected> Screen<E> {
             let areas = super::layout::layout(size, app);
             view(app, &areas, frame);
         })?;
-        self.dirty = false;
+        self.dirty = None;
         self.drawn = Some(Instant::now());
         Ok(())
     }
@@ -473,7 +491,7 @@ impl<E: Inspected> Screen<E> {
             let effects = update(&mut self.app, msg);
             self.carry_out(effects)?;
         }
-        self.dirty = true;
+        self.change();
         Ok(())
     }
 }

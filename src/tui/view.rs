@@ -151,11 +151,9 @@ fn list_title(app: &App, width: usize) -> Vec<Span<'static>> {
 }
 
 fn draw_detail(app: &App, areas: &Areas, area: &DetailArea, frame: &mut Frame) {
-    let ctx = app.ctx();
-    if areas.shape == Shape::Small {
-        detail::draw(&app.detail, ctx, area.content, frame);
-    } else {
-        let place = detail::draw(&app.detail, ctx, area.content, frame);
+    let row = app.list.selected();
+    let place = detail::draw(&app.detail, row, app.ctx(), area.content, frame);
+    if areas.shape != Shape::Small {
         let focused = app.focus == Focus::Detail;
         border(
             app,
@@ -249,18 +247,20 @@ fn border(
 
 /// Draws the verdict on the selected delivery, on a small screen.
 fn note(app: &App, area: Rect, frame: &mut Frame) {
-    let Some(shown) = app.detail.shown.as_ref().filter(|_| area.height > 0) else {
+    let Some(row) = app.list.selected().filter(|_| area.height > 0) else {
         return;
     };
-    let verification = &shown.detail.verification;
-    let (sign, role) = sign(verification.status, &app.look);
-    let text = match (verification.explanation(), verification.open().next()) {
+    let shown = app.detail.shown.as_ref();
+    let verification = shown.map(|shown| &shown.detail.verification);
+    let status = verification.map_or(row.status, |known| known.status);
+    let (sign, role) = sign(status, &app.look);
+    let said = sentence(status, verification);
+    let finding = verification.and_then(|known| known.explanation());
+    let open = verification.and_then(|known| known.open().next());
+    let text = match (finding, open) {
         (Some(finding), _) => app.look.own(&finding.message).into_owned(),
-        (None, Some(open)) => {
-            let open = app.look.own(&open.message);
-            format!("{}. {open}", sentence(verification))
-        }
-        (None, None) => sentence(verification).to_owned(),
+        (None, Some(open)) => format!("{said}. {}", app.look.own(&open.message)),
+        (None, None) => said.to_owned(),
     };
     let hint = format!("  {} for proof", app.keys.key(Action::TabSignature));
     let room = usize::from(area.width).saturating_sub(columns(&hint));

@@ -1,6 +1,7 @@
 //! The inspector without a terminal: keys in, state, effects and pictures out.
 
 mod answering;
+mod detail;
 mod edits;
 mod keys;
 mod pictures;

@@ -165,12 +165,12 @@ impl App {
         seq: u64,
         answer: Result<Box<Detail>, Failure>,
     ) -> Vec<Effect> {
-        let announce = std::mem::take(&mut self.detail.announce);
-        if let (true, Ok(detail)) = (announce, &answer) {
+        let announced = self.detail.announce.take_if(|announced| *announced == seq);
+        if let (Some(_), Ok(detail)) = (announced, &answer) {
             let text = self.checked(&detail.verification);
             self.done(&text);
         }
-        self.detail.take(seq, answer, &self.look);
+        self.detail.take(seq, self.list.seq(), answer, &self.look);
         self.edit_when_read(seq)
     }
 

@@ -307,13 +307,7 @@ impl App {
     }
 
     fn copy(&mut self, action: Action) -> Vec<Effect> {
-        let selected = self.list.seq();
-        let shown = self
-            .detail
-            .shown
-            .as_ref()
-            .filter(|s| Some(s.seq()) == selected);
-        match copy::copied(action, shown, self.ctx()) {
+        match copy::copied(action, self.detail.shown.as_ref(), self.ctx()) {
             Ok(copied) => {
                 self.done(&copied.toast);
                 vec![Effect::Copy(copied.bytes)]

@@ -21,9 +21,7 @@ impl App {
             self.say("No delivery is selected whose secret it would be");
             return;
         };
-        let shown = self.detail.shown.as_ref();
-        let shown = shown.filter(|shown| shown.seq() == row.seq);
-        let form = SecretForm::new(row, shown, &self.info);
+        let form = SecretForm::new(row, self.detail.shown.as_ref(), &self.info);
         self.list.follow = false;
         self.overlay = Some(Overlay::Secret(form));
     }

@@ -74,6 +74,17 @@ impl BodyPane {
         self.lay_out(look);
     }
 
+    /// Forgets the body; how it is shown and what is searched for stays.
+    pub fn clear(&mut self) {
+        self.view = None;
+        self.body = Bytes::new();
+        self.content_type = None;
+        if let Some(search) = &mut self.search {
+            search.found.clear();
+            search.at = 0;
+        }
+    }
+
     /// Shows the body in another way.
     pub fn set_mode(&mut self, mode: ViewMode, look: &Look) {
         if self.mode != mode {

@@ -97,8 +97,8 @@ pub struct DetailPane {
     pub body: BodyPane,
     /// The tries' state.
     pub tries: TriesPane,
-    /// Whether the answer under way shall be announced.
-    pub announce: bool,
+    /// The delivery whose next check shall be announced.
+    pub announce: Option<u64>,
     /// The delivery of which everything is tried, even where its signature holds.
     pub examined: Option<u64>,
     asked: Option<u64>,
@@ -109,16 +109,10 @@ impl DetailPane {
     /// Says which delivery should be asked for now, and remembers that it
     /// was; one at a time, the newest wish wins.
     pub fn wants(&mut self, selected: Option<&Summary>) -> Option<(u64, String)> {
+        self.keep_only(selected.map(|row| row.seq));
         let row = selected?;
-        if self.asked.is_some() {
-            return None;
-        }
-        let has = self.shown.as_ref().is_some_and(|s| s.seq() == row.seq);
-        let failed = self
-            .failure
-            .as_ref()
-            .is_some_and(|(seq, _)| *seq == row.seq);
-        if (has || failed) && !self.stale {
+        let known = self.shown.is_some() || self.failure.is_some();
+        if self.asked.is_some() || known && !self.stale {
             return None;
         }
         self.stale = false;
@@ -131,29 +125,56 @@ impl DetailPane {
         self.stale = true;
     }
 
+    /// Drops what is known of any other delivery than the selected one, so
+    /// that nothing is drawn, copied or sent of a delivery that is not marked
+    /// in the list.
+    fn keep_only(&mut self, selected: Option<u64>) {
+        if self.shown.as_ref().map(Shown::seq) != selected {
+            self.shown = None;
+            self.body.clear();
+        }
+        if self.failure.as_ref().map(|(seq, _)| *seq) != selected {
+            self.failure = None;
+        }
+    }
+
+    /// Says whether the selected delivery is being read.
+    pub fn is_loading(&self) -> bool {
+        self.asked.is_some() && self.shown.is_none() && self.failure.is_none()
+    }
+
     /// Asks for everything that can be tried of a delivery.
     pub fn examine(&mut self, seq: u64) {
-        self.announce = true;
+        self.announce = Some(seq);
         self.examined = Some(seq);
         self.expire();
     }
 
     /// Shows no delivery.
     pub fn clear(&mut self) {
-        self.shown = None;
-        self.failure = None;
+        self.keep_only(None);
     }
 
-    /// Takes a delivery that was asked for.
-    pub fn take(&mut self, seq: u64, answer: Result<Box<Detail>, Failure>, look: &Look) {
+    /// Takes a delivery that was asked for, unless another one was selected
+    /// meanwhile.
+    pub fn take(
+        &mut self,
+        seq: u64,
+        selected: Option<u64>,
+        answer: Result<Box<Detail>, Failure>,
+        look: &Look,
+    ) {
         if self.asked != Some(seq) {
             return;
         }
         self.asked = None;
+        if selected != Some(seq) {
+            return;
+        }
         let detail = match answer {
             Ok(detail) => detail,
             Err(failure) => {
-                self.shown = None;
+                self.keep_only(None);
                 self.failure = Some((seq, failure));
                 return;
             }
@@ -187,8 +208,8 @@ impl DetailPane {
             Tab::Body => self.body.scroll(by, width, height),
             Tab::Overview | Tab::Headers | Tab::Signature | Tab::Tries => {
                 let total = self.lines(ctx, width).len();
-                let top = self.top.saturating_add_signed(by);
-                self.top = scroll::clamp(top, height, total);
+                let top = scroll::clamp(self.top, height, total);
+                self.top = scroll::clamp(top.saturating_add_signed(by), height, total);
             }
         }
     }
@@ -199,7 +220,7 @@ impl DetailPane {
             return Vec::new();
         };
         match self.tab {
-            Tab::Overview => overview::lines(shown, ctx, width),
+            Tab::Overview => overview::lines(&shown.detail.summary, Some(shown), ctx, width),
             Tab::Headers => headers::lines(&shown.detail.delivery.request, ctx, width),
             Tab::Body => Vec::new(),
             Tab::Signature => signature::lines(shown, ctx, width),
@@ -208,8 +229,15 @@ impl DetailPane {
     }
 }
 
-/// Draws the tab's content and returns where it stands: `body 11/58`.
-pub fn draw(pane: &DetailPane, ctx: Ctx<'_>, area: Rect, frame: &mut Frame) -> String {
+/// Draws the tab's content and returns where it stands: `body 11/58`. While
+/// the selected delivery is being read, its row in the list says what is known.
+pub fn draw(
+    pane: &DetailPane,
+    row: Option<&Summary>,
+    ctx: Ctx<'_>,
+    area: Rect,
+    frame: &mut Frame,
+) -> String {
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     if let Some((_, failure)) = &pane.failure {
         let text = ctx.look.own(&failure.what).into_owned();
@@ -227,6 +255,9 @@ pub fn draw(pane: &DetailPane, ctx: Ctx<'_>, area: Rect, frame: &mut Frame) -> S
         return String::new();
     }
     if pane.shown.is_none() {
+        if let Some(row) = row {
+            put(&loading(pane.tab, row, ctx, width), area, frame);
+        }
         return String::new();
     }
     if pane.tab == Tab::Body {
@@ -241,6 +272,15 @@ pub fn draw(pane: &DetailPane, ctx: Ctx<'_>, area: Rect, frame: &mut Frame) -> S
     } else {
         String::new()
     }
+}
+
+/// Writes what the list knows of a delivery that is being read.
+fn loading(tab: Tab, row: &Summary, ctx: Ctx<'_>, width: usize) -> Vec<Line<'static>> {
+    if tab == Tab::Overview {
+        return overview::lines(row, None, ctx, width);
+    }
+    let text = format!("Loading{}", ctx.look.glyphs.ellipsis);
+    vec![Line::from(ctx.look.span(text, Role::Context))]
 }
 
 /// Draws lines from the top of an area on.

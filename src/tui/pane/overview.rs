@@ -5,7 +5,8 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::attempt::Outcome;
 use crate::domain::body::BodyKind;
-use crate::domain::delivery::AnsweredBy;
+use crate::domain::delivery::{Answer, AnsweredBy};
+use crate::domain::summary::Summary;
 use crate::domain::text::{age, bytes, duration_us, span, thousands};
 use crate::domain::verification::{Status, Verification};
 use crate::engine::command::Arrival;
@@ -25,25 +26,43 @@ const PREVIEW: usize = 200;
 /// How many arrivals are named by their time.
 const TIMES: usize = 6;
 
-/// Writes the facts down.
-pub fn lines(shown: &Shown, ctx: Ctx<'_>, width: usize) -> Vec<Line<'static>> {
+/// Writes the facts down: those in the delivery's row, and more once the
+/// delivery is read.
+pub fn lines(
+    row: &Summary,
+    shown: Option<&Shown>,
+    ctx: Ctx<'_>,
+    width: usize,
+) -> Vec<Line<'static>> {
     let mut page = Page {
         ctx,
         width,
+        row,
         lines: Vec::new(),
     };
     page.event(shown);
     page.verdict(shown);
     page.facts(shown);
-    page.body(shown);
+    match shown {
+        Some(shown) => page.body(shown),
+        None if row.body_size > 0 && row.refused.is_none() => {
+            let text = format!("Loading{}", ctx.look.glyphs.ellipsis);
+            page.lines
+                .push(Line::from(ctx.look.span(text, Role::Context)));
+        }
+        None => {}
+    }
     page.lines
 }
 
-/// Says in a sentence what a verdict means.
-pub fn sentence(verification: &Verification) -> &'static str {
-    match verification.status {
+/// Says in a sentence what a status means; more exactly where the whole
+/// verification is known.
+pub fn sentence(status: Status, verification: Option<&Verification>) -> &'static str {
+    match status {
         Status::Valid => "Signature matches",
-        Status::Stale if verification.age_seconds.is_some_and(|a| a < 0) => {
+        Status::Stale
+            if verification.is_some_and(|known| known.age_seconds.is_some_and(|age| age < 0)) =>
+        {
             "Signature matches, but its time lies ahead"
         }
         Status::Stale => "Signature matches, but it is too old",
@@ -74,14 +93,15 @@ pub fn sign(status: Status, look: &Look) -> (&'static str, Role) {
 struct Page<'a> {
     ctx: Ctx<'a>,
     width: usize,
+    row: &'a Summary,
     lines: Vec<Line<'static>>,
 }
 
 impl Page<'_> {
-    fn event(&mut self, shown: &Shown) {
-        let row = &shown.detail.summary;
-        let look = self.ctx.look;
-        let title = match (&shown.detail.provider, &row.provider) {
+    fn event(&mut self, shown: Option<&Shown>) {
+        let (row, look) = (self.row, self.ctx.look);
+        let facts = shown.and_then(|shown| shown.detail.provider.as_ref());
+        let title = match (facts, &row.provider) {
             (Some(facts), _) => facts.title.clone(),
             (None, Some(name)) => name.clone(),
             (None, None) => "Unknown sender".to_owned(),
@@ -90,12 +110,9 @@ impl Page<'_> {
             Some(event) => event.clone(),
             None => format!("{} {}", row.method, row.path),
         };
-        let mark = |field| {
-            if shown.detail.verification.is_unsigned(field) {
-                UNSIGNED
-            } else {
-                ""
-            }
+        let mark = |field| match shown {
+            Some(shown) if shown.detail.verification.is_unsigned(field) => UNSIGNED,
+            _ => "",
         };
         let line = format!(
             "{} {} {}{}",
@@ -115,11 +132,12 @@ impl Page<'_> {
         self.blank();
     }
 
-    fn verdict(&mut self, shown: &Shown) {
+    fn verdict(&mut self, shown: Option<&Shown>) {
         let look = self.ctx.look;
-        let verification = &shown.detail.verification;
-        let (sign, role) = sign(verification.status, look);
-        let verdict = format!("{sign} {}", sentence(verification));
+        let verification = shown.map(|shown| &shown.detail.verification);
+        let status = verification.map_or(self.row.status, |known| known.status);
+        let (sign, role) = sign(status, look);
+        let verdict = format!("{sign} {}", sentence(status, verification));
         let key = self.ctx.keys.key(Action::TabSignature);
         let hint = format!("press {key} for proof");
         let mut spans = vec![look.span(verdict, role)];
@@ -130,6 +148,20 @@ impl Page<'_> {
         }
         self.lines
             .push(wrap::cut(spans, self.width, look.glyphs.ellipsis));
+        match verification {
+            Some(verification) => self.findings(verification),
+            // Most have one line there, so the facts below stay in place.
+            None if matches!(status, Status::UnknownProvider | Status::Pending) => {}
+            None => self.indented("…", Role::Context),
+        }
+        if let Some(refused) = &self.row.refused {
+            self.indented(&format!("Refused: {refused}"), Role::Bad);
+        }
+        self.blank();
+    }
+
+    /// Writes why the verdict is what it is, and what it leaves open.
+    fn findings(&mut self, verification: &Verification) {
         if let Some(finding) = verification.explanation() {
             self.indented(&finding.message, Role::Plain);
         } else if let (Status::Valid | Status::Stale, Some(secret)) =
@@ -151,57 +183,70 @@ impl Page<'_> {
             );
             self.indented(&note, Role::Warn);
         }
-        if let Some(refused) = &shown.detail.delivery.refused {
-            self.indented(&format!("Refused: {refused}"), Role::Bad);
-        }
-        self.blank();
     }
 
-    fn facts(&mut self, shown: &Shown) {
-        let (look, detail) = (self.ctx.look, &shown.detail);
-        let delivery = &detail.delivery;
-        let request = &delivery.request;
+    fn facts(&mut self, shown: Option<&Shown>) {
+        let (row, look) = (self.row, self.ctx.look);
+        let request = shown.map(|shown| &shown.detail.delivery.request);
         let sep = look.glyphs.sep;
 
-        let at = delivery.received_at;
+        let at = row.received_at;
         let ago = self.ctx.now.unix_seconds() - at.unix_seconds();
         let received = format!("{}, {}", look.full_time(at), age(ago));
         self.fact("Received", &received);
 
-        let mut from = delivery.remote_addr.clone();
-        if let Some(endpoint) = &delivery.endpoint {
+        let mut from = row.remote_addr.clone();
+        if let Some(endpoint) = &row.endpoint {
             from = format!("{from}, at endpoint {endpoint}");
         }
         self.fact("From", &from);
-        let line = format!(
-            "{} {}  HTTP/{}",
-            request.method,
-            request.target(),
-            request.http_version
-        );
+        let line = match request {
+            Some(request) => format!(
+                "{} {}  HTTP/{}",
+                request.method,
+                request.target(),
+                request.http_version
+            ),
+            None => format!("{} {}", row.method, row.path),
+        };
         self.fact("Request", &line);
 
-        let size = detail.summary.body_size;
-        let kind = request.content_type().unwrap_or("no content-type");
+        let size = row.body_size;
+        let kind = match request {
+            Some(request) => request.content_type(),
+            None => row.content_type.as_deref(),
+        };
+        let kind = kind.unwrap_or("no content-type");
         let name = if self.width < 60 { "" } else { "sha-256 " };
-        let hash = shown.sha256.get(..8).unwrap_or_default();
-        let body = match (delivery.refused.is_some(), size) {
+        let hash = match shown.and_then(|shown| shown.sha256.get(..8)) {
+            Some(hash) => format!(" {sep} {name}{hash}…"),
+            None => String::new(),
+        };
+        let body = match (row.refused.is_some(), size) {
             (true, _) => format!("{kind} {sep} {}, not kept", bytes(size)),
             (false, 0) => format!("{kind} {sep} empty"),
-            (false, _) => format!("{kind} {sep} {} {sep} {name}{hash}…", bytes(size)),
+            (false, _) => format!("{kind} {sep} {}{hash}", bytes(size)),
         };
         self.fact("Body", &body);
 
-        self.fact("Answered", &answered(shown));
+        let answer = shown.map_or(&row.answer, |shown| &shown.detail.delivery.answer);
+        self.fact("Answered", &answered(answer));
+        if let Some(shown) = shown {
+            self.read(shown);
+        }
+        self.blank();
+    }
+
+    /// Writes the facts that are known once a delivery is read.
+    fn read(&mut self, shown: &Shown) {
         self.app(shown);
         self.owed(shown);
         self.sender(shown);
-        if let Some(facts) = &detail.provider {
+        if let Some(facts) = &shown.detail.provider {
             for note in &facts.notes {
                 self.fact("Note", note);
             }
         }
-        self.blank();
     }
 
     fn app(&mut self, shown: &Shown) {
@@ -353,8 +398,7 @@ impl Page<'_> {
 }
 
 /// Says what the sender was answered, by whom and how fast.
-fn answered(shown: &Shown) -> String {
-    let answer = &shown.detail.delivery.answer;
+fn answered(answer: &Answer) -> String {
     let by = match answer.by {
         AnsweredBy::Creel if answer.status == 0 => {
             return "not at all: the connection was dropped".to_owned();

@@ -264,7 +264,7 @@ impl Page<'_> {
         let word = verification.status.word();
         let text = match verification.explanation() {
             Some(finding) => format!("{} ({})", finding.message, certainty(finding)),
-            None => format!("{}.", sentence(verification)),
+            None => format!("{}.", sentence(verification.status, Some(verification))),
         };
         let head = format!("{sign} {word}");
         let indent = columns(&head) + 2;

@@ -41,6 +41,10 @@ pub(super) struct World {
     pub(super) deliveries: Vec<Detail>,
     /// What was asked for besides what is answered here.
     pub(super) effects: Vec<Effect>,
+    /// Whether deliveries that are asked for are not given until
+    /// [`World::give`] is called.
+    pub(super) slow: bool,
+    asked: Vec<u64>,
 }
 
 impl World {
@@ -65,6 +69,8 @@ impl World {
             info,
             deliveries,
             effects: Vec::new(),
+            slow: false,
+            asked: Vec::new(),
         };
         world.tell(Msg::Resize(size.0, size.1));
         world.tell(Msg::Tick(NOW));
@@ -95,6 +101,10 @@ impl World {
                 Effect::Info => Msg::Info(Ok(self.info.clone())),
                 Effect::Load(query) => Msg::Loaded(query.clone(), Ok(self.page(query))),
                 Effect::Seek(query) => Msg::Sought(query.clone(), Ok(self.page(query))),
+                Effect::Show(seq, _) | Effect::Examine(seq, _) if self.slow => {
+                    self.asked.push(*seq);
+                    continue;
+                }
                 Effect::Show(seq, _) | Effect::Examine(seq, _) => {
                     Msg::Shown(*seq, self.detail(*seq))
                 }
@@ -105,6 +115,13 @@ impl World {
                 }
             };
             queue.extend(update(&mut self.app, answer));
+        }
+    }
+
+    /// Gives the deliveries that were asked for so far.
+    pub(super) fn give(&mut self) {
+        for seq in std::mem::take(&mut self.asked) {
+            self.tell(Msg::Shown(seq, self.detail(seq)));
         }
     }
 
@@ -421,6 +438,7 @@ pub(super) fn hostile(seq: u64) -> Detail {
     detail.delivery.request.path = format!("/{evil}");
     detail.delivery.request.body = body.into();
     detail.delivery.endpoint = Some(evil.into());
+    detail.summary.endpoint = Some(evil.into());
     detail.delivery.refused = None;
     detail.delivery.request.headers.push("x-evil", evil);
     detail
