@@ -17,7 +17,7 @@ mod multipart;
 pub(in crate::domain) mod rows;
 mod view;
 
-pub use find::Found;
+pub use find::{Found, Matches};
 pub use kind::{BodyKind, kind};
 pub use line::{Line, Role, Span};
 pub use view::{BodyView, FORMAT_MAX, Problem, ViewMode, view};

@@ -1,5 +1,7 @@
 //! Searching a readable form.
 
+use std::ops::Range;
+
 use crate::domain::text::find_folded;
 
 use super::hex;
@@ -20,50 +22,87 @@ pub struct Found {
     pub end: usize,
 }
 
-impl BodyView {
-    /// Finds up to `limit` places of a text, line by line, upper and lower
-    /// case being the same. In hex lines it finds the text's bytes, and
-    /// bytes written as hex (`1f 8b`), even across lines.
-    pub fn find(&self, needle: &str, limit: usize) -> Vec<Found> {
-        let mut found = Vec::new();
-        if needle.is_empty() {
-            return found;
+/// Where a text stands in a view. Only how often it stands in each block of
+/// lines is remembered, so that a million places cost little.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matches {
+    needle: String,
+    /// How many places there are up to the end of each block.
+    until: Vec<usize>,
+}
+
+impl Matches {
+    /// Searches a view for a text, line by line, upper and lower case being
+    /// the same. In hex lines it finds the text's bytes, and bytes written as
+    /// hex (`1f 8b`), even across lines. An empty text stands nowhere.
+    pub fn of(view: &BodyView, needle: &str) -> Self {
+        let mut matches = Self {
+            needle: needle.to_owned(),
+            until: Vec::new(),
+        };
+        if !needle.is_empty() {
+            let mut total = 0;
+            for from in (0..view.lines_total()).step_by(BLOCK) {
+                total += view.found_on(from..from + BLOCK, needle).len();
+                matches.until.push(total);
+            }
         }
+        matches
+    }
+
+    /// Returns how many places there are.
+    pub fn total(&self) -> usize {
+        self.until.last().copied().unwrap_or(0)
+    }
+
+    /// Returns place `number`, from 0, of the view that was searched.
+    pub fn get(&self, view: &BodyView, number: usize) -> Option<Found> {
+        let block = self.until.partition_point(|until| *until <= number);
+        let before = match block {
+            0 => 0,
+            block => *self.until.get(block - 1)?,
+        };
+        let from = block * BLOCK;
+        let found = view.found_on(from..from + BLOCK, &self.needle);
+        found.get(number - before).copied()
+    }
+
+    /// Returns the places on these lines of the view that was searched.
+    pub fn on(&self, view: &BodyView, lines: Range<usize>) -> Vec<Found> {
+        if self.total() == 0 {
+            return Vec::new();
+        }
+        view.found_on(lines, &self.needle)
+    }
+}
+
+impl BodyView {
+    /// Returns where a text stands on these lines.
+    fn found_on(&self, lines: Range<usize>, needle: &str) -> Vec<Found> {
         if matches!(self.layout, Layout::Hex) {
-            self.find_bytes(needle, limit, &mut found);
+            self.bytes_on(lines, needle)
         } else {
-            self.find_text(needle, limit, &mut found);
+            self.text_on(lines, needle)
+        }
+    }
+
+    fn text_on(&self, numbers: Range<usize>, needle: &str) -> Vec<Found> {
+        let mut found = Vec::new();
+        // One line more: a match may end on it.
+        let lines = self.window(numbers.start, numbers.len() + 1);
+        for (at, line) in lines.iter().take(numbers.len()).enumerate() {
+            find_in_line(line, lines.get(at + 1), needle, |start, end| {
+                found.push(Found {
+                    line: numbers.start + at,
+                    start,
+                    end,
+                });
+            });
         }
         found
     }
 
-    fn find_text(&self, needle: &str, limit: usize, found: &mut Vec<Found>) {
-        let mut from = 0;
-        loop {
-            // One line more than the block: a match may end on it.
-            let lines = self.window(from, BLOCK + 1);
-            for (at, line) in lines.iter().take(BLOCK).enumerate() {
-                find_in_line(line, lines.get(at + 1), needle, |start, end| {
-                    if found.len() < limit {
-                        found.push(Found {
-                            line: from + at,
-                            start,
-                            end,
-                        });
-                    }
-                });
-                if found.len() >= limit {
-                    return;
-                }
-            }
-            if lines.len() <= BLOCK {
-                return;
-            }
-            from += BLOCK;
-        }
-    }
-
-    fn find_bytes(&self, needle: &str, limit: usize, found: &mut Vec<Found>) {
+    fn bytes_on(&self, lines: Range<usize>, needle: &str) -> Vec<Found> {
         let body = &self.body[..];
         let text = needle.as_bytes();
         let bytes = hex_bytes(needle);
@@ -77,20 +116,18 @@ impl BodyView {
             }
             bytes.as_ref().filter(|b| rest.starts_with(b)).map(Vec::len)
         };
-        for at in 0..body.len() {
-            if found.len() >= limit {
-                return;
-            }
-            let Some(length) = matches_at(at) else {
-                continue;
-            };
+        let end = body.len().min(lines.end * hex::WIDTH);
+        let starts = lines.start * hex::WIDTH..end;
+        let found = starts.filter_map(|at| {
+            let length = matches_at(at)?;
             let column = at % hex::WIDTH;
-            found.push(Found {
+            Some(Found {
                 line: at / hex::WIDTH,
                 start: hex::ASCII_COLUMN + column,
                 end: hex::ASCII_COLUMN + (column + length).min(hex::WIDTH),
-            });
-        }
+            })
+        });
+        found.collect()
     }
 }
 
@@ -133,8 +170,11 @@ mod tests {
 
     fn places(body: &[u8], mode: ViewMode, needle: &str) -> Vec<(usize, usize, usize)> {
         let view = view(&Bytes::copy_from_slice(body), None, mode);
-        let found = view.find(needle, 100);
-        found.iter().map(|f| (f.line, f.start, f.end)).collect()
+        let matches = Matches::of(&view, needle);
+        let found = (0..).map_while(|number| matches.get(&view, number));
+        let places = found.map(|f| (f.line, f.start, f.end)).collect::<Vec<_>>();
+        assert_eq!(places.len(), matches.total());
+        places
     }
 
     #[test]
@@ -173,11 +213,50 @@ mod tests {
     }
 
     #[test]
-    fn finds_beyond_a_block_and_stops_at_the_limit() {
-        let body = Bytes::from("hit\n".repeat(BLOCK * 3));
+    fn counts_and_reaches_every_place() {
+        let line = "hit and hit\n";
+        for (mode, lines) in [(ViewMode::Raw, 20_000), (ViewMode::Hex, BLOCK * 3 + 7)] {
+            let body = Bytes::from(line.repeat(lines));
+            let view = view(&body, None, mode);
+            let matches = Matches::of(&view, "HIT");
+            let total = 2 * lines;
+            assert_eq!(matches.total(), total, "{mode:?}");
+            let places: Vec<Found> = [0, 1, 1_023, 1_024, 1_025, total - 2, total - 1]
+                .into_iter()
+                .map(|number| matches.get(&view, number).unwrap())
+                .collect();
+            let key = |f: &Found| (f.line, f.start);
+            assert!(places.is_sorted_by(|a, b| key(a) < key(b)), "{places:?}");
+            for found in &places {
+                assert!(
+                    matches
+                        .on(&view, found.line..found.line + 1)
+                        .contains(found)
+                );
+            }
+            assert_eq!(matches.get(&view, total), None);
+            assert!(
+                matches
+                    .on(&view, view.lines_total()..usize::MAX / 32)
+                    .is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn every_place_is_found_once_whatever_the_blocks() {
+        // A line in every block, at its edges too.
+        let lines = (0..BLOCK * 3).map(|at| match at % (BLOCK - 1) {
+            0 => "needle\n",
+            _ => "hay\n",
+        });
+        let body = Bytes::from(lines.collect::<String>());
         let view = view(&body, None, ViewMode::Raw);
-        assert_eq!(view.find("hit", usize::MAX).len(), BLOCK * 3);
-        assert_eq!(view.find("hit", BLOCK + 1).len(), BLOCK + 1);
-        assert_eq!(view.find("hit", usize::MAX)[BLOCK * 2].line, BLOCK * 2);
+        let matches = Matches::of(&view, "needle");
+        let found: Vec<usize> = (0..matches.total())
+            .map(|number| matches.get(&view, number).unwrap().line)
+            .collect();
+        let expected: Vec<usize> = (0..BLOCK * 3).step_by(BLOCK - 1).collect();
+        assert_eq!(found, expected);
     }
 }

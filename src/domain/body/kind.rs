@@ -41,7 +41,8 @@ impl BodyKind {
 const SNIFFED: usize = super::FORMAT_MAX;
 
 /// Says what a body is. A body that is JSON is called so whatever its media
-/// type says; one that is not UTF-8 is binary unless it has parts.
+/// type says; one that is not UTF-8 is binary unless it has parts, or is text
+/// but for a few bytes.
 pub fn kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
     if body.is_empty() {
         return BodyKind::Empty;
@@ -51,7 +52,11 @@ pub fn kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
         return BodyKind::Multipart;
     }
     let Ok(text) = std::str::from_utf8(body) else {
-        return BodyKind::Binary;
+        return if is_mostly_text(body) {
+            BodyKind::Text
+        } else {
+            BodyKind::Binary
+        };
     };
     let trimmed = text.trim_ascii_start();
     if trimmed.starts_with(['{', '[']) && json::plausible(body, SNIFFED) {
@@ -65,6 +70,22 @@ pub fn kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
         None if says_nothing(&media) && looks_like_form(trimmed) => BodyKind::Form,
         None => BodyKind::Text,
     }
+}
+
+/// Says whether bytes that are not UTF-8 are text with a few that are wrong:
+/// another encoding, or a character that was cut.
+fn is_mostly_text(body: &[u8]) -> bool {
+    let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    let mut wrong = 0;
+    for chunk in body.utf8_chunks() {
+        let valid = chunk.valid().as_bytes();
+        wrong += valid.iter().filter(|byte| is_control(byte)).count();
+        wrong += chunk.invalid().len();
+        if wrong > body.len() / 4 {
+            return false;
+        }
+    }
+    !body.contains(&0)
 }
 
 /// Returns the media type without its parameters, in lower case.

@@ -80,9 +80,8 @@ pub fn view(body: &Bytes, content_type: Option<&str>, mode: ViewMode) -> BodyVie
             view.note = Some("Not text: shown as bytes.".to_owned());
             Layout::Hex
         }
-        (ViewMode::Raw, _) | (ViewMode::Pretty, BodyKind::Text | BodyKind::Xml) => {
-            Layout::Text(Rows::new(body))
-        }
+        (ViewMode::Pretty, BodyKind::Text | BodyKind::Xml) => view.text(),
+        (ViewMode::Raw, _) => Layout::Text(Rows::new(body)),
         (ViewMode::Pretty, _) if body.len() > FORMAT_MAX => {
             view.note = Some("Larger than 2 MiB: shown as received.".to_owned());
             Layout::Text(Rows::new(body))
@@ -172,6 +171,19 @@ impl BodyView {
         }
     }
 
+    /// Shows text as received, with a note where it is not UTF-8.
+    fn text(&mut self) -> Layout {
+        if let Err(error) = std::str::from_utf8(&self.body) {
+            let at = error.valid_up_to();
+            let (line, column) = line_and_column(&self.body, at);
+            self.note = Some(format!(
+                "Not UTF-8: byte {:02x} at line {line}, column {column}. Shown as received.",
+                self.body[at]
+            ));
+        }
+        Layout::Text(Rows::new(&self.body))
+    }
+
     /// Lays out JSON, or text with a note where it is not JSON after all.
     fn json(&mut self) -> Layout {
         let Err(fault) = json::check(&self.body) else {
@@ -229,6 +241,38 @@ mod tests {
         assert!(shown(b"\xff\x1b", None, ViewMode::Pretty)[0].starts_with("00000000  ff 1b "));
         for mode in [ViewMode::Pretty, ViewMode::Raw, ViewMode::Hex] {
             assert!(shown(b"", JSON, mode).is_empty());
+        }
+    }
+
+    #[test]
+    fn text_with_a_wrong_byte_stays_text() {
+        let texts: [(&[u8], &str); 5] = [
+            (b"{\"a\": \"x\xffy\"}", r#"{"a": "x\xffy"}"#),
+            (b"name=J\xf6rg&city=Oslo", r"name=J\xf6rg&city=Oslo"),
+            (b"\xffall the rest is text", r"\xffall the rest is text"),
+            (
+                b"cut in the middle of a \xe2\x82",
+                r"cut in the middle of a \xe2\x82",
+            ),
+            (b"<a>caf\xe9</a>", r"<a>caf\xe9</a>"),
+        ];
+        for content_type in [None, JSON, Some("text/plain"), Some("application/xml")] {
+            for (body, text) in texts {
+                let view = view(&Bytes::from_static(body), content_type, ViewMode::Pretty);
+                assert_eq!(view.kind(), BodyKind::Text, "{text}");
+                assert_eq!(view.line(0).unwrap().text(), text);
+                let note = view.note().unwrap();
+                assert!(note.starts_with("Not UTF-8: byte "), "{note}");
+            }
+        }
+        let binaries: [&[u8]; 3] = [
+            b"\x1f\x8b\x08\x00\x00\x00",
+            b"text with a\x00 and \xff",
+            b"\x89PNG\r\n\x1a\n\xff\xd8",
+        ];
+        for body in binaries {
+            let view = view(&Bytes::from_static(body), None, ViewMode::Pretty);
+            assert_eq!(view.kind(), BodyKind::Binary, "{body:?}");
         }
     }
 

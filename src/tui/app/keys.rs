@@ -176,10 +176,7 @@ impl App {
                 let text = prompt.field.text().to_owned();
                 match prompt.purpose {
                     Purpose::Filter => self.list.set_filter(&text),
-                    Purpose::Search => {
-                        let (width, height) = (content.width.into(), content.height.into());
-                        self.detail.body.search(&text, width, height);
-                    }
+                    Purpose::Search => self.detail.body.search(&text, &self.look, content),
                 }
             }
             Some(Overlay::Help(help)) => help.top = 0,

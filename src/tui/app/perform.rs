@@ -79,8 +79,8 @@ impl App {
 
             Action::TabLeft => self.show(self.detail.tab.turned(-1)),
             Action::TabRight => self.show(self.detail.tab.turned(1)),
-            Action::Pretty => self.toggle_mode(ViewMode::Raw),
-            Action::Hex => self.toggle_mode(ViewMode::Hex),
+            Action::Pretty => self.toggle_raw(),
+            Action::Hex => self.toggle_hex(),
             Action::Wrap => self.toggle_wrap(),
 
             Action::CopyBody
@@ -239,8 +239,7 @@ impl App {
         self.detail.go(Tab::Body);
         let content = self.areas().content();
         let by = if down { 1 } else { -1 };
-        let (width, height) = (content.width.into(), content.height.into());
-        if !self.detail.body.next_match(by, width, height) {
+        if !self.detail.body.next_match(by, &self.look, content) {
             let key = self.keys.key(Action::Find);
             self.say(&format!("Nothing is searched for or found; {key} searches"));
         }
@@ -285,14 +284,25 @@ impl App {
         self.list.step(1, height);
     }
 
-    /// Shows the body in this way, or laid out again.
-    fn toggle_mode(&mut self, mode: ViewMode) {
+    /// Shows the body as received, or laid out again.
+    fn toggle_raw(&mut self) {
+        let raw = self.detail.body.mode == ViewMode::Raw;
+        self.show_body(if raw { ViewMode::Pretty } else { ViewMode::Raw });
+    }
+
+    /// Shows the body as bytes, or as text again; what is not text is shown
+    /// as received then.
+    fn toggle_hex(&mut self) {
+        let body = &self.detail.body;
+        self.show_body(match body.mode {
+            ViewMode::Hex if !body.is_binary() => ViewMode::Pretty,
+            _ if body.is_bytes() => ViewMode::Raw,
+            _ => ViewMode::Hex,
+        });
+    }
+
+    fn show_body(&mut self, mode: ViewMode) {
         self.detail.go(Tab::Body);
-        let mode = if self.detail.body.mode == mode {
-            ViewMode::Pretty
-        } else {
-            mode
-        };
         self.detail.body.set_mode(mode, &self.look);
     }
 

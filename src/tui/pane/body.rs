@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::body::{BodyKind, BodyView, Found, ViewMode, view};
+use crate::domain::body::{BodyKind, BodyView, Found, Matches, ViewMode, view};
 use crate::domain::text::thousands;
 use crate::tui::look::Look;
 use crate::tui::theme::Role;
@@ -13,9 +13,6 @@ use crate::tui::widget::{hex, wrap};
 
 use super::Ctx;
 use super::detail::{Shown, put};
-
-/// How many places are found at the most.
-const FOUND_MAX: usize = 10_000;
 
 /// The body's state; how it is shown outlives the delivery.
 #[derive(Clone, Debug)]
@@ -37,10 +34,22 @@ pub struct BodyPane {
 pub struct Search {
     /// The text.
     pub text: String,
-    /// The places.
-    pub found: Vec<Found>,
     /// Which place the reader is at.
     pub at: usize,
+    matches: Matches,
+}
+
+impl Search {
+    /// Returns how many places there are.
+    pub fn total(&self) -> usize {
+        self.matches.total()
+    }
+
+    /// Says which place the reader is at: `3/12`; none where there is none.
+    pub fn place(&self) -> Option<String> {
+        let total = self.total() as u64;
+        (total > 0).then(|| format!("{}/{}", thousands(self.at as u64 + 1), thousands(total)))
+    }
 }
 
 /// A line, and a row of it where it is wrapped.
@@ -80,7 +89,7 @@ impl BodyPane {
         self.body = Bytes::new();
         self.content_type = None;
         if let Some(search) = &mut self.search {
-            search.found.clear();
+            search.matches = Matches::default();
             search.at = 0;
         }
     }
@@ -95,35 +104,35 @@ impl BodyPane {
     }
 
     /// Searches the body; nothing is searched for where the text is empty.
-    pub fn search(&mut self, text: &str, width: usize, height: usize) {
+    pub fn search(&mut self, text: &str, look: &Look, area: Rect) {
         self.search = None;
         if !text.is_empty() {
-            let found = self.find(text);
             self.search = Some(Search {
                 text: text.to_owned(),
-                found,
                 at: 0,
+                matches: self.find(text),
             });
-            self.show_match(width, height);
+            self.show_match(look, area);
         }
     }
 
     /// Goes to the next match, or the one before, round the end; says whether
     /// there is any.
-    pub fn next_match(&mut self, by: isize, width: usize, height: usize) -> bool {
-        let Some(search) = self.search.as_mut().filter(|s| !s.found.is_empty()) else {
+    pub fn next_match(&mut self, by: isize, look: &Look, area: Rect) -> bool {
+        let Some(search) = self.search.as_mut().filter(|s| s.total() > 0) else {
             return false;
         };
-        let total = search.found.len().cast_signed();
+        let total = search.total().cast_signed();
         search.at = (search.at.cast_signed() + by)
             .rem_euclid(total)
             .cast_unsigned();
-        self.show_match(width, height);
+        self.show_match(look, area);
         true
     }
 
     /// Scrolls by so many rows of the screen.
-    pub fn scroll(&mut self, by: isize, width: usize, height: usize) {
+    pub fn scroll(&mut self, by: isize, look: &Look, area: Rect) {
+        let (width, height) = self.text_size(look, area);
         let mut top = self.clamped(width, height);
         // A step to an end of a long body is not walked row by row.
         let total = self.total(width);
@@ -150,19 +159,17 @@ impl BodyPane {
         let Some(view) = &self.view else {
             return String::new();
         };
-        let width = usize::from(area.width);
-        let mut lines: Vec<Line<'static>> = Vec::new();
-        if let Some(note) = view.note() {
-            let note = wrap::words(&ctx.look.own(note), width);
-            let note = note.into_iter();
-            lines.extend(note.map(|l| Line::from(ctx.look.span(l, Role::Warn))));
-        }
+        let (width, text_height) = self.text_size(ctx.look, area);
+        let note = self.note(ctx.look, width).into_iter();
+        let mut lines: Vec<Line<'static>> = note
+            .map(|line| Line::from(ctx.look.span(line, Role::Warn)))
+            .collect();
         let total = self.total(width);
         if total == 0 {
             lines.push(Line::from("The body is empty."));
         }
         let height = usize::from(area.height);
-        let start = self.clamped(width, height.saturating_sub(lines.len()));
+        let start = self.clamped(width, text_height);
         let mut skipped = start.row;
         let mut at = start.line;
         let mut last = at;
@@ -180,14 +187,27 @@ impl BodyPane {
         lines.truncate(height);
         put(&lines, area, frame);
         let found = match &self.search {
-            Some(search) if search.found.is_empty() => {
-                format!("no \"{}\" ", ctx.look.foreign(&search.text))
-            }
-            Some(search) => format!("match {}/{} ", search.at + 1, search.found.len()),
+            Some(search) => match search.place() {
+                Some(place) => format!("match {place} "),
+                None => format!("no \"{}\" ", ctx.look.foreign(&search.text)),
+            },
             None => String::new(),
         };
         let place = format!("{}/{}", thousands(last as u64), thousands(total as u64));
         format!("{found}{} {place}", self.word(view))
+    }
+
+    /// Returns the lines above the text that say what is special about it.
+    fn note(&self, look: &Look, width: usize) -> Vec<String> {
+        let note = self.view.as_ref().and_then(BodyView::note);
+        note.map_or_else(Vec::new, |note| wrap::words(&look.own(note), width))
+    }
+
+    /// Returns how many columns and rows are left for the text.
+    fn text_size(&self, look: &Look, area: Rect) -> (usize, usize) {
+        let width = usize::from(area.width);
+        let note = self.note(look, width).len();
+        (width, usize::from(area.height).saturating_sub(note))
     }
 
     /// Returns the word for how the body is shown.
@@ -207,25 +227,31 @@ impl BodyPane {
             self.view = Some(view.with_marks(look.marks()));
         }
         if let Some(search) = self.search.take() {
-            let found = self.find(&search.text);
+            let matches = self.find(&search.text);
             self.search = Some(Search {
-                found,
                 at: 0,
+                matches,
                 ..search
             });
         }
     }
 
-    fn find(&self, text: &str) -> Vec<Found> {
+    fn find(&self, text: &str) -> Matches {
         let view = self.view.as_ref();
-        view.map_or_else(Vec::new, |view| view.find(text, FOUND_MAX))
+        view.map_or_else(Matches::default, |view| Matches::of(view, text))
     }
 
-    fn is_bytes(&self) -> bool {
+    /// Says whether the body is not text.
+    pub fn is_binary(&self) -> bool {
+        self.view.as_ref().map(BodyView::kind) == Some(BodyKind::Binary)
+    }
+
+    /// Says whether the body is shown as bytes.
+    pub fn is_bytes(&self) -> bool {
         let kind = self.view.as_ref().map(BodyView::kind);
         match self.mode {
             ViewMode::Hex => kind != Some(BodyKind::Empty),
-            ViewMode::Pretty => kind == Some(BodyKind::Binary),
+            ViewMode::Pretty => self.is_binary(),
             ViewMode::Raw => false,
         }
     }
@@ -279,9 +305,6 @@ impl BodyPane {
             row: self.rows(line, width) - 1,
         };
         for _ in 1..height.max(1) {
-            if last <= self.top {
-                break;
-            }
             let Some(before) = self.neighbour(last, false, width) else {
                 break;
             };
@@ -293,11 +316,12 @@ impl BodyPane {
     }
 
     /// Brings the match the reader is at onto the screen.
-    fn show_match(&mut self, width: usize, height: usize) {
-        let Some(search) = &self.search else {
+    fn show_match(&mut self, look: &Look, area: Rect) {
+        let (width, height) = self.text_size(look, area);
+        let (Some(search), Some(view)) = (&self.search, &self.view) else {
             return;
         };
-        let Some(found) = search.found.get(search.at).copied() else {
+        let Some(found) = search.matches.get(view, search.at) else {
             return;
         };
         let line = if self.is_bytes() {
@@ -349,6 +373,7 @@ impl BodyPane {
             let near = offset / 16;
             let matches: Vec<_> = self
                 .matches_on(near..near + 1)
+                .into_iter()
                 .map(|f| self.found_bytes(f))
                 .collect();
             let words = hex::line(&self.body, offset, per_line, |byte| {
@@ -358,7 +383,7 @@ impl BodyPane {
             return words.map(|(text, role)| look.span(text, role)).collect();
         }
         let line = self.view.as_ref().and_then(|v| v.line(at));
-        let matches: Vec<Found> = self.matches_on(at..at + 1).collect();
+        let matches = self.matches_on(at..at + 1);
         let mut spans = Vec::new();
         let mut start = 0;
         for span in line.map(|l| l.spans).unwrap_or_default() {
@@ -389,10 +414,10 @@ impl BodyPane {
     }
 
     /// Returns the matches on these lines of the view.
-    fn matches_on(&self, lines: std::ops::Range<usize>) -> impl Iterator<Item = Found> + '_ {
-        let found = self.search.as_ref().map_or(&[][..], |s| &s.found[..]);
-        let from = found.partition_point(|f| f.line < lines.start);
-        let found = found[from..].iter();
-        found.take_while(move |f| f.line < lines.end).copied()
+    fn matches_on(&self, lines: std::ops::Range<usize>) -> Vec<Found> {
+        match (&self.search, &self.view) {
+            (Some(search), Some(view)) => search.matches.on(view, lines),
+            _ => Vec::new(),
+        }
     }
 }

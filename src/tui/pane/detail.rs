@@ -205,7 +205,7 @@ impl DetailPane {
     pub fn scroll(&mut self, by: isize, ctx: Ctx<'_>, content: Rect) {
         let (width, height) = (usize::from(content.width), usize::from(content.height));
         match self.tab {
-            Tab::Body => self.body.scroll(by, width, height),
+            Tab::Body => self.body.scroll(by, ctx.look, content),
             Tab::Overview | Tab::Headers | Tab::Signature | Tab::Tries => {
                 let total = self.lines(ctx, width).len();
                 let top = scroll::clamp(self.top, height, total);

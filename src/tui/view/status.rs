@@ -85,8 +85,8 @@ pub(super) fn found(app: &App, purpose: Purpose) -> String {
         },
         Purpose::Search => match &app.detail.body.search {
             None => String::new(),
-            Some(search) if search.found.is_empty() => "no match".to_owned(),
-            Some(search) => format!("{}/{}", search.at + 1, search.found.len()),
+            Some(_) if app.detail.shown.is_none() => String::new(),
+            Some(search) => search.place().unwrap_or_else(|| "no match".to_owned()),
         },
     }
 }
@@ -211,7 +211,7 @@ fn label(app: &App, action: Action) -> &'static str {
     match action {
         Action::Find if app.focus == Focus::Detail => "search",
         Action::Zoom if app.zoom => "unzoom",
-        Action::Hex if app.detail.body.mode == ViewMode::Hex => "text",
+        Action::Hex if app.detail.body.is_bytes() => "text",
         Action::Pretty if app.detail.body.mode == ViewMode::Raw => "laid out",
         Action::Sample => "send a sample",
         Action::Copy if app.is_empty() => "copy address",

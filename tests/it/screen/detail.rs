@@ -2,8 +2,10 @@
 
 use creel::engine::command::{Detail, Which};
 use creel::tui::effect::Effect;
+use creel::tui::msg::Msg;
+use creel::tui::pane::detail::Shown;
 
-use super::world::{World, forged, valid};
+use super::world::{World, chords, forged, scheduled, tried, valid};
 
 const SIZES: [(u16, u16); 3] = [(120, 40), (80, 24), (50, 14)];
 
@@ -67,7 +69,7 @@ fn no_other_delivery_is_shown_while_one_is_read() {
                 only(&world, "after an older one was read");
                 world.give();
                 only(&world, "read");
-                let read = world.app.detail.shown.as_ref().map(|shown| shown.seq());
+                let read = world.app.detail.shown.as_ref().map(Shown::seq);
                 assert_eq!(read, Some(selected));
             }
         }
@@ -165,4 +167,149 @@ fn keys_concern_the_selected_delivery_while_it_is_read() {
     world.give();
     world.give();
     assert!(world.picture().contains("1/2"), "{}", world.picture());
+}
+
+/// Returns the rows of the delivery's content.
+fn content(world: &World) -> Vec<String> {
+    let area = world.app.areas().content();
+    let picture = world.picture();
+    let rows = picture.lines().skip(usize::from(area.y));
+    let row = |line: &str| {
+        let line: String = line.trim_matches('"').to_owned();
+        let row = line.chars().skip(usize::from(area.x));
+        row.take(usize::from(area.width)).collect()
+    };
+    rows.take(usize::from(area.height)).map(row).collect()
+}
+
+fn with_body(content_type: &str, body: &[u8]) -> Detail {
+    let mut detail = valid(1);
+    detail.delivery.request.body = body.to_vec().into();
+    let headers = &mut detail.delivery.request.headers;
+    headers.set("content-type", content_type);
+    detail
+}
+
+#[test]
+fn the_last_line_of_a_body_ends_at_the_bottom() {
+    let long = "word ".repeat(90);
+    let lines: String = (0..60).map(|at| format!("line {at} {long}\n")).collect();
+    let broken = format!("{{\n{lines}");
+    let wrong = [lines.as_bytes(), b"\xff\n"].concat();
+    let bodies: [(&str, Vec<u8>); 5] = [
+        ("text/plain", lines.clone().into_bytes()),
+        ("application/json", broken.into_bytes()),
+        ("text/plain", wrong),
+        ("text/plain", long.repeat(9).into_bytes()),
+        ("application/octet-stream", vec![0; 4_000]),
+    ];
+    for (content_type, mut body) in bodies {
+        body.extend(b"THE END");
+        for size in [(120, 40), (80, 24), (60, 17), (50, 14), (30, 9)] {
+            for keys in ["", "x", "p", "w", "wx"] {
+                let mut world = World::open(size, vec![with_body(content_type, &body)]);
+                world.keys("<enter>3").keys(keys).keys("G");
+                let told = |rows: &[String]| format!("{content_type} {size:?} {keys} {rows:#?}");
+                let end = |rows: &[String]| {
+                    let last = rows.last().unwrap();
+                    assert!(
+                        last.contains("END") || last.contains("D "),
+                        "{}",
+                        told(rows)
+                    );
+                };
+                let rows = content(&world);
+                end(&rows);
+                world.keys("j");
+                assert_eq!(content(&world), rows, "{}", told(&rows));
+                world.keys("k");
+                assert_ne!(
+                    content(&world),
+                    rows,
+                    "one step is one row: {}",
+                    told(&rows)
+                );
+                // Wrapping and another size leave no room below the end either.
+                let wrap = Msg::Key(chords("w")[0].event());
+                let larger = Msg::Resize(size.0 + 40, size.1 + 3);
+                for change in [wrap.clone(), wrap, larger, Msg::Resize(size.0, size.1)] {
+                    world.tell(change);
+                    world.app.toast = None;
+                    let last = content(&world).pop().unwrap();
+                    assert!(!last.trim().is_empty(), "{}", told(&content(&world)));
+                    world.keys("G");
+                    end(&content(&world));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_tab_ends_where_it_ends() {
+    for make in [forged, tried, scheduled] {
+        for size in [(120, 20), (80, 24), (60, 17), (40, 10)] {
+            for tab in ["1", "2", "4", "5"] {
+                let mut world = World::open(size, vec![make(1)]);
+                world.keys("<enter>").keys(tab).keys("G");
+                let rows = content(&world);
+                world.keys("<PgDn>G");
+                assert_eq!(content(&world), rows, "{size:?} {tab}");
+                // After the screen grew, the first step up is seen.
+                world.tell(Msg::Resize(size.0, size.1 + 4));
+                let larger = content(&world);
+                world.keys("<PgUp>");
+                let above = content(&world);
+                world.keys("g");
+                let is_whole = content(&world) == larger;
+                assert!(is_whole || above != larger, "{size:?} {tab}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hex_and_text_take_turns_whatever_the_body_is() {
+    let bodies: [&[u8]; 3] = [
+        br#"{"a": "text"}"#,
+        b"{\"a\": \"t\xffxt\"}",
+        b"\x00\x01\xff\xfe\x02",
+    ];
+    for body in bodies {
+        let mut world = World::open((120, 40), vec![with_body("application/json", body)]);
+        world.keys("<enter>3");
+        let is_hex = |world: &World| {
+            let hex = content(world).iter().any(|row| row.contains("00000000"));
+            let hint = world.picture().contains("x text");
+            assert_eq!(hex, hint, "{}", world.picture());
+            hex
+        };
+        let first = is_hex(&world);
+        world.keys("x");
+        assert_eq!(is_hex(&world), !first);
+        world.keys("x");
+        assert_eq!(is_hex(&world), first);
+    }
+}
+
+#[test]
+fn a_search_counts_and_reaches_more_than_ten_thousand_places() {
+    let body = "needle in hay\n".repeat(12_345);
+    let mut world = World::open((120, 40), vec![with_body("text/plain", body.as_bytes())]);
+    world.keys("<enter>3/needle");
+    assert!(world.picture().contains("1/12,345"), "{}", world.picture());
+    world.keys("<enter>N");
+    assert!(
+        world.picture().contains("match 12,345/12,345"),
+        "{}",
+        world.picture()
+    );
+    let last = content(&world);
+    assert!(last.iter().any(|row| row.contains("needle")), "{last:#?}");
+    world.keys("n");
+    assert!(
+        world.picture().contains("match 1/12,345"),
+        "{}",
+        world.picture()
+    );
 }

@@ -581,7 +581,7 @@ fn body_keys_work_from_any_tab() {
     assert!(!world.app.detail.body.wrap);
     world.keys("/4200<enter>");
     let found = world.app.detail.body.search.as_ref().unwrap();
-    assert_eq!(found.found.len(), 1);
+    assert_eq!(found.total(), 1);
 }
 
 #[test]
