@@ -193,7 +193,8 @@ fn with_body(content_type: &str, body: &[u8]) -> Detail {
 #[test]
 fn the_last_line_of_a_body_ends_at_the_bottom() {
     let long = "word ".repeat(90);
-    let lines: String = (0..60).map(|at| format!("line {at} {long}\n")).collect();
+    let lines: Vec<String> = (0..60).map(|at| format!("line {at} {long}\n")).collect();
+    let lines = lines.concat();
     let broken = format!("{{\n{lines}");
     let wrong = [lines.as_bytes(), b"\xff\n"].concat();
     let bodies: [(&str, Vec<u8>); 5] = [
@@ -209,6 +210,7 @@ fn the_last_line_of_a_body_ends_at_the_bottom() {
             for keys in ["", "x", "p", "w", "wx"] {
                 let mut world = World::open(size, vec![with_body(content_type, &body)]);
                 world.keys("<enter>3").keys(keys).keys("G");
+                world.app.toast = None;
                 let told = |rows: &[String]| format!("{content_type} {size:?} {keys} {rows:#?}");
                 let end = |rows: &[String]| {
                     let last = rows.last().unwrap();
