@@ -130,8 +130,11 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         secrets.extend(flag_secret(text, &file.endpoints, &catalog)?.split());
     }
     let all = || secrets.iter().chain(&file.old_secrets);
-    let warnings = warnings::of(found.as_deref(), all);
+    let mut warnings = warnings::of(found.as_deref(), all);
     let provider = overrides.provider.clone().or(file.provider);
+    if provider.is_none() {
+        warnings.extend(warnings::unnamed(&secrets, &file.endpoints));
+    }
     if let Some(name) = &provider {
         known(name, &catalog)?;
     }

@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::expand_home;
-use crate::domain::secret::Secret;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::text::visible;
 
 /// The bits that let a group or others read a file.
@@ -46,6 +47,33 @@ where
         }
     }
     warnings
+}
+
+/// Says which secrets may be public keys and have no provider named, so that
+/// they do not count as shared secrets.
+pub(super) fn unnamed(secrets: &[Secret], endpoints: &[Endpoint]) -> Vec<String> {
+    let is_unnamed = |secret: &Secret| {
+        let of = |e: &&Endpoint| e.name == secret.name();
+        secret.kind() == KeyKind::MaybePublic
+            && match endpoints.iter().find(of) {
+                Some(endpoint) => endpoint.provider.is_none(),
+                None => secret.name().is_empty(),
+            }
+    };
+    let warning = |secret: &Secret| {
+        let origin = visible(secret.origin()).into_owned();
+        let fix = if secret.name().is_empty() {
+            "--secret PROVIDER=SECRET".to_owned()
+        } else {
+            format!("provider = \"…\" under [endpoints.{}]", secret.name())
+        };
+        format!(
+            "The secret {} ({origin}) may be a public key, so it only checks signatures that are made with a private key, as Discord's. If it is a shared secret, name its provider:  {fix}",
+            secret.fingerprint(),
+        )
+    };
+    let unnamed = secrets.iter().filter(|secret| is_unnamed(secret));
+    unnamed.map(warning).collect()
 }
 
 fn unsafe_file(what: &str, path: &str) -> String {

@@ -2,6 +2,7 @@
 //! event it is and whether it is truly signed.
 
 mod adopting;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -413,6 +414,7 @@ impl Assessor {
             own: secrets,
             others,
             old,
+            withheld,
         } = self.secrets_for(endpoint, provider);
         let keys = Keys {
             secrets: &secrets,
@@ -439,6 +441,11 @@ impl Assessor {
             .partition(|f| !f.proof.is_empty());
         verification.findings.splice(0..0, first);
         verification.findings.extend(rest);
+        if !matches!(verification.status, Status::Valid | Status::Stale) && !withheld.is_empty() {
+            let explained = standing::explain_withheld(provider, request, url, &withheld, at);
+            verification.findings.retain(|f| f.code != "no_secret");
+            verification.findings.splice(0..0, explained);
+        }
         // What is open although the signature holds is said last.
         verification
             .findings
@@ -581,12 +588,6 @@ impl Assessor {
         self.endpoints
             .iter()
             .find(|e| Some(e.name.as_str()) == name)
-    }
-
-    /// Parts the secrets as they concern a provider's deliveries to an endpoint.
-    fn secrets_for(&self, endpoint: Option<&str>, provider: &Provider) -> Counting<'_> {
-        self.keyring
-            .counting(endpoint, &provider.name, |name| self.alike(name, provider))
     }
 
     /// Says whether a provider of that name signs as another does.

@@ -38,6 +38,27 @@ pub struct Counting<'a> {
     pub others: Vec<&'a Secret>,
     /// Those that no longer count, its own first.
     pub old: Vec<&'a OldSecret>,
+    /// Those that are configured for it and may not check it, and why not.
+    pub withheld: Vec<(&'a Secret, Withheld)>,
+}
+
+/// Why a secret that is configured for a delivery may not check it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// It is a public key, and the scheme takes a shared secret.
+    Public,
+    /// It may be a public key, and no provider is named for it.
+    Unnamed,
+}
+
+impl Withheld {
+    /// Returns the code of the finding that says so.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Public => "public_key",
+            Self::Unnamed => "secret_unnamed",
+        }
+    }
 }
 
 /// What a secret given while creel runs counts for.
@@ -147,7 +168,12 @@ impl Keyring {
         }
         old.extend(foreign);
         old.retain(|old| !has(&own, &old.secret));
-        Counting { own, others, old }
+        Counting {
+            own,
+            others,
+            old,
+            withheld: Vec::new(),
+        }
     }
 
     /// Lets a secret count for a scope, where `before` counted until now.

@@ -1,6 +1,10 @@
 //! Signing secrets: they verify and sign, and never print.
 
+mod kind;
+
 use std::fmt;
+
+pub use self::kind::{KeyKind, is_named_public};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -14,6 +18,7 @@ pub struct Secret {
     name: String,
     origin: String,
     value: Zeroizing<Vec<u8>>,
+    kind: KeyKind,
 }
 
 impl Secret {
@@ -24,10 +29,12 @@ impl Secret {
         origin: impl Into<String>,
         value: impl Into<Vec<u8>>,
     ) -> Self {
+        let value = Zeroizing::new(value.into());
         Self {
             name: name.into(),
             origin: origin.into(),
-            value: Zeroizing::new(value.into()),
+            kind: KeyKind::of(&value),
+            value,
         }
     }
 
@@ -44,6 +51,11 @@ impl Secret {
     /// Returns the secret's bytes as configured, undecoded.
     pub fn reveal(&self) -> &[u8] {
         &self.value
+    }
+
+    /// Returns what it may be used as.
+    pub const fn kind(&self) -> KeyKind {
+        self.kind
     }
 
     /// Returns the secrets that it holds, as [`split_list`] reads them; itself

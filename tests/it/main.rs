@@ -15,6 +15,7 @@ mod editing;
 mod forwarding;
 mod handshakes;
 mod history;
+mod keys;
 mod libraries;
 mod outbound;
 mod owed;

@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Assessor;
-use crate::domain::keyring::{Adoption, Scope};
+use crate::domain::keyring::{Adoption, Counting, Scope};
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 use crate::domain::summary::Summary;
@@ -44,8 +44,9 @@ impl Assessor {
     ) -> Self {
         let before: Vec<Secret> = match self.provider_of(endpoint, request) {
             Some(provider) => {
-                let own = self.secrets_for(endpoint, provider).own;
-                own.into_iter().cloned().collect()
+                let Counting { own, withheld, .. } = self.secrets_for(endpoint, provider);
+                let withheld = withheld.into_iter().map(|(secret, _)| secret);
+                own.into_iter().chain(withheld).cloned().collect()
             }
             None => Vec::new(),
         };

@@ -563,6 +563,18 @@ pub(crate) const VERDICTS: &[Code] = &[
         "there is no secret to check it with",
     ),
     verdict(
+        "public_key",
+        Some(Group::Secret),
+        "public",
+        "the configured secret is a public key or a certificate, and the scheme takes a shared secret",
+    ),
+    verdict(
+        "secret_unnamed",
+        Some(Group::Secret),
+        "unnamed",
+        "the configured secret may be a public key, and no provider is named for it",
+    ),
+    verdict(
         "other_key",
         Some(Group::Secret),
         "key",

@@ -5,19 +5,20 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::domain::provider::{KeyForm, Scheme};
+use crate::domain::secret::is_named_public;
 
 /// What public keys of Standard Webhooks begin with; they are no shared secret.
 const PUBLIC_KEY: &[u8] = b"whpk_";
 
 /// Decodes a secret; `None` where it is empty or not in that form.
 ///
-/// An empty key would let anybody sign, so it is never one; nor is a public
-/// key in PEM where a shared secret is asked for, since everybody may know it.
+/// An empty key would let anybody sign, so it is never one; nor is PEM, with
+/// anything before it, where a shared secret is asked for: everybody may know it.
 pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
     let key = match form {
         KeyForm::Whpk => STANDARD.decode(secret.strip_prefix(PUBLIC_KEY)?).ok()?,
-        _ if secret.starts_with(PUBLIC_KEY) => return None,
-        KeyForm::Text if secret.starts_with(b"-----BEGIN ") => return None,
+        KeyForm::Pem => pem(std::str::from_utf8(secret).ok()?)?,
+        _ if is_named_public(secret) => return None,
         KeyForm::Text => secret.to_vec(),
         KeyForm::Whsec => STANDARD
             .decode(secret.strip_prefix(b"whsec_").unwrap_or(secret))
@@ -28,7 +29,6 @@ pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
         },
         KeyForm::Base64 => STANDARD.decode(secret).ok()?,
         KeyForm::Hex => hex::decode(secret).ok()?,
-        KeyForm::Pem => pem(std::str::from_utf8(secret).ok()?)?,
     };
     (!key.is_empty()).then(|| Zeroizing::new(key))
 }

@@ -1,0 +1,239 @@
+//! Tells shared secrets from keys that everybody may know.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode::Indifferent;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+const EITHER_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EITHER_PADDING);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, EITHER_PADDING);
+
+/// What public keys of Standard Webhooks begin with.
+const PUBLIC_KEY_PREFIX: &[u8] = b"whpk_";
+
+/// The sizes of an Ed25519 public key, a compressed and an uncompressed P-256 point.
+const ED25519_BYTES: usize = 32;
+const COMPRESSED_POINT_BYTES: usize = 33;
+const POINT_BYTES: usize = 65;
+
+/// The shortest DER that holds a public key.
+const MIN_DER_BYTES: usize = 40;
+
+/// What the text of a secret may be used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// A secret that sender and receiver share: nothing in it looks like a public key.
+    Shared,
+    /// A shared secret or a public key: 32 bytes written in hexadecimal or
+    /// base64, DER and the like. The bytes do not say which.
+    MaybePublic,
+    /// A public key, or a private one in PEM, which is no shared secret either.
+    Public,
+    /// A certificate, which is public.
+    Certificate,
+}
+
+impl KeyKind {
+    /// Works out the kind of a secret.
+    pub(super) fn of(value: &[u8]) -> Self {
+        let text = plain(value);
+        if let Some(public) = named_public(&text) {
+            return public;
+        }
+        let trimmed = text.trim_ascii();
+        let is_one_word = !trimmed.iter().any(u8::is_ascii_whitespace);
+        if is_one_word && trimmed.starts_with(b"whsec_") {
+            return Self::Shared;
+        }
+        let names_itself = [&b"\"kty\""[..], b"ssh-", b"ecdsa-sha2-"]
+            .iter()
+            .any(|name| holds(&text, name));
+        if names_itself || is_binary_key(value) || holds_written_key(&text) {
+            return Self::MaybePublic;
+        }
+        Self::Shared
+    }
+
+    /// Says whether it is certainly no shared secret.
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::Public | Self::Certificate)
+    }
+
+    /// Returns what it is called in a sentence.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Shared => "a shared secret",
+            Self::MaybePublic => "a shared secret or a public key",
+            Self::Public => "a public key",
+            Self::Certificate => "a certificate",
+        }
+    }
+}
+
+/// Says whether a text calls itself a public key, a certificate or anything
+/// else in PEM, whatever stands before it.
+pub fn is_named_public(value: &[u8]) -> bool {
+    named_public(&plain(value)).is_some()
+}
+
+fn named_public(text: &[u8]) -> Option<KeyKind> {
+    if holds(text, b"--BEGIN ") || holds(text, b"-- BEGIN ") {
+        let is_certificate = holds(text, b"CERTIFICATE");
+        return Some(if is_certificate {
+            KeyKind::Certificate
+        } else {
+            KeyKind::Public
+        });
+    }
+    let is_public = text.trim_ascii_start().starts_with(PUBLIC_KEY_PREFIX);
+    is_public.then_some(KeyKind::Public)
+}
+
+fn holds(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Returns a text without byte order mark, and without the zeros of UTF-16.
+fn plain(value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let marks: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+    let mark = marks.into_iter().find(|mark| value.starts_with(mark));
+    let text = &value[mark.map_or(0, <[u8]>::len)..];
+    let text = text.iter().copied().filter(|byte| *byte != 0);
+    Zeroizing::new(text.collect())
+}
+
+/// Says whether bytes that are no text are the size and shape of a public key.
+fn is_binary_key(value: &[u8]) -> bool {
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    if value.iter().all(is_text) {
+        return false;
+    }
+    // A line end at the end of a secret's file is taken away.
+    let whole = Zeroizing::new([value, b"\n"].concat());
+    may_be_public(value) || may_be_public(&whole)
+}
+
+/// Says whether one word of a text, or all of them together, is a public key
+/// in hexadecimal or base64.
+fn holds_written_key(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+    let together: Vec<u8> = text.iter().copied().filter(is_digit).collect();
+    let together = Zeroizing::new(together);
+    let mut words = text.split(|byte| !is_digit(byte));
+    is_written_key(&together) || words.any(is_written_key)
+}
+
+fn is_written_key(word: &[u8]) -> bool {
+    let word = word.strip_prefix(b"0x").unwrap_or(word);
+    let decoded = [
+        hex::decode(word).ok(),
+        STANDARD.decode(word).ok(),
+        URL_SAFE.decode(word).ok(),
+    ];
+    let mut decoded = decoded.into_iter().flatten().map(Zeroizing::new);
+    decoded.any(|bytes| may_be_public(&bytes))
+}
+
+/// Says whether bytes are the size and shape of a public key: bare, as a point
+/// of a curve, in DER or as SSH writes it.
+fn may_be_public(bytes: &[u8]) -> bool {
+    match bytes {
+        [0x02 | 0x03, ..] if bytes.len() == COMPRESSED_POINT_BYTES => true,
+        [0x04, ..] if bytes.len() == POINT_BYTES => true,
+        [0, 0, 0, _, b's' | b'e', ..] => true,
+        _ => bytes.len() == ED25519_BYTES || is_der(bytes),
+    }
+}
+
+/// Says whether bytes begin as a key or a certificate in DER does: with a
+/// sequence of the right size that holds a sequence or a number.
+fn is_der(bytes: &[u8]) -> bool {
+    if bytes.len() < MIN_DER_BYTES {
+        return false;
+    }
+    let (size, inside) = match bytes {
+        [0x30, 0x81, size, inside @ ..] | [0x30, size @ 0..=0x7f, inside @ ..] => {
+            (usize::from(*size), inside)
+        }
+        [0x30, 0x82, high, low, inside @ ..] => {
+            (usize::from(u16::from_be_bytes([*high, *low])), inside)
+        }
+        _ => return false,
+    };
+    size == inside.len() && matches!(inside, [0x30 | 0x02, ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose;
+
+    const SPKI: &str = "302a300506032b6570032100";
+
+    #[test]
+    fn what_may_be_public_is_known_in_every_spelling() {
+        let key: Vec<u8> = (0..32_u8)
+            .map(|at| at.wrapping_mul(7).wrapping_add(131))
+            .collect();
+        let spki = [hex::decode(SPKI).unwrap(), key.clone()].concat();
+        let point = [&[4][..], &key, &key].concat();
+        for bytes in [key, spki, point] {
+            let hex = hex::encode(&bytes);
+            let standard = general_purpose::STANDARD.encode(&bytes);
+            let spellings = [
+                hex.to_uppercase(),
+                format!("0x{hex}"),
+                general_purpose::URL_SAFE_NO_PAD.encode(&bytes),
+                general_purpose::STANDARD_NO_PAD.encode(&bytes),
+                format!("\u{feff}{standard}\r\n"),
+                format!("PUBLIC_KEY={standard}"),
+                format!("{}\n{}\n", &standard[..20], &standard[20..]),
+                format!("first\n{hex}\nlast"),
+                hex,
+                standard,
+            ];
+            for text in spellings {
+                assert_eq!(KeyKind::of(text.as_bytes()), KeyKind::MaybePublic, "{text}");
+            }
+            assert_eq!(KeyKind::of(&bytes), KeyKind::MaybePublic);
+        }
+    }
+
+    #[test]
+    fn pem_is_never_a_shared_secret_whatever_stands_before_it() {
+        let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n";
+        let utf16: Vec<u8> = pem.bytes().flat_map(|byte| [byte, 0]).collect();
+        for text in [
+            pem.as_bytes().to_vec(),
+            format!("\u{feff}{pem}").into_bytes(),
+            format!("\n \nsubject=CN = a\nissuer=CN = b\n{pem}").into_bytes(),
+            pem.replace('\n', "\r\n").into_bytes(),
+            pem.replace('\n', "\\n").into_bytes(),
+            [&b"\xff\xfe"[..], &utf16].concat(),
+        ] {
+            assert_eq!(KeyKind::of(&text), KeyKind::Public);
+        }
+        let certificate = pem.replace("PUBLIC KEY", "CERTIFICATE");
+        assert_eq!(KeyKind::of(certificate.as_bytes()), KeyKind::Certificate);
+        assert_eq!(KeyKind::of(b" whpk_YWJj\n"), KeyKind::Public);
+    }
+
+    #[test]
+    fn ordinary_secrets_are_shared() {
+        for text in [
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD9mEaLlVp2Rw=",
+            "8f742231b10e8888abcd99yyyzzz85a5",
+            "0123456789abcdef0123456789abcdef",
+            "0123456789abcdef0123456789abcdef01234567",
+            "the-right-secret-of-zyra-0123456789",
+            "correct horse battery staple",
+            "",
+        ] {
+            assert_eq!(KeyKind::of(text.as_bytes()), KeyKind::Shared, "{text}");
+        }
+    }
+}
