@@ -15,6 +15,7 @@ mod serve;
 mod session;
 mod show;
 mod sign;
+mod stop;
 mod verify;
 
 use std::process::ExitCode;

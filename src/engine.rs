@@ -12,6 +12,7 @@ pub mod demo;
 mod detail;
 mod forward;
 mod forwarder;
+mod give_up;
 mod history;
 mod intake;
 mod jobs;

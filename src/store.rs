@@ -320,9 +320,17 @@ impl Store {
     }
 
     async fn other(&self, other: Other) -> Result<u64, AppendError> {
+        self.begin(other)?.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Has a record written; its number comes when it is on disk.
+    fn begin(
+        &self,
+        other: Other,
+    ) -> Result<oneshot::Receiver<Result<u64, AppendError>>, AppendError> {
         let (done, kept) = oneshot::channel();
         self.0.queue.push(Job::Other(other, done))?;
-        kept.await.unwrap_or(Err(AppendError::Closed))
+        Ok(kept)
     }
 
     /// Returns rows, newest first, without reading bodies.

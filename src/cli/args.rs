@@ -340,8 +340,8 @@ pub struct Resend {
     /// Make the waits of --retry so many times shorter.
     #[arg(long, value_name = "TIMES", default_value_t = 1, requires = "retry", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub compress: u32,
-    /// End the retry schedules of these deliveries.
-    #[arg(long, conflicts_with_all = ["filter", "to", "retry", "sign", "rate", "spacing", "dry_run"])]
+    /// Give up on these deliveries: end their retry schedules, and wait no longer for their app.
+    #[arg(long, conflicts_with_all = ["to", "retry", "sign", "rate", "spacing", "dry_run"])]
     pub stop: bool,
     /// Which signature to send [default: kept; fresh for what is changed, and for a retry where there is a secret].
     #[arg(long, value_name = "HOW")]
@@ -358,7 +358,7 @@ pub struct Resend {
     /// How many may be under way at a time, 1 to 256; with 1 they arrive in order.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub parallel: u32,
-    /// Send to hosts that are not this machine without asking.
+    /// Send to hosts that are not this machine, or give up on all that match, without asking.
     #[arg(long)]
     pub yes: bool,
     /// What may be sent to.

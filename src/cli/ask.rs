@@ -59,11 +59,39 @@ pub(super) async fn agree(places: Vec<Place>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Asks a question on a terminal; `why` says that it has to be asked.
+///
+/// # Errors
+/// A [`Failure`] where the answer is no, or where there is nobody to ask.
+pub(super) async fn yes(question: &str, why: &str) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::usage(
+            "Nothing was done.",
+            format!("{why}, and there is no terminal to ask on."),
+            "Say that it may:  --yes",
+        ));
+    }
+    let question = question.to_owned();
+    let answer = tokio::task::spawn_blocking(move || is_yes(&question)).await;
+    if answer.unwrap_or(false) {
+        Ok(())
+    } else {
+        Err(Failure::no(
+            "Nothing was done.",
+            "It was not agreed to.",
+            "",
+        ))
+    }
+}
+
 fn ask(place: &Place) -> bool {
     let kind = place.kind().map_or("", |kind| kind.words());
-    let question = format!("Send to {}, {kind}? [y/N] ", place.words());
+    is_yes(&format!("Send to {}, {kind}? [y/N] ", place.words()))
+}
+
+fn is_yes(question: &str) -> bool {
     let mut err = std::io::stderr();
-    let _ = write!(err, "{}", text::visible(&question));
+    let _ = write!(err, "{}", text::visible(question));
     let _ = err.flush();
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);

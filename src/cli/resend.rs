@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Ended;
 use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
-use super::{ask, edit, session};
+use super::{ask, edit, session, stop};
 use crate::domain::attempt::{Attempt, Outcome, Signing};
 use crate::domain::failure::Failure;
 use crate::domain::json::{self, Bodies};
@@ -22,7 +22,7 @@ pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Resu
     let order = order(args)?;
     let session = session::open(global).await?;
     let ended = if args.stop {
-        stop_retries(&session.engine, &args.ids, output).await
+        stop::run(&session.engine, args, order.which, output).await
     } else if args.dry_run {
         edit::dry_run(&session.engine, &order, output).await
     } else {
@@ -162,24 +162,6 @@ async fn resend(
         ));
     }
     Ok(if delivered { Ended::Well } else { Ended::No })
-}
-
-/// Ends the retry schedules of deliveries.
-async fn stop_retries(engine: &Engine, ids: &[String], output: &Output) -> Result<Ended, Failure> {
-    let mut seqs = Vec::new();
-    for id in ids {
-        match engine.call(Command::Show(id.clone())).await? {
-            Reply::Detail(detail) if detail.summary.pending.is_some() => {
-                seqs.push(detail.summary.seq);
-            }
-            Reply::Detail(detail) => {
-                output.note(&format!("{} has no retry schedule.", detail.summary.id));
-            }
-            other => return Err(session::unexpected(&other)),
-        }
-    }
-    engine.call(Command::StopRetries(seqs)).await?;
-    Ok(Ended::Well)
 }
 
 /// The line on a terminal that says how far a long job has come.

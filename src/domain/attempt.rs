@@ -240,10 +240,7 @@ pub fn passed_on(status: Option<u16>, error: Option<&str>) -> (u16, AnsweredBy) 
 pub fn settled(answer: Answer, received_at: Timestamp, attempt: &Attempt) -> Answer {
     let answered = attempt.response.is_some();
     if answer.owed() && answered {
-        return Answer {
-            by: AnsweredBy::Creel,
-            ..answer
-        };
+        return answer.given_up();
     }
     let waits = answer.by == AnsweredBy::CreelTargetDown && answer.status == 0;
     if !waits || attempt.kind != AttemptKind::Forward || attempt.outcome == Outcome::Pending {

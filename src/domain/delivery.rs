@@ -58,6 +58,19 @@ impl Answer {
     pub const fn owed(&self) -> bool {
         matches!(self.by, AnsweredBy::CreelTargetDown) && self.status >= 200 && self.status < 400
     }
+
+    /// Returns what is true once nobody waits for an app any more.
+    #[must_use]
+    pub const fn given_up(self) -> Self {
+        if self.owed() {
+            Self {
+                by: AnsweredBy::Creel,
+                ..self
+            }
+        } else {
+            self
+        }
+    }
 }
 
 impl AnsweredBy {

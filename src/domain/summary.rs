@@ -102,6 +102,17 @@ impl Summary {
     pub const fn owed(&self) -> bool {
         self.answer.owed()
     }
+
+    /// Says whether an app is still to get it: it is owed, or a retry schedule
+    /// goes on.
+    pub const fn waits(&self) -> bool {
+        self.owed() || self.pending.is_some()
+    }
+
+    /// Says whether it is kept whatever its age and however many there are.
+    pub const fn stays(&self) -> bool {
+        self.marked || self.waits()
+    }
 }
 
 /// What a row shows of the newest attempt.

@@ -62,8 +62,10 @@ pub enum Command {
     /// Ends a job: what is under way is finished, nothing more is begun:
     /// [`Reply::Done`].
     Stop(u64),
-    /// Ends the retry schedules of deliveries, by sequence number: [`Reply::Done`].
-    StopRetries(Vec<u64>),
+    /// Gives up on those of the deliveries that wait: for their app, or for the
+    /// next try of a retry schedule. They are kept as all others are from now
+    /// on: [`Reply::GivenUp`].
+    GiveUp(Which),
     /// Marks deliveries to be kept, or takes the mark away: [`Reply::Done`].
     Mark(MarkOrder),
     /// Sends a signed sample delivery to creel's own receiving address, by
@@ -248,6 +250,8 @@ pub enum Reply {
     Preview(Box<Preview>),
     /// To [`Command::Which`].
     Ids(Vec<Id>),
+    /// To [`Command::GiveUp`]: how many waited.
+    GivenUp(u64),
     /// To [`Command::Results`].
     Results(Results),
     /// To [`Command::Locate`]: those that are asked for before anything is

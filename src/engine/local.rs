@@ -468,10 +468,7 @@ impl Local {
                 }
                 Ok(Reply::Done)
             }
-            Command::StopRetries(seqs) => {
-                self.stop_retries(&seqs).await?;
-                Ok(Reply::Done)
-            }
+            Command::GiveUp(which) => Ok(Reply::GivenUp(self.give_up(&which).await?)),
             Command::Mark(order) => {
                 self.store
                     .set_marked(&order.seqs, order.marked)

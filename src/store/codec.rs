@@ -320,27 +320,35 @@ pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
 
 /// Writes a mark's payload.
 pub(super) fn mark_bytes(seqs: &[u64], marked: bool) -> Vec<u8> {
-    let mut w = Writer::default();
-    w.u8(u8::from(marked));
+    let mut bytes = vec![u8::from(marked)];
+    bytes.extend(seqs_bytes(seqs));
+    bytes
+}
+
+/// Writes sequence numbers.
+pub(super) fn seqs_bytes(seqs: &[u64]) -> Vec<u8> {
+    let mut w = Writer::with_room(8 * seqs.len());
     for seq in seqs {
         w.u64(*seq);
     }
     w.0
 }
 
-/// Reads a mark's payload.
-pub(super) fn mark(bytes: &[u8]) -> Option<(Vec<u64>, bool)> {
-    let mut r = Reader(bytes);
-    let marked = r.u8()? == 1;
-    let mut seqs = Vec::with_capacity(r.0.len() / 8);
-    while !r.0.is_empty() {
-        seqs.push(r.u64()?);
-    }
-    Some((seqs, marked))
+/// Reads sequence numbers.
+pub(super) fn seqs(bytes: &[u8]) -> Option<Vec<u64>> {
+    let (seqs, rest) = bytes.as_chunks();
+    let seqs = seqs.iter().map(|seq| u64::from_le_bytes(*seq));
+    rest.is_empty().then(|| seqs.collect())
 }
 
-/// Writes that deliveries are gone: those numbered below `below`, unless
-/// marked; and with them the records below `first`.
+/// Reads a mark's payload.
+pub(super) fn mark(bytes: &[u8]) -> Option<(Vec<u64>, bool)> {
+    let (marked, rest) = bytes.split_first()?;
+    Some((seqs(rest)?, *marked == 1))
+}
+
+/// Writes that deliveries are gone: those numbered below `below` that
+/// are not kept on; and with them the records below `first`.
 pub(super) fn retire_bytes(below: u64, first: u64) -> Vec<u8> {
     let mut w = Writer::default();
     w.u64(below);

@@ -105,7 +105,13 @@ impl<'a> Draft<'a> {
                 }
                 Ok(())
             }
-            Work::Reread(_) | Work::Retire(..) => Ok(()),
+            Work::GiveUp(seqs) => {
+                for seq in seqs {
+                    self.give_up(seq)?;
+                }
+                Ok(())
+            }
+            Work::Reread(_) | Work::Retire(_) => Ok(()),
         }
     }
 
@@ -219,6 +225,20 @@ impl<'a> Draft<'a> {
         }
         if number > 1 {
             self.changes.attempt(seq, number, place);
+        }
+        Ok(())
+    }
+
+    /// Notes that a delivery no longer waits for its app.
+    fn give_up(&mut self, seq: u64) -> Result<(), ReadError> {
+        if let Some(row) = self.row(seq)?
+            && row.summary.owed()
+        {
+            row.summary.answer = row.summary.answer.given_up();
+            let row = row.summary.clone();
+            if self.heard {
+                self.told.push(Change::Changed(row));
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::row::Row;
 use super::runs::Runs;
 use super::shared::Shared;
 use super::verify::{Verdict, VerdictOf};
-use super::work::{Item, Work, reread};
+use super::work::{Item, Retired, Work, reread};
 use super::{Change, ReadError};
 
 /// The one who writes to the index.
@@ -93,10 +93,10 @@ impl Editor {
                 Work::Reread(duration_us) => reread(&shared.segments, place, duration_us)?,
                 work => work,
             };
-            if let Work::Retire(below, first) = work {
+            if let Work::Retire(retired) = work {
                 // What came before is put away first, so that it is looked at.
                 draft.finish()?;
-                self.retire(shared, below, first, number, place)?;
+                self.retire(shared, retired, number, place)?;
                 draft = Draft::new(shared, self);
             } else {
                 draft.add(work, place)?;
@@ -115,27 +115,26 @@ impl Editor {
         Ok(())
     }
 
-    /// Removes the rows below a number that are not marked.
+    /// Removes the rows below a number that are not kept on.
     fn retire(
         &mut self,
         shared: &Shared,
-        below: u64,
-        first: u64,
+        retired: Retired,
         number: u64,
         place: Place,
     ) -> Result<(), ReadError> {
+        let Retired { below, first, .. } = retired;
         let mut changes = Changes::default();
         let mut position = self.position;
         position.reach(number, place);
         position.retired = position.retired.max(below);
         position.seq = position.seq.max(below.saturating_sub(1));
-        let (mut gone, mut owed) = (Vec::new(), 0_u64);
+        let mut gone = Vec::new();
         for (key, mut block) in self.index.blocks(0, below)? {
             let before = block.size();
             let stays = |row: &Row| {
-                let stays = row.summary.seq >= below || row.summary.marked;
+                let stays = row.summary.seq >= below || retired.spares(&row.summary);
                 if !stays {
-                    owed += u64::from(row.summary.owed());
                     gone.push((row.summary.seq, row.summary.attempts));
                 }
                 stays
@@ -153,9 +152,6 @@ impl Editor {
                 }
                 changes.blocks.insert(key, block);
             }
-        }
-        if owed > 0 {
-            tracing::warn!(owed, "deliveries were let go that waited for their app");
         }
         for (seq, attempts) in &gone {
             self.runs.remove(*seq);

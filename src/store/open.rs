@@ -22,9 +22,10 @@ use crate::domain::failure::{Failure, sentence};
 use crate::domain::id::Id;
 use crate::domain::text;
 
-/// The format of the files that this version writes. Format 1 had no record
-/// of deliveries that are gone, and is otherwise the same.
-const FORMAT: u32 = 2;
+/// The format of the files that this version writes. Format 2 let deliveries
+/// go that waited for their app, and format 1 had no record of those that are
+/// gone; both are otherwise the same.
+const FORMAT: u32 = 3;
 
 /// The oldest format that is read.
 const OLDEST: u32 = 1;
@@ -333,11 +334,14 @@ fn find_end(segments: &Segments, start: Position, report: &mut Opened) -> Result
                     *highest = attempt.number.max(*highest);
                 }),
                 Kind::Mark => codec::mark(&record.payload).map(|_| ()),
-                Kind::Retire => codec::retire(&record.payload).map(|(below, first)| {
-                    // Of those that are gone a number may be all that is left.
-                    end.seq = end.seq.max(below.saturating_sub(1));
-                    begins = begins.filter(|begins| *begins > first);
-                }),
+                Kind::GiveUp => codec::seqs(&record.payload).map(|_| ()),
+                Kind::RetireAll | Kind::Retire => {
+                    codec::retire(&record.payload).map(|(below, first)| {
+                        // Of those that are gone a number may be all that is left.
+                        end.seq = end.seq.max(below.saturating_sub(1));
+                        begins = begins.filter(|begins| *begins > first);
+                    })
+                }
             };
             whole &= known.is_some();
             end.number = record.number;

@@ -26,8 +26,13 @@ pub(super) enum Kind {
     Attempt,
     /// Sequence numbers that were marked or unmarked.
     Mark,
-    /// Deliveries that are gone, and with them the oldest records.
+    /// Deliveries that are gone, and with them the oldest records: all that are
+    /// old and not marked. Up to format 2.
+    RetireAll,
+    /// The same, but for those that wait for an app.
     Retire,
+    /// Sequence numbers of deliveries that no longer wait for an app.
+    GiveUp,
 }
 
 /// A frame, read.
@@ -47,7 +52,9 @@ impl Kind {
             Self::Delivery => 1,
             Self::Attempt => 2,
             Self::Mark => 3,
-            Self::Retire => 4,
+            Self::RetireAll => 4,
+            Self::Retire => 5,
+            Self::GiveUp => 6,
         }
     }
 }
@@ -81,7 +88,9 @@ pub(super) fn frame(bytes: &[u8; FRAME]) -> Option<Frame> {
         1 => Kind::Delivery,
         2 => Kind::Attempt,
         3 => Kind::Mark,
-        4 => Kind::Retire,
+        4 => Kind::RetireAll,
+        5 => Kind::Retire,
+        6 => Kind::GiveUp,
         _ => return None,
     };
     let length = number(8) as usize;

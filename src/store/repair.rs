@@ -61,7 +61,7 @@ pub fn repair(
     let (mut bytes, mut first, mut number) = (Vec::new(), 1, 1);
     for found in survey.records {
         // The new store's records begin at 1: nothing of it was ever let go.
-        if found.kind != Kind::Retire
+        if !matches!(found.kind, Kind::Retire | Kind::RetireAll)
             && let Some(record) = segments.read(found.place)?
         {
             repaired.attempts += u64::from(record.kind == Kind::Attempt);

@@ -60,7 +60,8 @@ pub(super) fn survey(segments: &Segments, known: (u64, u64)) -> io::Result<Surve
                 Kind::Delivery => codec::delivery_numbers(payload).map(|(seq, _)| seq),
                 Kind::Attempt => codec::attempt(payload).map(|attempt| attempt.delivery_seq),
                 Kind::Mark => codec::mark(payload).map(|_| 0),
-                Kind::Retire => codec::retire(payload).map(|(_, kept)| {
+                Kind::GiveUp => codec::seqs(payload).map(|_| 0),
+                Kind::RetireAll | Kind::Retire => codec::retire(payload).map(|(_, kept)| {
                     first = first.max(kept);
                     0
                 }),

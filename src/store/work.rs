@@ -6,6 +6,7 @@ use super::{ReadError, codec};
 use crate::domain::assess::MAX_SKETCHED_BODY;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
+use crate::domain::summary::Summary;
 
 /// What is to be indexed.
 pub(super) enum Work {
@@ -16,9 +17,32 @@ pub(super) enum Work {
     Reread(Option<u64>),
     Attempt(Box<Attempt>),
     Mark(Vec<u64>, bool),
-    /// Deliveries below the one number that are gone, unless marked, and
-    /// records below the other.
-    Retire(u64, u64),
+    /// Deliveries and records that are gone.
+    Retire(Retired),
+    /// Deliveries that no longer wait for an app.
+    GiveUp(Vec<u64>),
+}
+
+/// What is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Retired {
+    /// Deliveries below this number, unless they are marked.
+    pub(super) below: u64,
+    /// Records below this number.
+    pub(super) first: u64,
+    /// Whether those that wait for an app stay.
+    pub(super) spares_waiting: bool,
+}
+
+impl Retired {
+    /// Says whether an old delivery stays all the same.
+    pub(super) const fn spares(self, row: &Summary) -> bool {
+        if self.spares_waiting {
+            row.stays()
+        } else {
+            row.marked
+        }
+    }
 }
 
 impl Work {
@@ -38,7 +62,7 @@ impl Work {
             Self::Delivery(delivery) => 512 + delivery.request.body.len(),
             Self::Headers(..) => 512,
             Self::Attempt(attempt) => 512 + attempt.response.as_ref().map_or(0, |r| r.body.len()),
-            Self::Reread(_) | Self::Mark(..) | Self::Retire(..) => 64,
+            Self::Reread(_) | Self::Mark(..) | Self::GiveUp(_) | Self::Retire(_) => 64,
         }
     }
 }
@@ -85,6 +109,13 @@ pub(super) fn work_of(record: &Record) -> Option<Work> {
         Kind::Delivery => delivery_of(record).map(|delivery| Work::Delivery(Box::new(delivery))),
         Kind::Attempt => codec::attempt(payload).map(|attempt| Work::Attempt(Box::new(attempt))),
         Kind::Mark => codec::mark(payload).map(|(seqs, marked)| Work::Mark(seqs, marked)),
-        Kind::Retire => codec::retire(payload).map(|(below, first)| Work::Retire(below, first)),
+        Kind::RetireAll | Kind::Retire => codec::retire(payload).map(|(below, first)| {
+            Work::Retire(Retired {
+                below,
+                first,
+                spares_waiting: record.kind == Kind::Retire,
+            })
+        }),
+        Kind::GiveUp => codec::seqs(payload).map(Work::GiveUp),
     }
 }

@@ -12,7 +12,7 @@ use super::disk::Space;
 use super::indexer::Indexer;
 use super::journal::{Place, Record, Tail};
 use super::record::{self, Kind};
-use super::work::{Item, Work, work_of};
+use super::work::{Item, Retired, Work, work_of};
 use super::{AppendError, Appended, Incoming, NewAttempt, codec};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
@@ -40,7 +40,9 @@ pub(super) enum Other {
     /// Deliveries that are marked, or no longer.
     Mark(Vec<u64>, bool),
     /// Deliveries and records that are gone; see [`Work::Retire`].
-    Retire(u64, u64),
+    Retire(Retired),
+    /// Deliveries that no longer wait for an app.
+    GiveUp(Vec<u64>),
     /// A record that is written once more.
     Again(Record),
     /// Whether a delivery is marked, written once more.
@@ -153,7 +155,7 @@ impl Job {
                     request.body.len() + request.path.len() + headers
                 }
                 Self::Attempts(attempts, _) => attempts.iter().map(NewAttempt::size).sum(),
-                Self::Other(Other::Mark(seqs, _), _) => seqs.len() * 8,
+                Self::Other(Other::Mark(seqs, _) | Other::GiveUp(seqs), _) => seqs.len() * 8,
                 Self::Other(Other::Retire(..) | Other::MarkAgain(..), _) => 0,
                 Self::Other(Other::Again(record), _) => record.payload.len(),
             }
@@ -371,9 +373,10 @@ impl Writer {
                     Other::Mark(seqs, marked) => {
                         (Kind::Mark, codec::mark_bytes(seqs, *marked).into())
                     }
-                    Other::Retire(below, first) => {
+                    Other::Retire(Retired { below, first, .. }) => {
                         (Kind::Retire, codec::retire_bytes(*below, *first).into())
                     }
+                    Other::GiveUp(seqs) => (Kind::GiveUp, codec::seqs_bytes(seqs).into()),
                     Other::Again(old) => (old.kind, old.payload.clone()),
                     Other::MarkAgain(seq, marked) => {
                         (Kind::Mark, codec::mark_bytes(&[*seq], *marked).into())
@@ -430,7 +433,8 @@ fn tell(job: Done, number: u64, place: Place) -> Item {
             let _ = done.send(Ok(number));
             match other {
                 Other::Mark(seqs, marked) => Work::Mark(seqs, marked),
-                Other::Retire(below, first) => Work::Retire(below, first),
+                Other::Retire(retired) => Work::Retire(retired),
+                Other::GiveUp(seqs) => Work::GiveUp(seqs),
                 Other::Again(record) => {
                     work_of(&record).unwrap_or_else(|| Work::Mark(Vec::new(), false))
                 }

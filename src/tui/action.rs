@@ -122,6 +122,7 @@ actions! {
     ResendWith "resend-with" Panes "resend with…" "Send again with another target, a new signature, as a new event";
     Edit "edit" Panes "edit, resend" "Edit the request in your editor, then send it";
     Stop "stop" Panes "stop" "Stop what is being sent";
+    GiveUp "give-up" Panes "give up" "Give up on deliveries that wait for their app: the selected, else all";
     Copy "copy" Panes "copy" "Copy something of this delivery: a letter follows";
     Verify "verify" Panes "verify again" "Check the signature again and show all that was tried";
     Secret "secret" Panes "secret" "Pick or add this endpoint's secret, and verify all of it again";

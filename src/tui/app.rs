@@ -7,6 +7,7 @@
 mod answer;
 mod edit;
 mod engine;
+mod give_up;
 mod keys;
 mod mouse;
 mod perform;
@@ -31,6 +32,7 @@ use super::pane::Ctx;
 use super::pane::detail::{DetailPane, Tab};
 use super::pane::list::ListPane;
 
+pub use give_up::waiting;
 pub use toast::{Toast, ToastKind};
 
 /// How often at the most a creel is asked what it is, in microseconds.
@@ -241,6 +243,8 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Stopped(answer) => app.take_stopped(answer),
         Msg::Previewed(order, answer) => app.take_preview(&order, answer),
         Msg::Edited(left) => app.take_edited(left),
+        Msg::Waiting(answer) => app.take_waiting(answer),
+        Msg::GivenUp(answer) => app.take_given_up(answer),
         Msg::Marked(order, answer) => app.take_marked(&order, answer),
         Msg::Adopted(answer) => app.take_adopted(answer),
         Msg::Sampled(answer) => app.take_sampled(answer),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::command::{AnswerOrder, ListQuery, MarkOrder, ResendOrder, SecretOrder};
+use crate::engine::command::{AnswerOrder, ListQuery, MarkOrder, ResendOrder, SecretOrder, Which};
 
 /// Something that is to be done outside of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,11 @@ pub enum Effect {
     Locate(ResendOrder, BTreeSet<String>),
     /// Stop a job; [`super::msg::Msg::Engine`] tells of its end.
     Stop(u64),
+    /// Count the deliveries that wait for their app: [`super::msg::Msg::Waiting`].
+    CountWaiting,
+    /// Give up on those of these deliveries that wait:
+    /// [`super::msg::Msg::GivenUp`].
+    GiveUp(Which),
     /// Mark deliveries: [`super::msg::Msg::Marked`].
     Mark(MarkOrder),
     /// Send a sample: [`super::msg::Msg::Sampled`].

@@ -48,6 +48,10 @@ pub enum Msg {
     Previewed(ResendOrder, Result<Box<Preview>, Failure>),
     /// The user's editor ended: what it left, or why there is nothing.
     Edited(Result<Vec<u8>, Failure>),
+    /// So many deliveries wait for their app.
+    Waiting(Result<u64, Failure>),
+    /// So many deliveries were given up.
+    GivenUp(Result<u64, Failure>),
     /// Deliveries were marked.
     Marked(MarkOrder, Result<(), Failure>),
     /// A secret counts from now on.

@@ -20,7 +20,7 @@ use crate::domain::failure::Failure;
 use crate::engine::Engine;
 use crate::engine::command::{Command, Event, Reply, ResendOrder, Which};
 
-use super::app::{App, update};
+use super::app::{App, update, waiting};
 use super::editor::Editor;
 use super::effect::Effect;
 use super::keymap::{Keymap, OwnKeys};
@@ -378,6 +378,18 @@ impl<E: Inspected> Screen<E> {
                 Effect::Stop(job) => self.ask(Command::Stop(job), |answer| {
                     Msg::Stopped(answer.and_then(done))
                 }),
+                Effect::CountWaiting => self.ask(Command::List(waiting()), |answer| {
+                    Msg::Waiting(answer.and_then(|reply| match reply {
+                        Reply::Page(page) => Ok(page.matching as u64),
+                        other => Err(strange(&other)),
+                    }))
+                }),
+                Effect::GiveUp(which) => self.ask(Command::GiveUp(which), |answer| {
+                    Msg::GivenUp(answer.and_then(|reply| match reply {
+                        Reply::GivenUp(count) => Ok(count),
+                        other => Err(strange(&other)),
+                    }))
+                }),
                 Effect::Mark(order) => self.ask(Command::Mark(order.clone()), |answer| {
                     Msg::Marked(order, answer.and_then(done))
                 }),
@@ -553,6 +565,7 @@ fn strange(reply: &Reply) -> Failure {
         Reply::Adopted(_) => "what a secret changed",
         Reply::Preview(_) => "what would be sent",
         Reply::Ids(_) => "which deliveries are meant",
+        Reply::GivenUp(_) => "how many were given up",
         Reply::Done => "that it is done",
     };
     Failure::cannot(

@@ -8,18 +8,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Try};
+use creel::domain::delivery::AnsweredBy;
 use creel::domain::keep::Keep;
 use creel::domain::timestamp::Timestamp;
 use creel::store::disk::{Disk, RealDisk};
 use creel::store::{Assess, NewAttempt, Options, Rows, Store};
 use proptest::prelude::*;
 
-use crate::support::deliveries::{Unknown, attempt, incoming};
+use crate::support::deliveries::{Unknown, answered, attempt, incoming};
 
 /// Something that happens to a store; deliveries are chosen by any number.
 #[derive(Clone, Debug)]
 enum Step {
-    Deliver,
+    /// A delivery, which may have to wait for its app.
+    Deliver(bool),
+    /// Nobody waits for the app any more.
+    GiveUp(Vec<u64>),
+    /// The app answers.
+    Settle(u64),
     /// Attempts kept together; whether their numbers were looked at before.
     Attempts(Vec<u64>, bool),
     /// The same, and the disk fails.
@@ -29,30 +35,44 @@ enum Step {
     /// The planned try is made; whether another one follows.
     Try(u64, bool),
     Mark(u64, bool),
-    /// So many are kept; meanwhile attempts come in.
-    Retire(u64, Vec<u64>),
-    /// The same, while a planned try is made.
-    RetireTrying(u64, u64),
-    /// The same, while a delivery is marked or its mark taken away.
-    RetireMarking(u64, u64, bool),
+    /// So many are kept, and meanwhile something happens.
+    Retire(u64, Meanwhile),
     Restart,
     /// The index is lost.
     Rebuild,
 }
 
+/// What happens while old deliveries are let go.
+#[derive(Clone, Debug)]
+enum Meanwhile {
+    /// The app answers attempts.
+    Attempts(Vec<u64>),
+    /// A planned try is made.
+    Try(u64),
+    /// A delivery is marked or its mark taken away.
+    Mark(u64, bool),
+    /// Nobody waits for the app any more.
+    GiveUp(Vec<u64>),
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let some = || proptest::collection::vec(any::<u64>(), 1..6);
+    let meanwhile = prop_oneof![
+        2 => some().prop_map(Meanwhile::Attempts),
+        1 => any::<u64>().prop_map(Meanwhile::Try),
+        2 => (any::<u64>(), any::<bool>()).prop_map(|(of, on)| Meanwhile::Mark(of, on)),
+        1 => some().prop_map(Meanwhile::GiveUp),
+    ];
     let step = prop_oneof![
-        6 => Just(Step::Deliver),
+        6 => any::<bool>().prop_map(Step::Deliver),
+        1 => some().prop_map(Step::GiveUp),
+        2 => any::<u64>().prop_map(Step::Settle),
         4 => (some(), any::<bool>()).prop_map(|(of, seen)| Step::Attempts(of, seen)),
         1 => some().prop_map(Step::Lost),
         3 => any::<u64>().prop_map(Step::Plan),
         3 => (any::<u64>(), any::<bool>()).prop_map(|(of, more)| Step::Try(of, more)),
         3 => (any::<u64>(), any::<bool>()).prop_map(|(of, on)| Step::Mark(of, on)),
-        2 => (0..4_u64, some()).prop_map(|(count, of)| Step::Retire(count, of)),
-        1 => (0..4_u64, any::<u64>()).prop_map(|(count, of)| Step::RetireTrying(count, of)),
-        2 => (0..4_u64, any::<u64>(), any::<bool>())
-            .prop_map(|(count, of, on)| Step::RetireMarking(count, of, on)),
+        6 => (0..4_u64, meanwhile).prop_map(|(count, what)| Step::Retire(count, what)),
         1 => Just(Step::Restart),
         2 => Just(Step::Rebuild),
     ];
@@ -79,6 +99,7 @@ impl Disk for Flaky {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Known {
     marked: bool,
+    owed: bool,
     attempts: Vec<Outcome>,
     pending: Option<u32>,
 }
@@ -127,7 +148,8 @@ impl Model {
         if let Some(newest) = self.all.keys().rev().nth(usize::try_from(count).unwrap()) {
             below = below.max(newest + 1);
         }
-        self.all.retain(|seq, known| known.marked || *seq >= below);
+        let stays = |known: &Known| known.marked || known.owed || known.pending.is_some();
+        self.all.retain(|seq, known| stays(known) || *seq >= below);
         self.retired = below;
     }
 }
@@ -261,16 +283,92 @@ impl Tested {
         }
     }
 
+    async fn retire_while(&mut self, count: u64, what: Meanwhile) {
+        let store = self.store();
+        match what {
+            Meanwhile::Attempts(any) => {
+                let seqs = self.model.choose_all(&any);
+                let new = seqs.iter().copied().map(answered).collect();
+                let (kept, ()) = tokio::join!(store.append_attempts(new), self.retire(count));
+                self.numbered(&kept.unwrap());
+                for seq in seqs {
+                    self.model.all.get_mut(&seq).unwrap().owed = false;
+                }
+                self.retire(count).await;
+                self.model.retire(count);
+            }
+            Meanwhile::Try(any) => {
+                store.settle().await;
+                let Some(planned) = self.model.planned(any) else {
+                    return;
+                };
+                let end = self.end(planned, false);
+                let late = async {
+                    // Some steps into it.
+                    for _ in 0..count * 3 {
+                        tokio::task::yield_now().await;
+                    }
+                    store.append_attempt(end).await.unwrap()
+                };
+                tokio::join!(self.retire(count), late);
+                self.retire(count).await;
+                self.model.tried(planned, false);
+                self.model.retire(count);
+            }
+            Meanwhile::Mark(any, marked) => {
+                if let Some(seq) = self.model.choose(any) {
+                    self.retire_marking(count, seq, marked, any % 16).await;
+                }
+            }
+            Meanwhile::GiveUp(any) => {
+                let seqs = self.model.choose_all(&any);
+                let late = async {
+                    for _ in 0..any[0] % 16 {
+                        tokio::task::yield_now().await;
+                    }
+                    store.give_up(&seqs).await.unwrap();
+                };
+                tokio::join!(self.retire(count), late);
+                self.retire(count).await;
+                for seq in seqs {
+                    self.model.all.get_mut(&seq).unwrap().owed = false;
+                }
+                self.model.retire(count);
+            }
+        }
+    }
+
     async fn go(&mut self, step: Step) {
         let store = self.store();
         match step {
-            Step::Deliver => {
-                let body = [b'x'; 300];
-                let kept = store.append(incoming("/", &body)).await.unwrap();
+            Step::Deliver(owed) => {
+                let mut incoming = incoming("/", &[b'x'; 300]);
+                if owed {
+                    incoming.answer.by = AnsweredBy::CreelTargetDown;
+                }
+                let kept = store.append(incoming).await.unwrap();
                 self.model.newest += 1;
                 assert_eq!(kept.seq, self.model.newest);
-                self.model.all.insert(kept.seq, Known::default());
+                let known = Known {
+                    owed,
+                    ..Known::default()
+                };
+                self.model.all.insert(kept.seq, known);
                 store.settle().await;
+            }
+            Step::GiveUp(any) => {
+                let seqs = self.model.choose_all(&any);
+                store.give_up(&seqs).await.unwrap();
+                for seq in seqs {
+                    self.model.all.get_mut(&seq).unwrap().owed = false;
+                }
+            }
+            Step::Settle(any) => {
+                if let Some(seq) = self.model.choose(any) {
+                    let kept = store.append_attempt(answered(seq)).await.unwrap();
+                    self.numbered(&[kept]);
+                    self.model.all.get_mut(&seq).unwrap().owed = false;
+                }
             }
             Step::Attempts(any, seen) => {
                 let seqs = self.model.choose_all(&any);
@@ -309,35 +407,7 @@ impl Tested {
                     self.model.all.get_mut(&seq).unwrap().marked = marked;
                 }
             }
-            Step::Retire(count, any) => {
-                let seqs = self.model.choose_all(&any);
-                let new = seqs.iter().copied().map(attempt).collect();
-                let (kept, ()) = tokio::join!(store.append_attempts(new), self.retire(count));
-                self.numbered(&kept.unwrap());
-                self.model.retire(count);
-            }
-            Step::RetireTrying(count, any) => {
-                store.settle().await;
-                let Some(planned) = self.model.planned(any) else {
-                    return;
-                };
-                let end = self.end(planned, false);
-                let late = async {
-                    // Some steps into it.
-                    for _ in 0..count * 3 {
-                        tokio::task::yield_now().await;
-                    }
-                    store.append_attempt(end).await.unwrap()
-                };
-                tokio::join!(self.retire(count), late);
-                self.model.tried(planned, false);
-                self.model.retire(count);
-            }
-            Step::RetireMarking(count, any, marked) => {
-                if let Some(seq) = self.model.choose(any) {
-                    self.retire_marking(count, seq, marked, any % 16).await;
-                }
-            }
+            Step::Retire(count, what) => self.retire_while(count, what).await,
             Step::Restart => {
                 drop(store);
                 self.close().await;
@@ -369,6 +439,7 @@ impl Tested {
             assert_eq!(last, over.or_else(|| newest.next()));
             let known = Known {
                 marked: row.marked,
+                owed: row.owed(),
                 attempts: outcomes,
                 pending: row.pending,
             };

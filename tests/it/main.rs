@@ -13,6 +13,7 @@ mod doctor;
 mod echoes;
 mod editing;
 mod forwarding;
+mod giving_up;
 mod handshakes;
 mod history;
 mod keys;

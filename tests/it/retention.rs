@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use creel::domain::delivery::AnsweredBy;
 use creel::domain::keep::Keep;
 use creel::domain::timestamp::Timestamp;
 use creel::store::{Assess, Incoming, Options, Store};
 use tempfile::TempDir;
 
-use crate::support::deliveries::{ByPath, attempt, incoming};
+use crate::support::deliveries::{ByPath, answered, attempt, incoming};
 
 const DAY: i64 = 86_400;
 
@@ -182,6 +183,45 @@ async fn arrivals_of_an_event_are_those_still_kept() {
     let next = store.append(delivery(107)).await.unwrap();
     store.settle().await;
     assert_eq!(store.summary(next.seq).unwrap().unwrap().arrival, 16);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_app_stays_whatever_the_limit() {
+    let (dir, store) = filled(1..31).await;
+    for number in 31..71 {
+        let mut owed = delivery(number);
+        owed.answer.by = AnsweredBy::CreelTargetDown;
+        store.append(owed).await.unwrap();
+    }
+    for number in 71..100 {
+        store.append(delivery(number)).await.unwrap();
+    }
+    store.append_attempt(answered(35)).await.unwrap();
+    for _ in 0..2 {
+        store.append_attempt(attempt(36)).await.unwrap();
+    }
+    store.settle().await;
+    let now = Timestamp::from_unix_seconds(1000 * 3600);
+    let nothing = Keep {
+        age_seconds: Some(1),
+        count: Some(0),
+        bytes: Some(0),
+    };
+    assert_eq!(store.retire(&nothing, now).await.unwrap(), 60);
+    let waiting: Vec<u64> = (31..71).filter(|seq| *seq != 35).collect();
+    assert_eq!(seqs(&store), waiting);
+    store.append_attempt(answered(50)).await.unwrap();
+    store.give_up(&[60, 61]).await.unwrap();
+    assert_eq!(store.retire(&nothing, now).await.unwrap(), 3);
+    let waiting: Vec<u64> = waiting
+        .into_iter()
+        .filter(|seq| ![50, 60, 61].contains(seq))
+        .collect();
+    let next = store.append(delivery(200)).await.unwrap();
+    assert_eq!(next.seq, 100);
+    store.retire(&nothing, now).await.unwrap();
+    assert_eq!(seqs(&store), waiting);
+    holds(&dir, store, &waiting, 36).await;
 }
 
 #[tokio::test]

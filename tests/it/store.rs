@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use creel::domain::attempt::Outcome;
+use creel::domain::keep::Keep;
 use creel::domain::verification::Status;
 use creel::store::disk::{Disk, RealDisk, Space};
 use creel::store::{
@@ -524,10 +525,10 @@ async fn the_folder_is_its_owner_s_alone_and_held_by_one() {
     store.close().await;
     drop(store);
     assert!(!Store::locked(&folder));
-    std::fs::write(folder.join("format"), "creel store 3\n").unwrap();
+    std::fs::write(folder.join("format"), "creel store 4\n").unwrap();
     let error = open_with(&folder, &Options::default()).err().unwrap();
     assert!(
-        matches!(error, OpenError::Newer(3)) && error.failure(&folder).why.contains("format 3"),
+        matches!(error, OpenError::Newer(4)) && error.failure(&folder).why.contains("format 4"),
         "{error}"
     );
     std::fs::write(folder.join("format"), "something else").unwrap();
@@ -571,11 +572,13 @@ async fn segments_are_begun_as_they_fill() {
     );
 }
 
-#[tokio::test]
-async fn a_store_of_the_first_format_is_taken_over() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/store-1");
+/// Copies the folders of a store that an older version left.
+fn golden(name: &str, folders: &[&str]) -> tempfile::TempDir {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
     let dir = tempfile::tempdir().unwrap();
-    for folder in ["", "journal", "index"] {
+    for folder in folders {
         std::fs::create_dir_all(dir.path().join(folder)).unwrap();
         for entry in std::fs::read_dir(golden.join(folder)).unwrap() {
             let entry = entry.unwrap();
@@ -585,6 +588,33 @@ async fn a_store_of_the_first_format_is_taken_over() {
             }
         }
     }
+    dir
+}
+
+#[tokio::test]
+async fn what_the_second_format_let_go_stays_gone() {
+    let dir = golden("store-2", &["", "journal"]);
+    let (store, _) = open(dir.path()).await;
+    let rows = store.page(0, 10).unwrap();
+    let shown: Vec<(&str, bool)> = rows
+        .iter()
+        .map(|row| (row.path.as_str(), row.owed()))
+        .collect();
+    assert_eq!(shown, [("/5", true), ("/4", true)]);
+    let keep = Keep {
+        count: Some(1),
+        age_seconds: None,
+        bytes: None,
+    };
+    // What waits stays from now on.
+    store.retire(&keep, rows[0].received_at).await.unwrap();
+    assert_eq!(store.count(), 2);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_format_is_taken_over() {
+    let dir = golden("store-1", &["", "journal", "index"]);
     let (store, opened) = open(dir.path()).await;
     assert!(opened.rebuilt.is_some());
     let rows = store.page(0, 10).unwrap();
@@ -613,7 +643,7 @@ async fn a_store_of_the_first_format_is_taken_over() {
     assert_eq!(store.append(incoming("/next", b"")).await.unwrap().seq, 6);
     store.close().await;
     let format = std::fs::read_to_string(dir.path().join("format")).unwrap();
-    assert_eq!(format, "creel store 2\n");
+    assert_eq!(format, "creel store 3\n");
     assert!(!dir.path().join("index").exists());
     drop(store);
     let (_, again) = open(dir.path()).await;

@@ -58,6 +58,7 @@ impl App {
                 return self.resend();
             }
             Action::Stop => return self.stop(),
+            Action::GiveUp => return self.give_up(),
             Action::ResendWith => {
                 self.list.follow = false;
                 self.open_form();

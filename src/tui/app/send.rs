@@ -26,7 +26,7 @@ const MAX_UNASKED: u64 = 50;
 impl App {
     /// Returns the deliveries that keys for sending concern: the selected
     /// ones in the order of arrival, else the one under the cursor.
-    fn chosen(&self) -> Vec<Summary> {
+    pub(super) fn chosen(&self) -> Vec<Summary> {
         if self.list.chosen.is_empty() {
             self.list.selected().cloned().into_iter().collect()
         } else {
@@ -109,6 +109,7 @@ impl App {
         match then {
             Then::Quit => vec![Effect::Quit],
             Then::Edit(text) => vec![Effect::Edit(text)],
+            Then::GiveUp(which) => vec![Effect::GiveUp(which)],
             Then::Do(action) => self.perform(action),
             Then::Send { order, hosts, to } => {
                 self.hosts.extend(hosts);
@@ -195,11 +196,15 @@ impl App {
         Vec::new()
     }
 
-    /// Opens a question before something is sent.
-    fn ask(&mut self, confirm: Confirm) {
+    /// Opens a question before something is done.
+    pub(super) fn ask(&mut self, confirm: Confirm) {
         if self.overlay.is_some() {
             // What is typed into it must not answer a question.
-            self.fail("Not sent: something else was opened meanwhile");
+            let not = match confirm.then {
+                Then::GiveUp(_) => "Not given up",
+                _ => "Not sent",
+            };
+            self.fail(&format!("{not}: something else was opened meanwhile"));
             return;
         }
         self.overlay = Some(Overlay::Confirm(confirm));
@@ -327,7 +332,7 @@ impl App {
     }
 }
 
-fn count(deliveries: u64) -> String {
+pub(super) fn count(deliveries: u64) -> String {
     match deliveries {
         1 => "one delivery".to_owned(),
         n => format!("{} deliveries", thousands(n)),

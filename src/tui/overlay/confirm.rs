@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use crate::engine::command::ResendOrder;
+use crate::engine::command::{ResendOrder, Which};
 use crate::tui::action::Action;
 use crate::tui::layout::centred;
 use crate::tui::pane::{Ctx, detail};
@@ -34,6 +34,8 @@ pub enum Then {
         /// Where to, as the screen says it.
         to: String,
     },
+    /// Give up on deliveries that wait for their app.
+    GiveUp(Which),
     /// Perform an action that was found by words.
     Do(Action),
     /// Quit while deliveries are being sent.
@@ -56,13 +58,14 @@ pub fn draw(confirm: &Confirm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) {
     lines.push(Line::default());
     let keys = match confirm.then {
         Then::Send { .. } => "Enter sends, Esc does not",
+        Then::GiveUp(_) => "Enter gives up, Esc does not",
         Then::Do(_) => "Enter does it, Esc does not",
         Then::Quit => "Enter quits, Esc does not",
         Then::Edit(_) => "Enter edits again, Esc gives it up",
     };
     lines.push(Line::from(look.span(keys, Role::Focus)));
     let title = match confirm.then {
-        Then::Send { .. } | Then::Do(_) | Then::Quit => "Sure?",
+        Then::Send { .. } | Then::GiveUp(_) | Then::Do(_) | Then::Quit => "Sure?",
         Then::Edit(_) => "Edit again?",
     };
     let area = centred(screen, width, lines.len() as u16 + 2);

@@ -279,7 +279,11 @@ impl Page<'_> {
             Some(target) => format!("sent to {} when it answers", host(target)),
             None => "no target is set for it any more".to_owned(),
         };
-        self.fact("", &format!("acknowledged, not handled: {next}"));
+        let key = self.ctx.keys.key(Action::GiveUp);
+        self.fact(
+            "",
+            &format!("acknowledged, not handled: {next}; {key} gives up"),
+        );
     }
 
     fn sender(&mut self, shown: &Shown) {

@@ -11,6 +11,7 @@ use ratatui::backend::TestBackend;
 use creel::domain::address::Place;
 use creel::domain::attempt::Signing;
 use creel::domain::body::ViewMode;
+use creel::domain::delivery::AnsweredBy;
 use creel::domain::failure::Failure;
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verdict::Verdict;
@@ -803,4 +804,30 @@ fn deliveries_sent_one_by_one_do_not_keep_from_leaving() {
     world.keys("q");
     assert!(matches!(world.app.overlay, Some(Overlay::Confirm(_))));
     assert!(world.took().is_empty());
+}
+
+#[test]
+fn giving_up_asks_with_the_number_and_concerns_the_selected_or_all() {
+    let mut waits = many(3);
+    for detail in &mut waits[..2] {
+        detail.summary.answer.by = AnsweredBy::CreelTargetDown;
+    }
+    let mut world = World::open((100, 30), waits);
+    world.keys("W");
+    assert_eq!(world.took(), [Effect::CountWaiting]);
+    world.tell(Msg::Waiting(Ok(1204)));
+    assert!(world.picture().contains("Give up on all 1,204 deliveries"));
+    world.keys("<esc>");
+    assert!(world.took().is_empty() && world.app.overlay.is_none());
+    world.tell(Msg::Waiting(Ok(0)));
+    assert!(world.app.overlay.is_none() && world.toast().contains("Nothing to give up"));
+    // Of three that are selected two wait.
+    world.keys("g   W<enter>");
+    let effects = world.took();
+    assert!(
+        matches!(&effects[..], [Effect::GiveUp(Which::Ids(ids))] if ids.len() == 2),
+        "{effects:?}"
+    );
+    world.tell(Msg::GivenUp(Ok(2)));
+    assert!(world.toast().contains("Gave up on 2 deliveries"));
 }

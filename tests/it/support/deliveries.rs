@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use creel::domain::assess::{Assessment, Sketch};
-use creel::domain::attempt::{AttemptKind, Outcome, Signing};
+use creel::domain::attempt::{AttemptKind, Outcome, Response, Signing};
 use creel::domain::delivery::{Answer, AnsweredBy};
 use creel::domain::event::EventKey;
 use creel::domain::headers::Headers;
@@ -96,5 +97,18 @@ pub(crate) fn attempt(seq: u64) -> NewAttempt {
         retry: None,
         ends: None,
         before: None,
+    }
+}
+
+/// Makes an attempt that the app answered.
+pub(crate) fn answered(seq: u64) -> NewAttempt {
+    NewAttempt {
+        response: Some(Response {
+            status: 200,
+            headers: Headers::new(),
+            body: Bytes::new(),
+            body_size: 0,
+        }),
+        ..attempt(seq)
     }
 }

@@ -1,0 +1,34 @@
+//! Giving up on deliveries that wait for their app, by hand.
+
+use std::collections::HashSet;
+
+use super::command::Which;
+use super::local::{Local, aside, unreadable};
+use crate::domain::failure::{Failure, sentence};
+
+impl Local {
+    /// Gives up on those of the deliveries that wait; says how many did.
+    pub(super) async fn give_up(&self, which: &Which) -> Result<u64, Failure> {
+        let meant: HashSet<u64> = aside(|| self.which(which))?.into_iter().collect();
+        let (mut owed, mut planned, mut count) = (Vec::new(), Vec::new(), 0);
+        let scanned = aside(|| {
+            self.store.scan(None, &mut |row| {
+                if meant.contains(&row.seq) && row.waits() {
+                    owed.extend(row.owed().then_some(row.seq));
+                    planned.extend(row.pending.map(|_| row.seq));
+                    count += 1;
+                }
+                true
+            })
+        });
+        scanned.map_err(unreadable)?;
+        self.stop_retries(&planned).await?;
+        self.store.give_up(&owed).await.map_err(|error| {
+            Failure::cannot("Giving up could not be kept.", sentence(&error), "")
+        })?;
+        for seq in owed {
+            self.queues.finish(seq);
+        }
+        Ok(count)
+    }
+}
