@@ -77,6 +77,7 @@ impl Assess for Valid {
             delivery_id: Some(id.to_owned()),
             group: Some(EventKey::of_id("stackryze", id)),
             verification: Verification::bare(Status::Valid),
+            pin: None,
         }
     }
 }

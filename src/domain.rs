@@ -31,6 +31,7 @@ pub mod mend;
 pub mod mode;
 pub mod new_event;
 pub mod pace;
+pub mod pins;
 pub mod provider;
 pub mod request;
 pub mod retry;

@@ -21,6 +21,7 @@ pub mod local;
 mod locate;
 mod onward;
 mod pass;
+mod pinning;
 mod prepare;
 mod preview;
 mod resend;

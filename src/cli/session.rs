@@ -88,7 +88,7 @@ pub(super) async fn receive(
         notes(warning);
     }
     let (local, opened) = Local::open(&config, Arc::clone(&clock), with_demo)?;
-    for note in opened.notes() {
+    for note in opened.notes().into_iter().chain(local.pin_notes()) {
         notes(note);
     }
     let listener = match server::bind(config.listen).await {

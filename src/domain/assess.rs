@@ -2,18 +2,21 @@
 //! event it is and whether it is truly signed.
 
 mod adopting;
+mod senders;
 mod standing;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::standing::Checked;
 use super::doctor::{self, Deadline, Effort, History, Patient};
 use super::endpoint::Endpoint;
 use super::event::EventKey;
 use super::handshake::{self, Handshake};
 use super::headers::Headers;
 use super::keyring::{Counting, Keyring};
+use super::pins::{Pin, Pins};
 use super::provider::{Catalog, MAX_HANDSHAKE_BODY_BYTES, Provider, Source};
 use super::request::Request;
 use super::route::without_credentials;
@@ -35,6 +38,9 @@ pub struct Assessment {
     pub group: Option<EventKey>,
     /// The verdict on the signature.
     pub verification: Verification,
+    /// The pin that follows from it, where a secret without a name was right
+    /// and has none yet.
+    pub pin: Option<Pin>,
 }
 
 /// What is known of a delivery before its signature is verified.
@@ -62,6 +68,8 @@ pub struct Assessor {
     /// The secret that creel's own samples are signed with. It counts only
     /// where no other is configured for a delivery.
     pub sample_secret: Option<Secret>,
+    /// For which provider a secret without a name counts.
+    pub pins: Pins,
     default_provider: Option<String>,
     /// Providers with header names of an endpoint's own, by endpoint.
     adapted: BTreeMap<String, Provider>,
@@ -134,6 +142,7 @@ impl Assessor {
             endpoints,
             keyring: Keyring::new(secrets),
             sample_secret: None,
+            pins: Pins::default(),
             default_provider,
             adapted,
             handshakes: true,
@@ -260,7 +269,7 @@ impl Assessor {
         };
         let name = Handshake::name_of(provider, request)?;
         let search = Search::of(Effort::Least);
-        let verification = self.verify(endpoint, provider, request, at, search);
+        let (verification, _) = self.verify(endpoint, provider, request, at, search);
         let secrets = self.secrets_for(endpoint, provider).own;
         let wrong = matches!(
             verification.status,
@@ -298,6 +307,7 @@ impl Assessor {
                     findings,
                     ..Verification::bare(Status::UnknownProvider)
                 },
+                pin: None,
             };
         };
         let Facts {
@@ -305,9 +315,11 @@ impl Assessor {
             delivery_id,
             group,
         } = facts(provider, request);
+        let (verification, pin) = self.verify(endpoint, provider, request, at, search);
         Assessment {
             provider: Some(provider.name.clone()),
-            verification: self.verify(endpoint, provider, request, at, search),
+            verification,
+            pin,
             event,
             delivery_id,
             group: Some(group),
@@ -407,7 +419,7 @@ impl Assessor {
         request: &Request,
         at: Timestamp,
         search: Search<'_>,
-    ) -> Verification {
+    ) -> (Verification, Option<Pin>) {
         let url = self.address_of(endpoint, request);
         let url = url.as_deref();
         let Counting {
@@ -420,7 +432,11 @@ impl Assessor {
             secrets: &secrets,
             url,
         };
-        let mut verification = self.checked(provider, request, keys, at);
+        let Checked {
+            mut verification,
+            pin,
+            is_unclear,
+        } = self.checked(endpoint, provider, request, keys, at);
         let patient = Patient {
             request,
             provider,
@@ -441,8 +457,9 @@ impl Assessor {
             .partition(|f| !f.proof.is_empty());
         verification.findings.splice(0..0, first);
         verification.findings.extend(rest);
-        if !matches!(verification.status, Status::Valid | Status::Stale) && !withheld.is_empty() {
-            let explained = standing::explain_withheld(provider, request, url, &withheld, at);
+        let is_right = matches!(verification.status, Status::Valid | Status::Stale);
+        if is_unclear || !is_right && !withheld.is_empty() {
+            let explained = senders::explain_withheld(provider, request, url, &withheld, at);
             verification.findings.retain(|f| f.code != "no_secret");
             verification.findings.splice(0..0, explained);
         }
@@ -451,29 +468,7 @@ impl Assessor {
             .findings
             .sort_by_key(|finding| coverage::is_open(&finding.code));
         verification.tried = found.tried;
-        verification
-    }
-
-    /// Checks a signature, and asks nothing more.
-    fn checked(
-        &self,
-        provider: &Provider,
-        request: &Request,
-        keys: Keys<'_>,
-        at: Timestamp,
-    ) -> Verification {
-        let url = keys.url;
-        let verification = signature::verify(request, provider, keys, at);
-        if verification.status == Status::NoSecret
-            && let Some(sample) = &self.sample_secret
-        {
-            let secrets = &[sample];
-            let own = signature::verify(request, provider, Keys { secrets, url }, at);
-            if matches!(own.status, Status::Valid | Status::Stale) {
-                return own;
-            }
-        }
-        verification
+        (verification, pin)
     }
 
     /// Returns the bare verdict on a request's signature, had it come at `at`,
@@ -514,7 +509,8 @@ impl Assessor {
             secrets: &self.secrets_for(endpoint, provider).own,
             url: url.as_deref(),
         };
-        self.checked(provider, request, keys, at).status
+        let checked = self.checked(endpoint, provider, request, keys, at);
+        checked.verification.status
     }
 
     fn address_of(&self, endpoint: Option<&str>, request: &Request) -> Option<String> {

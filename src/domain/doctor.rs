@@ -225,6 +225,7 @@ pub fn codes() -> impl Iterator<Item = Code> {
         group: None,
         word: match *code {
             "fields_unsigned" => "unsigned",
+            "sender_unconfirmed" => "sender",
             _ => "part",
         },
         what,

@@ -49,6 +49,8 @@ pub enum Withheld {
     Public,
     /// It may be a public key, and no provider is named for it.
     Unnamed,
+    /// It is pinned to the provider of this name.
+    Pinned(String),
 }
 
 impl Withheld {
@@ -57,6 +59,7 @@ impl Withheld {
         match self {
             Self::Public => "public_key",
             Self::Unnamed => "secret_unnamed",
+            Self::Pinned(_) => "secret_pinned",
         }
     }
 }

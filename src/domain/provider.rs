@@ -354,6 +354,28 @@ impl Catalog {
         }
     }
 
+    /// Finds another provider that a request's headers speak for beside its
+    /// sender, and the header. Headers that both have, and those of providers
+    /// that sign alike, speak for no other.
+    pub fn other_sender<'a>(
+        &self,
+        request: &'a Request,
+        provider: &Provider,
+    ) -> Option<(&Provider, &'a str)> {
+        let others = request.headers.iter().flat_map(|header| {
+            let places = self.by_header.get(header.name).into_iter().flatten();
+            places.map(move |place| (&self.providers[*place], header.name))
+        });
+        let is_other = |(other, header): &(&Provider, &str)| {
+            let is_known = |event: String| other.events.contains(&event);
+            other.name != provider.name
+                && !other.shares_scheme(provider)
+                && !provider.has_header(header)
+                && (!other.detect.known_event || other.event(request).is_some_and(is_known))
+        };
+        others.into_iter().find(is_other)
+    }
+
     /// Finds who sent a request by its headers alone; `None` also where the
     /// body would have to say which of several it is.
     pub fn detect_by_header(&self, headers: &Headers) -> Option<&Provider> {
@@ -399,6 +421,17 @@ impl Provider {
             .event
             .as_ref()
             .and_then(|source| source.read(request))
+    }
+
+    /// Says whether a header is one of those that its deliveries have.
+    fn has_header(&self, name: &str) -> bool {
+        let is = |own: &str| own.eq_ignore_ascii_case(name);
+        let scheme = self.signature.as_ref();
+        let of_scheme = scheme.is_some_and(|scheme| {
+            let alias = scheme.alias.as_ref().map(|alias| alias.signature.as_str());
+            is(&scheme.header) || scheme.further_headers().chain(alias).any(is)
+        });
+        of_scheme || self.detect.headers.iter().any(|own| is(own))
     }
 
     /// Says whether the signature header has the form of its scheme.

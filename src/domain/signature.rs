@@ -8,6 +8,7 @@ mod borders;
 pub(crate) mod coverage;
 mod items;
 mod key;
+mod likeness;
 mod mac;
 mod matching;
 mod problem;
@@ -20,6 +21,7 @@ pub mod token;
 
 use self::coverage::Coverage;
 pub use self::key::decode as decode_key;
+pub use self::likeness::{Likeness, likenesses};
 pub use self::mac::{digest, encode, same};
 pub use self::matching::holds;
 pub use self::problem::Problem;
@@ -50,6 +52,28 @@ pub fn verify(
     provider: &Provider,
     keys: Keys<'_>,
     now: Timestamp,
+) -> Verification {
+    verify_and_match(request, provider, keys, now).0
+}
+
+/// Checks a signature as [`verify`], and returns the secret that matched.
+pub fn verify_and_match<'a>(
+    request: &Request,
+    provider: &Provider,
+    keys: Keys<'a>,
+    now: Timestamp,
+) -> (Verification, Option<&'a Secret>) {
+    let mut matched = None;
+    let verification = check(request, provider, keys, now, &mut matched);
+    (verification, matched)
+}
+
+fn check<'a>(
+    request: &Request,
+    provider: &Provider,
+    keys: Keys<'a>,
+    now: Timestamp,
+    matched: &mut Option<&'a Secret>,
 ) -> Verification {
     let Some(scheme) = &provider.signature else {
         return Verification {
@@ -109,6 +133,7 @@ pub fn verify(
         }
     };
     verification.secret = Some(found.secret.to_string());
+    *matched = Some(found.secret);
     if let Some(problem) = &reading.afterwards {
         verification.status = problem.status();
         verification.findings.push(problem.finding(scheme));
@@ -265,7 +290,12 @@ fn fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -
             return false;
         }
     }
-    let (Some(age), Some(tolerance)) = (age, scheme.tolerance) else {
+    age.is_none_or(|age| is_within(scheme, age))
+}
+
+/// Says whether a delivery of an age in seconds is within the tolerance.
+fn is_within(scheme: &Scheme, age: i64) -> bool {
+    let Some(tolerance) = scheme.tolerance else {
         return true;
     };
     let tolerance = tolerance.seconds().cast_signed();

@@ -193,6 +193,28 @@ pub struct KnownSecret {
     pub origin: String,
     /// Whether it counted once and no longer does.
     pub old: bool,
+    /// Which providers it is pinned to, as it has no name.
+    #[serde(default)]
+    pub pinned: Vec<PinnedSecret>,
+}
+
+/// Where a secret without a name counts for one provider alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedSecret {
+    /// The endpoint; `None`: deliveries that no endpoint takes.
+    pub endpoint: Option<String>,
+    /// The provider whose delivery it was right for first.
+    pub provider: String,
+}
+
+impl fmt::Display for PinnedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.provider)?;
+        match &self.endpoint {
+            Some(endpoint) => write!(f, " at {endpoint}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl KnownSecret {
@@ -203,7 +225,14 @@ impl KnownSecret {
             fingerprint: secret.fingerprint(),
             origin: secret.origin().to_owned(),
             old,
+            pinned: Vec::new(),
         }
+    }
+
+    /// Says whether both are the same secret, wherever it is pinned.
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.name, &self.fingerprint, &self.origin, self.old)
+            == (&other.name, &other.fingerprint, &other.origin, other.old)
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::pinning::Pinning;
 use super::swap::Swap;
 use crate::domain::assess::{Assessment, Assessor, Sketch};
 use crate::domain::doctor::Deadline;
@@ -33,8 +34,9 @@ const FREE: Duration = Duration::from_micros(50);
 /// Assesses deliveries for the store.
 pub(super) struct Judge {
     assessor: Arc<Swap<Assessor>>,
-    /// Whether what it says counts for what was judged before, too.
-    reviews: bool,
+    /// Where it is told which provider a secret was right for first. With it,
+    /// what it says counts for what was judged before, too.
+    pinning: Option<Pinning>,
     /// By endpoint, so that none uses up another's.
     allowances: Mutex<HashMap<Option<String>, Allowance>>,
 }
@@ -45,12 +47,21 @@ struct Allowance {
 }
 
 impl Judge {
-    pub(super) fn new(assessor: Arc<Swap<Assessor>>, reviews: bool) -> Self {
+    pub(super) fn new(assessor: Arc<Swap<Assessor>>, pinning: Option<Pinning>) -> Self {
         Self {
             assessor,
-            reviews,
+            pinning,
             allowances: Mutex::default(),
         }
+    }
+
+    /// Pins the secret of an assessment where it had no pin: what is verified
+    /// next already counts with it.
+    fn pinned(&self, assessment: Assessment) -> Assessment {
+        if let (Some(pinning), Some(pin)) = (&self.pinning, &assessment.pin) {
+            pinning.add(pin.clone());
+        }
+        assessment
     }
 
     fn allowance<T>(&self, endpoint: Option<&str>, ask: impl FnOnce(&mut Allowance) -> T) -> T {
@@ -73,7 +84,8 @@ impl Assess for Judge {
     fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
         let began = Instant::now();
         if !self.allowance(endpoint, |allowance| allowance.is_left(began)) {
-            return self.assessor.get().glance(endpoint, request, at);
+            let assessor = self.assessor.get();
+            return self.pinned(assessor.glance(endpoint, request, at));
         }
         let assessment = self.assess_again(endpoint, request, at);
         self.allowance(endpoint, |allowance| allowance.spend(began.elapsed()));
@@ -84,11 +96,12 @@ impl Assess for Judge {
         let began = Instant::now();
         let is_over = || began.elapsed() > SEARCH_TIMEOUT;
         let assessor = self.assessor.get();
-        assessor.assess_until(endpoint, request, at, Deadline::when(&is_over))
+        self.pinned(assessor.assess_until(endpoint, request, at, Deadline::when(&is_over)))
     }
 
     fn stamp(&self) -> Option<[u8; 32]> {
-        self.reviews.then(|| self.assessor.get().stamp())
+        let reviews = self.pinning.is_some();
+        reviews.then(|| self.assessor.get().stamp())
     }
 }
 

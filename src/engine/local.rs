@@ -20,6 +20,7 @@ use super::apps::Apps;
 use super::command::{Command, Event, Info, ListQuery, Page, Reply, Results};
 use super::jobs::Jobs;
 use super::judge::Judge;
+use super::pinning::{self, Pinning};
 use super::retry::Retries;
 use super::swap::Swap;
 use super::target_queue::Queues;
@@ -54,6 +55,10 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Local {
     pub(super) store: Store,
     pub(super) assessor: Arc<Swap<Assessor>>,
+    /// Keeps which provider a secret without a name counts for.
+    pub(super) pinning: Pinning,
+    /// What is wrong with what was kept of that.
+    pub(super) pin_trouble: Option<String>,
     /// Held while secrets change: one change at a time.
     pub(super) adopting: tokio::sync::Mutex<()>,
     pub(super) endpoints: Vec<Endpoint>,
@@ -130,11 +135,23 @@ impl Local {
         .answering_handshakes(config.handshakes);
         assessor.sample_secret = sample::secret(&config.data_dir);
         assessor.keyring.remember(config.old_secrets.clone());
+        let (pins, pin_trouble) = pinning::load(&config.data_dir);
+        assessor.pins = pins;
+        let pins_before = assessor.pins.clone();
+        assessor.release_named_pins();
+        let is_released = assessor.pins != pins_before;
         let assessor = Arc::new(Swap::new(assessor));
-        let judge: Arc<dyn store::Assess> = Arc::new(Judge::new(Arc::clone(&assessor), receives));
+        let pinning = Pinning::new(Arc::clone(&assessor), &config.data_dir);
+        let judge: Arc<dyn store::Assess> = Arc::new(Judge::new(
+            Arc::clone(&assessor),
+            receives.then(|| pinning.clone()),
+        ));
         let options = store::Options::keeping(&config.keep);
         let (store, opened) = Store::open(&config.data_dir, &options, &judge)
             .map_err(|error| error.failure(&config.data_dir))?;
+        if receives && is_released {
+            pinning.save();
+        }
         let (events, _) = broadcast::channel(EVENTS_HELD);
         let target = OnceLock::new();
         if let Some(url) = &config.target {
@@ -143,6 +160,8 @@ impl Local {
         let local = Arc::new_cyclic(|me| Self {
             store,
             assessor,
+            pinning,
+            pin_trouble,
             adopting: tokio::sync::Mutex::default(),
             endpoints: config.endpoints.clone(),
             client: outbound::Client::default(),

@@ -198,7 +198,7 @@ impl Local {
                 format!("There are samples of: {}", IN_TURN.join(", ")),
             ));
         };
-        let own = assessor.secret_of(endpoint.map(|e| e.name.as_str()), provider);
+        let own = assessor.sample_secret_for(endpoint.map(|e| e.name.as_str()), provider);
         let Some(secret) = own else {
             return Err(Failure::cannot(
                 "No sample can be signed.",

@@ -1,6 +1,6 @@
 //! Lets a secret count from now on, and verifies again what it concerns.
 
-use super::command::{Adopted, Event, KnownSecret, SecretChoice, SecretOrder};
+use super::command::{Adopted, Event, KnownSecret, PinnedSecret, SecretChoice, SecretOrder};
 use super::local::{Local, aside, unreadable};
 use crate::config;
 use crate::domain::assess::Assessor;
@@ -19,11 +19,28 @@ impl Local {
     /// that no longer do.
     pub(super) fn known_secrets(&self) -> Vec<KnownSecret> {
         let assessor = self.assessor();
-        let counting = assessor.keyring.iter().map(|s| KnownSecret::of(s, false));
+        let counting = assessor.keyring.iter().map(|secret| KnownSecret {
+            pinned: pins_of(&assessor, secret),
+            ..KnownSecret::of(secret, false)
+        });
         let old = assessor.keyring.old().iter();
         counting
             .chain(old.map(|old| KnownSecret::of(&old.secret, true)))
             .collect()
+    }
+
+    /// Returns, as sentences, what is wrong with the pins and which secrets are
+    /// pinned to which providers.
+    pub fn pin_notes(&self) -> Vec<String> {
+        let secrets = self.known_secrets().into_iter();
+        let notes = secrets.filter(|secret| !secret.pinned.is_empty()).map(|secret| {
+            let pins: Vec<String> = secret.pinned.iter().map(ToString::to_string).collect();
+            format!(
+                "The {secret} is pinned to {}. To use it for another provider, name that:  --secret PROVIDER=SECRET",
+                pins.join(", ")
+            )
+        });
+        self.pin_trouble.clone().into_iter().chain(notes).collect()
     }
 
     /// Lets a secret count for whatever a delivery belongs to, and verifies
@@ -46,12 +63,14 @@ impl Local {
             fits(&before, &delivery, secret)?;
         }
         let scope = before.scope_of(endpoint, request);
-        let now = before.adopting_all(endpoint, request, &secrets, order.how);
+        let adopting =
+            |before: &Assessor| before.adopting_all(endpoint, request, &secrets, order.how);
         let fingerprints: Vec<String> = secrets.iter().map(Secret::fingerprint).collect();
         let fingerprint = fingerprints.join(", ");
-        let same = now.stamp() == before.stamp();
+        let same = adopting(&before).stamp() == before.stamp();
         self.store.judged_otherwise().map_err(unreadable)?;
-        self.assessor.set(now);
+        self.assessor.update(|before| Some(adopting(before)));
+        aside(|| self.pinning.save());
         drop(one_at_a_time);
         let (judges, concerned) = (self.assessor(), scope.clone());
         let verified = self
@@ -72,6 +91,19 @@ impl Local {
     }
 }
 
+/// Returns where a secret is pinned; nothing where its name says whose it is.
+fn pins_of(assessor: &Assessor, secret: &Secret) -> Vec<PinnedSecret> {
+    if assessor.catalog.get(secret.name()).is_some() {
+        return Vec::new();
+    }
+    let pins = assessor.pins.of(secret).into_iter();
+    let own = pins.filter(|(endpoint, _)| {
+        secret.name().is_empty() || endpoint.as_deref() == Some(secret.name())
+    });
+    own.map(|(endpoint, provider)| PinnedSecret { endpoint, provider })
+        .collect()
+}
+
 /// Returns the secrets that were chosen: several where several were typed in one.
 fn chosen(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secret>, Failure> {
     match choice {
@@ -83,7 +115,7 @@ fn chosen(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secret>, Fail
             let found = all
                 .enumerate()
                 .find(|(place, (secret, old))| {
-                    *place == at && KnownSecret::of(secret, *old) == shown
+                    *place == at && shown.is(&KnownSecret::of(secret, *old))
                 })
                 .map(|(_, (secret, _))| secret.clone());
             found.map(|secret| vec![secret]).ok_or_else(|| {

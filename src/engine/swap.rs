@@ -16,8 +16,14 @@ impl<T> Swap<T> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces the value.
-    pub(super) fn set(&self, value: T) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
+    /// Replaces the value by one made of it; `None` leaves it. Nobody replaces
+    /// it in between. Returns the value there was.
+    pub(super) fn update(&self, change: impl FnOnce(&T) -> Option<T>) -> Arc<T> {
+        let mut value = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&value);
+        if let Some(new) = change(&before) {
+            *value = Arc::new(new);
+        }
+        before
     }
 }

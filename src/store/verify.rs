@@ -536,5 +536,6 @@ fn assessed(assess: &dyn Assess, delivery: &Delivery, time: Time) -> Assessment 
         delivery_id: None,
         group: None,
         verification: Verification::bare(Status::UnknownProvider),
+        pin: None,
     })
 }

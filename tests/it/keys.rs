@@ -16,13 +16,13 @@ use serde_json::Value;
 
 use crate::conformance::{FILES, cases, request, secrets};
 
-const NOW: Timestamp = Timestamp(1_795_266_149_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_795_266_149_000_000);
 const URL: &str = "https://hooks.example.test/hooks";
 
 /// The first bytes of an Ed25519 key in DER (RFC 8410).
 const ED25519_DER: &str = "302a300506032b6570032100";
 
-fn valid_case(file: &str) -> Option<Value> {
+pub(crate) fn valid_case(file: &str) -> Option<Value> {
     let known = FILES.iter().any(|(known, _)| *known == file);
     let mut all = if known { cases(file) } else { Vec::new() };
     let at = all.iter().position(|case| case["expect"] == "valid")?;
@@ -30,7 +30,7 @@ fn valid_case(file: &str) -> Option<Value> {
 }
 
 /// Returns a body that a provider's own deliveries have.
-fn body_of(provider: &Provider) -> Vec<u8> {
+pub(crate) fn body_of(provider: &Provider) -> Vec<u8> {
     match (provider.name.as_str(), valid_case(&provider.name)) {
         ("microsoft-graph", _) => {
             br#"{"value":[{"subscriptionId":"s","clientState":"x"}]}"#.to_vec()
@@ -41,7 +41,7 @@ fn body_of(provider: &Provider) -> Vec<u8> {
 }
 
 /// Every provider, taking any bytes for its key, with a body of its own.
-fn attackers() -> Vec<(Provider, Vec<u8>)> {
+pub(crate) fn attackers() -> Vec<(Provider, Vec<u8>)> {
     let catalog = Catalog::builtin();
     let attacker = |provider: &Provider| {
         let mut attacker = provider.clone();
@@ -52,10 +52,20 @@ fn attackers() -> Vec<(Provider, Vec<u8>)> {
 }
 
 /// Signs as a provider does. `None` where nobody but the provider can.
-fn forged((attacker, body): &(Provider, Vec<u8>), key: &[u8]) -> Option<Request> {
+pub(crate) fn forged((attacker, body): &(Provider, Vec<u8>), key: &[u8]) -> Option<Request> {
+    signed_at(attacker, body, key, NOW)
+}
+
+/// Signs a body as a provider does at a time.
+pub(crate) fn signed_at(
+    attacker: &Provider,
+    body: &[u8],
+    key: &[u8],
+    now: Timestamp,
+) -> Option<Request> {
     let what = Signed {
         body,
-        now: NOW,
+        now,
         id: "evt_1",
         event: attacker.events.first().map(String::as_str),
         method: "POST",
@@ -67,12 +77,12 @@ fn forged((attacker, body): &(Provider, Vec<u8>), key: &[u8]) -> Option<Request>
         method: "POST".into(),
         path: "/hooks".into(),
         headers: made.headers,
-        body: made.body.unwrap_or_else(|| body.clone()).into(),
+        body: made.body.unwrap_or_else(|| body.to_vec()).into(),
         ..Request::default()
     })
 }
 
-fn endpoint(provider: Option<&str>) -> Endpoint {
+pub(crate) fn endpoint(provider: Option<&str>) -> Endpoint {
     Endpoint {
         name: "hooks".into(),
         path: "/".into(),
@@ -83,7 +93,7 @@ fn endpoint(provider: Option<&str>) -> Endpoint {
 }
 
 /// Returns an assessor for deliveries to one endpoint.
-fn assessor(provider: Option<&str>) -> Assessor {
+pub(crate) fn assessor(provider: Option<&str>) -> Assessor {
     let endpoints = vec![endpoint(provider)];
     Assessor::new(Catalog::builtin(), endpoints, Vec::new(), None)
 }

@@ -23,6 +23,7 @@ mod owed;
 mod parallel;
 mod passing;
 mod pending;
+mod pins;
 mod power;
 mod readme;
 mod reassess;

@@ -67,6 +67,7 @@ impl Assess for Gated {
             delivery_id: Some(request.path.clone()),
             group: Some(EventKey::of_id("test", &request.path)),
             verification: Verification::bare(Status::Valid),
+            pin: None,
         }
     }
 }

@@ -84,6 +84,7 @@ impl Judge {
             delivery_id: None,
             group: Some(EventKey::of_id("test", &(rule.group)(&request.path))),
             verification: Verification::bare(rule.status),
+            pin: None,
         }
     }
 }

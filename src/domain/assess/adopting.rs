@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::Assessor;
 use crate::domain::keyring::{Adoption, Counting, Scope};
+use crate::domain::pins::Pin;
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 use crate::domain::summary::Summary;
@@ -53,6 +54,13 @@ impl Assessor {
         let scope = self.scope_of(endpoint, request);
         let mut new = self.clone();
         new.keyring.adopt(&scope, secret, how, &before);
+        // Whoever gives a secret for a delivery says whose it is.
+        match self.provider_of(endpoint, request) {
+            Some(provider) if self.configured(endpoint).is_none() => {
+                new.pins.replace(Pin::new(endpoint, secret, &provider.name));
+            }
+            _ => new.pins.release(endpoint, secret),
+        }
         new
     }
 

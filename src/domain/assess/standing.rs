@@ -1,13 +1,15 @@
 //! Decides which of the secrets configured for a delivery may check it.
 
 use super::Assessor;
+use super::senders::{conflict, unclear, unconfirmed};
 use crate::domain::keyring::{Counting, Withheld};
+use crate::domain::pins::{self, Pin};
 use crate::domain::provider::{Provider, Scheme};
 use crate::domain::request::Request;
 use crate::domain::secret::{KeyKind, Secret};
-use crate::domain::signature::{self, Keys};
+use crate::domain::signature::{self, Keys, Likeness};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verification::{Finding, Status};
+use crate::domain::verification::{Finding, Status, Verification};
 
 impl Assessor {
     /// Parts the secrets as they concern a provider's deliveries to an
@@ -35,6 +37,12 @@ impl Assessor {
             || self.configured(endpoint).is_some()
     }
 
+    /// Says whether a secret is not tied to one provider: none is named for
+    /// it, and it was right for none yet.
+    fn is_loose(&self, endpoint: Option<&str>, provider: &Provider, secret: &Secret) -> bool {
+        !self.is_named(endpoint, provider, secret) && self.pins.provider(endpoint, secret).is_none()
+    }
+
     fn withheld(
         &self,
         endpoint: Option<&str>,
@@ -42,6 +50,15 @@ impl Assessor {
         secret: &Secret,
     ) -> Option<Withheld> {
         let scheme = provider.signature.as_ref()?;
+        let mut is_named = self.is_named(endpoint, provider, secret);
+        if let Some(pinned) = self.pins.provider(endpoint, secret)
+            && !is_named
+        {
+            if pinned != provider.name && !self.alike(pinned, provider) {
+                return Some(Withheld::Pinned(pinned.to_owned()));
+            }
+            is_named = true;
+        }
         if !scheme.shared_secret() {
             return None;
         }
@@ -50,60 +67,130 @@ impl Assessor {
             KeyKind::Public | KeyKind::Certificate => {
                 (!takes_public_key(scheme, secret)).then_some(Withheld::Public)
             }
-            KeyKind::MaybePublic => {
-                (!self.is_named(endpoint, provider, secret)).then_some(Withheld::Unnamed)
+            KeyKind::MaybePublic => (!is_named).then_some(Withheld::Unnamed),
+        }
+    }
+
+    /// Checks a signature, and asks nothing more but who the sender is: a
+    /// signature that several could have made is no proof of one.
+    pub(super) fn checked(
+        &self,
+        endpoint: Option<&str>,
+        provider: &Provider,
+        request: &Request,
+        keys: Keys<'_>,
+        at: Timestamp,
+    ) -> Checked {
+        let (mut verification, matched) = signature::verify_and_match(request, provider, keys, at);
+        let loose = |secret: &Secret| self.is_loose(endpoint, provider, secret);
+        if matches!(verification.status, Status::NoSecret | Status::Invalid)
+            && let Some(sample) = &self.sample_secret
+            && keys.secrets.iter().all(|secret| loose(secret))
+        {
+            let secrets = &[sample];
+            let keys = Keys { secrets, ..keys };
+            let own = signature::verify(request, provider, keys, at);
+            if matches!(own.status, Status::Valid | Status::Stale) {
+                return Checked::of(own);
             }
+        }
+        let Some(secret) = matched else {
+            return Checked::of(verification);
+        };
+        if !matches!(verification.status, Status::Valid | Status::Stale) {
+            return Checked::of(verification);
+        }
+        if self.configured(endpoint).is_none()
+            && let Some((other, header)) = self.catalog.other_sender(request, provider)
+        {
+            let conflict = conflict(provider, other, header);
+            refuse(&mut verification, Status::Malformed, conflict);
+            return Checked::of(verification);
+        }
+        if !loose(secret) {
+            return Checked::of(verification);
+        }
+        let others = self
+            .catalog
+            .iter()
+            .filter(|other| other.name != provider.name && !other.shares_scheme(provider));
+        let alike = signature::likenesses(request, provider, others, secret, keys.url, at);
+        if let Some((other, likeness)) = alike.iter().find(|(_, l)| *l != Likeness::Same) {
+            let unclear = unclear(provider, other, *likeness, secret);
+            refuse(&mut verification, Status::NoSecret, unclear);
+            return Checked {
+                is_unclear: true,
+                ..Checked::of(verification)
+            };
+        }
+        if verification.status == Status::Valid && !alike.is_empty() {
+            let others: Vec<&Provider> = alike.iter().map(|(other, _)| *other).collect();
+            verification.findings.push(unconfirmed(provider, &others));
+        }
+        Checked {
+            verification,
+            pin: Some(Pin::new(endpoint, secret, &provider.name)),
+            is_unclear: false,
+        }
+    }
+
+    /// Returns the secret that a sample of a provider is signed with: one that
+    /// counts for that provider alone, else that of creel's own samples.
+    pub fn sample_secret_for(
+        &self,
+        endpoint: Option<&str>,
+        provider: &Provider,
+    ) -> Option<&Secret> {
+        let own = self.secrets_for(endpoint, provider).own;
+        let mut tied = own
+            .into_iter()
+            .filter(|secret| !self.is_loose(endpoint, provider, secret));
+        tied.find(|secret| signature::can_sign(provider, secret))
+            .or(self.sample_secret.as_ref())
+    }
+
+    /// Releases the pins of all secrets that the configuration names a
+    /// provider for.
+    pub fn release_named_pins(&mut self) {
+        let mut pins = std::mem::take(&mut self.pins);
+        let named: Vec<String> = self
+            .keyring
+            .iter()
+            .filter(|secret| self.catalog.get(secret.name()).is_some())
+            .map(pins::hash)
+            .collect();
+        pins.release_named(|endpoint, secret| {
+            self.configured(endpoint).is_some() || named.iter().any(|hash| hash == secret)
+        });
+        self.pins = pins;
+    }
+}
+
+/// What a signature check gives.
+pub(super) struct Checked {
+    pub(super) verification: Verification,
+    /// The pin that follows from it.
+    pub(super) pin: Option<Pin>,
+    /// Whether the signature holds, and does not say who made it.
+    pub(super) is_unclear: bool,
+}
+
+impl Checked {
+    fn of(verification: Verification) -> Self {
+        Self {
+            verification,
+            pin: None,
+            is_unclear: false,
         }
     }
 }
 
-/// Says of each secret that was not used why, and whether the signature
-/// would hold with it.
-pub(super) fn explain_withheld(
-    provider: &Provider,
-    request: &Request,
-    url: Option<&str>,
-    withheld: &[(&Secret, Withheld)],
-    at: Timestamp,
-) -> Vec<Finding> {
-    let explain = |(secret, why): &(&Secret, Withheld)| {
-        let secrets = &[*secret];
-        let status = signature::verify(request, provider, Keys { secrets, url }, at).status;
-        let holds = matches!(status, Status::Valid | Status::Stale);
-        let begin = if holds {
-            format!("The signature would hold with {secret}, but that secret is not used here")
-        } else {
-            format!("{secret} is not used here")
-        };
-        let (name, title) = (&provider.name, &provider.title);
-        let (message, advice) = match why {
-            Withheld::Public => (
-                format!(
-                    "{begin}: it is {}, and {title}'s signatures are made with a shared secret.",
-                    secret.kind().word()
-                ),
-                format!("Configure {title}'s shared secret:  --secret {name}=SECRET"),
-            ),
-            Withheld::Unnamed => (
-                format!(
-                    "{begin}: it may be a public key, with which anybody could sign, and no provider is named for it."
-                ),
-                format!(
-                    "If it is {title}'s shared secret, name the provider:  --secret {name}=SECRET   (creel.toml: provider = \"{name}\"; creel verify: --provider {name})"
-                ),
-            ),
-        };
-        Finding {
-            code: why.code().to_owned(),
-            proved: holds,
-            message,
-            advice,
-            proof: String::new(),
-        }
-    };
-    let mut findings: Vec<Finding> = withheld.iter().map(explain).collect();
-    findings.sort_by_key(|finding| !finding.proved);
-    findings
+/// Has a signature that holds count for nothing.
+fn refuse(verification: &mut Verification, status: Status, why: Finding) {
+    verification.status = status;
+    verification.covers.clear();
+    verification.unsigned.clear();
+    verification.findings = vec![why];
 }
 
 /// Says whether a scheme has signatures made with a private key, and a secret

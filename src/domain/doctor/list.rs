@@ -575,6 +575,24 @@ pub(crate) const VERDICTS: &[Code] = &[
         "the configured secret may be a public key, and no provider is named for it",
     ),
     verdict(
+        "secret_pinned",
+        Some(Group::Secret),
+        "pinned",
+        "the configured secret has no name, and was right for another provider first",
+    ),
+    verdict(
+        "sender_unclear",
+        Some(Group::Header),
+        "sender",
+        "the signature could be another provider's, and no provider is named for the secret",
+    ),
+    verdict(
+        "two_senders",
+        Some(Group::Header),
+        "two",
+        "the headers are those of two providers",
+    ),
+    verdict(
         "other_key",
         Some(Group::Secret),
         "key",

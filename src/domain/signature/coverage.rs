@@ -58,6 +58,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
         "token_without_end",
         "the token names no time at which it ends",
     ),
+    (
+        "sender_unconfirmed",
+        "only the headers say who sent it: others sign alike, and no provider is named for the secret",
+    ),
 ];
 
 /// Says whether a finding's code is one of those.

@@ -142,7 +142,10 @@ impl SecretForm {
     /// Takes the secrets as they are now; what is chosen stays so.
     pub fn update(&mut self, info: &Info) {
         let before = std::mem::replace(&mut self.known, info.secrets.clone());
-        let now = |at: usize| self.known.iter().position(|k| Some(k) == before.get(at));
+        let now = |at: usize| {
+            let before = before.get(at)?;
+            self.known.iter().position(|known| known.is(before))
+        };
         self.chosen = now(self.chosen).unwrap_or(self.known.len());
         self.suggested = self.suggested.and_then(now);
     }
@@ -397,10 +400,12 @@ fn known_line(
 ) -> Line<'static> {
     let look = ctx.look;
     let focused = form.part == Part::Which && form.chosen == at;
+    let pins: Vec<String> = known.pinned.iter().map(ToString::to_string).collect();
     let note = match (form.suggested == Some(at), known.old) {
-        (true, _) => "  the sender's, as proved",
-        (false, true) => "  no longer counts",
-        (false, false) => "",
+        (true, _) => "  the sender's, as proved".to_owned(),
+        (false, true) => "  no longer counts".to_owned(),
+        (false, false) if pins.is_empty() => String::new(),
+        (false, false) => format!("  pinned to {}", pins.join(", ")),
     };
     let name = format!("{}{known}{note}", sign(form.chosen == at, ctx));
     let origin = format!("  from {}", known.origin);

@@ -266,6 +266,7 @@ pub(super) fn known(name: &str, fingerprint: &str, origin: &str) -> KnownSecret 
         fingerprint: fingerprint.into(),
         origin: origin.into(),
         old: false,
+        pinned: Vec::new(),
     }
 }
 

@@ -24,6 +24,7 @@ impl Assess for Unknown {
             delivery_id: None,
             group: None,
             verification: Verification::bare(Status::UnknownProvider),
+            pin: None,
         }
     }
 }
@@ -49,6 +50,7 @@ impl Assess for ByPath {
             delivery_id: Some(request.path.clone()),
             group: Some(EventKey::of_id("test", &request.path)),
             verification: Verification::bare(Status::Valid),
+            pin: None,
         }
     }
 }

@@ -1,0 +1,138 @@
+//! Says why a signature that may hold is not taken for its provider's.
+
+use crate::domain::keyring::Withheld;
+use crate::domain::provider::Provider;
+use crate::domain::request::Request;
+use crate::domain::secret::Secret;
+use crate::domain::signature::{self, Keys, Likeness};
+use crate::domain::text::visible;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::{Finding, Status};
+
+/// Says of each secret that was not used why, and whether the signature
+/// would hold with it.
+pub(super) fn explain_withheld(
+    provider: &Provider,
+    request: &Request,
+    url: Option<&str>,
+    withheld: &[(&Secret, Withheld)],
+    at: Timestamp,
+) -> Vec<Finding> {
+    let explain = |(secret, why): &(&Secret, Withheld)| {
+        let secrets = &[*secret];
+        let status = signature::verify(request, provider, Keys { secrets, url }, at).status;
+        let holds = matches!(status, Status::Valid | Status::Stale);
+        let begin = if holds {
+            format!("The signature would hold with {secret}, but that secret is not used here")
+        } else {
+            format!("{secret} is not used here")
+        };
+        let (name, title) = (&provider.name, &provider.title);
+        let (message, advice) = match why {
+            Withheld::Public => (
+                format!(
+                    "{begin}: it is {}, and {title}'s signatures are made with a shared secret.",
+                    secret.kind().word()
+                ),
+                format!("Configure {title}'s shared secret:  --secret {name}=SECRET"),
+            ),
+            Withheld::Unnamed => (
+                format!(
+                    "{begin}: it may be a public key, with which anybody could sign, and no provider is named for it."
+                ),
+                name_it(provider),
+            ),
+            Withheld::Pinned(pinned) => (
+                format!(
+                    "{begin}: it is pinned to {pinned}, whose delivery it was right for first, and no provider is named for it."
+                ),
+                format!(
+                    "If it is {title}'s secret, name the provider:  --secret {name}=SECRET   (creel.toml: provider = \"{name}\"; in the inspector: s)"
+                ),
+            ),
+        };
+        Finding {
+            code: why.code().to_owned(),
+            proved: holds,
+            message,
+            advice,
+            proof: String::new(),
+        }
+    };
+    let mut findings: Vec<Finding> = withheld.iter().map(explain).collect();
+    findings.sort_by_key(|finding| !finding.proved);
+    findings
+}
+
+/// Says that the headers of a delivery are those of two providers.
+pub(super) fn conflict(provider: &Provider, other: &Provider, header: &str) -> Finding {
+    let (name, title) = (&provider.name, &provider.title);
+    Finding {
+        code: "two_senders".to_owned(),
+        proved: true,
+        message: format!(
+            "The signature holds as {title}'s, but {} is {}'s: no one sender has both.",
+            visible(header),
+            other.title
+        ),
+        advice: format!(
+            "If only {title} sends here, name it:  provider = \"{name}\" for the endpoint in creel.toml, or --provider {name}"
+        ),
+        proof: String::new(),
+    }
+}
+
+/// Says that a signature could be another provider's, which would refuse the
+/// delivery.
+pub(super) fn unclear(
+    provider: &Provider,
+    other: &Provider,
+    likeness: Likeness,
+    secret: &Secret,
+) -> Finding {
+    let (title, other) = (&provider.title, &other.title);
+    let why = match likeness {
+        Likeness::OtherParts => {
+            format!("{other} signs the same bytes with another border between timestamp and body")
+        }
+        Likeness::OutOfTime | Likeness::Same => {
+            format!("{other} signs the same bytes, and would refuse the delivery for its time")
+        }
+    };
+    Finding {
+        code: "sender_unclear".to_owned(),
+        proved: true,
+        message: format!(
+            "The signature holds with {secret}, but only the headers say that it is {title}'s: {why}, and no provider is named for the secret."
+        ),
+        advice: name_it(provider),
+        proof: String::new(),
+    }
+}
+
+/// Says that only the headers name the sender.
+pub(super) fn unconfirmed(provider: &Provider, others: &[&Provider]) -> Finding {
+    let first = others.first().map_or("", |other| other.title.as_str());
+    let more = match others.len() {
+        0 | 1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    Finding {
+        code: "sender_unconfirmed".to_owned(),
+        proved: false,
+        message: format!(
+            "Only the headers say that {} sent it: no provider is named for the secret, and {first}{more} would sign alike.",
+            provider.title
+        ),
+        advice: name_it(provider),
+        proof: String::new(),
+    }
+}
+
+/// Says how the provider of a secret is named.
+fn name_it(provider: &Provider) -> String {
+    let (name, title) = (&provider.name, &provider.title);
+    format!(
+        "If it is {title}'s secret, name the provider:  --secret {name}=SECRET   (creel.toml: provider = \"{name}\"; creel verify: --provider {name})"
+    )
+}

@@ -1,0 +1,102 @@
+//! Keeps the pins of secrets without a name in the data directory.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::swap::Swap;
+use crate::domain::assess::Assessor;
+use crate::domain::pins::{Pin, Pins};
+
+/// The file's name in the data directory.
+const NAME: &str = "pins.json";
+
+/// The version of the file's form.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    version: u32,
+    pins: Vec<Pin>,
+}
+
+/// The file of pins, and the assessor that they count for.
+#[derive(Clone, Debug)]
+pub(super) struct Pinning {
+    assessor: Arc<Swap<Assessor>>,
+    folder: PathBuf,
+    /// Held while the file is written, so that the last state is the one kept.
+    writing: Arc<Mutex<()>>,
+}
+
+/// Reads the pins of a data directory, and says what is wrong with them. A file
+/// that cannot be read holds none: the next right delivery pins its secret anew.
+pub(super) fn load(folder: &Path) -> (Pins, Option<String>) {
+    let path = folder.join(NAME);
+    let why = match std::fs::read(&path) {
+        Ok(bytes) => match serde_json::from_slice::<Contents>(&bytes) {
+            Ok(contents) if contents.version == VERSION => {
+                return (contents.pins.into_iter().collect(), None);
+            }
+            Ok(_) => "is of another version".to_owned(),
+            Err(_) => "is damaged".to_owned(),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Default::default(),
+        Err(error) => format!("cannot be read ({error})"),
+    };
+    let note = format!(
+        "{} {why}, so secrets without a name are pinned anew, to the provider of the next right delivery. Name the provider:  --secret PROVIDER=SECRET",
+        path.display()
+    );
+    (Pins::default(), Some(note))
+}
+
+impl Pinning {
+    pub(super) fn new(assessor: Arc<Swap<Assessor>>, folder: &Path) -> Self {
+        Self {
+            assessor,
+            folder: folder.to_owned(),
+            writing: Arc::default(),
+        }
+    }
+
+    /// Pins a secret from now on, unless it was pinned in the meantime.
+    pub(super) fn add(&self, pin: Pin) {
+        self.assessor.update(|assessor| {
+            let mut pinned = assessor.clone();
+            pinned.pins.add(pin).then_some(pinned)
+        });
+        self.save();
+    }
+
+    /// Writes the pins there are, whole or not at all.
+    pub(super) fn save(&self) {
+        let writing = self.writing.lock();
+        let _writing = writing.unwrap_or_else(PoisonError::into_inner);
+        let contents = Contents {
+            version: VERSION,
+            pins: self.assessor.get().pins.iter().collect(),
+        };
+        if let Err(error) = write(&self.folder, &contents) {
+            tracing::warn!(%error, "the pins cannot be kept; they count until creel ends");
+        }
+    }
+}
+
+fn write(folder: &Path, contents: &Contents) -> io::Result<()> {
+    let new = folder.join("pins.json.new");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(&serde_json::to_vec_pretty(contents)?)?;
+    file.sync_all()?;
+    std::fs::rename(&new, folder.join(NAME))?;
+    File::open(folder)?.sync_all()
+}
