@@ -197,12 +197,11 @@ fn the_last_line_of_a_body_ends_at_the_bottom() {
     let lines = lines.concat();
     let broken = format!("{{\n{lines}");
     let wrong = [lines.as_bytes(), b"\xff\n"].concat();
-    let bodies: [(&str, Vec<u8>); 5] = [
+    let bodies: [(&str, Vec<u8>); 4] = [
         ("text/plain", lines.clone().into_bytes()),
         ("application/json", broken.into_bytes()),
         ("text/plain", wrong),
-        ("text/plain", long.repeat(9).into_bytes()),
-        ("application/octet-stream", vec![0; 4_000]),
+        ("application/octet-stream", b"\0\xff\n".repeat(1_500)),
     ];
     for (content_type, mut body) in bodies {
         body.extend(b"THE END");
