@@ -19,6 +19,7 @@ mod jobs;
 mod judge;
 pub mod local;
 mod locate;
+mod offers;
 mod onward;
 mod pass;
 mod pinning;

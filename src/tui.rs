@@ -8,6 +8,7 @@
 //! [`crate::engine::command`].
 
 pub mod action;
+pub mod advice;
 pub mod app;
 pub mod changes;
 pub mod column;

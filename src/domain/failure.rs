@@ -15,6 +15,32 @@ pub struct Failure {
     pub why: String,
     /// What to do next.
     pub next: String,
+    /// What to do next, for the inspector, which names a key of its own
+    /// instead of a command or a flag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<Remedy>,
+}
+
+/// What can be done about a failure inside the inspector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// Choose a delivery that is kept.
+    ChooseDelivery,
+    /// Name another target.
+    NameTarget,
+    /// Add the provider's secret.
+    AddSecret,
+    /// Add the provider's secret, or keep the signature.
+    AddSecretOrKeepSignature,
+    /// Keep the signature.
+    KeepSignature,
+    /// Change the request by hand.
+    EditRequest,
+    /// Send it once.
+    SendOnce,
+    /// Correct the filter.
+    CorrectFilter,
 }
 
 /// The kinds of failure, by exit code.
@@ -49,6 +75,15 @@ impl Failure {
         Self::new(FailureKind::No, what, why, next)
     }
 
+    /// Adds what can be done about it inside the inspector.
+    #[must_use]
+    pub fn with_remedy(self, remedy: Remedy) -> Self {
+        Self {
+            remedy: Some(remedy),
+            ..self
+        }
+    }
+
     /// Returns the three parts on one line.
     pub fn line(&self) -> String {
         let parts = [&self.what, &self.why, &self.next];
@@ -71,6 +106,7 @@ impl Failure {
             what: what.into(),
             why: why.into(),
             next: next.into(),
+            remedy: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! When a provider tries a delivery again.
 
 use super::attempt::{Outcome, Response};
-use super::failure::Failure;
+use super::failure::{Failure, Remedy};
 use super::provider::Provider;
 
 /// The wait before the second try, where a provider states no steps, in
@@ -39,7 +39,8 @@ impl Schedule {
                 format!("{} does not try a delivery again.", provider.title),
                 sender.retry_note.clone().unwrap_or_default(),
                 "Send it again by hand, without --retry.",
-            ));
+            )
+            .with_remedy(Remedy::SendOnce));
         }
         let most = sender
             .attempts

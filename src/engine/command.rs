@@ -9,7 +9,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::resend::{Job, Planned, Preview, ResendOrder, Results, RetryOrder, Sent, Which};
+pub use self::resend::{
+    Job, Offers, Planned, Preview, ResendOrder, Results, RetryOrder, Sent, Which,
+};
 use crate::domain::address::Place;
 use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::SignedText;
@@ -423,6 +425,9 @@ pub struct Detail {
     pub schedule: Option<Planned>,
     /// Where a plain resend would go.
     pub target: Option<String>,
+    /// Which ways of sending it again work for it.
+    #[serde(default)]
+    pub offers: Offers,
 }
 
 /// What a provider states of its sending side.
@@ -434,6 +439,12 @@ pub struct ProviderFacts {
     pub answer_within_ms: Option<u64>,
     /// Its waits between attempts, in seconds; empty: not stated.
     pub retry_seconds: Vec<u64>,
+    /// What it says besides of how long it waits.
+    #[serde(default)]
+    pub answer_note: Option<String>,
+    /// What it says besides of when it tries again.
+    #[serde(default)]
+    pub retry_note: Option<String>,
     /// How many attempts it makes.
     pub attempts: Option<u32>,
     /// Things worth knowing where its deliveries are shown.

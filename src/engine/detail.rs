@@ -2,12 +2,13 @@
 
 use super::command::{Arrival, Detail, Planned, ProviderFacts};
 use super::local::{Local, unreadable};
+use super::offers::offers;
 use super::secret::suggested;
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::doctor::{self, Deadline, Effort};
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Remedy};
 use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
 use crate::domain::summary::Summary;
@@ -27,6 +28,7 @@ impl Local {
                 "",
                 "List what there is:  creel list",
             )
+            .with_remedy(Remedy::ChooseDelivery)
         };
         let delivery = self
             .store
@@ -65,6 +67,7 @@ impl Local {
             }),
             attempts,
             target: self.destination_of(&delivery).map(|to| to.address()),
+            offers: offers(&assessor, &delivery),
             verification: self.as_known(&summary, assessment.verification),
             summary,
             delivery,
@@ -171,6 +174,8 @@ fn facts(provider: &Provider) -> ProviderFacts {
         retry_seconds: provider.retry_seconds(),
         attempts: provider.sender.attempts,
         notes: provider.notes.clone(),
+        answer_note: provider.sender.answer_note.clone(),
+        retry_note: provider.sender.retry_note.clone(),
         docs: provider.docs.clone(),
         secret_form: provider.secret_form(),
     }

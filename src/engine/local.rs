@@ -31,7 +31,7 @@ use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::Assessor;
 use crate::domain::doctor::{Deadline, Effort};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::failure::{Failure, sentence};
+use crate::domain::failure::{Failure, Remedy, sentence};
 use crate::domain::filter::Filter;
 use crate::domain::id::Id;
 use crate::domain::json::{self, Bodies};
@@ -279,12 +279,14 @@ impl Local {
                 format!("There is no delivery {text}."),
                 "",
                 "List what there is:  creel list",
-            ),
+            )
+            .with_remedy(Remedy::ChooseDelivery),
             FindError::Ambiguous(count) => Failure::usage(
                 format!("{text} could be any of {count} deliveries."),
                 "",
                 "Type more of the id; creel list shows them.",
-            ),
+            )
+            .with_remedy(Remedy::ChooseDelivery),
             FindError::Unreadable(error) => unreadable(error),
             FindError::TooShort => Failure::usage(
                 format!("{text} is too short to tell deliveries apart."),
@@ -305,7 +307,7 @@ impl Local {
         let running = self
             .jobs
             .get(job)
-            .ok_or_else(|| Failure::no("That job is over.", "", "See how it went:  creel list"))?;
+            .ok_or_else(|| Failure::no("That job is over.", "", ""))?;
         let results = running.results().await;
         if results.last {
             self.jobs.forget(job);

@@ -8,7 +8,7 @@ use crate::domain::assess::Assessor;
 use crate::domain::attempt::{self, AttemptKind, Signing};
 use crate::domain::delivery::Delivery;
 use crate::domain::edit::Edited;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Remedy};
 use crate::domain::provider::Provider;
 use crate::domain::request::Request;
 use crate::domain::route::{Destination, origin};
@@ -155,6 +155,7 @@ impl Local {
                 "Nothing says which provider sent it, so nothing says where its id is.",
                 "Send it as it came, and set what is to differ:  --header 'X-Id: 7', --set .id=7",
             )
+            .with_remedy(Remedy::EditRequest)
         })?;
         // Deliveries sent together get different ids.
         let random = seed.map_or_else(random_bits, |seed| {
@@ -231,8 +232,9 @@ impl Local {
                         "Neither the command nor the configuration names one for {}.",
                         delivery.request.path
                     ),
-                    "Name one:  --to http://127.0.0.1:3000   (in the inspector: R)",
+                    "Name one:  --to http://127.0.0.1:3000",
                 )
+                .with_remedy(Remedy::NameTarget)
             })
     }
 }
@@ -243,6 +245,7 @@ fn gone() -> Failure {
         "",
         "List what there is:  creel list",
     )
+    .with_remedy(Remedy::ChooseDelivery)
 }
 
 /// Says which signature goes: the one asked for; else the one that was
@@ -267,6 +270,7 @@ fn seal<'a>(
             why,
             "Name its provider and secret:  creel --secret NAME=VALUE   or send it with the signature it came with:  --sign kept",
         )
+.with_remedy(Remedy::AddSecretOrKeepSignature)
     };
     let mut as_received = |why: String| {
         if changed {
@@ -297,7 +301,7 @@ fn seal<'a>(
 
 /// Returns the secret to sign a delivery with. That of creel's own samples
 /// signs nothing but them.
-fn secret_to_sign<'a>(
+pub(super) fn secret_to_sign<'a>(
     assessor: &'a Assessor,
     delivery: &Delivery,
     provider: &Provider,

@@ -4,7 +4,7 @@ use super::command::{Preview, ResendOrder};
 use super::local::Local;
 use super::prepare::Prepared;
 use crate::clock::random_bits;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Remedy};
 use crate::domain::request::Request;
 
 impl Local {
@@ -19,6 +19,7 @@ impl Local {
                 "",
                 "Name one:  creel resend @latest",
             )
+            .with_remedy(Remedy::ChooseDelivery)
         })?;
         let Prepared {
             delivery,

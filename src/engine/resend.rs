@@ -10,7 +10,7 @@ use super::sending::not_sent;
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, ENDED};
 use crate::domain::delivery::Delivery;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Remedy};
 use crate::domain::filter::Filter;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::{Verdict, previous};
@@ -60,7 +60,8 @@ impl Local {
                 format!("The filter {filter} is not clear."),
                 note.clone(),
                 "See what it matches:  creel list FILTER",
-            ));
+            )
+            .with_remedy(Remedy::CorrectFilter));
         }
         // What was refused has no body to send.
         let seqs = if parsed.is_empty() {
@@ -83,7 +84,8 @@ impl Local {
                 "No delivery matches.",
                 "",
                 "See what a filter matches:  creel list FILTER",
-            ));
+            )
+            .with_remedy(Remedy::CorrectFilter));
         }
         Ok(seqs)
     }

@@ -18,7 +18,7 @@ use super::prepare::Prepared;
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, Outcome, REPLACED, STOPPED, Try};
 use crate::domain::edit::Edit;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Remedy};
 use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
 use crate::domain::summary::Summary;
@@ -349,6 +349,7 @@ impl Local {
                 "Nothing says which provider sent it.",
                 "Name its provider:  creel --provider NAME, or in creel.toml",
             )
+            .with_remedy(Remedy::SendOnce)
         })?;
         Ok((provider.clone(), Schedule::of(provider)?))
     }

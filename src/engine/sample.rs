@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::local::Local;
 use crate::clock::random_bits;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Remedy};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
 use crate::domain::provider::Provider;
@@ -207,7 +207,8 @@ impl Local {
                     provider.title
                 ),
                 format!("Add one:  creel --secret {name}=SECRET"),
-            ));
+            )
+            .with_remedy(Remedy::AddSecret));
         };
         let id = event_id(provider, random);
         let request = signed(provider, secret, sample, &path, self.clock.now(), &id)?;

@@ -8,7 +8,7 @@ use super::local::Local;
 use crate::domain::attempt::{AttemptKind, Signing, outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Remedy};
 use crate::domain::headers::Headers;
 use crate::domain::provider::definition::Provider;
 use crate::domain::request::Request;
@@ -122,7 +122,8 @@ impl Local {
                         "creel receives on {listening}, so every delivery would come back to it without end."
                     ),
                     "Name the app's own address, or let creel receive elsewhere:  --listen ADDR:PORT",
-                ));
+                )
+.with_remedy(Remedy::NameTarget));
             }
         }
         Ok(())

@@ -28,12 +28,13 @@ use super::layout::{Areas, layout};
 use super::look::Look;
 use super::msg::Msg;
 use super::overlay::Overlay;
+use super::overlay::resend::ResendForm;
 use super::pane::Ctx;
 use super::pane::detail::{DetailPane, Tab};
 use super::pane::list::ListPane;
 
 pub use give_up::waiting;
-pub use toast::{Toast, ToastKind};
+pub use toast::{SIGN, Toast, ToastKind};
 
 /// How often at the most a creel is asked what it is, in microseconds.
 const INFO_EVERY: i64 = 1_000_000;
@@ -68,6 +69,8 @@ pub struct App {
     /// What is being sent because somebody asked.
     pub jobs: Vec<Job>,
     hosts: BTreeSet<String>,
+    /// The form that a question is about.
+    parked: Option<Box<ResendForm>>,
     editing: Option<edit::Editing>,
     /// The delivery to edit as soon as it is read.
     edit_next: Option<u64>,
@@ -118,6 +121,7 @@ impl App {
             mouse,
             jobs: Vec::new(),
             hosts: BTreeSet::new(),
+            parked: None,
             editing: None,
             edit_next: None,
             info_wish: Wish {
@@ -238,7 +242,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Sought(query, answer) => app.take_sought(&query, answer),
         Msg::Shown(seq, answer) => app.take_detail(seq, answer),
         Msg::Located(order, targets, answer) => app.take_places(order, &targets, answer),
-        Msg::Begun(answer) => app.take_begun(answer),
+        Msg::Begun(order, answer) => app.take_begun(&order, answer),
         Msg::Sent(sent) => app.take_sent(&sent),
         Msg::Stopped(answer) => app.take_stopped(answer),
         Msg::Previewed(order, answer) => app.take_preview(&order, answer),

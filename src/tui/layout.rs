@@ -84,6 +84,8 @@ pub fn layout(size: Size, app: &App) -> Areas {
     let header = row(screen, 0);
     let status = row(screen, size.height.saturating_sub(1));
     let above_status = row(screen, size.height.saturating_sub(2));
+    let toast = app.toast.as_ref();
+    let toast_height = toast.map_or(1, |toast| toast.lines(usize::from(size.width)).len());
     let middle = Rect {
         y: 1.min(size.height),
         height: size.height.saturating_sub(2 + toast_lines),
@@ -96,7 +98,7 @@ pub fn layout(size: Size, app: &App) -> Areas {
         list: None,
         detail: None,
         note: Rect::ZERO,
-        toast: above_status,
+        toast: up_from(above_status, toast_height, screen),
         status,
     };
     let on_list = app.focus == Focus::List;
@@ -180,6 +182,18 @@ fn row(screen: Rect, y: u16) -> Rect {
         y: y.min(screen.height),
         height: u16::from(y < screen.height),
         ..screen
+    }
+}
+
+/// Makes a row so many lines high, upwards, as far as there is room below the
+/// first line.
+fn up_from(row: Rect, height: usize, screen: Rect) -> Rect {
+    let most = row.bottom().saturating_sub(screen.y + 1).max(1);
+    let height = u16::try_from(height).unwrap_or(most).min(most);
+    Rect {
+        y: row.bottom().saturating_sub(height),
+        height,
+        ..row
     }
 }
 

@@ -38,8 +38,8 @@ pub enum Msg {
     Located(ResendOrder, BTreeSet<String>, Result<Vec<Place>, Failure>),
     /// A delivery, whole, by sequence number.
     Shown(u64, Result<Box<Detail>, Failure>),
-    /// A job was begun, or why it was not.
-    Begun(Result<Job, Failure>),
+    /// A job was begun for an order, or why it was not.
+    Begun(ResendOrder, Result<Job, Failure>),
     /// What came of sending one delivery.
     Sent(Box<Sent>),
     /// A job was told to stop.

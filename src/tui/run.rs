@@ -420,12 +420,15 @@ impl<E: Inspected> Screen<E> {
     }
 
     /// Begins to send deliveries; what comes of a single one is asked for.
-    fn send(&self, mut order: ResendOrder) {
+    fn send(&self, order: ResendOrder) {
         let one = matches!(&order.which, Which::Ids(ids) if ids.len() == 1);
-        order.followed = one && order.retry.is_none();
-        let (engine, answers, followed) =
-            (self.engine.clone(), self.answers_in.clone(), order.followed);
-        self.ask(Command::Resend(order), move |answer| {
+        let followed = one && order.retry.is_none();
+        let (engine, answers) = (self.engine.clone(), self.answers_in.clone());
+        let command = ResendOrder {
+            followed,
+            ..order.clone()
+        };
+        self.ask(Command::Resend(command), move |answer| {
             let begun = answer.and_then(|reply| match reply {
                 Reply::Job(job) => Ok(job),
                 other => Err(strange(&other)),
@@ -433,7 +436,7 @@ impl<E: Inspected> Screen<E> {
             if let (Ok(job), true) = (&begun, followed) {
                 tokio::spawn(follow(engine, job.id, answers));
             }
-            Msg::Begun(begun)
+            Msg::Begun(order, begun)
         });
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{expected, key, token};
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Remedy};
 use crate::domain::provider::template::{Filling, Part, Template};
 use crate::domain::provider::{Provider, Scheme};
 use crate::domain::request::Request;
@@ -38,7 +38,8 @@ impl Seal<'_> {
                 format!("{} signs the address, and none is known.", provider.title),
                 "",
                 "Name it:  --url https://…   (or public_url in creel.toml)",
-            ));
+            )
+            .with_remedy(Remedy::KeepSignature));
         }
         let filling = Filling {
             body: &request.body,

@@ -98,6 +98,15 @@ pub struct Job {
     pub ended: bool,
 }
 
+/// Which ways of sending a delivery again do not work for it, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offers {
+    /// Why it cannot be signed anew; `None` where it can.
+    pub no_signature: Option<String>,
+    /// Why it cannot be tried as its provider retries; `None` where it can.
+    pub no_retries: Option<String>,
+}
+
 /// What came of a followed job since the last time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {

@@ -4,6 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::domain::failure::Failure;
 use crate::engine::command::{AnswerOrder, AppInfo};
+use crate::tui::advice;
 use crate::tui::effect::Effect;
 use crate::tui::keymap::Chord;
 use crate::tui::overlay::Overlay;
@@ -29,6 +30,10 @@ impl App {
         let Some(Overlay::Answer(form)) = &mut self.overlay else {
             return Vec::new();
         };
+        if form.sent.is_some() {
+            // It is not changed while it is asked whether that is accepted.
+            return Vec::new();
+        }
         match (chord.code(), form.part) {
             (KeyCode::Enter | KeyCode::Char(' '), Part::Cancel) => self.overlay = None,
             (KeyCode::Enter, _) | (KeyCode::Char(' '), Part::Apply) => return self.apply_answer(),
@@ -62,7 +67,8 @@ impl App {
         let Some(order) = form.order() else {
             return Vec::new();
         };
-        self.overlay = None;
+        form.problem = None;
+        form.sent = Some(order.clone());
         vec![Effect::Answer(order)]
     }
 
@@ -72,8 +78,17 @@ impl App {
         order: &AnswerOrder,
         answer: Result<(), Failure>,
     ) -> Vec<Effect> {
+        let open = self.overlay.take_if(
+            |overlay| matches!(overlay, Overlay::Answer(form) if form.sent.as_ref() == Some(order)),
+        );
         if let Err(failure) = answer {
-            self.fail_with(&failure);
+            let Some(Overlay::Answer(mut form)) = open else {
+                self.fail_with(&failure);
+                return Vec::new();
+            };
+            form.sent = None;
+            form.problem = Some(advice::parts(&failure, &self.keys).join(" "));
+            self.overlay = Some(Overlay::Answer(form));
             return Vec::new();
         }
         let at = match &order.endpoint {

@@ -40,8 +40,8 @@ impl App {
             return Vec::new();
         }
         if let Some(why) = refused {
-            let why = self.look.own(why).into_owned();
-            self.fail(&format!(
+            let why = why.clone();
+            self.warn(&format!(
                 "It was refused when it came, so its body was not kept: {why}"
             ));
             return Vec::new();
@@ -124,21 +124,10 @@ impl App {
             }
             Ok(read) => {
                 editing.form.edit(read.request, read.notes);
-                if self.nothing_to_sign(&editing.form) {
-                    editing.form.keep_signature();
-                }
                 self.overlay = Some(Overlay::Resend(editing.form));
             }
         }
         Vec::new()
-    }
-
-    /// Says whether nothing can be signed anew, as nobody knows who sent it.
-    fn nothing_to_sign(&self, form: &ResendForm) -> bool {
-        let shown = self.detail.shown.as_ref().map(|s| &s.detail);
-        shown.is_some_and(|detail| {
-            detail.provider.is_none() && form.original() == Some(&detail.delivery.request)
-        })
     }
 
     fn reopen(&mut self, editing: Editing) {

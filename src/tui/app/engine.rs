@@ -171,6 +171,10 @@ impl App {
             self.done(&text);
         }
         self.detail.take(seq, self.list.seq(), answer, &self.look);
+        if let (Some(Overlay::Resend(form)), Some(shown)) = (&mut self.overlay, &self.detail.shown)
+        {
+            form.describe(shown);
+        }
         self.edit_when_read(seq)
     }
 

@@ -12,7 +12,7 @@ use crate::tui::overlay::palette::Palette;
 use crate::tui::overlay::prompt::Purpose;
 use crate::tui::overlay::resend::Part;
 
-use super::{App, Focus, ToastKind};
+use super::{App, Focus};
 
 impl App {
     /// Takes a key.
@@ -20,13 +20,7 @@ impl App {
         if key.kind == KeyEventKind::Release {
             return Vec::new();
         }
-        if self
-            .toast
-            .as_ref()
-            .is_some_and(|t| t.kind == ToastKind::Failed)
-        {
-            self.toast = None;
-        }
+        self.toast.take_if(|toast| toast.goes_with_a_key());
         let Some(chord) = Chord::of(key) else {
             return Vec::new();
         };
@@ -145,6 +139,10 @@ impl App {
         let Some(Overlay::Resend(form)) = &mut self.overlay else {
             return Vec::new();
         };
+        if form.is_sent() {
+            // It is not changed while it is asked whether that is accepted.
+            return Vec::new();
+        }
         match (chord.code(), form.part) {
             (KeyCode::Tab | KeyCode::Down, _) | (KeyCode::Right, Part::Send | Part::Edit) => {
                 form.turn(1);
@@ -152,7 +150,7 @@ impl App {
             (KeyCode::BackTab | KeyCode::Up, _) | (KeyCode::Left, Part::Edit | Part::Cancel) => {
                 form.turn(-1);
             }
-            (KeyCode::Enter | KeyCode::Char(' '), Part::Cancel) => self.overlay = None,
+            (KeyCode::Enter | KeyCode::Char(' '), Part::Cancel) => self.close_overlay(),
             (KeyCode::Enter | KeyCode::Char(' '), Part::Edit) => return self.edit_again(),
             (KeyCode::Char('e'), _) if !form.types() => return self.edit_again(),
             (KeyCode::PageDown, _) => self.scroll_form(8),

@@ -175,7 +175,7 @@ impl App {
     fn back(&mut self) {
         match &self.overlay {
             Some(Overlay::Prompt(_)) => self.cancel_prompt(),
-            Some(_) => self.overlay = None,
+            Some(_) => self.close_overlay(),
             None if self.focus == Focus::Detail && self.detail.body.search.is_some() => {
                 self.detail.body.search = None;
             }
@@ -192,7 +192,8 @@ impl App {
 
     /// Closes what is open; at the top, leaves.
     fn close(&mut self) -> Vec<Effect> {
-        if self.overlay.take().is_some() {
+        if self.overlay.is_some() {
+            self.close_overlay();
             return Vec::new();
         }
         if self.zoom {

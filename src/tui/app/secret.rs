@@ -7,6 +7,7 @@ use crate::domain::keyring::Scope;
 use crate::domain::text::thousands;
 use crate::domain::verification::Status;
 use crate::engine::command::Adopted;
+use crate::tui::advice;
 use crate::tui::effect::Effect;
 use crate::tui::keymap::Chord;
 use crate::tui::overlay::Overlay;
@@ -64,7 +65,7 @@ impl App {
             }
             (Err(failure), Some(form)) => {
                 form.waiting = false;
-                form.problem = Some(failure.line());
+                form.problem = Some(advice::parts(&failure, &self.keys).join(" "));
             }
             (Err(failure), None) => self.fail_with(&failure),
         }

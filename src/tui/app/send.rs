@@ -9,8 +9,10 @@ use crate::domain::attempt::Signing;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::domain::text::thousands;
+use crate::domain::verdict::Verdict;
 use crate::engine::command::{Job, ResendOrder, Sent, Which};
 use crate::tui::action::Action;
+use crate::tui::advice;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::confirm::{Confirm, Then};
@@ -58,7 +60,9 @@ impl App {
         for row in &rows {
             let Some(target) = self.target_of(row) else {
                 self.open_form();
-                self.say("No target is set: type one, or start with creel --target URL");
+                if let Some(Overlay::Resend(form)) = &mut self.overlay {
+                    form.problem = Some("No target is set: type one here.".to_owned());
+                }
                 return Vec::new();
             };
             hosts.insert(target);
@@ -87,11 +91,15 @@ impl App {
         let shown = self.shown_of(first);
         let matching = self.list.rows.matching() as u64;
         let way = Way::new(rows.len(), self.list.filter(), matching);
-        let form = ResendForm::new(ids, target.as_deref(), shown, way);
+        let form = ResendForm::new(ids, first, target.as_deref(), way);
+        let form = match shown {
+            Some(shown) => form.describing(shown),
+            None => form,
+        };
         Some(Box::new(form))
     }
 
-    /// Sends what the form says.
+    /// Sends what the form says; it stays open until that is accepted.
     pub(super) fn send_form(&mut self) -> Vec<Effect> {
         let Some(Overlay::Resend(form)) = &mut self.overlay else {
             return Vec::new();
@@ -99,7 +107,6 @@ impl App {
         let Some(order) = form.order() else {
             return Vec::new();
         };
-        self.overlay = None;
         let targets: BTreeSet<String> = order.target.clone().into_iter().collect();
         self.ask_or_send(order, targets)
     }
@@ -112,6 +119,7 @@ impl App {
             Then::GiveUp(which) => vec![Effect::GiveUp(which)],
             Then::Do(action) => self.perform(action),
             Then::Send { order, hosts, to } => {
+                self.overlay = self.parked.take().map(Overlay::Resend);
                 self.hosts.extend(hosts);
                 self.send(order, &to)
             }
@@ -119,19 +127,20 @@ impl App {
     }
 
     /// Sends at once to this machine and to hosts that were agreed to before;
-    /// has it looked up where others are.
+    /// has it looked up where others are. Several deliveries are asked about
+    /// each time they go to another machine.
     fn ask_or_send(&mut self, order: ResendOrder, targets: BTreeSet<String>) -> Vec<Effect> {
         let strangers: BTreeSet<String> = targets
             .iter()
             .filter(|target| !is_this_machine(target))
             .map(|target| host_name(target))
-            .filter(|host| !self.hosts.contains(host))
+            .filter(|host| self.is_batch(&order) || !self.hosts.contains(host))
             .collect();
         if strangers.is_empty() {
             return self.send_or_ask_if_many(order, &names(&targets));
         }
         let strangers: Vec<String> = strangers.into_iter().collect();
-        self.say(&format!("Looking up {}", strangers.join(", ")));
+        self.begin_progress(&format!("Looking up {}", strangers.join(", ")));
         vec![Effect::Locate(order, targets)]
     }
 
@@ -146,13 +155,13 @@ impl App {
         let mut places = match answer {
             Ok(places) => places,
             Err(failure) => {
-                self.fail_with(&failure);
+                self.refuse(&order, &failure);
                 return Vec::new();
             }
         };
-        // The look-up is over.
-        self.toast = None;
-        places.retain(|place| !self.hosts.contains(&place.host));
+        self.end_progress();
+        let batch = self.is_batch(&order);
+        places.retain(|place| batch || !self.hosts.contains(&place.host));
         if places.is_empty() {
             return self.send_or_ask_if_many(order, &names(targets));
         }
@@ -161,12 +170,15 @@ impl App {
         let kinds: BTreeSet<_> = places.iter().filter_map(Place::kind).collect();
         let kinds: Vec<&str> = kinds.into_iter().map(Kind::words).collect();
         let hosts: Vec<String> = places.into_iter().map(|place| place.host).collect();
+        let kinds = kinds.join(" and ");
+        let again = if batch {
+            "Several deliveries to another machine are sent only once agreed."
+        } else {
+            "Once agreed, a single delivery goes there without a question until creel ends."
+        };
         self.ask(Confirm {
             what: format!("Send {number} to {}?", to.join(", ")),
-            why: format!(
-                "That is not this machine but {}. Once agreed, creel does not ask for it again until it ends.",
-                kinds.join(" and ")
-            ),
+            why: format!("That is not this machine but {kinds}. {again}"),
             then: Then::Send {
                 order,
                 to: hosts.join(", "),
@@ -198,16 +210,51 @@ impl App {
 
     /// Opens a question before something is done.
     pub(super) fn ask(&mut self, confirm: Confirm) {
-        if self.overlay.is_some() {
-            // What is typed into it must not answer a question.
-            let not = match confirm.then {
-                Then::GiveUp(_) => "Not given up",
-                _ => "Not sent",
-            };
-            self.fail(&format!("{not}: something else was opened meanwhile"));
-            return;
+        match self.overlay.take() {
+            None => {}
+            // It is there again where the answer is no, or it is refused.
+            Some(Overlay::Resend(form)) if form.is_sent() => self.parked = Some(form),
+            other => {
+                // What is typed into it must not answer a question.
+                self.overlay = other;
+                let not = match confirm.then {
+                    Then::GiveUp(_) => "Not given up",
+                    _ => "Not sent",
+                };
+                self.warn(&format!("{not}: something else was opened meanwhile"));
+                return;
+            }
         }
         self.overlay = Some(Overlay::Confirm(confirm));
+    }
+
+    /// Closes what lies over the panes; where that is a question about a form,
+    /// the form is there again.
+    pub(super) fn close_overlay(&mut self) {
+        self.end_progress();
+        self.overlay = match self.overlay.take() {
+            Some(Overlay::Confirm(_)) => self.parked.take().map(|mut form| {
+                form.unsend();
+                Overlay::Resend(form)
+            }),
+            _ => None,
+        };
+    }
+
+    /// Says why an order is not sent: in its form, where that is still open.
+    fn refuse(&mut self, order: &ResendOrder, failure: &Failure) {
+        self.end_progress();
+        match &mut self.overlay {
+            Some(Overlay::Resend(form)) if form.sent() == Some(order) => {
+                form.refuse(&advice::parts(failure, &self.keys));
+            }
+            _ => self.fail_with(failure),
+        }
+    }
+
+    /// Says whether an order is about several deliveries.
+    fn is_batch(&self, order: &ResendOrder) -> bool {
+        matches!(order.which, Which::Matching(_)) || self.count(order) > 1
     }
 
     /// Returns how many deliveries an order is about.
@@ -230,24 +277,42 @@ impl App {
 
     fn send(&mut self, order: ResendOrder, to: &str) -> Vec<Effect> {
         let which = self.deliveries(&order);
-        self.list.chosen.clear();
         let how = match order.signing {
             _ if order.new_event => "as a new event",
             _ if order.edit.is_some() => "edited",
             Some(Signing::Fresh) => "signed anew",
             Some(Signing::Kept) | None => "as received",
         };
-        self.say(&format!("Sending {which} to {to}, {how}"));
+        let text = format!("Sending {which} to {to}, {how}");
+        if self.is_batch(&order) || order.retry.is_some() {
+            // How it goes is in the status line, or among the tries.
+            self.say(&text);
+        } else {
+            self.begin_progress(&text);
+        }
         vec![Effect::Resend(order)]
     }
 
     /// Takes the beginning of a job, or why it did not begin.
-    pub(super) fn take_begun(&mut self, answer: Result<Job, Failure>) -> Vec<Effect> {
-        match answer {
-            Ok(job) if !self.jobs.iter().any(|known| known.id == job.id) => self.jobs.push(job),
-            Ok(_) => {}
-            Err(failure) => self.fail_with(&failure),
+    pub(super) fn take_begun(
+        &mut self,
+        order: &ResendOrder,
+        answer: Result<Job, Failure>,
+    ) -> Vec<Effect> {
+        let job = match answer {
+            Ok(job) => job,
+            Err(failure) => {
+                self.refuse(order, &failure);
+                return Vec::new();
+            }
+        };
+        self.list.chosen.clear();
+        if !self.jobs.iter().any(|known| known.id == job.id) {
+            self.jobs.push(job);
         }
+        self.overlay.take_if(
+            |overlay| matches!(overlay, Overlay::Resend(form) if form.sent() == Some(order)),
+        );
         Vec::new()
     }
 
@@ -259,38 +324,58 @@ impl App {
             return Vec::new();
         }
         self.detail.expire();
+        if job.total == 1 {
+            self.end_progress();
+        }
         let (done, well) = (thousands(job.done), thousands(job.well));
         let total = thousands(job.total);
         match &job.failure {
-            _ if job.stopped => self.say(&format!("Stopped: {done} of {total} were sent")),
+            _ if job.stopped => self.done(&format!("Stopped: {done} of {total} were sent")),
             Some(failure) if job.total == 1 => self.fail_with(failure),
             // What came of it is told by who followed it.
             None if job.total == 1 => {}
-            Some(failure) => self.fail(&format!("{well} of {total} delivered. {failure}")),
             None if job.well == job.total => self.done(&format!("All {well} delivered")),
-            None if job.well + job.wrongly_accepted == job.total => self.say(&format!(
+            None if job.well + job.wrongly_accepted == job.total => self.warn(&format!(
                 "All {total} accepted, {} of them with a stale or wrong signature",
                 thousands(job.wrongly_accepted)
             )),
-            None => self.fail(&format!("{well} of {total} delivered")),
+            failure => self.fail_batch(&job, failure.as_ref()),
         }
         Vec::new()
+    }
+
+    /// Says how a batch ended of which not all was accepted.
+    fn fail_batch(&mut self, job: &Job, failure: Option<&Failure>) {
+        let failed = job.total.saturating_sub(job.well + job.wrongly_accepted);
+        let (well, total) = (thousands(job.well), thousands(job.total));
+        let mut text = format!("{well} of {total} delivered, {} failed", thousands(failed));
+        if job.wrongly_accepted > 0 {
+            let accepted = thousands(job.wrongly_accepted);
+            text = format!("{text}, {accepted} accepted with a stale or wrong signature");
+        }
+        let reason = failure.map_or_else(Vec::new, |failure| advice::parts(failure, &self.keys));
+        self.fail_parts(&[vec![text], reason].concat());
     }
 
     /// Takes what came of sending one delivery.
     pub(super) fn take_sent(&mut self, sent: &Sent) -> Vec<Effect> {
         self.detail.expire();
+        self.end_progress();
         let Ok((attempt, verdict)) = &sent.attempt else {
             return Vec::new();
         };
         let shown = self.detail.shown.as_ref();
+        let shown = shown.filter(|shown| shown.seq() == attempt.delivery_seq);
         let facts = shown.and_then(|s| s.detail.provider.as_ref());
         let text = crate::tui::pane::tries::verdict(attempt, facts);
         let text = format!("{}: {text} ({})", host(&attempt.target), verdict.words());
-        if verdict.is_good() == Some(true) {
-            self.done(&text);
-        } else {
-            self.fail(&text);
+        match verdict {
+            Verdict::StaleAccepted | Verdict::ForgedAccepted => self.warn(&text),
+            verdict => match verdict.is_good() {
+                Some(true) => self.done(&text),
+                Some(false) => self.fail(&text),
+                None => self.say(&text),
+            },
         }
         Vec::new()
     }

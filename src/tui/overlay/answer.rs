@@ -58,6 +58,8 @@ pub struct AnswerForm {
     pub mode: Mode,
     /// Why it cannot be done like this.
     pub problem: Option<String>,
+    /// The order that was given and is not accepted yet.
+    pub sent: Option<AnswerOrder>,
     endpoint: Option<String>,
     title: String,
     configured: String,
@@ -135,6 +137,7 @@ impl AnswerForm {
             slow: Field::new(written(plan.slow)),
             mode,
             problem: None,
+            sent: None,
             endpoint: endpoint.map(str::to_owned),
             title,
             configured,
@@ -254,7 +257,10 @@ impl AnswerForm {
 pub fn draw(form: &AnswerForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) -> (u16, u16) {
     let look = ctx.look;
     let width = 76.min(screen.width.saturating_sub(2)).max(20);
-    let area = centred(screen, width, 19);
+    let room = usize::from(width).saturating_sub(4);
+    let problem = form.problem.as_deref().unwrap_or_default();
+    let problem = wrap::words(&look.own(problem), room);
+    let area = centred(screen, width, 18 + problem.len() as u16);
     let title = look.cut(&look.own(&form.title), usize::from(width).saturating_sub(6));
     let inner = super::window(&title, area, look, frame);
     let room = usize::from(inner.width);
@@ -307,14 +313,8 @@ pub fn draw(form: &AnswerForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
         modes.push(look.span("nothing is sent on: no target is set", Role::Context));
     }
     lines.push(wrap::cut(modes, room, look.glyphs.ellipsis));
-    match &form.problem {
-        Some(problem) => {
-            let problem = look.own(problem).into_owned();
-            let spans = vec![look.span(problem, Role::Bad)];
-            lines.push(wrap::cut(spans, room, look.glyphs.ellipsis));
-        }
-        None => lines.push(Line::default()),
-    }
+    let problem = problem.into_iter();
+    lines.extend(problem.map(|line| Line::from(look.span(line, Role::Bad))));
     let button = |text: &str, part| {
         let role = if form.part == part {
             Role::Selected

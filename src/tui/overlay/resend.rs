@@ -14,8 +14,8 @@ use crate::domain::body::FORMAT_MAX;
 use crate::domain::edit::Edit;
 use crate::domain::failure::Failure;
 use crate::domain::request::Request;
-use crate::engine::command::Preview;
-use crate::engine::command::ResendOrder;
+use crate::domain::summary::Summary;
+use crate::engine::command::{Offers, Preview, ResendOrder};
 use crate::tui::changes::{self, Written};
 use crate::tui::look::Look;
 use crate::tui::pane::detail::Shown;
@@ -35,7 +35,7 @@ pub struct ResendForm {
     pub way: Way,
     /// The part with the focus.
     pub part: Part,
-    /// Why it cannot be sent like this.
+    /// Why it cannot be sent like this, each part on lines of its own.
     pub problem: Option<String>,
     /// The first of the changes on the screen.
     pub top: usize,
@@ -48,6 +48,10 @@ pub struct ResendForm {
     asked: Option<ResendOrder>,
     outlook: Outlook,
     seed: Option<u64>,
+    /// Which ways do not work for the delivery.
+    offers: Offers,
+    /// The order that was given and is not accepted yet.
+    sent: Option<ResendOrder>,
 }
 
 /// As what a delivery is sent again.
@@ -65,6 +69,15 @@ pub enum Choice {
 impl Choice {
     /// Every choice, as they stand in the form.
     pub const ALL: [Self; 3] = [Self::Kept, Self::Fresh, Self::NewEvent];
+
+    /// Returns its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "as received",
+            Self::Fresh => "made anew",
+            Self::NewEvent => "as a new event",
+        }
+    }
 
     /// Says what it is.
     pub const fn words(self) -> &'static str {
@@ -134,17 +147,21 @@ impl Part {
 }
 
 impl ResendForm {
-    /// Opens the form for deliveries; `shown` is the one whose changes are
-    /// listed, where there is only one, `way` how they go.
-    pub fn new(ids: Vec<String>, target: Option<&str>, shown: Option<&Shown>, way: Way) -> Self {
-        let mut form = Self {
+    /// Opens the form for deliveries, the first of which has this row; `way`
+    /// is how they go.
+    pub fn new(ids: Vec<String>, first: &Summary, target: Option<&str>, way: Way) -> Self {
+        let title = match ids.len() {
+            1 => title(first),
+            several => format!("{several} deliveries"),
+        };
+        Self {
             way,
             target: Field::new(target.unwrap_or("http://localhost:3000")),
             choice: Choice::Kept,
             part: Part::Target,
             problem: None,
             top: 0,
-            title: format!("{} deliveries", ids.len()),
+            title,
             ids,
             original: None,
             edited: None,
@@ -152,11 +169,69 @@ impl ResendForm {
             asked: None,
             outlook: Outlook::Unknown,
             seed: None,
-        };
-        if let Some(shown) = shown.filter(|_| form.ids.len() == 1) {
-            form.describe(shown);
+            offers: Offers::default(),
+            sent: None,
         }
-        form
+    }
+
+    /// Takes what is known of the delivery, where the form is about it alone:
+    /// its changes are listed, and only what works for it is offered.
+    #[must_use]
+    pub fn describing(mut self, shown: &Shown) -> Self {
+        self.describe(shown);
+        self
+    }
+
+    /// Takes what is known of the delivery, where the form is about it alone.
+    pub fn describe(&mut self, shown: &Shown) {
+        let delivery = &shown.detail.delivery;
+        if self.ids != [delivery.id.to_string()] {
+            return;
+        }
+        self.offers.clone_from(&shown.detail.offers);
+        self.drop_refused();
+        if self.original.is_none() {
+            self.original = Some(Box::new(delivery.request.clone()));
+        }
+    }
+
+    /// Says whether an order was given that is not accepted yet.
+    pub const fn is_sent(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// Returns the order that was given and is not accepted yet.
+    pub const fn sent(&self) -> Option<&ResendOrder> {
+        self.sent.as_ref()
+    }
+
+    /// Takes the order back.
+    pub fn unsend(&mut self) {
+        self.sent = None;
+    }
+
+    /// Takes why the order is not accepted.
+    pub fn refuse(&mut self, parts: &[String]) {
+        self.sent = None;
+        self.problem = Some(parts.join("\n"));
+    }
+
+    /// Says why something is not offered; `None` where it is.
+    fn not_offered(&self, choice: Choice) -> Option<&str> {
+        match choice {
+            _ if self.is_batch() => None,
+            Choice::Kept => None,
+            Choice::Fresh | Choice::NewEvent => self.offers.no_signature.as_deref(),
+        }
+    }
+
+    /// Says why it cannot be tried like this; `None` where it can.
+    fn no_tries(&self, tries: Tries) -> Option<&str> {
+        match tries {
+            Tries::Once => None,
+            _ if self.is_batch() => None,
+            Tries::AsProvider | Tries::Faster => self.offers.no_retries.as_deref(),
+        }
     }
 
     /// Moves the focus to another part.
@@ -201,17 +276,31 @@ impl ResendForm {
     pub fn choose(&mut self, by: isize) {
         let turned = |at: usize| (at.cast_signed() + by).rem_euclid(3).cast_unsigned();
         match self.part {
-            Part::Signature => self.choice = Choice::ALL[turned(self.choice as usize)],
+            Part::Signature => {
+                let mut choice = Choice::ALL[turned(self.choice as usize)];
+                while self.not_offered(choice).is_some() {
+                    choice = Choice::ALL[turned(choice as usize)];
+                }
+                self.choice = choice;
+            }
             Part::Tries => {
-                self.way.tries = Tries::ALL[turned(self.way.tries as usize)];
+                let mut tries = Tries::ALL[turned(self.way.tries as usize)];
+                while self.no_tries(tries).is_some() {
+                    tries = Tries::ALL[turned(tries as usize)];
+                }
+                self.way.tries = tries;
                 // A provider signs each of its tries.
-                if self.way.tries != Tries::Once && self.choice == Choice::Kept {
-                    self.choice = Choice::Fresh;
+                if tries != Tries::Once {
+                    self.sign_anew();
                 }
             }
-            Part::Which => self.way.all = !self.way.all,
-            _ => {}
+            Part::Which => {
+                self.way.all = !self.way.all;
+                self.drop_refused();
+            }
+            _ => return,
         }
+        self.problem = None;
     }
 
     /// Returns the request as it is to be sent but for its signature, and as
@@ -233,14 +322,27 @@ impl ResendForm {
         self.remarks = remarks;
         self.part = Part::Send;
         // What was signed before does not fit any more.
-        if changed && first && self.choice == Choice::Kept {
+        if changed && first {
+            self.sign_anew();
+        }
+    }
+
+    /// Chooses a new signature where the old one was to be kept and one can
+    /// be made.
+    fn sign_anew(&mut self) {
+        if self.choice == Choice::Kept && self.not_offered(Choice::Fresh).is_none() {
             self.choice = Choice::Fresh;
         }
     }
 
-    /// Says that there is nothing to sign anew.
-    pub fn keep_signature(&mut self) {
-        self.choice = Choice::Kept;
+    /// Takes back what was chosen and is not offered.
+    fn drop_refused(&mut self) {
+        if self.not_offered(self.choice).is_some() {
+            self.choice = Choice::Kept;
+        }
+        if self.no_tries(self.way.tries).is_some() {
+            self.way.tries = Tries::Once;
+        }
     }
 
     /// Returns what is to be sent, or says why that cannot be.
@@ -259,6 +361,8 @@ impl ResendForm {
             self.part = part;
             return None;
         }
+        self.problem = None;
+        self.sent = Some(order.clone());
         Some(order)
     }
 
@@ -335,16 +439,15 @@ impl ResendForm {
             ..ResendOrder::default()
         })
     }
+}
 
-    fn describe(&mut self, shown: &Shown) {
-        let row = &shown.detail.summary;
-        let names = [&row.provider, &row.event, &row.delivery_id];
-        let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
-        self.title = if names.is_empty() {
-            format!("{} {}", row.method, row.path)
-        } else {
-            names.join(", ")
-        };
-        self.original = Some(Box::new(shown.detail.delivery.request.clone()));
+/// Names a delivery.
+fn title(row: &Summary) -> String {
+    let names = [&row.provider, &row.event, &row.delivery_id];
+    let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
+    if names.is_empty() {
+        format!("{} {}", row.method, row.path)
+    } else {
+        names.join(", ")
     }
 }

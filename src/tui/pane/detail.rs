@@ -9,6 +9,7 @@ use crate::domain::body::{BodyView, ViewMode, view};
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::engine::command::Detail;
+use crate::tui::advice;
 use crate::tui::look::Look;
 use crate::tui::theme::Role;
 use crate::tui::widget::{scroll, wrap};
@@ -240,13 +241,9 @@ pub fn draw(
 ) -> String {
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     if let Some((_, failure)) = &pane.failure {
-        let text = ctx.look.own(&failure.what).into_owned();
         let mut lines: Vec<Line<'_>> = Vec::new();
-        for (part, role) in [
-            (&text, Role::Bad),
-            (&failure.why, Role::Plain),
-            (&failure.next, Role::Plain),
-        ] {
+        for (at, part) in advice::parts(failure, ctx.keys).iter().enumerate() {
+            let role = if at == 0 { Role::Bad } else { Role::Plain };
             for line in wrap::words(&ctx.look.own(part), width) {
                 lines.push(Line::from(ctx.look.span(line, role)));
             }

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::domain::text::{pad, span, thousands, width as columns};
 use crate::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
+use crate::tui::action::Action;
 use crate::tui::theme::Role;
 use crate::tui::widget::{hex, wrap};
 
@@ -282,12 +283,11 @@ impl Page<'_> {
             self.text(proof, 0, Role::Context);
         }
         let advice = verification.explanation().map(|f| f.advice.as_str());
-        if let Some(advice) = advice.filter(|a| !a.is_empty()) {
+        if verification.status == Status::NoSecret {
+            let key = self.ctx.keys.key(Action::Secret);
+            self.text(&format!("Do this: press {key} to add it."), 0, Role::Plain);
+        } else if let Some(advice) = advice.filter(|a| !a.is_empty()) {
             self.text(&format!("Do this: {advice}"), 0, Role::Plain);
-        } else if verification.status == Status::NoSecret {
-            let name = verification.provider.as_deref().unwrap_or("NAME");
-            let advice = format!("Do this: creel --secret {name}=VALUE");
-            self.text(&advice, 0, Role::Plain);
         }
     }
 
@@ -491,18 +491,27 @@ impl Page<'_> {
             return;
         };
         self.heading(&format!("{} SAYS", facts.title.to_uppercase()));
-        let within = match facts.answer_within_ms {
-            Some(ms) => format!("Answer within {}.", duration(ms)),
-            None => "How fast it must be answered is not stated.".to_owned(),
+        let note = |note: &Option<String>| match note {
+            Some(note) => format!(" ({note})"),
+            None => String::new(),
+        };
+        let within = match (facts.answer_within_ms, &facts.answer_note) {
+            (Some(ms), about) => format!("Answer within {}{}.", duration(ms), note(about)),
+            (None, Some(about)) => format!("Answer: {about}."),
+            (None, None) => "How fast it must be answered is not stated.".to_owned(),
         };
         self.text(&within, 2, Role::Plain);
         let waits: Vec<String> = facts.retry_seconds.iter().map(|s| span(*s)).collect();
-        let retries = match (waits.is_empty(), facts.attempts) {
-            (true, None) => "Its retries are not stated.".to_owned(),
-            (true, Some(attempts)) => format!("It makes {attempts} attempts."),
-            (false, None) => format!("It tries again after {}.", waits.join(", ")),
-            (false, Some(attempts)) => {
-                format!("It makes {attempts} attempts, after {}.", waits.join(", "))
+        let about = note(&facts.retry_note);
+        let retries = match (waits.is_empty(), facts.attempts, &facts.retry_note) {
+            (true, None, None) => "Its retries are not stated.".to_owned(),
+            (true, None, Some(note)) => format!("Retries: {note}."),
+            (true, Some(1), _) => format!("It does not retry{about}."),
+            (true, Some(attempts), _) => format!("It makes {attempts} attempts{about}."),
+            (false, None, _) => format!("It tries again after {}{about}.", waits.join(", ")),
+            (false, Some(attempts), _) => {
+                let waits = waits.join(", ");
+                format!("It makes {attempts} attempts, after {waits}{about}.")
             }
         };
         self.text(&retries, 2, Role::Plain);

@@ -131,9 +131,7 @@ impl Page<'_> {
         let (resend, with) = (key(Action::Resend), key(Action::ResendWith));
         let next = match &shown.detail.target {
             Some(target) => format!("{resend} sends it to {target}"),
-            None => format!(
-                "{with} sends it to an address you type; creel --target URL sets one for {resend}"
-            ),
+            None => format!("{with} sends it to an address you type"),
         };
         self.text(&next, Role::Plain);
     }

@@ -10,12 +10,13 @@ use ratatui::widgets::Clear;
 use crate::domain::text::{span, thousands, width as columns};
 use crate::engine::command::{Job, Lag};
 use crate::tui::action::Action;
-use crate::tui::app::{App, Focus, ToastKind};
+use crate::tui::app::{App, Focus, SIGN, ToastKind};
 use crate::tui::layout::Areas;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::prompt::Purpose;
-use crate::tui::pane::detail::Tab;
+use crate::tui::pane::detail::{Tab, put};
 use crate::tui::theme::Role;
+use crate::tui::widget::wrap;
 
 /// How many columns part two hints.
 const GAP: usize = 2;
@@ -25,15 +26,29 @@ pub(super) fn toast(app: &App, area: Rect, frame: &mut Frame) {
     let Some(toast) = &app.toast else {
         return;
     };
+    let look = &app.look;
     let (sign, role) = match toast.kind {
-        ToastKind::Done => (app.look.glyphs.right, Role::Good),
-        ToastKind::Note => (app.look.glyphs.note, Role::Strong),
-        ToastKind::Failed => (app.look.glyphs.wrong, Role::Bad),
+        ToastKind::Done => (look.glyphs.right, Role::Good),
+        ToastKind::Note | ToastKind::Progress => (look.glyphs.sep, Role::Plain),
+        ToastKind::Warning => (look.glyphs.note, Role::Warn),
+        ToastKind::Failed => (look.glyphs.wrong, Role::Bad),
     };
-    let text = format!(" {sign} {}", toast.text);
-    let text = app.look.cut(&text, usize::from(area.width));
+    // What happened stands out; why, and what to do, is there to be read.
+    let what = toast.text.split('\n').next().unwrap_or_default();
+    let room = usize::from(area.width).saturating_sub(SIGN);
+    let strong = wrap::words(what, room).len();
+    let lines: Vec<Line<'_>> = toast
+        .lines(usize::from(area.width))
+        .into_iter()
+        .enumerate()
+        .map(|(at, line)| {
+            let sign = if at == 0 { sign } else { " " };
+            let role = if at < strong { role } else { Role::Plain };
+            Line::from(look.span(format!(" {sign} {line}"), role))
+        })
+        .collect();
     frame.render_widget(Clear, area);
-    frame.render_widget(Line::from(app.look.span(text, role)), area);
+    put(&lines, area, frame);
 }
 
 /// Draws what can be done here, the most useful first, and the news.

@@ -155,26 +155,54 @@ fn the_header_says_what_is_answered_otherwise() {
     assert!(header(&world).contains("app localhost:3000 answering  "));
 }
 
+/// Accepts what the form orders.
+fn accepted(world: &mut World) -> AnswerOrder {
+    let effects = world.took();
+    let [Effect::Answer(order)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    world.tell(Msg::Answered(order.clone(), Ok(())));
+    order.clone()
+}
+
+#[test]
+fn the_form_stays_open_until_its_order_is_accepted() {
+    let mut world = world(SIZE);
+    world.keys("a<tab><ctrl-u>503<enter>");
+    let effects = world.took();
+    let [Effect::Answer(order)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let why = "It is refused for a reason that takes more than a single line of the form to say.";
+    let failure = Failure::usage("creel cannot answer so.", why, "Answer otherwise.");
+    world.tell(Msg::Answered(order.clone(), Err(failure)));
+    let picture = world.picture();
+    for text in ["503", "creel cannot answer so.", "Answer otherwise."] {
+        assert!(picture.contains(text), "{picture}");
+    }
+    world.keys("<enter>");
+    assert_eq!(accepted(&mut world).plan, order.plan);
+    assert!(world.app.overlay.is_none());
+}
+
 #[test]
 fn a_number_in_the_form_picks_and_applies() {
     let mut world = world(SIZE);
     world.keys("a3");
     assert_eq!(
-        world.took(),
-        [Effect::Answer(AnswerOrder {
+        accepted(&mut world),
+        AnswerOrder {
             endpoint: None,
             mode: Some(Mode::AckFirst),
             plan: Some(plan("500, 500, 200")),
-        })]
+        }
     );
     assert!(world.app.overlay.is_none());
     world.keys("ajjj<enter>");
     let dropped = AnswerPlan::of(Step::Drop);
-    assert!(
-        matches!(&world.took()[..], [Effect::Answer(order)] if order.plan == Some(dropped.clone()))
-    );
+    assert_eq!(accepted(&mut world).plan, Some(dropped));
     world.keys("a6");
-    assert_eq!(world.took(), [Effect::Answer(AnswerOrder::default())]);
+    assert_eq!(accepted(&mut world), AnswerOrder::default());
     world.keys("a9x<esc>");
     assert!(world.took().is_empty() && world.app.overlay.is_none());
 }

@@ -169,6 +169,46 @@ fn keys_concern_the_selected_delivery_while_it_is_read() {
     assert!(world.picture().contains("1/2"), "{}", world.picture());
 }
 
+#[test]
+fn a_provider_says_what_is_stated_of_it() {
+    let note = |text: &str| Some(text.to_owned());
+    let steps = vec![60, 300];
+    let cases = [
+        (vec![], None, None, "Its retries are not stated."),
+        (vec![], None, note("up to 3 days"), "Retries: up to 3 days."),
+        (
+            vec![],
+            Some(1),
+            note("none by itself"),
+            "It does not retry (none by itself).",
+        ),
+        (
+            vec![],
+            Some(6),
+            note("over 2 h"),
+            "It makes 6 attempts (over 2 h).",
+        ),
+        (
+            steps,
+            Some(3),
+            None,
+            "It makes 3 attempts, after 1 min, 5 min.",
+        ),
+    ];
+    for (retry_seconds, attempts, retry_note, text) in cases {
+        let mut detail = valid(1);
+        let facts = detail.provider.as_mut().unwrap();
+        (facts.retry_seconds, facts.attempts) = (retry_seconds, attempts);
+        facts.retry_note = retry_note;
+        facts.answer_note = note("200 is expected");
+        let mut world = World::open((160, 40), vec![detail]);
+        world.keys("<enter>4G");
+        let picture = world.picture();
+        assert!(picture.contains(text), "{text}: {picture}");
+        assert!(picture.contains("Answer: 200 is expected."), "{picture}");
+    }
+}
+
 /// Returns the rows of the delivery's content.
 fn content(world: &World) -> Vec<String> {
     let area = world.app.areas().content();

@@ -3,7 +3,7 @@
 use creel::domain::attempt::Signing;
 use creel::domain::edit::text;
 use creel::domain::failure::Failure;
-use creel::engine::command::ResendOrder;
+use creel::engine::command::{Offers, ResendOrder};
 use creel::tui::effect::Effect;
 use creel::tui::msg::Msg;
 use creel::tui::overlay::Overlay;
@@ -165,8 +165,18 @@ fn what_nobody_signed_goes_as_it_came() {
     let file = opened(&mut world);
     left(&mut world, file.replace("\nPOST ", "\nPUT "));
     assert_eq!(choice(&world), Choice::Kept);
-    // What is refused can be seen, and is not sent.
     world.keys("<tab><tab><tab><tab> ");
+    assert_eq!(choice(&world), Choice::Kept, "nothing else is offered");
+    world.keys("<enter>");
+    assert_eq!(ordered(&mut world).signing, Some(Signing::Kept));
+    // Where that is known only when it is tried: what is refused can be seen,
+    // and is not sent.
+    let mut detail = unknown(1);
+    detail.offers = Offers::default();
+    let mut world = World::open(SIZE, vec![detail]).with_target("http://localhost:3000");
+    world.keys("e");
+    let file = opened(&mut world);
+    left(&mut world, file.replace("\nPOST ", "\nPUT "));
     let screen = world.picture();
     assert!(
         screen.contains("Nothing says which provider sent it.") && screen.contains("+ PUT /hooks"),
@@ -174,7 +184,7 @@ fn what_nobody_signed_goes_as_it_came() {
     );
     world.keys("<enter>");
     assert!(world.took().is_empty());
-    world.keys("  <enter>");
+    world.keys("<tab><tab><tab><tab>  <enter>");
     assert_eq!(ordered(&mut world).signing, Some(Signing::Kept));
 }
 

@@ -12,15 +12,16 @@ use creel::domain::address::Place;
 use creel::domain::attempt::Signing;
 use creel::domain::body::ViewMode;
 use creel::domain::delivery::AnsweredBy;
-use creel::domain::failure::Failure;
+use creel::domain::failure::{Failure, Remedy};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verdict::Verdict;
-use creel::engine::command::{Event, Job, MarkOrder, ResendOrder, RetryOrder, Sent, Which};
+use creel::engine::command::{Event, Job, MarkOrder, Offers, ResendOrder, RetryOrder, Sent, Which};
 use creel::tui::app::{Focus, ToastKind};
 use creel::tui::effect::Effect;
 use creel::tui::layout::layout;
 use creel::tui::msg::Msg;
 use creel::tui::overlay::Overlay;
+use creel::tui::overlay::resend::{Choice, Tries};
 use creel::tui::pane::detail::Tab;
 use creel::tui::view::view;
 
@@ -230,7 +231,8 @@ fn selects_several_and_sends_them_in_order() {
         total: 3,
         ..Job::default()
     };
-    world.tell(Msg::Begun(Ok(job.clone())));
+    let order = order.clone();
+    world.tell(Msg::Begun(order, Ok(job.clone())));
     assert!(world.app.list.chosen.is_empty());
     // While a batch is being sent, leaving asks; Ctrl-C does not.
     world.keys("q");
@@ -275,15 +277,149 @@ fn asks_once_before_sending_to_another_machine() {
     // Not agreed to: it asks again, from the form too.
     world.keys("R<enter>");
     world.located(&there);
+    // The form is there again, as it was.
+    world.keys("<esc>");
+    assert!(matches!(world.app.overlay, Some(Overlay::Resend(_))));
     world.keys("<esc>r");
     world.located(&there);
     world.keys("<enter>");
-    assert!(matches!(world.took()[..], [Effect::Resend(_)]));
+    assert_eq!(world.begin().len(), 1);
     world.keys("jr");
     assert!(world.app.overlay.is_none());
-    assert!(matches!(world.took()[..], [Effect::Resend(_)]));
+    assert_eq!(world.begin().len(), 1);
     world.keys("R<enter>");
-    assert!(matches!(world.took()[..], [Effect::Resend(_)]));
+    assert_eq!(world.begin().len(), 1);
+    assert!(world.app.overlay.is_none());
+}
+
+#[test]
+fn a_batch_to_another_machine_is_asked_about_each_time() {
+    let there = [("hooks.example.test", "93.184.216.34")];
+    let mut world = World::open(SIZE, many(9)).with_target("https://hooks.example.test/x");
+    // A single delivery was agreed to.
+    world.keys("r");
+    world.located(&there);
+    world.keys("<enter>");
+    assert_eq!(world.begin().len(), 1);
+    for (keys, count) in [("   r", "3 deliveries"), ("  R<enter>", "2 deliveries")] {
+        for agreed in [false, true, true] {
+            world.keys("g").keys(keys);
+            world.located(&there);
+            let picture = world.picture();
+            let asked = picture.contains(count) && picture.contains("hooks.example.test");
+            assert!(asked, "{picture}");
+            assert_eq!(world.took(), []);
+            if agreed {
+                world.keys("<enter>");
+                assert_eq!(world.begin().len(), 1);
+                assert!(world.app.overlay.is_none());
+            } else {
+                world.keys("<esc><esc><esc>");
+                assert_eq!(world.took(), []);
+                assert!(world.app.list.chosen.is_empty());
+            }
+        }
+    }
+    // On this machine nobody is asked.
+    let mut world = World::open(SIZE, many(9)).with_target("http://127.0.0.1:3000");
+    world.keys("   r");
+    assert_eq!(world.begin().len(), 1);
+}
+
+#[test]
+fn the_form_stays_open_until_its_order_is_accepted() {
+    let failure = || {
+        Failure::no("It cannot be sent.", "No app is there.", "Try:  creel --x")
+            .with_remedy(Remedy::NameTarget)
+    };
+    let mut world = world(9);
+    world.keys("R<ctrl-u>http://127.0.0.1:9/mine<enter>");
+    let effects = world.took();
+    let [Effect::Resend(order)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    // Nothing is sent twice, nor changed, while it is asked.
+    world.keys("<enter>x<tab><enter>");
+    assert_eq!(world.took(), []);
+    world.tell(Msg::Begun(order.clone(), Err(failure())));
+    let picture = world.picture();
+    assert!(picture.contains("http://127.0.0.1:9/mine"), "{picture}");
+    assert!(picture.contains("No app is there."), "{picture}");
+    assert!(!picture.contains("creel --x"), "{picture}");
+    assert_eq!(world.toast(), "");
+    // Corrected, it goes.
+    world.keys("<backspace>2<enter>");
+    let orders = world.begin();
+    assert_eq!(orders[0].target.as_deref(), Some("http://127.0.0.1:9/min2"));
+    assert!(world.app.overlay.is_none());
+
+    // A refused look-up keeps it too.
+    let mut world = World::open(SIZE, many(5));
+    world.keys("R<ctrl-u>http://app.test/<enter>");
+    let effects = world.took();
+    let [Effect::Locate(order, targets)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    world.tell(Msg::Located(order.clone(), targets.clone(), Err(failure())));
+    assert!(matches!(world.app.overlay, Some(Overlay::Resend(_))));
+    assert!(world.picture().contains("No app is there."));
+
+    // Closed meanwhile, it is told below.
+    world.keys("<enter>");
+    let effects = world.took();
+    let [Effect::Locate(order, targets)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    world.keys("<esc>");
+    world.tell(Msg::Located(order.clone(), targets.clone(), Err(failure())));
+    assert!(world.toast().contains("No app is there."));
+}
+
+#[test]
+fn the_form_offers_only_what_works_for_its_delivery() {
+    let why = |text: &str| Some(text.to_owned());
+    let offers = Offers {
+        no_signature: why("no secret is configured"),
+        no_retries: why("its provider does not retry"),
+    };
+    let mut detail = valid(1);
+    detail.offers = offers.clone();
+    for slow in [false, true] {
+        let mut world = World::open(SIZE, vec![detail.clone()]).with_target("http://localhost:9");
+        world.slow = slow;
+        if slow {
+            world.tell(Msg::Engine(Event::Missed));
+            world.app.detail.shown = None;
+        }
+        world.keys("R<tab>");
+        world.give();
+        let picture = world.picture();
+        assert!(picture.contains("no secret is configured"), "{picture}");
+        assert!(picture.contains("its provider does not retry"), "{picture}");
+        for keys in [" ", "  ", "<left>", "<tab> ", "  ", "<left>"] {
+            world.keys(keys);
+            let Some(Overlay::Resend(form)) = &world.app.overlay else {
+                panic!("the form is gone");
+            };
+            assert_eq!(form.choice, Choice::Kept, "{keys}");
+            assert_eq!(form.way.tries, Tries::Once, "{keys}");
+        }
+        world.keys("<enter>");
+        assert_eq!(world.begin()[0].signing, Some(Signing::Kept));
+    }
+    // What was edited keeps its signature where none can be made.
+    let mut world = World::open(SIZE, vec![detail]).with_target("http://localhost:9");
+    world.keys("e");
+    let effects = world.took();
+    let [Effect::Edit(text)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let edited = [&text[..], b" "].concat();
+    world.tell(Msg::Edited(Ok(edited)));
+    let Some(Overlay::Resend(form)) = &world.app.overlay else {
+        panic!("the form is open");
+    };
+    assert_eq!(form.choice, Choice::Kept);
 }
 
 #[test]
@@ -323,11 +459,9 @@ fn without_a_target_the_form_opens_and_says_why() {
     let mut world = World::open(SIZE, many(5));
     world.keys("r");
     assert!(matches!(world.app.overlay, Some(Overlay::Resend(_))));
-    assert!(
-        world.toast().contains("creel --target URL"),
-        "{}",
-        world.toast()
-    );
+    let picture = world.picture();
+    assert!(picture.contains("No target is set"), "{picture}");
+    assert!(!picture.contains("--target"), "{picture}");
     assert!(world.took().is_empty());
     world.keys("<ctrl-u>http://127.0.0.1:9/q<tab> <tab><enter>");
     let effects = world.took();
@@ -343,9 +477,9 @@ fn the_form_sends_all_that_match_at_a_pace_and_as_the_provider_retries() {
     let mut world = world(20);
     // Target, signature, which, tries, pace, at once.
     world.keys("/sig:bad<enter>R<tab><tab> <tab>  <tab>20/s<tab><backspace>8<enter>");
-    let effects = world.took();
-    let [Effect::Resend(order)] = &effects[..] else {
-        panic!("{effects:?}");
+    let orders = world.begin();
+    let [order] = &orders[..] else {
+        panic!("{orders:?}");
     };
     assert_eq!(order.which, Which::Matching("sig:bad".into()));
     assert_eq!(order.retry, Some(RetryOrder { compress: 60 }));
@@ -398,11 +532,18 @@ fn tells_what_became_of_a_resend() {
     world.keys("j");
     assert_eq!(world.toast(), "");
     let failure = Failure::cannot("It was not sent.", "No secret is known.", "Give one.");
-    world.tell(Msg::Begun(Err(failure)));
+    world.tell(Msg::Begun(ResendOrder::default(), Err(failure)));
     assert_eq!(
         world.toast(),
-        "It was not sent. No secret is known. Give one."
+        "It was not sent.\nNo secret is known.\nGive one."
     );
+    // Each part has a line of its own.
+    let picture = world.picture();
+    let lines: Vec<&str> = picture.lines().collect();
+    let at = lines.iter().position(|l| l.contains("It was not sent."));
+    let at = at.unwrap();
+    assert!(lines[at + 1].contains("No secret is known."), "{picture}");
+    assert!(lines[at + 2].contains("Give one."), "{picture}");
 }
 
 #[test]
@@ -538,6 +679,82 @@ fn an_accepted_stale_delivery_is_not_counted_as_failed() {
     let picture = world.picture();
     assert!(picture.contains("10 accepted stale or forged"), "{picture}");
     assert!(!picture.contains("failed"), "{picture}");
+    let end = |world: &mut World, well, accepted| {
+        world.tell(Msg::Engine(Event::Job(Job {
+            total: 20,
+            done: 20,
+            well,
+            wrongly_accepted: accepted,
+            ended: true,
+            ..job.clone()
+        })));
+        let toast = world.app.toast.clone().unwrap();
+        (toast.kind, toast.text)
+    };
+    assert_eq!(end(&mut world, 20, 0).0, ToastKind::Done);
+    assert_eq!(end(&mut world, 15, 5).0, ToastKind::Warning);
+    let (kind, text) = end(&mut world, 14, 5);
+    assert_eq!(kind, ToastKind::Failed);
+    assert!(
+        text.starts_with("14 of 20 delivered, 1 failed, 5 accepted"),
+        "{text}"
+    );
+    // A single one, too.
+    let attempt = tried(1).attempts[2].clone();
+    for (verdict, kind) in [
+        (Verdict::StaleAccepted, ToastKind::Warning),
+        (Verdict::ForgedAccepted, ToastKind::Warning),
+        (Verdict::RightlyRefused, ToastKind::Done),
+        (Verdict::Fixed, ToastKind::Done),
+        (Verdict::StillFailing, ToastKind::Failed),
+        (Verdict::Stopped, ToastKind::Note),
+    ] {
+        world.tell(Msg::Sent(Box::new(Sent {
+            delivery: attempt.id,
+            attempt: Ok((attempt.clone(), verdict)),
+            reached: true,
+            note: None,
+        })));
+        assert_eq!(world.app.toast.as_ref().unwrap().kind, kind, "{verdict:?}");
+    }
+}
+
+#[test]
+fn toasts_go_when_what_they_speak_of_is_over() {
+    let later = Msg::Tick(Timestamp(NOW.0 + 60_000_000));
+    // A note on a key goes with the next one.
+    let mut world = world(5);
+    world.keys("<esc>");
+    assert!(world.toast().contains("Nothing to go back to"));
+    world.keys("j");
+    assert_eq!(world.toast(), "");
+    // What is under way stays until it is over, however long that takes.
+    for failure in [None, Some(Failure::cannot("It failed.", "", ""))] {
+        world.keys("r");
+        assert!(world.toast().starts_with("Sending"), "{}", world.toast());
+        world.begin();
+        world.tell(later.clone());
+        world.keys("j");
+        assert!(world.toast().starts_with("Sending"), "{}", world.toast());
+        world.tell(Msg::Engine(Event::Job(Job {
+            id: 100,
+            total: 1,
+            done: 1,
+            ended: true,
+            failure: failure.clone(),
+            ..Job::default()
+        })));
+        assert_eq!(world.toast(), failure.map_or(String::new(), |f| f.what));
+        world.keys("j");
+    }
+    // So does a look-up.
+    let mut world = World::open(SIZE, many(5)).with_target("http://app.test:3000");
+    world.keys("r");
+    assert!(world.toast().starts_with("Looking up"), "{}", world.toast());
+    world.tell(later);
+    assert!(world.toast().starts_with("Looking up"), "{}", world.toast());
+    world.located(&[]);
+    assert!(world.toast().starts_with("Sending"), "{}", world.toast());
 }
 
 #[test]
@@ -786,21 +1003,23 @@ proptest! {
 fn deliveries_sent_one_by_one_do_not_keep_from_leaving() {
     let mut world = world(5);
     for id in 1..=3 {
-        world.tell(Msg::Begun(Ok(Job {
+        let job = Job {
             id,
             total: 1,
             ..Job::default()
-        })));
+        };
+        world.tell(Msg::Begun(ResendOrder::default(), Ok(job)));
     }
     world.keys("q");
     assert_eq!(world.took(), [Effect::Quit]);
     // One that is left of a batch does.
-    world.tell(Msg::Begun(Ok(Job {
+    let job = Job {
         id: 4,
         total: 2,
         done: 1,
         ..Job::default()
-    })));
+    };
+    world.tell(Msg::Begun(ResendOrder::default(), Ok(job)));
     world.keys("q");
     assert!(matches!(world.app.overlay, Some(Overlay::Confirm(_))));
     assert!(world.took().is_empty());

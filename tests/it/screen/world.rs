@@ -18,8 +18,8 @@ use creel::domain::verdict::Verdict;
 use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
 use creel::engine::command::Preview;
 use creel::engine::command::{
-    Arrival, Detail, Event, Info, KnownSecret, ListQuery, Page, Planned, ProviderFacts,
-    ResendOrder, Which,
+    Arrival, Detail, Event, Info, Job, KnownSecret, ListQuery, Offers, Page, Planned,
+    ProviderFacts, ResendOrder, Which,
 };
 use creel::tui::app::{App, update};
 use creel::tui::effect::Effect;
@@ -146,6 +146,26 @@ impl World {
         };
         let places = places.iter().map(place).collect();
         self.tell(Msg::Located(order.clone(), targets.clone(), Ok(places)));
+    }
+
+    /// Begins what the inspector asked to be sent, and nothing else; returns
+    /// the orders.
+    pub(super) fn begin(&mut self) -> Vec<ResendOrder> {
+        let effects = self.took();
+        let orders = effects.into_iter().map(|effect| match effect {
+            Effect::Resend(order) => order,
+            other => panic!("{other:?}"),
+        });
+        let orders: Vec<_> = orders.collect();
+        for order in &orders {
+            let job = Job {
+                id: 100,
+                total: 1,
+                ..Job::default()
+            };
+            self.tell(Msg::Begun(order.clone(), Ok(job)));
+        }
+        orders
     }
 
     /// Returns the effects since the last time.
@@ -503,6 +523,11 @@ pub(super) fn unknown(seq: u64) -> Detail {
     detail.summary.delivery_id = None;
     detail.provider = None;
     detail.signed = None;
+    let why = Some("nothing says which provider sent it".to_owned());
+    detail.offers = Offers {
+        no_signature: why.clone(),
+        no_retries: why,
+    };
     detail
 }
 
@@ -655,6 +680,8 @@ fn facts() -> ProviderFacts {
     ProviderFacts {
         title: "Porkbun".into(),
         answer_within_ms: None,
+        answer_note: None,
+        retry_note: None,
         retry_seconds: vec![60, 300, 1_800, 7_200, 21_600],
         attempts: Some(6),
         notes: vec!["Its event header is not signed.".into()],
@@ -751,5 +778,6 @@ fn detail(
         verdicts: Vec::new(),
         schedule: None,
         target: None,
+        offers: Offers::default(),
     }
 }

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Choice, Outlook, Part, ResendForm, Tries};
 use crate::domain::text::{bytes, pad, width};
+use crate::tui::advice;
 use crate::tui::layout::centred;
 use crate::tui::overlay::{bottom_right, window};
 use crate::tui::pane::Ctx;
@@ -98,10 +99,15 @@ fn page(form: &ResendForm, ctx: Ctx<'_>, screen: Rect) -> Page {
     for (at, choice) in Choice::ALL.into_iter().enumerate() {
         let sign = look.glyphs.radio[usize::from(form.choice != choice)];
         let name = if at == 0 { "Signature" } else { "" };
-        above.push(Line::from(vec![
-            label(name, Part::Signature),
-            Span::raw(format!("{sign} {}", choice.words())),
-        ]));
+        let words = match form.not_offered(choice) {
+            None => Span::raw(format!("{sign} {}", choice.words())),
+            Some(why) => {
+                let text = format!("    {}: {}", choice.name(), look.own(why));
+                look.span(text, Role::Context)
+            }
+        };
+        let spans = vec![label(name, Part::Signature), words];
+        above.push(wrap::cut(spans, room, look.glyphs.ellipsis));
     }
     let body = match (&form.edited, &form.original) {
         (Some(edited), Some(original)) if edited.body != original.body => {
@@ -195,8 +201,17 @@ fn way(
         let chosen = usize::from(form.way.all);
         choices("Which", Part::Which, chosen, vec![selected, others]);
     }
-    let tries = Tries::ALL.map(Tries::words).to_vec();
+    let offered = Tries::ALL
+        .into_iter()
+        .filter(|tries| form.no_tries(*tries).is_none());
+    let tries = offered.map(Tries::words).collect();
     choices("Tries", Part::Tries, form.way.tries as usize, tries);
+    if let Some(why) = form.no_tries(Tries::AsProvider) {
+        let text = format!("    as its provider retries: {}", look.own(why));
+        let text = look.span(text, Role::Context);
+        let spans = vec![label("", Part::Tries), text];
+        above.push(wrap::cut(spans, room, look.glyphs.ellipsis));
+    }
     let fields = [
         (
             "Pace",
@@ -230,12 +245,8 @@ fn way(
 fn said(form: &ResendForm, ctx: Ctx<'_>, room: usize) -> Vec<Line<'static>> {
     let look = ctx.look;
     let (texts, role) = match (&form.problem, &form.outlook) {
-        (Some(problem), _) => (vec![problem.clone()], Role::Bad),
-        (None, Outlook::Refused(failure, _)) => {
-            let parts = [&failure.what, &failure.why, &failure.next];
-            let parts = parts.into_iter().filter(|part| !part.is_empty());
-            (parts.cloned().collect(), Role::Bad)
-        }
+        (Some(problem), _) => (problem.split('\n').map(str::to_owned).collect(), Role::Bad),
+        (None, Outlook::Refused(failure, _)) => (advice::parts(failure, ctx.keys), Role::Bad),
         (None, Outlook::Known(_, notes)) => (
             notes.iter().chain(&form.remarks).cloned().collect(),
             Role::Warn,

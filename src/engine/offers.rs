@@ -1,0 +1,37 @@
+//! Which ways of sending a delivery again work for it.
+
+use super::command::Offers;
+use super::prepare::secret_to_sign;
+use crate::domain::assess::Assessor;
+use crate::domain::delivery::Delivery;
+use crate::domain::provider::Provider;
+use crate::domain::retry::Schedule;
+use crate::domain::signature;
+
+/// Says which ways of sending a delivery again work with the secrets and
+/// providers configured now.
+pub(super) fn offers(assessor: &Assessor, delivery: &Delivery) -> Offers {
+    let endpoint = delivery.endpoint.as_deref();
+    let Some(provider) = assessor.provider_of(endpoint, &delivery.request) else {
+        let why = "nothing says which provider sent it";
+        return Offers {
+            no_signature: Some(why.to_owned()),
+            no_retries: Some(why.to_owned()),
+        };
+    };
+    Offers {
+        no_signature: no_signature(assessor, delivery, provider),
+        no_retries: Schedule::of(provider)
+            .err()
+            .map(|_| format!("{} does not retry", provider.title)),
+    }
+}
+
+fn no_signature(assessor: &Assessor, delivery: &Delivery, provider: &Provider) -> Option<String> {
+    if let Some(why) = signature::unsignable(provider) {
+        return Some(why.trim_end_matches('.').to_owned());
+    }
+    let secret = secret_to_sign(assessor, delivery, provider);
+    let title = &provider.title;
+    (secret.is_none()).then(|| format!("no secret of {title} is configured"))
+}
