@@ -213,7 +213,9 @@ impl App {
         match self.overlay.take() {
             None => {}
             // It is there again where the answer is no, or it is refused.
-            Some(Overlay::Resend(form)) if form.is_sent() => self.parked = Some(form),
+            Some(Overlay::Resend(form)) if form.is_sent() && confirm.sends() => {
+                self.parked = Some(form);
+            }
             other => {
                 // What is typed into it must not answer a question.
                 self.overlay = other;

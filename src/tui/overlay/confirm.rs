@@ -22,6 +22,13 @@ pub struct Confirm {
     pub then: Then,
 }
 
+impl Confirm {
+    /// Says whether deliveries are sent when the answer is yes.
+    pub const fn sends(&self) -> bool {
+        matches!(self.then, Then::Send { .. })
+    }
+}
+
 /// What is done when the answer is yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Then {
