@@ -29,6 +29,7 @@ mod prepare;
 mod record;
 mod repair;
 mod retention;
+mod room;
 mod row;
 mod rows;
 mod runs;
@@ -48,7 +49,7 @@ use tokio::sync::{broadcast, oneshot};
 use self::asked::Asked;
 pub use self::asked::Reassessed;
 use self::disk::{Disk, RealDisk};
-pub use self::error::{AppendError, FindError, ReadError};
+pub use self::error::{AppendError, Filled, FindError, ReadError};
 pub use self::open::{OpenError, Opened};
 pub use self::permissions::tighten;
 use self::record::Kind;
@@ -89,6 +90,9 @@ struct Inner {
 /// How a store works.
 #[derive(Clone)]
 pub struct Options {
+    /// How many bytes journal and database may take in all; what goes is said
+    /// by [`Store::retire`]. `None`: without limit.
+    pub keep_bytes: Option<u64>,
     /// From what size on a new segment is begun, in bytes.
     pub segment_bytes: u64,
     /// How many bytes may wait to be written; beyond it [`AppendError::Busy`].
@@ -105,6 +109,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            keep_bytes: None,
             segment_bytes: 64 << 20,
             queue_bytes: 256 << 20,
             reserve_bytes: 64 << 20,
@@ -123,6 +128,7 @@ impl Options {
             (bytes / 8).clamp(256 << 10, usual.segment_bytes)
         });
         Self {
+            keep_bytes: keep.bytes,
             segment_bytes,
             ..usual
         }
@@ -392,13 +398,8 @@ impl Store {
 
     /// Returns how many bytes the store takes on disk.
     pub fn bytes_on_disk(&self) -> u64 {
-        let journal: u64 = self
-            .0
-            .shared
-            .segments
-            .list()
-            .map_or(0, |segments| segments.iter().map(|(_, size)| size).sum());
-        journal + self.0.shared.index().size()
+        let (journal, index) = self.0.shared.sizes();
+        journal + index
     }
 
     /// Returns one row.
@@ -536,6 +537,17 @@ impl Store {
         let mut verifying = self.0.shared.verifying.subscribe();
         let done = verifying.wait_for(|verifying| !verifying);
         let _ = tokio::time::timeout(PATIENCE, done).await;
+    }
+
+    /// Waits until old deliveries should be let go, because there is not much
+    /// room for new ones.
+    pub async fn room_wanted(&self) {
+        self.0.shared.room.wanted.notified().await;
+    }
+
+    /// Says whether deliveries are refused because all that is kept must stay.
+    pub fn is_filled(&self) -> bool {
+        self.0.queue.is_shut()
     }
 
     /// Says why nothing can be kept, where that is so.

@@ -1,7 +1,8 @@
 //! What happens to a request that arrived: kept first, then answered.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -18,6 +19,9 @@ use crate::store::{AppendError, Incoming};
 
 /// How many seconds a sender is asked to wait when its delivery could not be kept.
 const RETRY_AFTER_SECONDS: &str = "5";
+
+/// How often it is said that deliveries cannot be kept.
+const UNKEPT_TOLD_EVERY: Duration = Duration::from_secs(1);
 
 impl Local {
     /// Returns what the server calls for every request.
@@ -154,13 +158,25 @@ impl Local {
 
 /// Makes the answer to a sender whose delivery could not be kept.
 pub(super) fn kept_badly(error: &AppendError) -> Reply {
-    tracing::warn!(%error, "a delivery could not be kept; its sender was told to try again");
+    tell_unkept(error);
     let mut reply = plain(
         503,
         "This delivery could not be kept. Please send it again.\n",
     );
     reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
     reply
+}
+
+/// Says that a delivery could not be kept; of a flood of them, of one a second.
+fn tell_unkept(error: &AppendError) {
+    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.is_some_and(|told| told.elapsed() < UNKEPT_TOLD_EVERY) {
+        return;
+    }
+    *told = Some(Instant::now());
+    drop(told);
+    tracing::warn!(%error, "a delivery could not be kept; its sender was told to try again");
 }
 
 /// Makes an answer of a status and a text.

@@ -48,6 +48,9 @@ const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often old deliveries are looked for.
 const RETAIN_EVERY: Duration = Duration::from_mins(1);
 
+/// The same where deliveries are refused for want of room.
+const RETAIN_FILLED_EVERY: Duration = Duration::from_secs(2);
+
 /// How long deliveries that are being passed through may take at the end.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -220,9 +223,12 @@ impl Local {
     pub async fn retain(self: Arc<Self>, shutdown: CancellationToken) {
         let mut pause = tokio::time::interval(RETAIN_EVERY);
         loop {
+            let filled = self.store.is_filled();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = pause.tick() => {}
+                () = self.store.room_wanted(), if !filled => {}
+                () = tokio::time::sleep(RETAIN_FILLED_EVERY), if filled => {}
             }
             match self.store.retire(&self.keep, self.clock.now()).await {
                 Ok(0) => {}

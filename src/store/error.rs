@@ -1,6 +1,6 @@
 //! Why something could not be kept, read or found.
 
-use std::io;
+use std::{fmt, io};
 
 use crate::domain::text;
 
@@ -16,12 +16,60 @@ pub enum AppendError {
         /// How many bytes are left.
         free: u64,
     },
+    /// All that is kept must stay.
+    #[error("{0}")]
+    Filled(Filled),
     /// The disk failed.
     #[error("the disk cannot be written: {0}")]
     Disk(String),
     /// The store is closing.
     #[error("the store is closing")]
     Closed,
+}
+
+/// What fills the room there is for deliveries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// How many bytes may be kept.
+    pub limit: u64,
+    /// How many deliveries wait for their app.
+    pub waiting: u64,
+    /// How many others are marked.
+    pub marked: u64,
+}
+
+impl fmt::Display for Filled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            limit,
+            waiting,
+            marked,
+        } = self;
+        let marked = match marked {
+            0 => String::new(),
+            _ => format!("{} marked", text::thousands(*marked)),
+        };
+        let waiting = match waiting {
+            0 => String::new(),
+            _ => format!("{} that wait for their app", text::thousands(*waiting)),
+        };
+        let both = if marked.is_empty() || waiting.is_empty() {
+            ""
+        } else {
+            " and "
+        };
+        write!(
+            f,
+            "deliveries fill keep.bytes ({}): {waiting}{both}{marked}",
+            text::bytes(*limit)
+        )?;
+        if !waiting.is_empty() {
+            f.write_str(
+                "; start the app, or give up on them: creel resend --stop --filter app:waiting",
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// Why something kept could not be read.

@@ -89,6 +89,7 @@ impl Indexer {
             reviews: VecDeque::new(),
             review_number: 0,
             lag_told: None,
+            rewritten: 0,
         };
         VerifyQueue::start(&shared)?;
         let thread = std::thread::Builder::new()
@@ -171,6 +172,8 @@ struct Hand {
     review_number: u64,
     /// When it was last told how far verifying is behind.
     lag_told: Option<Instant>,
+    /// What the database took after it was rewritten.
+    rewritten: u64,
 }
 
 impl Hand {
@@ -227,6 +230,10 @@ impl Hand {
                 line.rest(REST);
             }
             self.tell_lag();
+            let limited = self.shared.room.limit().is_some();
+            if limited && changes > 0 {
+                self.keep_small();
+            }
             if dirty >= FLUSH_AFTER {
                 dirty = 0;
                 self.keep_small();
@@ -574,10 +581,21 @@ impl Hand {
         self.editor = editor;
     }
 
+    /// Returns from what size on the database is rewritten.
+    fn index_bytes(&self) -> u64 {
+        let rows = self.editor.position.bytes;
+        let usual = rows.saturating_mul(GROWN).max(SMALL);
+        match self.shared.room.index_bytes(rows) {
+            // What cannot be smaller need not be rewritten again and again.
+            Some(limited) => limited.max(self.rewritten * 2).min(usual),
+            None => usual,
+        }
+    }
+
     /// Rewrites a database that has grown far beyond its content.
     fn keep_small(&mut self) {
         let size = self.editor.index.size();
-        if size < SMALL || size < self.editor.position.bytes.saturating_mul(GROWN) {
+        if size < self.index_bytes() {
             return;
         }
         let store = self.shared.folder.clone();
@@ -590,6 +608,7 @@ impl Hand {
         match rewritten {
             Ok(editor) => {
                 self.take(editor);
+                self.rewritten = self.editor.index.size();
                 folders::remove_old(&store);
             }
             Err(error) => tracing::warn!(%error, "the index cannot be rewritten"),

@@ -77,6 +77,11 @@ impl Segments {
         Ok(found)
     }
 
+    /// Returns how many bytes the segments take together.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        Ok(self.list()?.iter().map(|(_, size)| size).sum())
+    }
+
     fn path(&self, segment: u64) -> PathBuf {
         self.folder.join(format!("{segment:020}.log"))
     }
@@ -305,6 +310,12 @@ impl Tail {
         }
     }
 
+    /// Says whether the next records begin a segment.
+    pub(super) fn is_full(&self) -> bool {
+        let current = self.current.as_ref();
+        current.is_none_or(|current| current.end >= self.segment_bytes)
+    }
+
     /// Returns the disk below.
     pub(super) fn disk(&self) -> &dyn Disk {
         &*self.disk
@@ -330,11 +341,7 @@ impl Tail {
     /// append begins a new one: a failed sync is never tried again, for the
     /// system may have dropped what it could not write.
     pub(super) fn append(&mut self, first: u64, bytes: &[u8]) -> io::Result<(u64, u64)> {
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.end >= self.segment_bytes)
-        {
+        if self.is_full() {
             self.leave();
         }
         let mut current = match self.current.take() {

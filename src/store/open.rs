@@ -16,7 +16,7 @@ use super::journal::{Record, Segments, Tail};
 use super::record::Kind;
 use super::shared::Shared;
 use super::survey::{Damage, survey};
-use super::writer::{Queue, Writer};
+use super::writer::{BATCH, Queue, Writer};
 use super::{Assess, Inner, Options, ReadError, Store, codec, folders};
 use crate::domain::failure::{Failure, sentence};
 use crate::domain::id::Id;
@@ -140,11 +140,10 @@ pub(super) fn open(
     let queue = Arc::new(Queue::new(options.queue_bytes));
     let shared = Arc::new(Shared::new(
         folder.to_owned(),
-        Arc::clone(&options.disk),
-        Arc::clone(&editor.index),
+        options,
+        &editor,
         segments,
         Arc::clone(assess),
-        editor.runs().clone(),
         (start.number, end.number),
     ));
     report.indexed = end.number - start.number;
@@ -161,6 +160,7 @@ pub(super) fn open(
         indexer,
         folder: folder.to_owned(),
         reserve: options.reserve_bytes,
+        batch_bytes: BATCH.min(usize::try_from(options.segment_bytes).unwrap_or(BATCH)),
         random: options.random,
         next_number: end.number + 1,
         next_seq: end.seq + 1,

@@ -7,12 +7,15 @@
 
 use std::collections::HashMap;
 
-use super::index::Sealed;
+use super::error::Filled;
+use super::index::{Index, Sealed};
 use super::journal::Place;
+use super::room::Space;
 use super::rows::Rows;
 use super::work::Retired;
 use super::writer::Other;
 use super::{AppendError, ReadError, Store};
+use crate::domain::failure::sentence;
 use crate::domain::keep::Keep;
 use crate::domain::timestamp::Timestamp;
 
@@ -24,6 +27,22 @@ const ROUNDS: usize = 4;
 
 /// How many deliveries are carried at once.
 const CARRIED: usize = 64;
+
+/// How many hundredths of segments that go may be written once more.
+const HALF: u64 = 50;
+
+/// The same where room is scarce.
+const MOST: u64 = 75;
+
+/// Which segments can go.
+struct Plan {
+    /// The last of them.
+    until: Option<u64>,
+    /// How many bytes the journal takes after that.
+    left: u64,
+    /// Below which number more deliveries can go.
+    next: Option<u64>,
+}
 
 /// What the journal must say of a delivery besides its own records.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,6 +71,20 @@ impl Store {
     pub async fn retire(&self, keep: &Keep, now: Timestamp) -> Result<u64, RetireError> {
         self.settle_index().await;
         let before = self.count();
+        let went = self.let_old_ones_go(keep, now).await;
+        // Whatever went wrong, nobody is held any longer.
+        let filled = self.aside(Self::filled).await;
+        let filled = filled.ok().flatten();
+        self.0.shared.set_filled(filled.as_ref().map(sentence));
+        match filled {
+            Some(filled) => self.0.queue.shut(&AppendError::Filled(filled)),
+            None => self.0.queue.open(),
+        }
+        went?;
+        Ok(before.saturating_sub(self.count()) as u64)
+    }
+
+    async fn let_old_ones_go(&self, keep: &Keep, now: Timestamp) -> Result<(), RetireError> {
         let retired = self.0.shared.index().position().unwrap_or_default().retired;
         let keep = *keep;
         let below = self.aside(move |store| store.below(&keep, now)).await?;
@@ -63,8 +96,67 @@ impl Store {
         if self.aside(move |store| store.has_released(below)).await? {
             self.let_go(below, 0).await?;
         }
-        self.drop_segments().await?;
-        Ok(before.saturating_sub(self.count()) as u64)
+        if let Some(bytes) = keep.bytes {
+            return self.shrink(bytes).await;
+        }
+        let plan = self.aside(|store| store.plan(HALF)).await?;
+        self.drop_segments(plan.until).await
+    }
+
+    /// Lets as many deliveries go as it takes to have `bytes` left in all, and
+    /// deletes the segments that gives back.
+    async fn shrink(&self, bytes: u64) -> Result<(), RetireError> {
+        let mut begun = false;
+        loop {
+            let plan = self.aside(|store| store.plan(HALF)).await?;
+            let target = {
+                let (_, index) = self.0.shared.sizes();
+                self.0.shared.room.target(bytes, index)
+            };
+            if plan.left <= target {
+                return self.drop_segments(plan.until).await;
+            }
+            let mut at = self.0.shared.index().position().unwrap_or_default().retired;
+            match plan.next {
+                Some(below) => {
+                    while at < below {
+                        at = below.min(at + STEP);
+                        self.let_go(at, 0).await?;
+                    }
+                }
+                // The newest segment may be full; another record begins the next.
+                None if !begun => {
+                    begun = true;
+                    self.let_go(at, 0).await?;
+                }
+                None => {
+                    let plan = self.aside(|store| store.plan(MOST)).await?;
+                    return self.drop_segments(plan.until).await;
+                }
+            }
+        }
+    }
+
+    /// Says what fills the room there is, where old deliveries that must stay do.
+    fn filled(&self) -> Result<Option<Filled>, ReadError> {
+        let shared = &self.0.shared;
+        let Some(limit) = shared.room.limit() else {
+            return Ok(None);
+        };
+        if shared.space() != Space::None {
+            return Ok(None);
+        }
+        let (mut waiting, mut marked) = (0, 0);
+        shared.index().rows(u64::MAX, &mut |row| {
+            waiting += u64::from(row.waits());
+            marked += u64::from(row.marked && !row.waits());
+            true
+        })?;
+        Ok((waiting + marked > 0).then_some(Filled {
+            limit,
+            waiting,
+            marked,
+        }))
     }
 
     /// Gives up on deliveries that wait for their app: they are kept as all
@@ -77,6 +169,7 @@ impl Store {
             self.other(Other::GiveUp(seqs.to_vec())).await?;
         }
         self.settle_index().await;
+        self.0.shared.room.wanted.notify_one();
         Ok(())
     }
 
@@ -131,18 +224,6 @@ impl Store {
             let newest = self.runs().newest_first(count as u64).next();
             below = below.max(newest.map_or(0, |seq| seq + 1));
         }
-        if let Some(bytes) = keep.bytes {
-            let listed = self.0.shared.segments.list().map_err(ReadError::io)?;
-            let mut size: u64 = listed.iter().map(|(_, size)| size).sum();
-            for sealed in index.sealed()? {
-                if size <= bytes {
-                    break;
-                }
-                let own = listed.iter().find(|(s, _)| *s == sealed.segment);
-                size -= own.map_or(0, |(_, size)| *size);
-                below = below.max(sealed.seq + 1);
-            }
-        }
         Ok(below)
     }
 
@@ -178,13 +259,11 @@ impl Store {
         Ok(low)
     }
 
-    /// Deletes the segments of which every delivery is gone or carried.
-    async fn drop_segments(&self) -> Result<(), RetireError> {
-        // What is carried makes segments too, which must not go round for ever.
-        let until = self.0.shared.index().position().unwrap_or_default().segment;
-        if !self.aside(move |store| store.gives_room(until)).await? {
+    /// Deletes the segments up to one, of which every delivery is gone or carried.
+    async fn drop_segments(&self, until: Option<u64>) -> Result<(), RetireError> {
+        let Some(until) = until else {
             return Ok(());
-        }
+        };
         loop {
             let index = self.0.shared.index();
             let position = index.position().unwrap_or_default();
@@ -192,7 +271,7 @@ impl Store {
             let Some(Sealed { segment, .. }) = sealed
                 .first()
                 .copied()
-                .filter(|oldest| oldest.seq < position.retired && oldest.segment < until)
+                .filter(|oldest| oldest.segment <= until)
             else {
                 return Ok(());
             };
@@ -208,27 +287,46 @@ impl Store {
         }
     }
 
-    /// Says whether deleting what can go before a segment gives back at least
-    /// half of it; the rest is still wanted and written once more.
-    fn gives_room(&self, until: u64) -> Result<bool, ReadError> {
+    /// Says which segments can go, where no more than so many hundredths of
+    /// them are still wanted and written once more.
+    fn plan(&self, most_wanted: u64) -> Result<Plan, ReadError> {
         let index = self.0.shared.index();
-        let retired = index.position().unwrap_or_default().retired;
-        let go = |sealed: &Sealed| sealed.seq < retired && sealed.segment < until;
-        let going: Vec<Sealed> = index.sealed()?.into_iter().take_while(go).collect();
-        let Some(last) = going.last() else {
-            return Ok(false);
-        };
-        let all: u64 = going.iter().map(|sealed| sealed.end).sum();
-        let (mut wanted, mut rows) = (0, Rows::default());
+        let position = index.position().unwrap_or_default();
+        let sealed = index.sealed()?;
+        // What is carried makes segments too, which must not go round for ever.
+        let goes =
+            |sealed: &&Sealed| sealed.seq < position.retired && sealed.segment < position.segment;
+        let going = sealed.iter().take_while(goes).count();
+        let wanted = self.wanted(&index, position.retired)?;
+        let (mut all, mut carried, mut freed, mut until) = (0, 0, 0, None);
+        for Sealed { segment, end, .. } in &sealed[..going] {
+            all += end;
+            carried += wanted.get(segment).copied().unwrap_or(0);
+            if carried * 100 <= all * most_wanted {
+                (freed, until) = (all - carried.min(all), Some(*segment));
+            }
+        }
+        let size = self.0.shared.segments.size().map_err(ReadError::io)?;
+        Ok(Plan {
+            until,
+            left: size.saturating_sub(freed),
+            next: next_sealed(&index, &sealed, position.retired)?,
+        })
+    }
+
+    /// Returns how many bytes of every segment belong to deliveries that are
+    /// kept though their time is over.
+    fn wanted(&self, index: &Index, retired: u64) -> Result<HashMap<u64, u64>, ReadError> {
+        let (mut wanted, mut rows) = (HashMap::new(), Rows::default());
         for seq in self.survivors(retired) {
-            let Some(row) = rows.find(&index, seq)? else {
+            let Some(row) = rows.find(index, seq)? else {
                 continue;
             };
-            let places = [row.place].into_iter().chain(index.attempts(&row)?);
-            let going = places.filter(|place| place.segment <= last.segment);
-            wanted += going.map(|place| u64::from(place.length)).sum::<u64>();
+            for place in [row.place].into_iter().chain(index.attempts(&row)?) {
+                *wanted.entry(place.segment).or_default() += u64::from(place.length);
+            }
         }
-        Ok(wanted <= all / 2)
+        Ok(wanted)
     }
 
     /// Returns the deliveries that are kept though their time is over.
@@ -321,4 +419,16 @@ impl Store {
     fn oldest(&self) -> Option<u64> {
         self.runs().oldest_first().next()
     }
+}
+
+/// Finds the first segment from `retired` on with a delivery that may go,
+/// and returns the number behind its last.
+fn next_sealed(index: &Index, sealed: &[Sealed], retired: u64) -> Result<Option<u64>, ReadError> {
+    let mut first = None;
+    index.rows_upwards(retired, &mut |row| {
+        first = (!row.summary.stays()).then_some(row.summary.seq);
+        first.is_none()
+    })?;
+    let holds = |first: u64| sealed.iter().find(|sealed| sealed.seq >= first);
+    Ok(first.and_then(holds).map(|sealed| sealed.seq + 1))
 }

@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{broadcast, watch};
 
 use super::disk::Disk;
+use super::editor::Editor;
 use super::events::Events;
 use super::index::Index;
 use super::journal::Segments;
 use super::line::Line;
+use super::room::{Room, Space};
 use super::runs::Runs;
 use super::verify::{Lag, VerifyQueue};
-use super::{Assess, Change};
+use super::{Assess, Change, Options};
 
 /// What readers and the index's thread share.
 pub(super) struct Shared {
@@ -49,6 +51,8 @@ pub(super) struct Shared {
     pub(super) verifying: watch::Sender<bool>,
     /// How far that has come, in hundredths.
     share: Mutex<Option<u8>>,
+    /// How much the store may take on the disk.
+    pub(super) room: Room,
     /// Why nothing can be kept.
     trouble: Mutex<Told>,
 }
@@ -57,17 +61,18 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct Told {
     trouble: Option<String>,
+    /// Why deliveries are refused though the disk has room.
+    filled: Option<String>,
     progress: Option<String>,
 }
 
 impl Shared {
     pub(super) fn new(
         folder: PathBuf,
-        disk: Arc<dyn Disk>,
-        index: Arc<Index>,
+        options: &Options,
+        editor: &Editor,
         segments: Segments,
         assess: Arc<dyn Assess>,
-        runs: Runs,
         reached: (u64, u64),
     ) -> Self {
         /// How many changes may wait for a slow reader.
@@ -75,12 +80,12 @@ impl Shared {
         let (indexed, durable) = reached;
         Self {
             folder,
-            disk,
-            index: RwLock::new(index),
+            disk: Arc::clone(&options.disk),
+            index: RwLock::new(Arc::clone(&editor.index)),
             segments,
             assess,
             changes: broadcast::channel(CHANGES_HELD).0,
-            runs: RwLock::new(runs),
+            runs: RwLock::new(editor.runs().clone()),
             events: RwLock::default(),
             indexed: watch::channel(indexed).0,
             durable: watch::channel(durable).0,
@@ -93,6 +98,7 @@ impl Shared {
             lag: Mutex::default(),
             verifying: watch::channel(false).0,
             share: Mutex::default(),
+            room: Room::new(options.keep_bytes, options.segment_bytes),
             trouble: Mutex::default(),
         }
     }
@@ -165,6 +171,25 @@ impl Shared {
         self.tell(|told| &mut told.trouble, trouble);
     }
 
+    /// Notes why deliveries are refused, or that they no longer are.
+    pub(super) fn set_filled(&self, filled: Option<String>) {
+        self.tell(|told| &mut told.filled, filled);
+    }
+
+    /// Returns how many bytes journal and database take on the disk.
+    pub(super) fn sizes(&self) -> (u64, u64) {
+        (self.segments.size().unwrap_or(0), self.index().size())
+    }
+
+    /// Says whether a segment may be begun.
+    pub(super) fn space(&self) -> Space {
+        if self.room.limit().is_none() {
+            return Space::Enough;
+        }
+        let (journal, index) = self.sizes();
+        self.room.space(journal, index)
+    }
+
     /// Notes what is being done with the index, or that it is done.
     pub(super) fn set_progress(&self, progress: Option<String>) {
         self.tell(|told| &mut told.progress, progress);
@@ -173,7 +198,8 @@ impl Shared {
     /// Says why nothing can be kept, or what is being done.
     pub(super) fn trouble(&self) -> Option<String> {
         let told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        told.trouble.clone().or_else(|| told.progress.clone())
+        let parts = [&told.trouble, &told.filled, &told.progress];
+        parts.into_iter().flatten().next().cloned()
     }
 
     fn tell(&self, part: impl FnOnce(&mut Told) -> &mut Option<String>, text: Option<String>) {

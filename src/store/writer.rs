@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::disk::Space;
+use super::disk;
 use super::indexer::Indexer;
 use super::journal::{Place, Record, Tail};
 use super::record::{self, Kind};
+use super::room::Space;
 use super::work::{Item, Retired, Work, work_of};
 use super::{AppendError, Appended, Incoming, NewAttempt, codec};
 use crate::domain::attempt::Attempt;
@@ -59,10 +60,24 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    gate: Gate,
+    /// Deliveries before the gate.
+    held: VecDeque<Job>,
     bytes: usize,
     closed: bool,
     /// Whether the writer sleeps until something arrives.
     asleep: bool,
+}
+
+/// Whether deliveries are let through; everything else always is.
+#[derive(Default)]
+enum Gate {
+    #[default]
+    Open,
+    /// For a moment: old ones are going.
+    Held,
+    /// They are refused.
+    Shut(AppendError),
 }
 
 impl Queue {
@@ -84,6 +99,15 @@ impl Queue {
         if waiting.bytes > 0 && waiting.bytes + size > self.limit {
             return Err(AppendError::Busy);
         }
+        match &waiting.gate {
+            Gate::Shut(error) if job.is_delivery() => return Err(error.clone()),
+            Gate::Held if job.is_delivery() => {
+                waiting.bytes += size;
+                waiting.held.push_back(job);
+                return Ok(());
+            }
+            Gate::Open | Gate::Held | Gate::Shut(_) => {}
+        }
         waiting.bytes += size;
         waiting.jobs.push_back(job);
         if std::mem::take(&mut waiting.asleep) {
@@ -97,12 +121,48 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Holds deliveries until it is known whether there is room for them.
+    pub(super) fn hold(&self) {
+        let mut waiting = self.lock();
+        if matches!(waiting.gate, Gate::Open) {
+            waiting.gate = Gate::Held;
+            let jobs = std::mem::take(&mut waiting.jobs);
+            (waiting.held, waiting.jobs) = jobs.into_iter().partition(Job::is_delivery);
+        }
+    }
+
+    /// Lets deliveries through.
+    pub(super) fn open(&self) {
+        let mut waiting = self.lock();
+        waiting.open();
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    /// Refuses deliveries from now on, those too that are held.
+    pub(super) fn shut(&self, error: &AppendError) {
+        let mut waiting = self.lock();
+        waiting.gate = Gate::Shut(error.clone());
+        let held = std::mem::take(&mut waiting.held);
+        let size: usize = held.iter().map(Job::size).sum();
+        waiting.bytes = waiting.bytes.saturating_sub(size);
+        drop(waiting);
+        for job in held {
+            job.fail(error);
+        }
+    }
+
+    /// Says whether deliveries are refused.
+    pub(super) fn is_shut(&self) -> bool {
+        matches!(self.lock().gate, Gate::Shut(_))
+    }
+
     /// Lets no more in; the writer ends when it has done what waits.
     pub(super) fn close(&self) {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .closed = true;
+        let mut waiting = self.lock();
+        waiting.open();
+        waiting.closed = true;
+        drop(waiting);
         self.arrived.notify_one();
     }
 
@@ -132,7 +192,19 @@ impl Queue {
     }
 }
 
+impl Waiting {
+    fn open(&mut self) {
+        self.gate = Gate::Open;
+        self.held.append(&mut self.jobs);
+        self.jobs = std::mem::take(&mut self.held);
+    }
+}
+
 impl Job {
+    const fn is_delivery(&self) -> bool {
+        matches!(self, Self::Delivery(..))
+    }
+
     /// Returns how many records it is written as.
     fn records(&self) -> usize {
         match self {
@@ -183,7 +255,7 @@ impl NewAttempt {
 const OVERHEAD: usize = 512;
 
 /// How many bytes are written and synced together at the most.
-const BATCH: usize = 8 << 20;
+pub(super) const BATCH: usize = 8 << 20;
 
 /// How many bytes of room for a batch are held while nothing comes.
 const HELD: usize = 1 << 20;
@@ -195,6 +267,8 @@ pub(super) struct Writer {
     pub(super) indexer: Indexer,
     pub(super) folder: PathBuf,
     pub(super) reserve: u64,
+    /// How many bytes are written and synced together at the most.
+    pub(super) batch_bytes: usize,
     pub(super) random: fn() -> u128,
     pub(super) next_number: u64,
     pub(super) next_seq: u64,
@@ -236,10 +310,29 @@ enum Done {
 impl Writer {
     /// Keeps what arrives until the queue is closed.
     pub(super) fn run(mut self) {
-        while let Some(jobs) = self.queue.take(BATCH) {
+        loop {
+            self.look_for_room();
+            let Some(jobs) = self.queue.take(self.batch_bytes) else {
+                break;
+            };
             self.keep(jobs);
         }
         self.indexer.finish();
+    }
+
+    /// Has old deliveries let go where the journal begins a segment and there
+    /// is little room.
+    fn look_for_room(&self) {
+        if !self.tail.is_full() {
+            return;
+        }
+        let shared = &self.indexer.shared;
+        match shared.space() {
+            Space::Enough => return,
+            Space::Scarce => {}
+            Space::None => self.queue.hold(),
+        }
+        shared.room.wanted.notify_one();
     }
 
     fn keep(&mut self, jobs: Vec<Job>) {
@@ -311,7 +404,7 @@ impl Writer {
     /// Says whether the disk has room for a batch besides the reserve.
     fn room_for(&self, needed: u64) -> Result<(), AppendError> {
         match self.tail.disk().space(&self.folder) {
-            Ok(Space { free, total })
+            Ok(disk::Space { free, total })
                 if free < needed.saturating_add(self.reserve.min(total / 16)) =>
             {
                 Err(AppendError::Full { free })

@@ -32,6 +32,7 @@ mod resending;
 mod retention;
 mod retrying;
 mod reuse;
+mod room;
 mod rude;
 mod screen;
 mod secrets;
