@@ -5,10 +5,12 @@
 
 mod environment;
 mod file;
+mod refuse;
 mod size;
 mod warnings;
 
 pub use self::environment::withhold_secrets;
+pub use self::refuse::{unknown_params, useless_secret};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -132,6 +134,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     let all = || secrets.iter().chain(&file.old_secrets);
     let mut warnings = warnings::of(found.as_deref(), all);
     let provider = overrides.provider.clone().or(file.provider);
+    refuse_useless(&secrets, &file.endpoints, provider.as_deref(), &catalog)?;
     if provider.is_none() {
         warnings.extend(warnings::unnamed(&secrets, &file.endpoints));
     }
@@ -187,6 +190,28 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         catalog,
         warnings,
     })
+}
+
+/// Refuses secrets and parameters that could have no effect.
+fn refuse_useless(
+    secrets: &[Secret],
+    endpoints: &[Endpoint],
+    default: Option<&str>,
+    catalog: &Catalog,
+) -> Result<(), Failure> {
+    for secret in secrets {
+        useless_secret(secret, catalog)?;
+        if let Some(provider) = refuse::provider_of(secret, endpoints, default, catalog) {
+            refuse::unreadable_secret(secret, provider)?;
+        }
+    }
+    for endpoint in endpoints {
+        let named = endpoint.provider.as_deref().or(default);
+        let provider = named.and_then(|name| catalog.get(name));
+        let shown = format!("endpoints.{} in creel.toml", endpoint.name);
+        unknown_params(&endpoint.params, provider, &shown)?;
+    }
+    Ok(())
 }
 
 /// Sees that there is an app wherever deliveries are to be passed through.

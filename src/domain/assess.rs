@@ -129,8 +129,8 @@ impl Assessor {
                     .as_deref()
                     .or(default_provider.as_deref())?,
             )?;
-            (!endpoint.headers.is_empty())
-                .then(|| (endpoint.name.clone(), adapted(provider, &endpoint.headers)))
+            let differs = !endpoint.headers.is_empty() || !endpoint.params.is_empty();
+            differs.then(|| (endpoint.name.clone(), adapted(provider, endpoint)))
         };
         let adapted = endpoints.iter().filter_map(adapt).collect();
         let silent = endpoints
@@ -618,13 +618,17 @@ fn facts(provider: &Provider, request: &Request) -> Facts {
     }
 }
 
-/// Returns a provider with header names of an endpoint's own.
-fn adapted(provider: &Provider, headers: &BTreeMap<String, String>) -> Provider {
+/// Returns a provider with header names and parameters of an endpoint's own.
+fn adapted(provider: &Provider, endpoint: &Endpoint) -> Provider {
     let mut provider = provider.clone();
     if let Some(scheme) = &mut provider.signature {
-        scheme.alias = None;
+        if !endpoint.headers.is_empty() {
+            scheme.alias = None;
+        }
+        let key = scheme.key_param.as_ref();
+        scheme.key = key.and_then(|name| endpoint.params.get(name).cloned());
     }
-    for (role, name) in headers {
+    for (role, name) in &endpoint.headers {
         let source = Some(Source::header(name));
         match (role.as_str(), &mut provider.signature) {
             ("signature", Some(scheme)) => scheme.header = name.to_ascii_lowercase(),

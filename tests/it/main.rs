@@ -28,6 +28,7 @@ mod pins;
 mod power;
 mod readme;
 mod reassess;
+mod refusals;
 mod resending;
 mod retention;
 mod retrying;

@@ -80,6 +80,12 @@ pub struct Scheme {
     /// then only for deliveries that name that id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<Source>,
+    /// What that key is called where it is given as a parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_param: Option<String>,
+    /// The key that deliveries must name, where that parameter is given.
+    #[serde(skip)]
+    pub key: Option<String>,
     /// How far the timestamp may be from the receiver's clock: back, and ahead
     /// as far unless `ahead` says otherwise.
     pub tolerance: Option<Span>,

@@ -57,11 +57,13 @@ pub(super) fn find<'a>(
     let mut mismatch = None;
     for (number, secret) in keys.secrets.iter().enumerate() {
         let (id, _) = key::parts(secret.reveal(), scheme);
-        let other_key = id.is_some_and(|id| {
+        let wanted = [id, scheme.key.as_deref().map(str::as_bytes)];
+        let is_other = |id: &&[u8]| {
             named
                 .as_ref()
                 .is_none_or(|named| !same(named.as_bytes(), id))
-        });
+        };
+        let other_key = wanted.into_iter().flatten().find(is_other);
         let received = reading.signatures.iter().enumerate();
         let received: Vec<&[u8]> = received
             .filter(|(at, _)| !paired || reading.slots.get(*at) == Some(&number))
@@ -75,14 +77,14 @@ pub(super) fn find<'a>(
                 || asymmetric.as_ref().is_some_and(|scheme| {
                     compare(scheme, secret, &filling, &received_asymmetric).0
                 });
-            if let (true, true, Some(id)) = (hit, other_key, id) {
+            if let (true, Some(id)) = (hit, other_key) {
                 mismatch.get_or_insert_with(|| OtherKey {
                     secret: secret.to_string(),
                     expected: String::from_utf8_lossy(id).into_owned(),
                     named: named.clone(),
                 });
             }
-            if hit && !other_key && found.is_none() {
+            if hit && other_key.is_none() && found.is_none() {
                 found = Some(Match {
                     secret,
                     url: url.clone(),

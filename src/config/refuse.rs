@@ -1,0 +1,152 @@
+//! Refuses secrets and parameters that could have no effect.
+
+use std::collections::BTreeMap;
+
+use crate::domain::doctor::typing;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::failure::Failure;
+use crate::domain::mend::nearest;
+use crate::domain::provider::{Catalog, Provider};
+use crate::domain::secret::Secret;
+use crate::domain::text::visible;
+
+/// Refuses a secret that is empty, blank or the name of a provider.
+///
+/// # Errors
+/// A [`Failure`] of kind usage that says what to write.
+pub fn useless_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
+    let text = secret.reveal().trim_ascii();
+    let origin = visible(secret.origin());
+    if text.is_empty() {
+        let what = if secret.reveal().is_empty() {
+            "is empty"
+        } else {
+            "holds blanks only"
+        };
+        return Err(Failure::usage(
+            format!("A secret {what} ({origin})."),
+            "Anybody could sign with it.",
+            "Copy the secret from the provider's page:  --secret PROVIDER=SECRET",
+        ));
+    }
+    let is_reference = origin.starts_with("env:") || origin.starts_with("file:");
+    let named = std::str::from_utf8(text).ok().and_then(|t| catalog.get(t));
+    if let Some(provider) = named
+        && !is_reference
+        && secret.name() != provider.name
+    {
+        let name = &provider.name;
+        return Err(Failure::usage(
+            format!("Is {name} the secret, or the provider ({origin})?"),
+            format!(
+                "A secret reads like the name of the provider {}.",
+                provider.title
+            ),
+            format!(
+                "Write the secret after the name:  --secret {name}=SECRET   (if the secret is that word: file:PATH or env:VARIABLE that holds it)"
+            ),
+        ));
+    }
+    let prefixed = text.strip_prefix(b"whsec_");
+    let is_base64 = |key: &[u8]| {
+        let digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
+        !key.is_empty() && key.iter().all(digit)
+    };
+    if prefixed.is_some_and(|key| !is_base64(key)) {
+        return Err(Failure::usage(
+            format!("A secret that begins with whsec_ is cut or misspelt ({origin})."),
+            "What follows the prefix is base64, and this is none.",
+            "Copy it anew, whole, from the provider's page.",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a secret that is no key of the provider that is named for it.
+///
+/// # Errors
+/// A [`Failure`] of kind usage that says what is wrong.
+pub(super) fn unreadable_secret(secret: &Secret, provider: &Provider) -> Result<(), Failure> {
+    match typing(secret.reveal(), provider.secret_form()) {
+        Some(seen) if !seen.usable => Err(Failure::usage(
+            format!(
+                "A secret can be none of {}'s ({}).",
+                provider.title,
+                visible(secret.origin())
+            ),
+            seen.message,
+            seen.advice,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the provider that is named for a secret.
+pub(super) fn provider_of<'a>(
+    secret: &Secret,
+    endpoints: &[Endpoint],
+    default: Option<&str>,
+    catalog: &'a Catalog,
+) -> Option<&'a Provider> {
+    let endpoint = endpoints.iter().find(|e| e.name == secret.name());
+    let name = match endpoint {
+        Some(endpoint) => endpoint.provider.as_deref().or(default),
+        None if secret.name().is_empty() => default,
+        None => Some(secret.name()),
+    };
+    catalog.get(name?)
+}
+
+/// Refuses parameters that a provider does not know.
+///
+/// # Errors
+/// A [`Failure`] of kind usage that names those that it knows.
+pub fn unknown_params(
+    params: &BTreeMap<String, String>,
+    provider: Option<&Provider>,
+    shown: &str,
+) -> Result<(), Failure> {
+    let known = |provider: &Provider| {
+        let scheme = provider.signature.as_ref();
+        scheme.and_then(|scheme| scheme.key_param.clone())
+    };
+    for (name, value) in params {
+        let name = visible(name);
+        let Some(provider) = provider else {
+            return Err(Failure::usage(
+                format!("The parameter {name} belongs to no provider ({shown})."),
+                "Parameters are the provider's, and none is named.",
+                "Name it:  --provider NAME   (provider = \"…\" in creel.toml)",
+            ));
+        };
+        let known = known(provider);
+        if known.as_deref() != Some(&*name) {
+            let (why, next) = match &known {
+                Some(known) => (
+                    format!("{} knows one parameter: {known}.", provider.title),
+                    match nearest(&name, &[known.as_str()]) {
+                        Some(near) => format!("Did you mean {near}?"),
+                        None => format!("Write {known}=VALUE, or leave it out."),
+                    },
+                ),
+                None => (
+                    format!("{} knows no parameters.", provider.title),
+                    "Leave it out.".to_owned(),
+                ),
+            };
+            return Err(Failure::usage(
+                format!("There is no parameter {name} ({shown})."),
+                why,
+                next,
+            ));
+        }
+        if value.trim().is_empty() {
+            return Err(Failure::usage(
+                format!("The parameter {name} is empty ({shown})."),
+                "It says which key the secret belongs to.",
+                format!("Write it whole:  {name}=VALUE"),
+            ));
+        }
+    }
+    Ok(())
+}
