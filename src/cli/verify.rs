@@ -153,7 +153,7 @@ fn evidence(v: &Verification) -> Vec<String> {
     }
     for finding in &v.findings {
         let mark = match v.status {
-            // What is open under a signature that holds is no failure.
+            // Parts that a valid signature leaves open are notes, not failures.
             Status::Valid => "·",
             _ if finding.proved => "✗",
             _ => "·",

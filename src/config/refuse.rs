@@ -13,7 +13,7 @@ use crate::domain::text::visible;
 /// Refuses a secret that is empty, blank or the name of a provider.
 ///
 /// # Errors
-/// A [`Failure`] of kind usage that says what to write.
+/// A [`Failure`] of kind usage with the text to write.
 pub fn useless_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
     let text = secret.reveal().trim_ascii();
     let origin = visible(secret.origin());
@@ -56,16 +56,16 @@ pub fn useless_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure>
         return Err(Failure::usage(
             format!("A secret that begins with whsec_ is cut or misspelt ({origin})."),
             "What follows the prefix is base64, and this is none.",
-            "Copy it anew, whole, from the provider's page.",
+            "Copy it again, whole, from the provider's page.",
         ));
     }
     Ok(())
 }
 
-/// Refuses a secret that is no key of the provider that is named for it.
+/// Refuses a secret that cannot be decoded as its named provider's key.
 ///
 /// # Errors
-/// A [`Failure`] of kind usage that says what is wrong.
+/// A [`Failure`] of kind usage with the expected form.
 pub(super) fn unreadable_secret(secret: &Secret, provider: &Provider) -> Result<(), Failure> {
     match typing(secret.reveal(), provider.secret_form()) {
         Some(seen) if !seen.usable => Err(Failure::usage(

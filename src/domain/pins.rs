@@ -1,7 +1,7 @@
 //! Remembers for which provider a secret without a name was right first.
 //!
 //! The sender of a delivery chooses its headers, and several providers sign
-//! alike. Without a pin whoever has one signed delivery could send it again as
+//! alike. Without a pin an attacker with one signed delivery could send it again as
 //! another provider's, whose rules are weaker.
 
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ impl Pins {
         self.0.get(&key).map(String::as_str)
     }
 
-    /// Adds a pin where the secret has none at that endpoint; says whether it
+    /// Adds a pin where the secret has none at that endpoint; returns whether it
     /// was added.
     pub fn add(&mut self, pin: Pin) -> bool {
         let key = (pin.endpoint, pin.secret);

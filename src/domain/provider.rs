@@ -423,7 +423,7 @@ impl Provider {
             .and_then(|source| source.read(request))
     }
 
-    /// Says whether a header is one of those that its deliveries have.
+    /// Returns whether its own deliveries have a header of this name.
     fn has_header(&self, name: &str) -> bool {
         let is = |own: &str| own.eq_ignore_ascii_case(name);
         let scheme = self.signature.as_ref();

@@ -293,7 +293,7 @@ fn fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -
     age.is_none_or(|age| is_within(scheme, age))
 }
 
-/// Says whether a delivery of an age in seconds is within the tolerance.
+/// Returns whether a delivery's age, in seconds, is within the tolerance.
 fn is_within(scheme: &Scheme, age: i64) -> bool {
     let Some(tolerance) = scheme.tolerance else {
         return true;

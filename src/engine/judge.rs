@@ -34,8 +34,8 @@ const FREE: Duration = Duration::from_micros(50);
 /// Assesses deliveries for the store.
 pub(super) struct Judge {
     assessor: Arc<Swap<Assessor>>,
-    /// Where it is told which provider a secret was right for first. With it,
-    /// what it says counts for what was judged before, too.
+    /// Records the pins of new secrets. With it, assessments also replace
+    /// those of stored deliveries.
     pinning: Option<Pinning>,
     /// By endpoint, so that none uses up another's.
     allowances: Mutex<HashMap<Option<String>, Allowance>>,

@@ -33,8 +33,8 @@ pub(super) struct Pinning {
     writing: Arc<Mutex<()>>,
 }
 
-/// Reads the pins of a data directory, and says what is wrong with them. A file
-/// that cannot be read holds none: the next right delivery pins its secret anew.
+/// Reads the pins of a data directory, with a note where that failed. A file that
+/// cannot be read holds none: the next valid delivery pins its secret again.
 pub(super) fn load(folder: &Path) -> (Pins, Option<String>) {
     let path = folder.join(NAME);
     let why = match std::fs::read(&path) {
@@ -49,7 +49,7 @@ pub(super) fn load(folder: &Path) -> (Pins, Option<String>) {
         Err(error) => format!("cannot be read ({error})"),
     };
     let note = format!(
-        "{} {why}, so secrets without a name are pinned anew, to the provider of the next right delivery. Name the provider:  --secret PROVIDER=SECRET",
+        "{} {why}, so secrets without a name are pinned again, to the provider of the next valid delivery. Name the provider:  --secret PROVIDER=SECRET",
         path.display()
     );
     (Pins::default(), Some(note))
@@ -64,7 +64,7 @@ impl Pinning {
         }
     }
 
-    /// Pins a secret from now on, unless it was pinned in the meantime.
+    /// Pins a secret, unless another thread pinned it first.
     pub(super) fn add(&self, pin: Pin) {
         self.assessor.update(|assessor| {
             let mut pinned = assessor.clone();

@@ -54,7 +54,7 @@ impl Assessor {
         let scope = self.scope_of(endpoint, request);
         let mut new = self.clone();
         new.keyring.adopt(&scope, secret, how, &before);
-        // Whoever gives a secret for a delivery says whose it is.
+        // A secret given for a delivery is confirmed as its provider's.
         match self.provider_of(endpoint, request) {
             Some(provider) if self.configured(endpoint).is_none() => {
                 new.pins.replace(Pin::new(endpoint, secret, &provider.name));

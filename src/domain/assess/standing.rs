@@ -1,4 +1,4 @@
-//! Decides which of the secrets configured for a delivery may check it.
+//! Decides which configured secrets may check a delivery.
 
 use super::Assessor;
 use super::senders::{conflict, unclear, unconfirmed};
@@ -13,8 +13,7 @@ use crate::domain::verification::{Finding, Status, Verification};
 
 impl Assessor {
     /// Parts the secrets as they concern a provider's deliveries to an
-    /// endpoint. One that everybody may know checks no signature that whoever
-    /// knows it could make.
+    /// endpoint, without those that may not check its signatures.
     pub(super) fn secrets_for(&self, endpoint: Option<&str>, provider: &Provider) -> Counting<'_> {
         let mut counting = self
             .keyring
@@ -29,7 +28,7 @@ impl Assessor {
         counting
     }
 
-    /// Says whether the configuration names a provider for a secret: its own
+    /// Returns whether the configuration names a provider for a secret: its own
     /// name does, or its endpoint.
     fn is_named(&self, endpoint: Option<&str>, provider: &Provider, secret: &Secret) -> bool {
         secret.name() == provider.name
@@ -37,7 +36,7 @@ impl Assessor {
             || self.configured(endpoint).is_some()
     }
 
-    /// Says whether a secret is not tied to one provider: none is named for
+    /// Returns whether a secret is not tied to one provider: none is named for
     /// it, and it was right for none yet.
     fn is_loose(&self, endpoint: Option<&str>, provider: &Provider, secret: &Secret) -> bool {
         !self.is_named(endpoint, provider, secret) && self.pins.provider(endpoint, secret).is_none()
@@ -71,8 +70,8 @@ impl Assessor {
         }
     }
 
-    /// Checks a signature, and asks nothing more but who the sender is: a
-    /// signature that several could have made is no proof of one.
+    /// Checks a signature and who made it: one that several providers could
+    /// have made does not prove its sender.
     pub(super) fn checked(
         &self,
         endpoint: Option<&str>,
@@ -193,7 +192,7 @@ fn refuse(verification: &mut Verification, status: Status, why: Finding) {
     verification.findings = vec![why];
 }
 
-/// Says whether a scheme has signatures made with a private key, and a secret
+/// Returns whether a scheme has signatures made with a private key, and a secret
 /// is the key that checks them.
 fn takes_public_key(scheme: &Scheme, secret: &Secret) -> bool {
     scheme.asymmetric.as_ref().is_some_and(|asymmetric| {

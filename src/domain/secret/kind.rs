@@ -30,7 +30,7 @@ pub enum KeyKind {
     /// A shared secret or a public key: 32 bytes written in hexadecimal or
     /// base64, DER and the like. The bytes do not say which.
     MaybePublic,
-    /// A public key, or a private one in PEM, which is no shared secret either.
+    /// A public key, or a private one in PEM, which cannot be a shared secret either.
     Public,
     /// A certificate, which is public.
     Certificate,
@@ -57,7 +57,7 @@ impl KeyKind {
         Self::Shared
     }
 
-    /// Says whether it is certainly no shared secret.
+    /// Returns whether it certainly cannot be a shared secret.
     pub const fn is_public(self) -> bool {
         matches!(self, Self::Public | Self::Certificate)
     }
@@ -73,7 +73,7 @@ impl KeyKind {
     }
 }
 
-/// Says whether a text calls itself a public key, a certificate or anything
+/// Returns whether a text calls itself a public key, a certificate or anything
 /// else in PEM, whatever stands before it.
 pub fn is_named_public(value: &[u8]) -> bool {
     named_public(&plain(value)).is_some()
@@ -105,7 +105,7 @@ fn plain(value: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(text.collect())
 }
 
-/// Says whether bytes that are no text are the size and shape of a public key.
+/// Returns whether bytes that are no text are the size and shape of a public key.
 fn is_binary_key(value: &[u8]) -> bool {
     let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     if value.iter().all(is_text) {
@@ -116,7 +116,7 @@ fn is_binary_key(value: &[u8]) -> bool {
     may_be_public(value) || may_be_public(&whole)
 }
 
-/// Says whether one word of a text, or all of them together, is a public key
+/// Returns whether one word of a text, or all of them together, is a public key
 /// in hexadecimal or base64.
 fn holds_written_key(text: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
@@ -137,7 +137,7 @@ fn is_written_key(word: &[u8]) -> bool {
     decoded.any(|bytes| may_be_public(&bytes))
 }
 
-/// Says whether bytes are the size and shape of a public key: bare, as a point
+/// Returns whether bytes are the size and shape of a public key: bare, as a point
 /// of a curve, in DER or as SSH writes it.
 fn may_be_public(bytes: &[u8]) -> bool {
     match bytes {
@@ -148,7 +148,7 @@ fn may_be_public(bytes: &[u8]) -> bool {
     }
 }
 
-/// Says whether bytes begin as a key or a certificate in DER does: with a
+/// Returns whether bytes begin as a key or a certificate in DER does: with a
 /// sequence of the right size that holds a sequence or a number.
 fn is_der(bytes: &[u8]) -> bool {
     if bytes.len() < MIN_DER_BYTES {

@@ -1,5 +1,5 @@
 //! Finds providers whose signature over the same text would be the same, so
-//! that only the header's name says which of them signed it.
+//! that only the header's name tells the sender.
 
 use super::key::decode;
 use super::{Reading, is_within};
@@ -45,8 +45,8 @@ pub fn likenesses<'a>(
     others.filter_map(of).collect()
 }
 
-/// Says what a scheme makes of a signed text; `None` where it would not sign
-/// such a text. A text of any form may be the body of somebody who signs no more.
+/// Compares a signed text with those of another scheme; `None` where it would
+/// not sign such a text. A text of any form may be the body of somebody who signs no more.
 fn likeness(theirs: &Scheme, text: &[u8], body: &[u8], now: Timestamp) -> Option<Likeness> {
     let parts = parts_of(theirs, text)?;
     if parts.body != body {
@@ -63,7 +63,7 @@ fn likeness(theirs: &Scheme, text: &[u8], body: &[u8], now: Timestamp) -> Option
     })
 }
 
-/// Says whether two schemes give one signature for one text.
+/// Returns whether two schemes give one signature for one text.
 fn signs_alike(scheme: &Scheme, other: &Scheme, secret: &Secret) -> bool {
     let key = |scheme: &Scheme| decode(super::key::parts(secret.reveal(), scheme).1, scheme.secret);
     scheme.shared_secret()
