@@ -6,23 +6,30 @@
 //! takes its time shows how near creel comes to what it can take. `-- 16000`
 //! chooses how many wait.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
-use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use creel::clock::{Clock as _, System};
-use creel::config::{self, Overrides};
 use creel::domain::headers::Headers;
-use creel::domain::request::Request;
 use creel::engine::command::{Command, Reply};
 use creel::engine::local::Local;
 use creel::server::Arrival;
-use tokio::task::JoinSet;
+use support::fill::fill;
+use support::process::{self, Process};
+use support::say::say;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+mod support {
+    #[path = "engine.rs"]
+    pub(crate) mod engine;
+    #[path = "fill.rs"]
+    pub(crate) mod fill;
+    #[path = "process.rs"]
+    pub(crate) mod process;
+    #[path = "say.rs"]
+    pub(crate) mod say;
+}
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -33,13 +40,6 @@ const BODY: usize = 2048;
 const CASES: [(u64, u32); 4] = [(0, 1), (0, 8), (0, 64), (44, 8)];
 /// Tells the benchmark to be the app: its address and delay.
 const APP: &str = "CREEL_BENCH_APP";
-
-/// Prints a line, whether or not somebody still reads.
-macro_rules! say {
-    ($($text:tt)*) => {{
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
-}
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -63,37 +63,7 @@ async fn app(told: &str) {
         }
         "ok\n"
     };
-    let app = axum::Router::new().fallback(handler);
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .expect("a port");
-    say!("ready");
-    axum::serve(listener, app).await.expect("serving");
-}
-
-/// An app in a process of its own; it ends with this.
-struct App(Child);
-
-impl App {
-    fn start(address: SocketAddr, delay: u64) -> Self {
-        let mut child = Process::new(std::env::current_exe().expect("this program"))
-            .env(APP, format!("{address} {delay}"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the app starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("its output"))
-            .read_line(&mut line)
-            .expect("its first line");
-        Self(child)
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    process::serve(address, axum::Router::new().fallback(handler)).await;
 }
 
 async fn measure() {
@@ -126,26 +96,18 @@ async fn drain(deliveries: usize, delay: u64, at_once: u32) -> f64 {
         listener.local_addr().expect("an address")
     };
     let home = tempfile::tempdir().expect("a folder");
-    let settings = home.path().join("creel.toml");
-    let text = format!("target = \"http://{address}\"\nparallel = {at_once}\n");
-    std::fs::write(&settings, text).expect("a file");
-    let config = config::load(&Overrides {
-        config: Some(settings),
-        data_dir: Some(home.path().join("data")),
-        ..Overrides::default()
-    })
-    .expect("a configuration");
-    let (local, _) = Local::open(&config, Arc::new(System), false).expect("a store");
+    let settings = format!("target = \"http://{address}\"\nparallel = {at_once}\n");
+    let local = support::engine::open(home.path(), &settings);
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     local.forward(&tasks, &shutdown);
-    fill(&local, deliveries).await;
+    fill(&local, deliveries, arrival).await;
     while waiting(&local).await < deliveries as u64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let _app = App::start(address, delay);
+    let _app = Process::again(APP, &format!("{address} {delay}"));
     let begun = Instant::now();
     // One more ends the pause.
-    fill(&local, 1).await;
+    fill(&local, 1, arrival).await;
     while waiting(&local).await > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -155,21 +117,6 @@ async fn drain(deliveries: usize, delay: u64, at_once: u32) -> f64 {
     tasks.wait().await;
     local.close().await;
     seconds
-}
-
-/// Lets deliveries arrive.
-async fn fill(local: &Arc<Local>, deliveries: usize) {
-    let intake = local.intake();
-    let mut tasks = JoinSet::new();
-    for number in 0..deliveries {
-        tasks.spawn(intake(arrival(number)));
-        if tasks.len() == 256 {
-            tasks.join_next().await;
-        }
-    }
-    for reply in tasks.join_all().await {
-        assert_eq!(reply.status, 200, "a delivery was not kept");
-    }
 }
 
 fn arrival(number: usize) -> Arrival {
@@ -183,20 +130,7 @@ fn arrival(number: usize) -> Arrival {
     ]
     .into_iter()
     .collect();
-    Arrival {
-        received_at: System.now(),
-        started: Instant::now(),
-        remote_addr: SocketAddr::from(([127, 0, 0, 1], 4000)),
-        request: Request {
-            method: "POST".to_owned(),
-            path: "/hooks".to_owned(),
-            query: None,
-            http_version: "1.1".to_owned(),
-            headers,
-            body: Bytes::from(vec![b'x'; BODY]),
-        },
-        refused: None,
-    }
+    support::engine::arrival("/hooks", headers, Bytes::from(vec![b'x'; BODY]))
 }
 
 /// Returns how many wait, as the header says it.

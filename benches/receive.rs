@@ -6,16 +6,24 @@
 //! take turns; both and the load share the machine. Every figure is the median
 //! of the rounds. `-- 16 64` measures with so many connections only.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use creel::clock::{Clock as _, System};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use support::process::{self, Process};
+use support::say::say;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+mod support {
+    #[path = "process.rs"]
+    pub(crate) mod process;
+    #[path = "say.rs"]
+    pub(crate) mod say;
+}
 
 const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
 const ROUNDS: usize = 3;
@@ -25,13 +33,6 @@ const BODY: usize = 2048;
 const SECRET: &str = "a-secret-of-the-benchmark";
 /// Tells the benchmark to be the bare handler.
 const BARE: &str = "CREEL_BENCH_BARE";
-
-/// Prints a line, whether or not somebody still reads.
-macro_rules! say {
-    ($($text:tt)*) => {{
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
-}
 
 fn main() {
     if std::env::var_os(BARE).is_some() {
@@ -108,30 +109,21 @@ fn bare() {
             std::hint::black_box(body);
             "ok\n"
         };
-        let app = axum::Router::new().fallback(handler);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        say!(
-            "ready http://{}",
-            listener.local_addr().expect("an address")
-        );
-        axum::serve(listener, app).await.expect("serving");
+        process::serve("127.0.0.1:0", axum::Router::new().fallback(handler)).await;
     });
 }
 
 /// A server in a process of its own; it ends with this.
 struct Server {
-    child: Child,
+    _process: Process,
     address: SocketAddr,
     _home: tempfile::TempDir,
 }
 
 impl Server {
     fn bare() -> Self {
-        let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.env(BARE, "1");
-        Self::start(command, tempfile::tempdir().expect("a folder"))
+        let home = tempfile::tempdir().expect("a folder");
+        Self::of(Process::again(BARE, "1"), home)
     }
 
     fn creel() -> Self {
@@ -145,26 +137,17 @@ impl Server {
             .current_dir(home.path())
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"])
             .args(["--secret", &format!("stackryze={SECRET}")]);
-        Self::start(command, home)
+        Self::of(Process::start(&mut command), home)
     }
 
-    fn start(mut command: Command, home: tempfile::TempDir) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("its output"))
-            .read_line(&mut line)
-            .expect("its first line");
+    fn of((process, line): (Process, String), home: tempfile::TempDir) -> Self {
         let address = line
-            .trim()
             .strip_prefix("ready http://")
             .expect("ready")
             .parse()
             .expect("an address");
         Self {
-            child,
+            _process: process,
             address,
             _home: home,
         }
@@ -196,13 +179,6 @@ impl Server {
             p50: at(50),
             p99: at(99),
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -9,28 +9,36 @@
 //! that of the medians; the processor time is that of this process for one
 //! request, in microseconds, with all that is indexed after it. `-- 16` measures with so many at once only.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use creel::clock::{Clock as _, System};
-use creel::config::{self, Overrides};
 use creel::domain::attempt::Outcome;
 use creel::domain::headers::Headers;
-use creel::domain::request::Request;
 use creel::engine::Engine;
 use creel::engine::command::{Command, ListQuery, Reply, ResendOrder, Which};
 use creel::engine::local::Local;
 use creel::server::Arrival;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
+use support::process::{self, Process};
+use support::say::say;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+
+mod support {
+    #[path = "engine.rs"]
+    pub(crate) mod engine;
+    #[path = "fill.rs"]
+    pub(crate) mod fill;
+    #[path = "process.rs"]
+    pub(crate) mod process;
+    #[path = "say.rs"]
+    pub(crate) mod say;
+}
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,13 +49,6 @@ const AT_ONCE: [usize; 2] = [16, 64];
 const ROUNDS: usize = 11;
 /// Tells the benchmark to be the sink.
 const SINK: &str = "CREEL_BENCH_SINK";
-
-/// Prints a line, whether or not somebody still reads.
-macro_rules! say {
-    ($($text:tt)*) => {{
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
-}
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -67,45 +68,15 @@ async fn sink() {
         std::hint::black_box(body);
         "ok\n"
     };
-    let app = axum::Router::new().fallback(handler);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    say!("{}", listener.local_addr().expect("an address"));
-    axum::serve(listener, app).await.expect("serving");
-}
-
-/// A sink in a process of its own; it ends with this.
-struct Sink {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Sink {
-    fn start() -> Self {
-        let mut child = Process::new(std::env::current_exe().expect("this program"))
-            .env(SINK, "1")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the sink starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("its output"))
-            .read_line(&mut line)
-            .expect("its first line");
-        let address = line.trim().parse().expect("an address");
-        Self { child, address }
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    process::serve("127.0.0.1:0", axum::Router::new().fallback(handler)).await;
 }
 
 async fn measure() {
-    let sink = Sink::start();
+    let (_sink, ready) = Process::again(SINK, "1");
+    let sink: SocketAddr = ready
+        .strip_prefix("ready http://")
+        .and_then(|address| address.parse().ok())
+        .expect("an address");
     say!("{DELIVERIES} deliveries of 2 KiB to a local sink; medians of {ROUNDS} rounds\n");
     say!(
         "{:>8}  {:>12}  {:>12}  {:>6}  {:>9}  {:>9}  {}",
@@ -125,9 +96,9 @@ async fn measure() {
             let home = tempfile::tempdir().expect("a folder");
             let local = filled(home.path()).await;
             let before = cpu();
-            plain.push(load(sink.address, at_once).await);
+            plain.push(load(sink, at_once).await);
             let between = cpu();
-            creel.push(resend(&local.engine(), sink.address, at_once).await);
+            creel.push(resend(&local.engine(), sink, at_once).await);
             plain_cpu += between - before;
             creel_cpu += cpu() - between;
             local.close().await;
@@ -162,16 +133,8 @@ fn per_request(seconds: f64) -> f64 {
 
 /// Opens a store and lets the deliveries arrive.
 async fn filled(home: &Path) -> Arc<Local> {
-    let settings = home.join("creel.toml");
-    std::fs::write(&settings, "").expect("a file");
-    let config = config::load(&Overrides {
-        config: Some(settings),
-        data_dir: Some(home.join("data")),
-        ..Overrides::default()
-    })
-    .expect("a configuration");
-    let (local, _) = Local::open(&config, Arc::new(System), false).expect("a store");
-    fill(&local).await;
+    let local = support::engine::open(home, "");
+    support::fill::fill(&local, DELIVERIES, arrival).await;
     let engine = local.engine();
     // The list may lag behind what is kept.
     while listed(&engine, "").await < DELIVERIES {}
@@ -221,33 +184,8 @@ fn headers(number: usize) -> Headers {
     .collect()
 }
 
-/// Lets the deliveries arrive.
-async fn fill(local: &Arc<Local>) {
-    let intake = local.intake();
-    let mut tasks = JoinSet::new();
-    for number in 0..DELIVERIES {
-        let arrival = Arrival {
-            received_at: System.now(),
-            started: Instant::now(),
-            remote_addr: SocketAddr::from(([127, 0, 0, 1], 4000)),
-            request: Request {
-                method: "POST".to_owned(),
-                path: "/hooks".to_owned(),
-                query: None,
-                http_version: "1.1".to_owned(),
-                headers: headers(number),
-                body: body(),
-            },
-            refused: None,
-        };
-        tasks.spawn(intake(arrival));
-        if tasks.len() == 256 {
-            tasks.join_next().await;
-        }
-    }
-    for reply in tasks.join_all().await {
-        assert_eq!(reply.status, 200, "a delivery was not kept");
-    }
+fn arrival(number: usize) -> Arrival {
+    support::engine::arrival("/hooks", headers(number), body())
 }
 
 /// Counts the deliveries that match a filter.
