@@ -34,8 +34,9 @@ const GROWN: u64 = 4;
 /// How much the thread gives way to those that receive, by nice(2).
 const NICE: i32 = 15;
 
-/// After so many records at once the thread rests a little: more come
-/// together, and a batch costs the database about the same whatever its size.
+/// After so many records at once, or while verdicts are being found, the
+/// thread rests a little: more come together, and a batch costs the database
+/// about the same whatever its size.
 const BUSY: usize = 16;
 
 /// How long it rests.
@@ -226,7 +227,7 @@ impl Hand {
             }
             if self.reviews.front().is_some_and(Review::has_step) {
                 dirty += self.review(line);
-            } else if changes >= BUSY {
+            } else if changes >= BUSY || (changes > 0 && shared.unverified.lag().is_some()) {
                 line.rest(REST);
             }
             self.tell_lag();

@@ -1,9 +1,15 @@
 //! What waits for the index's thread: records to be indexed, and rows to be
 //! verified again.
+//!
+//! The thread runs at a low priority. Whoever gives it something must never
+//! wait for a lock that it holds while the system lets it wait, so there is
+//! none: records go through a channel, and it is parked while nothing comes.
 
-use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use super::asked::Asked;
 use super::work::{Item, Work};
@@ -18,24 +24,24 @@ pub(super) const TOGETHER: usize = 1024;
 /// How many records may wait; the journal waits then.
 const LONGEST: usize = 100_000;
 
-/// The line before the index's thread.
-#[derive(Default)]
-pub(super) struct Line {
-    inner: Mutex<Waiting>,
-    arrived: Condvar,
-    left: Condvar,
-}
+/// How long the journal waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(1);
 
-#[derive(Default)]
-struct Waiting {
-    items: VecDeque<Item>,
-    bytes: usize,
-    asked: Vec<Asked>,
-    closed: bool,
-    /// Whether there are verdicts to be taken elsewhere.
-    poked: bool,
+/// The line before the index's thread.
+pub(super) struct Line {
+    sender: Sender<Item>,
+    /// Locked by the thread alone.
+    receiver: Mutex<Receiver<Item>>,
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+    asked: Mutex<Vec<Asked>>,
+    closed: AtomicBool,
+    /// Whether there is something to look at besides records.
+    poked: AtomicBool,
     /// Whether the thread sleeps until something arrives.
-    idle: bool,
+    idle: AtomicBool,
+    /// The thread, once it has taken something.
+    thread: OnceLock<Thread>,
 }
 
 /// What was taken from the line.
@@ -46,102 +52,144 @@ pub(super) struct Taken {
     pub(super) closed: bool,
 }
 
+impl Default for Line {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel();
+        Self {
+            sender,
+            receiver: Mutex::new(receiver),
+            count: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            asked: Mutex::default(),
+            closed: AtomicBool::new(false),
+            poked: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
+            thread: OnceLock::new(),
+        }
+    }
+}
+
 impl Line {
     /// Puts records that are durable behind the others.
     pub(super) fn push(&self, items: impl Iterator<Item = Item>) {
-        let mut waiting = self
-            .left
-            .wait_while(self.lock(), |w| w.items.len() > LONGEST)
-            .unwrap_or_else(PoisonError::into_inner);
+        while self.count.load(Ordering::SeqCst) > LONGEST {
+            std::thread::sleep(PAUSE);
+        }
         for (work, number, place) in items {
             let work = match work {
-                Work::Delivery(delivery) if waiting.bytes > HELD => Work::shed(delivery),
+                Work::Delivery(delivery) if self.bytes.load(Ordering::Relaxed) > HELD => {
+                    Work::shed(delivery)
+                }
                 work => work,
             };
-            waiting.bytes += work.size();
-            waiting.items.push_back((work, number, place));
+            // Before it can be taken, and taken off again.
+            self.bytes.fetch_add(work.size(), Ordering::Relaxed);
+            self.count.fetch_add(1, Ordering::SeqCst);
+            // The receiver lives as long as the line.
+            let _ = self.sender.send((work, number, place));
         }
-        self.wake(waiting);
+        if self.is_heavy() {
+            self.unpark();
+        } else {
+            self.wake();
+        }
     }
 
     /// Asks for rows to be verified again. Where the thread has ended, the
     /// question is dropped, and whoever asked hears of it.
     pub(super) fn ask(&self, asked: Asked) {
-        let mut waiting = self.lock();
-        if !waiting.closed {
-            waiting.asked.push(asked);
-            self.wake(waiting);
+        let mut waiting = self.asked();
+        if !self.is_closed() {
+            waiting.push(asked);
+            drop(waiting);
+            self.poke();
         }
     }
 
     /// Has the thread look for verdicts.
     pub(super) fn poke(&self) {
-        let mut waiting = self.lock();
-        waiting.poked = true;
-        self.wake(waiting);
-    }
-
-    fn wake(&self, mut waiting: MutexGuard<'_, Waiting>) {
-        if std::mem::take(&mut waiting.idle) {
-            drop(waiting);
-            self.arrived.notify_one();
-        }
+        self.poked.store(true, Ordering::SeqCst);
+        self.wake();
     }
 
     /// Lets nothing more in.
     pub(super) fn close(&self) {
-        let mut waiting = self.lock();
-        waiting.closed = true;
-        waiting.asked.clear();
-        drop(waiting);
-        self.arrived.notify_one();
+        let mut asked = self.asked();
+        self.closed.store(true, Ordering::SeqCst);
+        asked.clear();
+        drop(asked);
+        self.unpark();
     }
 
     /// Takes some of what waits; where there is nothing and `wait` is said,
-    /// waits for it.
+    /// waits for it. Called by one thread alone.
     pub(super) fn take(&self, wait: bool) -> Taken {
-        let mut waiting = self.lock();
-        let is_empty = |waiting: &Waiting| waiting.items.is_empty() && waiting.asked.is_empty();
-        while wait && is_empty(&waiting) && !waiting.poked && !waiting.closed {
-            waiting.idle = true;
-            waiting = self
-                .arrived
-                .wait(waiting)
-                .unwrap_or_else(PoisonError::into_inner);
+        self.thread.get_or_init(std::thread::current);
+        // Whoever adds something looks at this after adding it.
+        self.idle.store(true, Ordering::SeqCst);
+        while wait && self.count.load(Ordering::SeqCst) == 0 {
+            if self.poked.load(Ordering::SeqCst) || self.is_closed() {
+                break;
+            }
+            std::thread::park();
+            self.idle.store(true, Ordering::SeqCst);
         }
-        waiting.idle = false;
-        waiting.poked = false;
-        let count = waiting.items.len().min(TOGETHER);
-        let items: Vec<_> = waiting.items.drain(..count).collect();
+        self.idle.store(false, Ordering::SeqCst);
+        self.poked.store(false, Ordering::SeqCst);
+        // Nothing comes after it is closed, so this is looked at before.
+        let closed = self.is_closed();
+        let receiver = self.receiver.lock();
+        let receiver = receiver.unwrap_or_else(PoisonError::into_inner);
+        let items: Vec<_> = receiver.try_iter().take(TOGETHER).collect();
         let bytes: usize = items.iter().map(|(work, ..)| work.size()).sum();
-        waiting.bytes = waiting.bytes.saturating_sub(bytes);
-        let taken = Taken {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.count.fetch_sub(items.len(), Ordering::SeqCst);
+        Taken {
             items,
-            asked: std::mem::take(&mut waiting.asked),
-            closed: waiting.closed,
-        };
-        drop(waiting);
-        self.left.notify_one();
-        taken
+            asked: std::mem::take(&mut *self.asked()),
+            closed,
+        }
     }
 
     /// Lets records come together for a while.
     pub(super) fn rest(&self, how_long: Duration) {
-        let waiting = self.lock();
-        let more = |waiting: &mut Waiting| !waiting.closed && waiting.bytes < HELD / 2;
-        drop(self.arrived.wait_timeout_while(waiting, how_long, more));
+        let until = Instant::now() + how_long;
+        while !self.is_closed() && !self.is_heavy() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::park_timeout(left);
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Says whether rows shall be verified again.
     pub(super) fn is_asked(&self) -> bool {
-        !self.lock().asked.is_empty()
+        !self.asked().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Says whether so much waits in memory that it is better taken at once.
+    fn is_heavy(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= HELD / 2
+    }
+
+    fn wake(&self) {
+        if self.idle.swap(false, Ordering::SeqCst) {
+            self.unpark();
+        }
+    }
+
+    fn unpark(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
