@@ -32,7 +32,7 @@ const SMALL: u64 = 32 << 20;
 const GROWN: u64 = 4;
 
 /// How much the thread gives way to those that receive, by nice(2).
-const NICE: i32 = 15;
+const NICE: i32 = 3;
 
 /// After so many records at once, or while verdicts are being found, the
 /// thread rests a little: more come together, and a batch costs the database
