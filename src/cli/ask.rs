@@ -3,10 +3,10 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Sending;
+use super::output::shown;
 use super::session;
 use crate::domain::address::Place;
 use crate::domain::failure::Failure;
-use crate::domain::text;
 use crate::engine::Engine;
 use crate::engine::command::{Command, Options, Reply, ResendOrder};
 
@@ -91,7 +91,7 @@ fn ask(place: &Place) -> bool {
 
 fn is_yes(question: &str) -> bool {
     let mut err = std::io::stderr();
-    let _ = write!(err, "{}", text::visible(question));
+    let _ = write!(err, "{}", shown(question));
     let _ = err.flush();
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);

@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use super::args::{Global, Receiving};
-use super::output::{Output, colored};
+use super::output::{Output, colored, is_ascii};
 use super::{Ended, Front, Screen, session};
 use crate::config;
 use crate::control::client;
@@ -31,7 +31,7 @@ pub(super) async fn run(
     let mut screen = Screen {
         notes: Vec::new(),
         color: colored(global.color, true),
-        ascii: receiving.ascii,
+        ascii: receiving.ascii || is_ascii(),
         keys: own_keys(),
     };
     if !receiving.demo

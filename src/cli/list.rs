@@ -2,7 +2,7 @@
 
 use super::Ended;
 use super::args::{Global, List};
-use super::output::{Output, Style};
+use super::output::{Output, Style, is_ascii, shown};
 use super::session;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
@@ -153,7 +153,9 @@ impl Columns {
             Some(event) => event.clone(),
             None => format!("{} {}", summary.method, summary.path),
         };
-        let cell = |text: &str, width| text::pad(&text::cut(&text::visible(text), width), width);
+        let ellipsis = if is_ascii() { "..." } else { "…" };
+        let cell =
+            |text: &str, width| text::pad(&text::cut_with(&shown(text), width, ellipsis), width);
         let provider = summary.provider.as_deref().unwrap_or("?");
         let start = format!("{id}  {}  ", summary.received_at.utc().format(time));
         let end = format!(
@@ -166,7 +168,7 @@ impl Columns {
         vec![
             (start, Style::Plain),
             (
-                text::pad(summary.status_word(), 7),
+                text::pad(&shown(summary.status_word()), 7),
                 Style::of(summary.status),
             ),
             (end, Style::Plain),

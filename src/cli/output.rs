@@ -3,8 +3,10 @@
 //! Data goes to standard output, all else to standard error. A reader that
 //! closed the pipe has seen enough: that is no error.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
@@ -52,6 +54,25 @@ impl Style {
     }
 }
 
+/// Returns whether the locale of this process has ASCII alone.
+pub(super) fn is_ascii() -> bool {
+    static IS_ASCII: LazyLock<bool> = LazyLock::new(|| {
+        let [all, ctype, lang] =
+            ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| std::env::var(name).ok());
+        text::is_ascii_locale(all.as_deref(), ctype.as_deref(), lang.as_deref())
+    });
+    *IS_ASCII
+}
+
+/// Writes text as the locale can, whatever a stranger put into it made visible.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    if is_ascii() {
+        text::ascii(text)
+    } else {
+        text::visible(text)
+    }
+}
+
 /// Prints what a command found.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -76,7 +97,7 @@ impl Output {
 
     /// Prints one line of text; whatever a stranger put into it is made visible.
     pub(super) fn line(&self, line: &str) -> Result<Ended, Failure> {
-        self.raw(format!("{}\n", text::visible(line)).as_bytes())
+        self.raw(format!("{}\n", shown(line)).as_bytes())
     }
 
     /// Prints one line of pieces with a style each; whatever a stranger put into
@@ -84,7 +105,7 @@ impl Output {
     pub(super) fn styled(&self, pieces: &[(String, Style)]) -> Result<Ended, Failure> {
         let mut line = String::new();
         for (text, style) in pieces {
-            let text = text::visible(text);
+            let text = shown(text);
             match style.code().filter(|_| self.color) {
                 Some(code) => {
                     let (word, blanks) = text.split_at(text.trim_end().len());
@@ -124,7 +145,7 @@ impl Output {
     /// Says something on standard error, unless told to be quiet.
     pub(super) fn note(&self, note: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{}", text::visible(note));
+            let _ = writeln!(io::stderr(), "{}", shown(note));
         }
     }
 
@@ -132,16 +153,16 @@ impl Output {
     /// an empty one takes it away. Only for terminals.
     pub(super) fn transient(line: &str) {
         let mut err = io::stderr().lock();
-        let _ = write!(err, "\r\u{1b}[K{}", text::visible(line));
+        let _ = write!(err, "\r\u{1b}[K{}", shown(line));
         let _ = err.flush();
     }
 
     /// Explains a failure on standard error.
     pub(super) fn failure(failure: &Failure) {
-        let shown = failure.to_string();
+        let lines = failure.to_string();
         let mut err = io::stderr().lock();
-        for line in shown.lines() {
-            let _ = writeln!(err, "{}", text::visible(line));
+        for line in lines.lines() {
+            let _ = writeln!(err, "{}", shown(line));
         }
     }
 }

@@ -9,6 +9,7 @@
 //! and figures are written for people ([`bytes()`], [`duration_us`], [`age`]).
 //! Those expect text that has passed the door.
 
+mod ascii;
 mod fold;
 mod marks;
 mod number;
@@ -16,6 +17,7 @@ mod width;
 
 use std::borrow::Cow;
 
+pub use ascii::{ascii, is_ascii_locale};
 pub use fold::{find_folded, fold};
 pub use marks::{Marks, Piece, Pieces, is_hidden, pieces};
 pub use number::{age, bytes, duration_us, span, thousands};

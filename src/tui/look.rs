@@ -153,15 +153,11 @@ impl Look {
     /// Writes creel's own words with the signs of this screen, and makes
     /// safe what they quote.
     pub fn own<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.is_ascii() || text.is_ascii() {
-            return self.foreign(text);
+        if self.is_ascii() {
+            text::ascii(text)
+        } else {
+            self.foreign(text)
         }
-        let plain = text
-            .replace('…', "...")
-            .replace('→', "->")
-            .replace(['·', '–', '—'], "-")
-            .replace('±', "+-");
-        Cow::Owned(self.foreign(&plain).into_owned())
     }
 
     /// Makes a word with its role.

@@ -18,6 +18,7 @@ mod handshakes;
 mod history;
 mod keys;
 mod libraries;
+mod locale;
 mod offers;
 mod outbound;
 mod owed;

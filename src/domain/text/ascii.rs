@@ -83,7 +83,10 @@ mod tests {
             (Some(""), Some("C"), None),
         ];
         for (all, ctype, lang) in ascii {
-            assert!(is_ascii_locale(all, ctype, lang), "{all:?} {ctype:?} {lang:?}");
+            assert!(
+                is_ascii_locale(all, ctype, lang),
+                "{all:?} {ctype:?} {lang:?}"
+            );
         }
         let utf8 = [
             (None, None, None),
@@ -94,7 +97,10 @@ mod tests {
             (Some(""), None, None),
         ];
         for (all, ctype, lang) in utf8 {
-            assert!(!is_ascii_locale(all, ctype, lang), "{all:?} {ctype:?} {lang:?}");
+            assert!(
+                !is_ascii_locale(all, ctype, lang),
+                "{all:?} {ctype:?} {lang:?}"
+            );
         }
     }
 }
