@@ -7,7 +7,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::answer::steps_text;
+use crate::domain::answer::{AnswerPlan, steps_text};
 use crate::domain::route::{Mode, origin};
 use crate::domain::text::{bytes, span, thousands, width as columns};
 use crate::engine::command::{AppInfo, AppState};
@@ -69,7 +69,6 @@ fn line(app: &App, area: Rect, left: Vec<Span<'static>>, right: &str, frame: &mu
 fn kept(app: &App, shape: Shape) -> String {
     let kept = thousands(app.info.kept);
     match shape {
-        Shape::Small if app.list.unseen > 0 => format!("{} new", app.list.unseen),
         Shape::Wide if app.info.bytes > 0 => {
             format!(
                 "{kept} kept {} {}",
@@ -116,10 +115,10 @@ fn long(app: &App) -> Vec<Span<'static>> {
     parts.push(Span::raw("   "));
     let known = apps(app);
     match &known[..] {
-        [] => parts.push(Span::raw(format!(
-            "app none, creel answers {}",
-            answer(app)
-        ))),
+        [] => {
+            parts.push(Span::raw("app none, creel answers "));
+            parts.push(own_answer(app));
+        }
         [one] => {
             parts.push(Span::raw(format!("app {}", shown(one, app))));
             parts.extend(state(one, app, true));
@@ -138,7 +137,10 @@ fn short(app: &App) -> Vec<Span<'static>> {
     parts.push(app.look.span(address(app), Role::Strong));
     let known = apps(app);
     match &known[..] {
-        [] => parts.push(Span::raw(format!("   no app, answering {}", answer(app)))),
+        [] => {
+            parts.push(Span::raw("   no app, answering "));
+            parts.push(own_answer(app));
+        }
         [one] => {
             let arrow = app.look.glyphs.arrow;
             parts.push(Span::raw(format!(" {arrow} {}", shown(one, app))));
@@ -261,6 +263,8 @@ fn waiting(all: &[AppInfo], app: &App) -> Option<Span<'static>> {
 fn otherwise(app: &App) -> Vec<Span<'static>> {
     let info = &app.info;
     let text = match &info.live[..] {
+        // It is said as what creel answers itself.
+        [_] if answered_otherwise(app).is_some() => return Vec::new(),
         [] if info.mode == Mode::AckFirst || apps(app).is_empty() => return Vec::new(),
         [] => info.mode.word().to_owned(),
         [one] => {
@@ -279,6 +283,29 @@ fn otherwise(app: &App) -> Vec<Span<'static>> {
         Span::raw("   "),
         app.look.span(app.look.cut(&text, 40), Role::Warn),
     ]
+}
+
+/// Returns what somebody said is answered from now on, where that is all creel
+/// does: there is no app, and no endpoint answers something else.
+fn answered_otherwise(app: &App) -> Option<&AnswerPlan> {
+    let info = &app.info;
+    match &info.live[..] {
+        [one] if one.endpoint.is_none() && info.endpoints.is_empty() && apps(app).is_empty() => {
+            one.plan.as_ref()
+        }
+        _ => None,
+    }
+}
+
+/// Writes what creel answers by itself.
+fn own_answer(app: &App) -> Span<'static> {
+    match answered_otherwise(app) {
+        Some(plan) => {
+            let text = app.look.own(&plan.to_string()).into_owned();
+            app.look.span(app.look.cut(&text, 40), Role::Warn)
+        }
+        None => Span::raw(answer(app)),
+    }
 }
 
 /// Returns what creel answers, where that is the same everywhere.

@@ -155,6 +155,35 @@ fn the_header_says_what_is_answered_otherwise() {
     assert!(header(&world).contains("app localhost:3000 answering  "));
 }
 
+#[test]
+fn the_header_says_nothing_twice() {
+    let live = |endpoint: Option<&str>| LiveAnswer {
+        endpoint: endpoint.map(str::to_owned),
+        mode: None,
+        plan: Some(plan("503")),
+    };
+    for width in 30..=200 {
+        for lives in [vec![live(None)], vec![live(Some("a"))], Vec::new()] {
+            let mut world = World::open((width, 24), many(3));
+            world.tell(Msg::Engine(Event::Answering(lives.clone())));
+            let text = header(&world);
+            for word in ["503", "200", "answer", "app", "kept"] {
+                let times = text.matches(word).count();
+                let twice = word == "answer" && lives.len() == 1 && text.contains("a: ");
+                assert!(times <= 1 || twice, "{width} {word}: {text}");
+            }
+            if lives.iter().any(|live| live.endpoint.is_none()) && width >= 60 {
+                assert!(text.contains("503"), "{width}: {text}");
+            }
+        }
+        let mut world = World::open((width, 14), many(40));
+        world.keys("jjj");
+        world.arrive(valid);
+        let times = world.picture().matches("1 new").count();
+        assert!(times <= 1, "{}", world.picture());
+    }
+}
+
 /// Accepts what the form orders.
 fn accepted(world: &mut World) -> AnswerOrder {
     let effects = world.took();
