@@ -36,9 +36,9 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
             (Some((_, instead)), _) => plain.push_str(instead),
             // The picture of a control character.
             (None, '\u{2400}'..='\u{241f}') => {
-                plain.push_str(&format!("\\x{:02x}", u32::from(c) - 0x2400));
+                plain.extend(char::from_u32(u32::from(c) - 0x2400));
             }
-            (None, '\u{2421}') => plain.push_str("\\x7f"),
+            (None, '\u{2421}') => plain.push('\u{7f}'),
             (None, _) => plain.push(c),
         }
     }

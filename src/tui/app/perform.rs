@@ -273,9 +273,9 @@ impl App {
         let height = self.list_height();
         self.list.set_follow(!self.list.follow, height);
         if self.list.follow {
-            self.say("Follows the newest delivery");
+            self.say("Following the newest delivery");
         } else {
-            self.say("Stays on this delivery");
+            self.say("Staying on this delivery");
         }
     }
 

@@ -370,6 +370,7 @@ impl App {
         let shown = shown.filter(|shown| shown.seq() == attempt.delivery_seq);
         let facts = shown.and_then(|s| s.detail.provider.as_ref());
         let text = crate::tui::pane::tries::verdict(attempt, facts);
+        let text = text.trim_end_matches('.');
         let text = format!("{}: {text} ({})", host(&attempt.target), verdict.words());
         match verdict {
             Verdict::StaleAccepted | Verdict::ForgedAccepted => self.warn(&text),

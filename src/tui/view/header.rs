@@ -37,6 +37,8 @@ pub(super) fn draw(app: &App, areas: &Areas, frame: &mut Frame) {
         short_otherwise(app),
         bare_otherwise(app),
         short(app),
+        owing(app, bare(app)),
+        owing(app, name(app)),
         bare(app),
         name(app),
     ];
@@ -168,6 +170,27 @@ fn short_otherwise(app: &App) -> Vec<Span<'static>> {
 fn bare(app: &App) -> Vec<Span<'static>> {
     let mut parts = name(app);
     parts.push(app.look.span(address(app), Role::Strong));
+    parts
+}
+
+/// Adds what is wrong with the apps, or waits for them; the address alone
+/// where nothing is and does.
+fn owing(app: &App, mut parts: Vec<Span<'static>>) -> Vec<Span<'static>> {
+    let known = apps(app);
+    let (title, mut more) = match &known[..] {
+        [] => return bare(app),
+        [one] if one.state == AppState::Answering => {
+            ("   app", waiting(&known, app).into_iter().collect())
+        }
+        [one] => ("   app", state(one, app, false)),
+        many => ("   ", states(many, app)),
+    };
+    more.retain(|span| !span.content.is_empty());
+    if more.is_empty() {
+        return bare(app);
+    }
+    parts.push(Span::raw(title));
+    parts.extend(more);
     parts
 }
 

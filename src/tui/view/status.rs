@@ -133,7 +133,7 @@ fn behind(lag: Lag) -> String {
         0..60 => format!("{seconds}.{tenths} s"),
         _ => span(seconds),
     };
-    format!("verifying: {} behind, {time}", thousands(lag.deliveries))
+    format!("{} to verify, {time} behind", thousands(lag.deliveries))
 }
 
 /// Says how far a job has come, and what stops it.

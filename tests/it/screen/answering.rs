@@ -156,6 +156,24 @@ fn the_header_says_what_is_answered_otherwise() {
 }
 
 #[test]
+fn the_header_says_what_waits_at_every_width() {
+    for width in 60..=200 {
+        for state in [AppState::Answering, down()] {
+            let mut world = world((width, 24));
+            let waiting = AppInfo {
+                oldest: Some(Timestamp(NOW.0 - 9_000_000)),
+                ..app(state, 16_000)
+            };
+            world.tell(Msg::Engine(Event::App(waiting)));
+            let text = header(&world);
+            assert!(text.contains("16,000 wait"), "{width}: {text}");
+            let down = text.contains("down");
+            assert_eq!(down, state != AppState::Answering, "{width}: {text}");
+        }
+    }
+}
+
+#[test]
 fn the_header_says_nothing_twice() {
     let live = |endpoint: Option<&str>| LiveAnswer {
         endpoint: endpoint.map(str::to_owned),
