@@ -1,7 +1,8 @@
 //! The only place that asks the time or for random bits.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::timestamp::Timestamp;
 
@@ -9,6 +10,10 @@ use crate::domain::timestamp::Timestamp;
 pub trait Clock: Send + Sync + 'static {
     /// Returns the present moment.
     fn now(&self) -> Timestamp;
+
+    /// Returns how much time has passed since some moment, whatever the
+    /// machine's clock is set to.
+    fn uptime(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -24,27 +29,49 @@ impl Clock for System {
             Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
         })
     }
+
+    fn uptime(&self) -> Duration {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        BEGAN.get_or_init(Instant::now).elapsed()
+    }
 }
 
 /// A clock that stands where it was put, for tests.
 #[derive(Debug, Default)]
-pub struct Fixed(AtomicI64);
+pub struct Fixed {
+    now: AtomicI64,
+    uptime_us: AtomicU64,
+}
 
 impl Fixed {
     /// Makes a clock that stands at `at`.
     pub const fn at(at: Timestamp) -> Self {
-        Self(AtomicI64::new(at.0))
+        Self {
+            now: AtomicI64::new(at.0),
+            uptime_us: AtomicU64::new(0),
+        }
     }
 
-    /// Moves the clock to `at`.
+    /// Moves the clock to `at`, though no time has passed.
     pub fn set(&self, at: Timestamp) {
-        self.0.store(at.0, Ordering::Relaxed);
+        self.now.store(at.0, Ordering::Relaxed);
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.uptime_us.fetch_add(micros, Ordering::Relaxed);
+        self.now.fetch_add(micros.cast_signed(), Ordering::Relaxed);
     }
 }
 
 impl Clock for Fixed {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
+        Timestamp(self.now.load(Ordering::Relaxed))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.uptime_us.load(Ordering::Relaxed))
     }
 }
 

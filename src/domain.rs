@@ -8,6 +8,7 @@ pub mod ahead;
 pub mod answer;
 pub mod assess;
 pub mod attempt;
+pub mod believed;
 pub mod body;
 pub mod delivery;
 pub mod diff;

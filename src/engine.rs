@@ -26,6 +26,7 @@ mod pinning;
 mod prepare;
 mod preview;
 mod resend;
+mod retain;
 mod retry;
 pub mod sample;
 mod secret;

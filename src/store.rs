@@ -545,6 +545,11 @@ impl Store {
         self.0.shared.room.wanted.notified().await;
     }
 
+    /// Has whoever waits for [`Store::room_wanted`] let old deliveries go.
+    pub fn want_room(&self) {
+        self.0.shared.room.wanted.notify_one();
+    }
+
     /// Says whether deliveries are refused because all that is kept must stay.
     pub fn is_filled(&self) -> bool {
         self.0.queue.is_shut()

@@ -16,6 +16,7 @@ use crate::domain::address::Place;
 use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::Attempt;
+use crate::domain::believed::ClockDoubt;
 use crate::domain::delivery::Delivery;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::id::Id;
@@ -68,6 +69,8 @@ pub enum Command {
     /// next try of a retry schedule. They are kept as all others are from now
     /// on: [`Reply::GivenUp`].
     GiveUp(Which),
+    /// Believes the clock as it is: [`Reply::Done`].
+    TrustClock,
     /// Marks deliveries to be kept, or takes the mark away: [`Reply::Done`].
     Mark(MarkOrder),
     /// Sends a signed sample delivery to creel's own receiving address, by
@@ -325,6 +328,9 @@ pub struct Info {
     /// How far verifying is behind what is listed, where that is worth a word.
     #[serde(default)]
     pub lag: Option<Lag>,
+    /// Why nothing goes by age for the time being.
+    #[serde(default)]
+    pub clock: Option<ClockDoubt>,
     /// Whether demo deliveries are being sent.
     pub demo: bool,
     /// What is allowed whenever something is sent.
@@ -486,6 +492,8 @@ pub enum Event {
     Verifying(Option<u8>),
     /// Verifying is so far behind what is listed; `None`: it has caught up.
     Lag(Option<Lag>),
+    /// The clock is doubted, or is believed again (`None`).
+    Clock(Option<ClockDoubt>),
     /// A task of creel's ended unexpectedly; the rest goes on.
     Panicked(String),
     /// So many events were missed that everything should be asked anew.

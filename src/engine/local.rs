@@ -21,6 +21,7 @@ use super::command::{Command, Event, Info, ListQuery, Page, Reply, Results};
 use super::jobs::Jobs;
 use super::judge::Judge;
 use super::pinning::{self, Pinning};
+use super::retain::AgeClock;
 use super::retry::Retries;
 use super::swap::Swap;
 use super::target_queue::Queues;
@@ -44,12 +45,6 @@ use crate::store::{self, Change, FindError, Store};
 
 /// How long causes are searched for in one window of the list.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often old deliveries are looked for.
-const RETAIN_EVERY: Duration = Duration::from_mins(1);
-
-/// The same where deliveries are refused for want of room.
-const RETAIN_FILLED_EVERY: Duration = Duration::from_secs(2);
 
 /// How long deliveries that are being passed through may take at the end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -92,7 +87,8 @@ pub struct Local {
     /// Whether the store's changes are passed on as events.
     passing_on: Arc<AtomicBool>,
     data_dir: PathBuf,
-    keep: Keep,
+    pub(super) keep: Keep,
+    pub(super) age_clock: AgeClock,
     demo: bool,
     /// Whether it is the creel that receives, and not one command's.
     pub(super) receives: bool,
@@ -192,6 +188,7 @@ impl Local {
             passing_on: Arc::default(),
             data_dir: config.data_dir.clone(),
             keep: config.keep,
+            age_clock: AgeClock::default(),
             demo,
             receives,
         });
@@ -217,28 +214,6 @@ impl Local {
     /// Notes where deliveries are received.
     pub fn received_at(&self, address: SocketAddr) {
         let _ = self.listening.set(address);
-    }
-
-    /// Lets old deliveries go, now and then, until `shutdown`.
-    pub async fn retain(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut pause = tokio::time::interval(RETAIN_EVERY);
-        loop {
-            let filled = self.store.is_filled();
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = pause.tick() => {}
-                () = self.store.room_wanted(), if !filled => {}
-                () = tokio::time::sleep(RETAIN_FILLED_EVERY), if filled => {}
-            }
-            match self.store.retire(&self.keep, self.clock.now()).await {
-                Ok(0) => {}
-                Ok(gone) => {
-                    tracing::info!(gone, "old deliveries were let go");
-                    self.prune_queues();
-                }
-                Err(error) => tracing::warn!(%error, "old deliveries could not be let go"),
-            }
-        }
     }
 
     /// Sends deliveries to `target` where nothing else is configured.
@@ -346,6 +321,7 @@ impl Local {
             jobs: self.jobs.list(),
             verifying: self.store.verifying(),
             lag: self.store.lag(),
+            clock: self.age_clock.doubt(),
         }
     }
 
@@ -496,6 +472,10 @@ impl Local {
                 Ok(Reply::Done)
             }
             Command::GiveUp(which) => Ok(Reply::GivenUp(self.give_up(&which).await?)),
+            Command::TrustClock => {
+                aside(|| self.trust_clock());
+                Ok(Reply::Done)
+            }
             Command::Mark(order) => {
                 self.store
                     .set_marked(&order.seqs, order.marked)

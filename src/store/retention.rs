@@ -169,7 +169,7 @@ impl Store {
             self.other(Other::GiveUp(seqs.to_vec())).await?;
         }
         self.settle_index().await;
-        self.0.shared.room.wanted.notify_one();
+        self.want_room();
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl Store {
                 .unwrap_or(i64::MAX)
                 .saturating_mul(1_000_000);
             let oldest = Timestamp(now.0.saturating_sub(age));
-            below = below.max(self.first_since(oldest)?);
+            below = below.max(self.older_than(oldest, now)?.min(self.half()));
         }
         if let Some(count) = keep.count
             && let Ok(count) = usize::try_from(count)
@@ -227,36 +227,34 @@ impl Store {
         Ok(below)
     }
 
-    /// Finds the first delivery that came at `oldest` or later: the numbers
-    /// rise with time, as far as the clock did.
-    fn first_since(&self, oldest: Timestamp) -> Result<u64, ReadError> {
-        let index = self.0.shared.index();
-        let retired = index.position().unwrap_or_default().retired;
-        let runs: Vec<(u64, u64)> = self.runs().iter().collect();
-        let young = |seq: u64| -> Result<bool, ReadError> {
-            let row = index.row(seq)?;
-            Ok(row.is_none_or(|row| row.summary.received_at >= oldest))
+    /// Returns the number below which half of the deliveries are, the older,
+    /// without those that are kept on. No more go by age at once: clocks may be
+    /// wrong.
+    fn half(&self) -> u64 {
+        let retired = self.0.shared.index().position().unwrap_or_default().retired;
+        let runs = self.runs();
+        let kept = match runs.newer_than(retired.saturating_sub(1)) {
+            0 | 1 => 0,
+            many => many - many / 2,
         };
-        let mut low = retired;
-        for (first, length) in runs {
-            let (mut from, mut until) = (first.max(retired), first + length);
-            if from >= until {
-                continue;
+        let newest = runs.newest_first(kept).next();
+        newest.map_or(0, |seq| seq + 1)
+    }
+
+    /// Returns the number below which deliveries came before `oldest`. Clocks
+    /// may have been wrong: what came after another is no older, and a time
+    /// after `now` says nothing.
+    fn older_than(&self, oldest: Timestamp, now: Timestamp) -> Result<u64, ReadError> {
+        let index = self.0.shared.index();
+        let mut below = index.position().unwrap_or_default().retired;
+        index.rows_upwards(below, &mut |row| {
+            let at = row.summary.received_at;
+            if at < oldest {
+                below = row.summary.seq + 1;
             }
-            if young(until - 1)? {
-                while from < until {
-                    let middle = from + (until - from) / 2;
-                    if young(middle)? {
-                        until = middle;
-                    } else {
-                        from = middle + 1;
-                    }
-                }
-                return Ok(from);
-            }
-            low = until;
-        }
-        Ok(low)
+            at < oldest || at > now
+        })?;
+        Ok(below)
     }
 
     /// Deletes the segments up to one, of which every delivery is gone or carried.

@@ -123,6 +123,7 @@ actions! {
     Edit "edit" Panes "edit, resend" "Edit the request in your editor, then send it";
     Stop "stop" Panes "stop" "Stop what is being sent";
     GiveUp "give-up" Panes "give up" "Give up on deliveries that wait for their app: the selected, else all";
+    TrustClock "trust-clock" Panes "trust clock" "Believe the clock, so that old deliveries go by age again";
     Copy "copy" Panes "copy" "Copy something of this delivery: a letter follows";
     Verify "verify" Panes "verify again" "Check the signature again and show all that was tried";
     Secret "secret" Panes "secret" "Pick or add this endpoint's secret, and verify all of it again";

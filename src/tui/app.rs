@@ -249,6 +249,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Edited(left) => app.take_edited(left),
         Msg::Waiting(answer) => app.take_waiting(answer),
         Msg::GivenUp(answer) => app.take_given_up(answer),
+        Msg::Trusted(answer) => app.take_trusted(answer),
         Msg::Marked(order, answer) => app.take_marked(&order, answer),
         Msg::Adopted(answer) => app.take_adopted(answer),
         Msg::Sampled(answer) => app.take_sampled(answer),

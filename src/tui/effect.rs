@@ -32,6 +32,8 @@ pub enum Effect {
     /// Give up on those of these deliveries that wait:
     /// [`super::msg::Msg::GivenUp`].
     GiveUp(Which),
+    /// Believe the clock: [`super::msg::Msg::Trusted`].
+    TrustClock,
     /// Mark deliveries: [`super::msg::Msg::Marked`].
     Mark(MarkOrder),
     /// Send a sample: [`super::msg::Msg::Sampled`].

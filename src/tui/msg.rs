@@ -52,6 +52,8 @@ pub enum Msg {
     Waiting(Result<u64, Failure>),
     /// So many deliveries were given up.
     GivenUp(Result<u64, Failure>),
+    /// The clock is believed.
+    Trusted(Result<(), Failure>),
     /// Deliveries were marked.
     Marked(MarkOrder, Result<(), Failure>),
     /// A secret counts from now on.

@@ -390,6 +390,9 @@ impl<E: Inspected> Screen<E> {
                         other => Err(strange(&other)),
                     }))
                 }),
+                Effect::TrustClock => self.ask(Command::TrustClock, |answer| {
+                    Msg::Trusted(answer.and_then(done))
+                }),
                 Effect::Mark(order) => self.ask(Command::Mark(order.clone()), |answer| {
                     Msg::Marked(order, answer.and_then(done))
                 }),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail wherever it stands")]
 
+mod aging;
 mod answers;
 mod asking;
 mod commands;

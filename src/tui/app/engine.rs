@@ -42,6 +42,7 @@ impl App {
             Event::Trouble(trouble) => self.info.trouble = trouble,
             Event::Verifying(share) => self.info.verifying = share,
             Event::Lag(lag) => self.info.lag = lag,
+            Event::Clock(doubt) => self.info.clock = doubt,
             Event::Panicked(what) => {
                 let text = format!("A part of creel failed and the rest goes on: {what}");
                 self.fail(&text);
@@ -194,6 +195,15 @@ impl App {
             format!("; {} shows them", self.keys.key(Action::TabSignature))
         };
         format!("Checked again: {word}, {tried} causes tried{where_to}")
+    }
+
+    /// Takes the end of trusting the clock.
+    pub(super) fn take_trusted(&mut self, answer: Result<(), Failure>) -> Vec<Effect> {
+        match answer {
+            Ok(()) => self.done("The clock is believed: old deliveries go by age again"),
+            Err(failure) => self.fail_with(&failure),
+        }
+        Vec::new()
     }
 
     /// Takes the end of marking.

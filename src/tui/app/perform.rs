@@ -58,6 +58,7 @@ impl App {
                 return self.resend();
             }
             Action::Stop => return self.stop(),
+            Action::TrustClock => return self.trust_clock(),
             Action::GiveUp => return self.give_up(),
             Action::ResendWith => {
                 self.list.follow = false;
@@ -254,6 +255,14 @@ impl App {
             Some(seq) => self.detail.examine(seq),
             None => self.say("Nothing to verify: no delivery is selected"),
         }
+    }
+
+    fn trust_clock(&mut self) -> Vec<Effect> {
+        if self.info.clock.is_some() {
+            return vec![Effect::TrustClock];
+        }
+        self.say("Nothing to do: the clock is not doubted");
+        Vec::new()
     }
 
     fn mark(&mut self) -> Vec<Effect> {

@@ -114,6 +114,10 @@ fn news(app: &App) -> String {
     if let Some(share) = app.info.verifying {
         parts.push(format!("verifying again {share} %"));
     }
+    if let Some(doubt) = app.info.clock {
+        let key = app.keys.key(Action::TrustClock);
+        parts.push(format!("{doubt}: none go by age, {key} trusts it"));
+    }
     if let Some(lag) = app.info.lag {
         parts.push(behind(lag));
     }

@@ -10,6 +10,7 @@ use ratatui::backend::TestBackend;
 
 use creel::domain::address::Place;
 use creel::domain::attempt::Signing;
+use creel::domain::believed::ClockDoubt;
 use creel::domain::body::ViewMode;
 use creel::domain::delivery::AnsweredBy;
 use creel::domain::failure::{Failure, Remedy};
@@ -1049,4 +1050,22 @@ fn giving_up_asks_with_the_number_and_concerns_the_selected_or_all() {
     );
     world.tell(Msg::GivenUp(Ok(2)));
     assert!(world.toast().contains("Gave up on 2 deliveries"));
+}
+
+#[test]
+fn a_doubted_clock_is_told_and_can_be_trusted() {
+    let mut world = world(3);
+    world.keys("T");
+    assert!(world.took().is_empty() && world.toast().contains("not doubted"));
+    let doubt = ClockDoubt {
+        ahead_seconds: 400 * 86_400,
+        steady_seconds: 3_600,
+    };
+    world.tell(Msg::Engine(Event::Clock(Some(doubt))));
+    assert!(world.picture().contains("clock is 400 d ahead"));
+    world.keys("T");
+    assert_eq!(world.took(), [Effect::TrustClock]);
+    world.tell(Msg::Engine(Event::Clock(None)));
+    world.tell(Msg::Trusted(Ok(())));
+    assert!(!world.picture().contains("400 d"));
 }

@@ -1,0 +1,255 @@
+//! The time that retention by age goes by. A machine's clock may be wrong, and
+//! what was deleted because of it does not come back.
+//!
+//! It begins with a time that was believed before, and goes on with the time
+//! that really passes. Where the clock says something else, it is doubted until
+//! it has been steady for an hour, or somebody says that it is right.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::span;
+use super::timestamp::Timestamp;
+
+/// For how long a clock that was doubted must be steady.
+const STEADY: i64 = 3_600 * SECOND;
+
+/// The most that a clock may be ahead of what is expected, in microseconds.
+const MOST: i64 = 86_400 * SECOND;
+
+/// The least that makes a clock doubtful.
+const LEAST: i64 = 60 * SECOND;
+
+const SECOND: i64 = 1_000_000;
+
+/// A time that there is reason to believe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BelievedTime {
+    believed: Timestamp,
+    /// What the clock said when it was last looked at.
+    clock: Timestamp,
+    /// How long it has been steady since it was first doubted, in microseconds.
+    doubted: Option<i64>,
+    tolerance: i64,
+}
+
+/// Why nothing goes by age for the time being.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockDoubt {
+    /// How far the clock is ahead of the time that is believed, in seconds.
+    pub ahead_seconds: i64,
+    /// How long it has to be steady until it is believed, in seconds.
+    pub steady_seconds: u64,
+}
+
+impl fmt::Display for ClockDoubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.ahead_seconds < 0 {
+            "behind"
+        } else {
+            "ahead of"
+        };
+        let by = span(self.ahead_seconds.unsigned_abs());
+        write!(f, "the clock is {by} {way} what it should be")
+    }
+}
+
+impl BelievedTime {
+    /// Begins at a clock's time, where deliveries are kept so many seconds.
+    /// `before` is what an earlier creel [`saved`](Self::saved), `newest` when
+    /// the newest delivery came.
+    pub fn begin(
+        clock: Timestamp,
+        age_seconds: u64,
+        before: Option<&str>,
+        newest: Option<Timestamp>,
+    ) -> Self {
+        let age = i64::try_from(age_seconds).unwrap_or(i64::MAX);
+        let tolerance = age.saturating_mul(SECOND / 10).clamp(LEAST, MOST);
+        let near = |a: Timestamp, b: Timestamp| a.0.abs_diff(b.0) <= tolerance.cast_unsigned();
+        let saved = before.and_then(read);
+        // What came after the last time it was saved, if that can be.
+        let newest = newest.filter(|newest| saved.is_none_or(|saved| near(saved.0, *newest)));
+        let known = saved.map(|saved| saved.0).max(newest);
+        let believed = known.unwrap_or(clock);
+        let mut time = Self {
+            believed,
+            clock,
+            doubted: None,
+            tolerance,
+        };
+        if near(clock, believed) {
+            time.believed = clock;
+        } else {
+            // One that goes on where it was doubted has been steady meanwhile.
+            let steady = saved.and_then(|(_, at, steady)| steady.filter(|_| near(at, clock)));
+            time.doubted = Some(steady.unwrap_or(0));
+        }
+        time
+    }
+
+    /// Looks at the clock, so long after the last time.
+    pub fn look(&mut self, clock: Timestamp, elapsed: Duration) {
+        let elapsed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+        let expected = self.clock.0.saturating_add(elapsed);
+        let is_steady = clock.0.abs_diff(expected) <= self.tolerance.cast_unsigned();
+        self.clock = clock;
+        self.believed = Timestamp(self.believed.0.saturating_add(elapsed));
+        match &mut self.doubted {
+            None if is_steady => self.believed = clock,
+            Some(steady) if is_steady => {
+                *steady = steady.saturating_add(elapsed);
+                if *steady >= STEADY {
+                    self.trust();
+                }
+            }
+            doubted => *doubted = Some(0),
+        }
+    }
+
+    /// Believes the clock as it is.
+    pub const fn trust(&mut self) {
+        self.believed = self.clock;
+        self.doubted = None;
+    }
+
+    /// Returns the time that is believed; what comes while the clock is behind
+    /// must not look old.
+    pub fn now(&self) -> Timestamp {
+        self.believed.min(self.clock)
+    }
+
+    /// Says why the clock is not believed, where that is so.
+    pub fn doubt(&self) -> Option<ClockDoubt> {
+        let steady = self.doubted?;
+        Some(ClockDoubt {
+            ahead_seconds: self.clock.0.saturating_sub(self.believed.0) / SECOND,
+            steady_seconds: (STEADY.saturating_sub(steady) / SECOND).unsigned_abs(),
+        })
+    }
+
+    /// Writes what the next creel begins with.
+    pub fn saved(&self) -> String {
+        let steady = self
+            .doubted
+            .map_or_else(|| "-".to_owned(), |s| s.to_string());
+        format!("{} {} {steady}\n", self.believed.0, self.clock.0)
+    }
+}
+
+/// Reads what was saved: the time believed, the clock's, and how long that was
+/// steady since it was doubted.
+fn read(saved: &str) -> Option<(Timestamp, Timestamp, Option<i64>)> {
+    let mut parts = saved.split_whitespace();
+    let mut time = || parts.next()?.parse().ok().map(Timestamp);
+    let (believed, clock) = (time()?, time()?);
+    let steady = match parts.next()? {
+        "-" => None,
+        steady => Some(steady.parse().ok()?),
+    };
+    Some((believed, clock, steady))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AGE: u64 = 30 * 86_400;
+    const DAY: i64 = 86_400;
+    const NOW: i64 = 1_790_000_000;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    fn begun(before: i64, clock: i64) -> BelievedTime {
+        BelievedTime::begin(at(clock), AGE, None, Some(at(before)))
+    }
+
+    #[test]
+    fn a_clock_that_goes_as_time_does_is_believed() {
+        let mut time = begun(NOW - 3 * 3_600, NOW);
+        for hour in 1..100 {
+            // A clock is put right by a minute now and then.
+            time.look(at(NOW + hour * 3_600 + hour * 50), Duration::from_hours(1));
+            assert_eq!((time.now(), time.doubt()), (at(NOW + hour * 3_650), None));
+        }
+        // The first start of all.
+        let first = BelievedTime::begin(at(NOW), AGE, None, None);
+        assert_eq!((first.now(), first.doubt()), (at(NOW), None));
+    }
+
+    #[test]
+    fn a_jump_is_doubted_until_the_clock_was_steady_for_an_hour_or_is_trusted() {
+        for jump in [3 * DAY, 400 * DAY, -3 * DAY, -400 * DAY] {
+            let mut time = begun(NOW, NOW);
+            time.look(at(NOW + 60 + jump), Duration::from_mins(1));
+            assert_eq!(time.now(), at(NOW + 60 + jump.min(0)), "{jump}");
+            assert_eq!(time.doubt().unwrap().ahead_seconds, jump);
+            let mut trusted = time.clone();
+            trusted.trust();
+            assert_eq!(
+                (trusted.now(), trusted.doubt()),
+                (at(NOW + 60 + jump), None)
+            );
+            for minute in 2..61 {
+                time.look(at(NOW + minute * 60 + jump), Duration::from_mins(1));
+                assert_eq!(time.now(), at(NOW + minute * 60 + jump.min(0)), "{jump}");
+            }
+            time.look(at(NOW + 61 * 60 + jump), Duration::from_mins(1));
+            assert_eq!((time.now(), time.doubt()), (at(NOW + 61 * 60 + jump), None));
+        }
+    }
+
+    #[test]
+    fn a_start_after_a_long_pause_is_doubted_and_goes_on_being_so() {
+        let mut time = begun(NOW, NOW + 40 * DAY);
+        assert_eq!(time.now(), at(NOW));
+        for minute in 1..=40 {
+            time.look(at(NOW + 40 * DAY + minute * 60), Duration::from_mins(1));
+        }
+        // What came at the time that is doubted proves nothing.
+        let newest = Some(at(NOW + 40 * DAY + 2000));
+        let clock = at(NOW + 40 * DAY + 50 * 60);
+        let saved = time.saved();
+        let mut again = BelievedTime::begin(clock, AGE, Some(&saved), newest);
+        assert_eq!(again.now(), at(NOW + 2_400));
+        assert_eq!(again.doubt().unwrap().steady_seconds, 20 * 60);
+        again.look(Timestamp(clock.0 + 1_200 * SECOND), Duration::from_mins(20));
+        assert_eq!(again.doubt(), None);
+        // Once it is believed, that holds for the next start too.
+        let next = BelievedTime::begin(clock, AGE, Some(&again.saved()), newest);
+        assert_eq!(next.doubt(), None);
+        // Nonsense is as if nothing had been saved.
+        let odd = BelievedTime::begin(clock, AGE, Some("1 x"), newest);
+        assert_eq!(odd.doubt(), None);
+    }
+
+    #[test]
+    fn a_short_age_makes_a_small_jump_doubtful() {
+        let hour = BelievedTime::begin(at(NOW), 3_600, None, Some(at(NOW - 600)));
+        assert!(hour.doubt().is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn no_clock_makes_it_panic_or_run_ahead(
+            clocks in proptest::collection::vec(any::<i64>(), 1..20),
+            begin in any::<i64>(),
+        ) {
+            let mut time = BelievedTime::begin(at(NOW), AGE, None, Some(at(NOW)));
+            for clock in &clocks {
+                time.look(Timestamp(*clock), Duration::from_mins(1));
+            }
+            let passed = i64::try_from(clocks.len()).unwrap() * (60 + 2 * DAY);
+            prop_assert!(time.now() <= at(NOW + passed));
+            let _ = time.doubt();
+            let again = BelievedTime::begin(Timestamp(begin), AGE, Some(&time.saved()), None);
+            let _ = again.doubt();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Lets old deliveries go, now and then, by a time that is believed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::command::Event;
+use super::local::{Local, aside};
+use crate::domain::believed::{BelievedTime, ClockDoubt};
+use crate::domain::timestamp::Timestamp;
+
+/// How often old deliveries are looked for.
+const EVERY: Duration = Duration::from_mins(1);
+
+/// The same where deliveries are refused for want of room.
+const FILLED_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the time that is believed is saved.
+const SAVED_EVERY: Duration = Duration::from_mins(10);
+
+/// The file it is saved in.
+const FILE: &str = "clock";
+
+/// The time that age is counted by.
+#[derive(Default)]
+pub(super) struct AgeClock(Mutex<Option<Looked>>);
+
+struct Looked {
+    time: BelievedTime,
+    /// When the clock was looked at, as uptime.
+    at: Duration,
+    saved_at: Duration,
+    doubted: bool,
+}
+
+impl AgeClock {
+    fn lock(&self) -> MutexGuard<'_, Option<Looked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says why the clock is not believed, where that is so.
+    pub(super) fn doubt(&self) -> Option<ClockDoubt> {
+        let looked = self.lock();
+        looked.as_ref().and_then(|looked| looked.time.doubt())
+    }
+}
+
+impl Local {
+    /// Lets old deliveries go, now and then, until `shutdown`.
+    pub async fn retain(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut pause = tokio::time::interval(EVERY);
+        loop {
+            let filled = self.store.is_filled();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = pause.tick() => {}
+                () = self.store.room_wanted(), if !filled => {}
+                () = tokio::time::sleep(FILLED_EVERY), if filled => {}
+            }
+            self.let_old_ones_go().await;
+        }
+        aside(|| self.look_at_clock(|_| {}));
+    }
+
+    /// Lets old deliveries go that need not be kept any longer.
+    pub async fn let_old_ones_go(&self) {
+        // The newest delivery must be known.
+        self.store.settle_index().await;
+        let now = aside(|| self.believed_time());
+        match self.store.retire(&self.keep, now).await {
+            Ok(0) => {}
+            Ok(gone) => {
+                tracing::info!(gone, "old deliveries were let go");
+                self.prune_queues();
+            }
+            Err(error) => tracing::warn!(%error, "old deliveries could not be let go"),
+        }
+    }
+
+    /// Believes the clock as it is, because somebody says that it is right.
+    pub(super) fn trust_clock(&self) {
+        self.look_at_clock(BelievedTime::trust);
+        self.store.want_room();
+    }
+
+    /// Returns the time that age is counted by.
+    fn believed_time(&self) -> Timestamp {
+        self.look_at_clock(|_| {})
+    }
+
+    /// Looks at the clock, changes what is believed of it, and tells where that
+    /// is another than before.
+    fn look_at_clock(&self, change: impl FnOnce(&mut BelievedTime)) -> Timestamp {
+        let clock = self.clock.now();
+        let Some(age) = self.keep.age_seconds else {
+            return clock;
+        };
+        let uptime = self.clock.uptime();
+        let mut looked = self.age_clock.lock();
+        let first = looked.is_none();
+        let looked = looked.get_or_insert_with(|| Looked {
+            time: self.begin_clock(clock, age),
+            at: uptime,
+            saved_at: uptime,
+            doubted: false,
+        });
+        looked.time.look(clock, uptime.saturating_sub(looked.at));
+        change(&mut looked.time);
+        looked.at = uptime;
+        let doubt = looked.time.doubt();
+        let changed = looked.doubted != doubt.is_some();
+        looked.doubted = doubt.is_some();
+        if first || changed || uptime.saturating_sub(looked.saved_at) >= SAVED_EVERY {
+            looked.saved_at = uptime;
+            self.save_clock(&looked.time);
+        }
+        if changed && let Some(doubt) = doubt {
+            tracing::warn!("{doubt}; nothing goes by age until it was steady for an hour");
+        }
+        if changed || doubt.is_some() {
+            // Nobody listening is no error.
+            let _ = self.events.send(Event::Clock(doubt));
+        }
+        looked.time.now()
+    }
+
+    /// Begins where an earlier creel ended.
+    fn begin_clock(&self, clock: Timestamp, age: u64) -> BelievedTime {
+        let saved = std::fs::read_to_string(self.data_dir().join(FILE)).ok();
+        let newest = self.store.page(0, 1).unwrap_or_default();
+        let newest = newest.first().map(|row| row.received_at);
+        BelievedTime::begin(clock, age, saved.as_deref(), newest)
+    }
+
+    fn save_clock(&self, time: &BelievedTime) {
+        let path = self.data_dir().join(FILE);
+        if let Err(error) = std::fs::write(path, time.saved()) {
+            tracing::debug!(%error, "the time that is believed cannot be saved");
+        }
+    }
+}
