@@ -27,15 +27,15 @@ pub struct Toast {
 /// What kind of news a toast is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToastKind {
-    /// Something was done.
+    /// Something was done; it goes after a while.
     Done,
-    /// Something to know about the last key; it goes with the next one.
+    /// Something to know about the last key; it goes after a while.
     Note,
     /// Something is under way; it goes when that is over.
     Progress,
-    /// Something to look at; it goes with a key.
+    /// Something to look at; it stays until a key is pressed.
     Warning,
-    /// Something went wrong; it goes with a key.
+    /// Something went wrong; it stays until a key is pressed.
     Failed,
 }
 
@@ -47,12 +47,10 @@ impl Toast {
         parts.flat_map(|part| wrap::words(part, room)).collect()
     }
 
-    /// Says whether it goes with the next key.
+    /// Says whether it goes with the next key: that may be about another
+    /// delivery.
     pub const fn goes_with_a_key(&self) -> bool {
-        match self.kind {
-            ToastKind::Note | ToastKind::Warning | ToastKind::Failed => true,
-            ToastKind::Done | ToastKind::Progress => false,
-        }
+        !matches!(self.kind, ToastKind::Progress)
     }
 }
 

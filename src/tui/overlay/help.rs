@@ -97,8 +97,8 @@ impl Help {
         let area = area(screen);
         let (columns, column) = shape(area);
         let total = self.lines(ctx, column).len().div_ceil(columns);
-        let top = self.top.saturating_add_signed(by);
-        self.top = scroll::clamp(top, height(area), total);
+        let top = scroll::clamp(self.top, height(area), total);
+        self.top = scroll::clamp(top.saturating_add_signed(by), height(area), total);
     }
 }
 

@@ -729,6 +729,15 @@ fn toasts_go_when_what_they_speak_of_is_over() {
     assert!(world.toast().contains("Nothing to go back to"));
     world.keys("j");
     assert_eq!(world.toast(), "");
+    // So does what was done to a delivery that is no longer looked at.
+    world.keys("yi");
+    assert!(
+        world.toast().starts_with("Sent the id"),
+        "{}",
+        world.toast()
+    );
+    world.keys("j");
+    assert_eq!(world.toast(), "");
     // What is under way stays until it is over, however long that takes.
     for failure in [None, Some(Failure::cannot("It failed.", "", ""))] {
         world.keys("r");

@@ -79,7 +79,7 @@ pub fn scroll(form: &mut ResendForm, by: isize, ctx: Ctx<'_>, screen: Rect) {
     let inside = usize::from(screen.height.saturating_sub(2));
     let room = inside.saturating_sub(page.above.len());
     let last = page.changes.len().saturating_sub(room.max(1));
-    form.top = form.top.saturating_add_signed(by).min(last);
+    form.top = form.top.min(last).saturating_add_signed(by).min(last);
 }
 
 fn form_width(screen: Rect) -> u16 {
