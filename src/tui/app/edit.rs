@@ -32,18 +32,12 @@ impl App {
             self.say("Nothing to edit: no delivery is selected");
             return Vec::new();
         };
-        let shown = self.detail.shown.as_ref();
-        let refused = shown.and_then(|s| s.detail.delivery.refused.as_ref());
+        if self.has_no_body() {
+            return Vec::new();
+        }
         if form.original().is_none() {
             // It is still being read.
             self.edit_next = self.list.seq();
-            return Vec::new();
-        }
-        if let Some(why) = refused {
-            let why = why.clone();
-            self.warn(&format!(
-                "It was refused when it came, so its body was not kept: {why}"
-            ));
             return Vec::new();
         }
         self.hand_over(form, false)

@@ -56,6 +56,9 @@ impl App {
             self.say("Nothing to send: no delivery is selected");
             return Vec::new();
         }
+        if self.has_no_body() {
+            return Vec::new();
+        }
         let mut hosts = BTreeSet::new();
         for row in &rows {
             let Some(target) = self.target_of(row) else {
@@ -76,10 +79,27 @@ impl App {
 
     /// Opens the form that asks where to and how.
     pub(super) fn open_form(&mut self) {
+        if self.has_no_body() {
+            return;
+        }
         match self.form() {
             Some(form) => self.overlay = Some(Overlay::Resend(form)),
             None => self.say("Nothing to send: no delivery is selected"),
         }
+    }
+
+    /// Says so where the one delivery that is selected was refused, so that
+    /// there is no body to send.
+    pub(super) fn has_no_body(&mut self) -> bool {
+        let rows = self.chosen();
+        let [row] = &rows[..] else {
+            return false;
+        };
+        let Some(why) = &row.refused else {
+            return false;
+        };
+        self.warn(&format!("It cannot be sent: its body was not kept. {why}"));
+        true
     }
 
     /// Makes the form for what is selected.

@@ -354,6 +354,8 @@ impl ResendForm {
         };
         let refused = matches!(self.outlook, Outlook::Refused(..));
         if refused && !self.is_batch() && self.asked.as_ref() == Some(&order) {
+            // That is what there is to read now.
+            self.problem = None;
             return None;
         }
         if let Err((part, why)) = self.way.complete(&mut order) {

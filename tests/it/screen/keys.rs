@@ -377,6 +377,24 @@ fn the_form_stays_open_until_its_order_is_accepted() {
 }
 
 #[test]
+fn what_was_refused_is_not_offered_to_be_sent() {
+    let mut detail = valid(1);
+    let why = Some("The body is larger than the limit.".to_owned());
+    detail.summary.refused.clone_from(&why);
+    detail.delivery.refused = why;
+    for slow in [false, true] {
+        for key in ["r", "R", "e"] {
+            let mut world = World::open(SIZE, vec![valid(2), detail.clone()]);
+            world.slow = slow;
+            world.keys(key);
+            assert!(world.app.overlay.is_none(), "{key}");
+            assert_eq!(world.took(), [], "{key}");
+            assert!(world.toast().contains("larger than the limit"), "{key}");
+        }
+    }
+}
+
+#[test]
 fn the_form_offers_only_what_works_for_its_delivery() {
     let why = |text: &str| Some(text.to_owned());
     let offers = Offers {
@@ -736,6 +754,7 @@ fn toasts_go_when_what_they_speak_of_is_over() {
         "{}",
         world.toast()
     );
+    world.took();
     world.keys("j");
     assert_eq!(world.toast(), "");
     // What is under way stays until it is over, however long that takes.
