@@ -185,8 +185,7 @@ fn row(screen: Rect, y: u16) -> Rect {
     }
 }
 
-/// Makes a row so many lines high, upwards, as far as there is room below the
-/// first line.
+/// Extends a row upwards to `height` lines, limited by the header line.
 fn up_from(row: Rect, height: usize, screen: Rect) -> Rect {
     let most = row.bottom().saturating_sub(screen.y + 1).max(1);
     let height = u16::try_from(height).unwrap_or(most).min(most);

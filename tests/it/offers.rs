@@ -11,7 +11,7 @@ use creel::tui::keymap::Keymap;
 
 use crate::support::creel::Creel;
 
-/// The headers of deliveries of which each can be sent again in other ways.
+/// Headers of deliveries that differ in how they can be resent.
 const HEADERS: [&str; 5] = [
     "",
     "X-Porkbun-Event: a\r\nX-Porkbun-Signature: sha256=00\r\n",
@@ -40,7 +40,7 @@ fn order(id: &str) -> ResendOrder {
     }
 }
 
-/// Checks that a person at the inspector can follow the advice.
+/// Checks that the advice can be followed inside the inspector.
 fn is_followed_here(failure: &Failure) {
     let keys = Keymap::load(None).unwrap();
     let text = advice::parts(failure, &keys).join("\n");

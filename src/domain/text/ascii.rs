@@ -45,8 +45,8 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
     Cow::Owned(visible_as(&plain, Marks::Ascii).into_owned())
 }
 
-/// Says whether the locale of these values of `LC_ALL`, `LC_CTYPE` and `LANG`
-/// cannot write more than ASCII safely. Where none is set, UTF-8 is assumed.
+/// Returns whether `LC_ALL`, `LC_CTYPE` and `LANG` name a locale without UTF-8.
+/// Where none of them is set, UTF-8 is assumed.
 pub fn is_ascii_locale(lc_all: Option<&str>, lc_ctype: Option<&str>, lang: Option<&str>) -> bool {
     // POSIX: the first that is set and not empty counts.
     let mut values = [lc_all, lc_ctype, lang].into_iter().flatten();

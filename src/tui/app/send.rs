@@ -88,8 +88,8 @@ impl App {
         }
     }
 
-    /// Says so where the one delivery that is selected was refused, so that
-    /// there is no body to send.
+    /// Returns whether the only selected delivery was refused, and shows that
+    /// its body was not kept.
     pub(super) fn has_no_body(&mut self) -> bool {
         let rows = self.chosen();
         let [row] = &rows[..] else {
@@ -274,7 +274,7 @@ impl App {
         }
     }
 
-    /// Says whether an order is about several deliveries.
+    /// Returns whether an order is about several deliveries.
     fn is_batch(&self, order: &ResendOrder) -> bool {
         matches!(order.which, Which::Matching(_)) || self.count(order) > 1
     }
@@ -366,7 +366,7 @@ impl App {
         Vec::new()
     }
 
-    /// Says how a batch ended of which not all was accepted.
+    /// Shows how a batch ended in which some deliveries failed.
     fn fail_batch(&mut self, job: &Job, failure: Option<&Failure>) {
         let failed = job.total.saturating_sub(job.well + job.wrongly_accepted);
         let (well, total) = (thousands(job.well), thousands(job.total));

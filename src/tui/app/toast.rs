@@ -40,15 +40,15 @@ pub enum ToastKind {
 }
 
 impl Toast {
-    /// Breaks the text into lines of so many columns, the sign's among them.
+    /// Wraps the text at a width of `columns`, which includes the sign.
     pub fn lines(&self, columns: usize) -> Vec<String> {
         let room = columns.saturating_sub(SIGN);
         let parts = self.text.split('\n');
         parts.flat_map(|part| wrap::words(part, room)).collect()
     }
 
-    /// Says whether it goes with the next key: that may be about another
-    /// delivery.
+    /// Returns whether the next key removes it, because that key may concern
+    /// another delivery.
     pub const fn goes_with_a_key(&self) -> bool {
         !matches!(self.kind, ToastKind::Progress)
     }
@@ -65,12 +65,12 @@ impl App {
         self.toast(&[text], ToastKind::Note, Some(STAYS));
     }
 
-    /// Says what is under way, until [`App::end_progress`].
+    /// Shows what is under way, until [`App::end_progress`].
     pub(super) fn begin_progress(&mut self, text: &str) {
         self.toast(&[text], ToastKind::Progress, None);
     }
 
-    /// Takes away what was said to be under way.
+    /// Removes the message about what is under way.
     pub(super) fn end_progress(&mut self) {
         self.toast
             .take_if(|toast| toast.kind == ToastKind::Progress);
@@ -85,7 +85,7 @@ impl App {
         self
     }
 
-    /// Says what deserves a look, until a key is pressed.
+    /// Shows a warning until a key is pressed.
     pub(super) fn warn(&mut self, text: &str) {
         self.toast(&[text], ToastKind::Warning, None);
     }

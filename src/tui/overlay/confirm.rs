@@ -23,7 +23,7 @@ pub struct Confirm {
 }
 
 impl Confirm {
-    /// Says whether deliveries are sent when the answer is yes.
+    /// Returns whether deliveries are sent when the answer is yes.
     pub const fn sends(&self) -> bool {
         matches!(self.then, Then::Send { .. })
     }

@@ -147,8 +147,8 @@ impl Part {
 }
 
 impl ResendForm {
-    /// Opens the form for deliveries, the first of which has this row; `way`
-    /// is how they go.
+    /// Opens the form for deliveries; `first` is the row of the first one, and
+    /// `way` how they are sent.
     pub fn new(ids: Vec<String>, first: &Summary, target: Option<&str>, way: Way) -> Self {
         let title = match ids.len() {
             1 => title(first),
@@ -195,7 +195,7 @@ impl ResendForm {
         }
     }
 
-    /// Says whether an order was given that is not accepted yet.
+    /// Returns whether an order waits for being accepted.
     pub const fn is_sent(&self) -> bool {
         self.sent.is_some()
     }

@@ -241,12 +241,12 @@ impl BodyPane {
         view.map_or_else(Matches::default, |view| Matches::of(view, text))
     }
 
-    /// Says whether the body is not text.
+    /// Returns whether the body is binary.
     pub fn is_binary(&self) -> bool {
         self.view.as_ref().map(BodyView::kind) == Some(BodyKind::Binary)
     }
 
-    /// Says whether the body is shown as bytes.
+    /// Returns whether the body is shown as bytes.
     pub fn is_bytes(&self) -> bool {
         let kind = self.view.as_ref().map(BodyView::kind);
         match self.mode {

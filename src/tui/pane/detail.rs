@@ -139,7 +139,7 @@ impl DetailPane {
         }
     }
 
-    /// Says whether the selected delivery is being read.
+    /// Returns whether the selected delivery is being loaded.
     pub fn is_loading(&self) -> bool {
         self.asked.is_some() && self.shown.is_none() && self.failure.is_none()
     }
@@ -156,8 +156,8 @@ impl DetailPane {
         self.keep_only(None);
     }
 
-    /// Takes a delivery that was asked for, unless another one was selected
-    /// meanwhile.
+    /// Takes a requested delivery; it is dropped if another one is selected by
+    /// now.
     pub fn take(
         &mut self,
         seq: u64,
@@ -230,8 +230,8 @@ impl DetailPane {
     }
 }
 
-/// Draws the tab's content and returns where it stands: `body 11/58`. While
-/// the selected delivery is being read, its row in the list says what is known.
+/// Draws the tab's content and returns the position in it: `body 11/58`. While
+/// the selected delivery is loading, the facts of its list row are shown.
 pub fn draw(
     pane: &DetailPane,
     row: Option<&Summary>,

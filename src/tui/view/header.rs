@@ -308,8 +308,8 @@ fn otherwise(app: &App) -> Vec<Span<'static>> {
     ]
 }
 
-/// Returns what somebody said is answered from now on, where that is all creel
-/// does: there is no app, and no endpoint answers something else.
+/// Returns the response set in the inspector if it applies to all deliveries:
+/// no app and no endpoint is configured.
 fn answered_otherwise(app: &App) -> Option<&AnswerPlan> {
     let info = &app.info;
     match &info.live[..] {
