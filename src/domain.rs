@@ -10,6 +10,7 @@ pub mod assess;
 pub mod attempt;
 pub mod believed;
 pub mod body;
+pub mod damage;
 pub mod delivery;
 pub mod diff;
 pub mod doctor;

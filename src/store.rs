@@ -10,6 +10,7 @@
 mod again;
 mod asked;
 mod block;
+mod check;
 mod codec;
 pub mod disk;
 mod draft;
@@ -433,15 +434,19 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn read(&self, listed: &Listed) -> Result<Delivery, ReadError> {
-        let found = work::read_delivery(&self.0.shared.segments, listed.place)?;
-        let mut delivery = found
-            .filter(|d| d.seq == listed.seq)
-            .ok_or(ReadError::Damaged(listed.place.segment))?;
+        let shared = &self.0.shared;
+        let found = work::read_delivery(&shared.segments, listed.place)?;
+        let found = found.filter(|delivery| delivery.seq == listed.seq);
+        let Some(mut delivery) = found else {
+            shared.note_damaged(&[listed.seq]);
+            return Err(ReadError::Damaged(listed.place.segment));
+        };
         delivery.answer = listed.answer;
         Ok(delivery)
     }
 
-    /// Returns a delivery's attempts, oldest first.
+    /// Returns a delivery's attempts, oldest first; without those whose records
+    /// are damaged, which is noted.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -457,7 +462,10 @@ impl Store {
                 .filter(|record| record.kind == Kind::Attempt)
                 .and_then(|record| codec::attempt(&record.payload))
                 .filter(|attempt| attempt.delivery_seq == seq);
-            attempts.push(attempt.ok_or(ReadError::Damaged(place.segment))?);
+            match attempt {
+                Some(attempt) => attempts.push(attempt),
+                None => self.0.shared.note_damaged(&[seq]),
+            }
         }
         Ok(attempts)
     }

@@ -1,5 +1,7 @@
 //! `creel list`: deliveries, newest first.
 
+use std::collections::HashSet;
+
 use super::Ended;
 use super::args::{Global, List};
 use super::output::{Output, Style, is_ascii, shown};
@@ -29,7 +31,7 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
         ..ListQuery::default()
     };
     let columns = Columns::of(Output::width());
-    let mut first = true;
+    let (mut first, mut listed) = (true, HashSet::new());
     while left > 0 && !output.gone() {
         query.limit = left.min(PAGE);
         let page = page(engine, &query).await?;
@@ -44,6 +46,7 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
             }
             first = false;
         }
+        listed.extend(page.rows.iter().map(|row| row.seq));
         let Some(last) = page.rows.last() else { break };
         let before = Some(last.seq);
         if output.json {
@@ -61,7 +64,25 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
         }
         query.before = before;
     }
+    tell_damage(engine, &listed).await?;
     Ok(Ended::Well)
+}
+
+/// Fails where some of the deliveries that were listed are damaged.
+async fn tell_damage(engine: &Engine, listed: &HashSet<u64>) -> Result<(), Failure> {
+    let mut damaged = match engine.call(Command::Info).await? {
+        Reply::Info(info) => info.damaged,
+        other => return Err(super::session::unexpected(&other)),
+    };
+    damaged.deliveries.retain(|one| listed.contains(&one.seq));
+    if damaged.is_none() {
+        return Ok(());
+    }
+    Err(Failure::cannot(
+        format!("{damaged}."),
+        "Their records in the journal do not check; all others are whole.",
+        "End creel, and copy what can be read into a fresh folder:  creel repair --to DIR",
+    ))
 }
 
 /// Asks for one window of the list.

@@ -10,7 +10,7 @@ use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
 use super::{ask, edit, session, stop};
 use crate::domain::attempt::{Attempt, Outcome, Signing};
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::json::{self, Bodies};
 use crate::domain::text;
 use crate::domain::verdict::Verdict;
@@ -91,6 +91,8 @@ async fn resend(
     };
     let mut progress = Progress::new(total, quiet || output.json);
     let mut delivered = true;
+    // Of those that could not even be tried.
+    let (mut broken, mut why) = (0_u64, None);
     // Of the first that could not be sent, as long as none could.
     let (mut unreached, mut reached) = (None, schedule);
     let over = loop {
@@ -137,6 +139,11 @@ async fn resend(
                     }
                 }
                 Err(failure) if total == 1 => return Err(failure.clone()),
+                Err(failure) if failure.kind == FailureKind::Cannot => {
+                    broken += 1;
+                    why.get_or_insert_with(|| failure.clone());
+                    output.note(&format!("{}: {}", one.delivery, failure.why));
+                }
                 Err(failure) => {
                     delivered = false;
                     // One of many has one line.
@@ -152,6 +159,13 @@ async fn resend(
     };
     if let Some(attempt) = unreached.filter(|_| !reached) {
         return Err(unreachable(&attempt));
+    }
+    if let Some(failure) = why {
+        return Err(Failure::cannot(
+            format!("{broken} of {total} deliveries could not be sent."),
+            failure.why,
+            failure.next,
+        ));
     }
     if over.stopped {
         delivered = false;

@@ -17,6 +17,7 @@ use crate::domain::answer::AnswerPlan;
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::Attempt;
 use crate::domain::believed::ClockDoubt;
+use crate::domain::damage::Damaged;
 use crate::domain::delivery::Delivery;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::id::Id;
@@ -342,6 +343,9 @@ pub struct Info {
     pub bytes: u64,
     /// Why nothing can be kept at the moment, where that is so.
     pub trouble: Option<String>,
+    /// What is known to be damaged.
+    #[serde(default)]
+    pub damaged: Damaged,
     /// The jobs that are not over.
     pub jobs: Vec<Job>,
 }

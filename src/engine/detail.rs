@@ -15,6 +15,7 @@ use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
 use crate::domain::verification::{Finding, Status, Verification};
+use crate::store::ReadError;
 
 /// How many arrivals of one event are told apart; older ones are left out.
 const ARRIVALS_SHOWN: usize = 50;
@@ -109,6 +110,14 @@ impl Local {
         }
     }
 
+    /// Reads a delivery; `None` where it is gone or damaged.
+    pub(super) fn readable(&self, seq: u64) -> Result<Option<Delivery>, Failure> {
+        match self.store.delivery(seq) {
+            Err(ReadError::Damaged(_)) => Ok(None),
+            read => read.map_err(unreadable),
+        }
+    }
+
     fn arrivals(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Failure> {
         let newest = self
             .store
@@ -122,9 +131,7 @@ impl Local {
             let same_body = seq == delivery.seq
                 || summary.body_size == delivery.request.body.len() as u64
                     && self
-                        .store
-                        .delivery(seq)
-                        .map_err(unreadable)?
+                        .readable(seq)?
                         .is_some_and(|other| other.request.body == delivery.request.body);
             arrivals.push(Arrival { summary, same_body });
         }

@@ -76,7 +76,7 @@ impl Local {
             })
             .map_err(unreadable)?;
         for seq in older {
-            let Some(other) = self.store.delivery(seq).map_err(unreadable)? else {
+            let Some(other) = self.readable(seq)? else {
                 continue;
             };
             let Some((theirs, read, offset)) = reading(assessor, &other) else {

@@ -46,6 +46,9 @@ use crate::store::{self, Change, FindError, Store};
 /// How long causes are searched for in one window of the list.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a single command waits until the journal is checked for damage.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long deliveries that are being passed through may take at the end.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -322,6 +325,7 @@ impl Local {
             verifying: self.store.verifying(),
             lag: self.store.lag(),
             clock: self.age_clock.doubt(),
+            damaged: self.store.damaged().unwrap_or_default(),
         }
     }
 
@@ -398,8 +402,11 @@ impl Local {
         let deadline = Deadline::when(&is_over);
         for summary in page.rows {
             // Removed between the two readings: then it is no longer listed.
-            let Some(delivery) = self.store.delivery(summary.seq).map_err(unreadable)? else {
-                continue;
+            let delivery = match self.store.delivery(summary.seq) {
+                Ok(Some(delivery)) => delivery,
+                // Damage is noted, and hides nothing else.
+                Ok(None) | Err(store::ReadError::Damaged(_)) => continue,
+                Err(error) => return Err(unreadable(error)),
             };
             let verification = if summary.status == Status::Pending {
                 Verification {
@@ -419,6 +426,16 @@ impl Local {
             )));
         }
         Ok(values)
+    }
+
+    /// Waits a little until the journal is checked: one command has no time to
+    /// tell of damage later.
+    async fn checked(&self) {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let begun = Instant::now();
+        while !self.store.is_checked() && begun.elapsed() < CHECK_TIMEOUT {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     async fn carry_out(&self, command: Command) -> Result<Reply, Failure> {
@@ -445,7 +462,12 @@ impl Local {
             }
         }
         match command {
-            Command::Info => Ok(Reply::Info(Box::new(self.info()))),
+            Command::Info => {
+                if !self.receives {
+                    self.checked().await;
+                }
+                Ok(Reply::Info(Box::new(self.info())))
+            }
             Command::List(query) => Ok(Reply::Page(aside(|| self.page(&query))?)),
             Command::Listing(query) => Ok(Reply::Listing(aside(|| self.listing(&query))?)),
             Command::Show(text) => {

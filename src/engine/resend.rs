@@ -31,7 +31,11 @@ impl Local {
         order.seed = order.seed.or_else(|| Some(random_bits() as u64));
         let seqs = self.which(&order.which)?;
         for &seq in seqs.iter().take(CHECKED) {
-            self.prepare(seq, &order)?;
+            match self.prepare(seq, &order) {
+                // One of many that is damaged is told of as its turn comes.
+                Err(_) if seqs.len() > 1 && self.store.is_damaged(seq) => {}
+                prepared => drop(prepared?),
+            }
         }
         let spacing = Duration::from_micros(order.spacing_us);
         let running = self.jobs.begin(

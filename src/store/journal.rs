@@ -159,14 +159,13 @@ impl Segments {
         Ok(scanned)
     }
 
-    /// Returns the number of a segment's first record, where that has a frame.
-    pub(super) fn first_number(&self, segment: u64) -> io::Result<Option<u64>> {
-        let mut head = [0; FRAME];
-        match self.file(segment)?.read_exact_at(&mut head, 0) {
-            Ok(()) => Ok(record::frame(&head).map(|frame| frame.number)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// Says whether a segment begins with a good record of another number than
+    /// its name says: then it is another's file. One that is damaged says
+    /// nothing.
+    pub(super) fn is_foreign(&self, segment: u64) -> io::Result<bool> {
+        let file = self.file(segment)?;
+        let first = read_at(&file, segment, 0, file.metadata()?.len())?;
+        Ok(first.is_some_and(|record| record.number != segment))
     }
 
     /// Deletes the segments before one.

@@ -17,7 +17,7 @@ use super::record::Kind;
 use super::shared::Shared;
 use super::survey::{Damage, survey};
 use super::writer::{BATCH, Queue, Writer};
-use super::{Assess, Inner, Options, ReadError, Store, codec, folders};
+use super::{Assess, Inner, Options, ReadError, Store, check, codec, folders};
 use crate::domain::failure::{Failure, sentence};
 use crate::domain::id::Id;
 use crate::domain::text;
@@ -146,6 +146,7 @@ pub(super) fn open(
         Arc::clone(assess),
         (start.number, end.number),
     ));
+    check::start(&shared)?;
     report.indexed = end.number - start.number;
     let indexer = Indexer::start(
         Arc::clone(&shared),
@@ -248,7 +249,7 @@ enum Fit {
 }
 
 /// Looks whether every segment that the index knows is there, as long as it
-/// was, and begins with its own number.
+/// was, and is no other's.
 fn fits(editor: &Editor, segments: &Segments, listed: &[(u64, u64)]) -> Result<Fit, OpenError> {
     let position = editor.position;
     let size = |segment: u64| {
@@ -265,7 +266,7 @@ fn fits(editor: &Editor, segments: &Segments, listed: &[(u64, u64)]) -> Result<F
         known.push((position.segment, position.offset));
     }
     for (segment, end) in known {
-        if size(segment) < end || segments.first_number(segment)? != Some(segment) {
+        if size(segment) < end || segments.is_foreign(segment)? {
             return Ok(Fit::Lost);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{broadcast, watch};
 
+use super::check::Found;
 use super::disk::Disk;
 use super::editor::Editor;
 use super::events::Events;
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     share: Mutex<Option<u8>>,
     /// How much the store may take on the disk.
     pub(super) room: Room,
+    /// What was found to be damaged.
+    pub(super) damage: Mutex<Found>,
     /// Why nothing can be kept.
     trouble: Mutex<Told>,
 }
@@ -99,6 +102,7 @@ impl Shared {
             verifying: watch::channel(false).0,
             share: Mutex::default(),
             room: Room::new(options.keep_bytes, options.segment_bytes),
+            damage: Mutex::default(),
             trouble: Mutex::default(),
         }
     }

@@ -10,6 +10,7 @@ mod conformance;
 mod coverage;
 mod crash;
 mod damage;
+mod damaged;
 mod doctor;
 mod echoes;
 mod editing;

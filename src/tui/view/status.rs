@@ -114,6 +114,9 @@ fn news(app: &App) -> String {
     if let Some(share) = app.info.verifying {
         parts.push(format!("verifying again {share} %"));
     }
+    if !app.info.damaged.is_none() {
+        parts.push(damaged(app));
+    }
     if let Some(doubt) = app.info.clock {
         let key = app.keys.key(Action::TrustClock);
         parts.push(format!("{doubt}: none go by age, {key} trusts it"));
@@ -128,6 +131,23 @@ fn news(app: &App) -> String {
         parts.push(format!("{} new {}", app.list.unseen, app.look.glyphs.up));
     }
     parts.join(", ")
+}
+
+/// Says what is damaged, the first by name.
+fn damaged(app: &App) -> String {
+    let damaged = &app.info.damaged;
+    let Some(first) = damaged.deliveries.first() else {
+        return "journal damaged: creel repair".to_owned();
+    };
+    let at = app.look.local(first.received_at).format("%m-%d %H:%M");
+    let endpoint = first.endpoint.as_deref().unwrap_or_default();
+    let which = format!("{} {endpoint} {at}", first.id.short());
+    let which = app.look.foreign(&which);
+    let more = match damaged.deliveries.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {} more", thousands(more as u64)),
+    };
+    format!("damaged: {which}{more}, see creel repair")
 }
 
 /// Says how far verifying is behind.
