@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 /// How many bytes of requests a server may hold at once.
 #[derive(Debug)]
 pub(super) struct MemoryBudget {
@@ -56,6 +58,27 @@ impl BytesGuard {
         self.bytes = bytes;
         true
     }
+
+    /// Makes a body whose bytes count until its last clone is dropped, wherever
+    /// that waits.
+    pub(super) fn guard(self, body: Vec<u8>) -> Bytes {
+        if body.is_empty() {
+            return Bytes::new();
+        }
+        Bytes::from_owner(GuardedBody { body, _guard: self })
+    }
+}
+
+/// A body and the share of the budget that it takes.
+struct GuardedBody {
+    body: Vec<u8>,
+    _guard: BytesGuard,
+}
+
+impl AsRef<[u8]> for GuardedBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl Drop for BytesGuard {
@@ -82,5 +105,21 @@ mod tests {
         assert!(two.set(100));
         drop(two);
         assert_eq!(budget.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_body_counts_until_its_last_clone_is_dropped() {
+        let budget = MemoryBudget::new(100);
+        let mut guard = BytesGuard::new(&budget);
+        assert!(guard.set(60));
+        let body = guard.guard(vec![b'x'; 50]);
+        let clone = body.slice(10..20);
+        drop(body);
+        assert!(!BytesGuard::new(&budget).set(41));
+        assert_eq!(clone, vec![b'x'; 10]);
+        drop(clone);
+        assert!(BytesGuard::new(&budget).set(100));
+        let empty = BytesGuard::new(&budget).guard(Vec::new());
+        assert!(empty.is_empty());
     }
 }

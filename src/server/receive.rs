@@ -55,10 +55,10 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
         .and_then(|value| value.to_str().ok()?.parse().ok());
     // The fields of hyper's map keep its read buffer alive.
     drop(parts);
-    let mut held = BytesGuard::new(&desk.memory);
-    let refused = match read_body(declared, started, body, &desk.limits, &mut held).await {
-        Ok(whole) => {
-            request.body = whole;
+    let held = BytesGuard::new(&desk.memory);
+    let refused = match read_body(declared, started, body, &desk.limits, held).await {
+        Ok(body) => {
+            request.body = body;
             None
         }
         Err(Stop::Refused(refused)) => Some(refused),
@@ -86,7 +86,6 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
     )
     .await;
     drop(kept);
-    drop(held);
     take_time(&desk, &link, reply.manner).await;
     let Some(refused) = refused else {
         return answer::slowly(reply, is_head, &desk.shutdown);
@@ -220,7 +219,7 @@ async fn read_body(
     began: Instant,
     body: Body,
     limits: &Limits,
-    held: &mut BytesGuard,
+    mut held: BytesGuard,
 ) -> Result<Bytes, Stop> {
     let too_large = Stop::Refused(Refused::TooLarge {
         limit: limits.max_body,
@@ -238,7 +237,7 @@ async fn read_body(
             .await
             .map_err(|_| Stop::TooSlow)?;
         let Some(frame) = frame else {
-            return Ok(whole.into());
+            return Ok(held.guard(whole));
         };
         // Trailer fields say nothing a webhook needs; they are passed over.
         let Ok(data) = frame.map_err(|_| Stop::Broken)?.into_data() else {

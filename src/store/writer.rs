@@ -353,6 +353,7 @@ impl Writer {
             numbered: Vec::new(),
             left,
         };
+        batch.bytes.reserve(needed);
         for job in jobs {
             self.frame(job, &mut batch);
         }
