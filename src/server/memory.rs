@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use memmap2::MmapMut;
 
 /// How many bytes of requests a server may hold at once.
 #[derive(Debug)]
@@ -58,26 +59,109 @@ impl BytesGuard {
         self.bytes = bytes;
         true
     }
+}
 
-    /// Makes a body whose bytes count until its last clone is dropped, wherever
-    /// that waits.
-    pub(super) fn guard(self, body: Vec<u8>) -> Bytes {
-        if body.is_empty() {
+/// From what announced length on, in bytes, a body has memory of its own from
+/// the system. Its pages are taken as they are filled and given back at once;
+/// the allocator keeps what was freed for a while.
+const MAPPED_FROM: u64 = 256 << 10;
+
+/// A body that is being received, whose bytes count in a budget.
+#[derive(Debug)]
+pub(super) struct BodyBuffer {
+    memory: Memory,
+    guard: BytesGuard,
+    /// The length that the request's head announces, in bytes.
+    declared: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Allocated(Vec<u8>),
+    /// How many bytes of it are filled.
+    Mapped(MmapMut, usize),
+}
+
+impl BodyBuffer {
+    /// Makes an empty buffer for a body of the announced length.
+    pub(super) fn new(budget: &Arc<MemoryBudget>, declared: Option<u64>) -> Self {
+        let mapped = declared
+            .filter(|declared| *declared >= MAPPED_FROM)
+            .and_then(|declared| MmapMut::map_anon(usize::try_from(declared).ok()?).ok());
+        Self {
+            memory: match mapped {
+                Some(mapped) => Memory::Mapped(mapped, 0),
+                None => Memory::Allocated(Vec::new()),
+            },
+            guard: BytesGuard::new(budget),
+            declared,
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        match &self.memory {
+            Memory::Allocated(bytes) => bytes.len() as u64,
+            Memory::Mapped(_, filled) => *filled as u64,
+        }
+    }
+
+    /// Appends bytes. Returns `false`, and appends nothing, where the budget or
+    /// the announced length does not allow it.
+    pub(super) fn append(&mut self, data: &[u8]) -> bool {
+        let size = self.len() + data.len() as u64;
+        match &mut self.memory {
+            Memory::Allocated(bytes) => {
+                if bytes.len() + data.len() > bytes.capacity() {
+                    let room = room_for(size, self.declared);
+                    // What is reserved counts, not only what has arrived.
+                    if !self.guard.set(room) {
+                        return false;
+                    }
+                    bytes.reserve_exact((room as usize).saturating_sub(bytes.len()));
+                }
+                bytes.extend_from_slice(data);
+            }
+            Memory::Mapped(mapped, filled) => {
+                let until = *filled + data.len();
+                let Some(place) = mapped.get_mut(*filled..until) else {
+                    return false;
+                };
+                if !self.guard.set(size) {
+                    return false;
+                }
+                place.copy_from_slice(data);
+                *filled = until;
+            }
+        }
+        true
+    }
+
+    /// Returns the body. Its bytes count until the last clone is dropped,
+    /// wherever that waits.
+    pub(super) fn freeze(self) -> Bytes {
+        if self.len() == 0 {
             return Bytes::new();
         }
-        Bytes::from_owner(GuardedBody { body, _guard: self })
+        Bytes::from_owner(self)
     }
 }
 
-/// A body and the share of the budget that it takes.
-struct GuardedBody {
-    body: Vec<u8>,
-    _guard: BytesGuard,
+impl AsRef<[u8]> for BodyBuffer {
+    fn as_ref(&self) -> &[u8] {
+        match &self.memory {
+            Memory::Allocated(bytes) => bytes,
+            Memory::Mapped(mapped, filled) => &mapped[..*filled],
+        }
+    }
 }
 
-impl AsRef<[u8]> for GuardedBody {
-    fn as_ref(&self) -> &[u8] {
-        &self.body
+/// Returns how many bytes to reserve for a body of which `size` bytes have
+/// arrived: the announced length once a quarter of it is there, else twice
+/// what has arrived.
+fn room_for(size: u64, declared: Option<u64>) -> u64 {
+    match declared {
+        Some(declared) if declared <= 4 * size => declared.max(size),
+        _ => 2 * size,
     }
 }
 
@@ -109,17 +193,37 @@ mod tests {
 
     #[test]
     fn a_body_counts_until_its_last_clone_is_dropped() {
+        let full = |budget: &Arc<MemoryBudget>| !BytesGuard::new(budget).set(1);
+        for (declared, size) in [(None, 50), (Some(100), 100), (Some(1 << 20), 1 << 20)] {
+            let budget = MemoryBudget::new(size as u64);
+            let mut buffer = BodyBuffer::new(&budget, declared);
+            assert!(buffer.append(&vec![b'x'; size / 2]));
+            assert!(buffer.append(&vec![b'x'; size / 2]));
+            assert!(!buffer.append(b"y"));
+            assert!(full(&budget));
+            let body = buffer.freeze();
+            assert_eq!(body, vec![b'x'; size]);
+            let clone = body.slice(10..20);
+            drop(body);
+            assert!(full(&budget));
+            assert_eq!(clone, vec![b'x'; 10]);
+            drop(clone);
+            assert!(!full(&budget));
+        }
         let budget = MemoryBudget::new(100);
-        let mut guard = BytesGuard::new(&budget);
-        assert!(guard.set(60));
-        let body = guard.guard(vec![b'x'; 50]);
-        let clone = body.slice(10..20);
-        drop(body);
-        assert!(!BytesGuard::new(&budget).set(41));
-        assert_eq!(clone, vec![b'x'; 10]);
-        drop(clone);
-        assert!(BytesGuard::new(&budget).set(100));
-        let empty = BytesGuard::new(&budget).guard(Vec::new());
-        assert!(empty.is_empty());
+        assert!(BodyBuffer::new(&budget, Some(1 << 20)).freeze().is_empty());
+    }
+
+    #[test]
+    fn a_large_body_counts_by_what_has_arrived() {
+        let budget = MemoryBudget::new(3 << 20);
+        let mut buffers: Vec<_> = (0..4)
+            .map(|_| BodyBuffer::new(&budget, Some(10 << 20)))
+            .collect();
+        let data = vec![b'x'; 1 << 20];
+        let allowed = buffers
+            .iter_mut()
+            .filter_map(|b| b.append(&data).then_some(()));
+        assert_eq!(allowed.count(), 3);
     }
 }

@@ -15,9 +15,8 @@ use http_body_util::BodyExt;
 
 use super::answer::{self, Connection};
 use super::connection::{Context, Desk};
-use super::limits::Limits;
 use super::link::Link;
-use super::memory::BytesGuard;
+use super::memory::BodyBuffer;
 use super::wire::{Head, Wire};
 use super::{Arrival, Manner, Refused, Reply};
 use crate::domain::headers::Headers;
@@ -55,8 +54,7 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
         .and_then(|value| value.to_str().ok()?.parse().ok());
     // The fields of hyper's map keep its read buffer alive.
     drop(parts);
-    let held = BytesGuard::new(&desk.memory);
-    let refused = match read_body(declared, started, body, &desk.limits, held).await {
+    let refused = match read_body(declared, started, body, &desk).await {
         Ok(body) => {
             request.body = body;
             None
@@ -218,9 +216,9 @@ async fn read_body(
     declared: Option<u64>,
     began: Instant,
     body: Body,
-    limits: &Limits,
-    mut held: BytesGuard,
+    desk: &Desk,
 ) -> Result<Bytes, Stop> {
+    let limits = &desk.limits;
     let too_large = Stop::Refused(Refused::TooLarge {
         limit: limits.max_body,
         declared,
@@ -229,15 +227,15 @@ async fn read_body(
         return Err(too_large);
     }
     let mut body = pin!(body);
-    let mut whole = Vec::new();
+    let mut whole = BodyBuffer::new(&desk.memory, declared);
     loop {
-        let size = whole.len() as u64;
+        let size = whole.len();
         let deadline = limits.body_deadline(began, size, Instant::now());
         let frame = tokio::time::timeout_at(deadline.into(), body.frame())
             .await
             .map_err(|_| Stop::TooSlow)?;
         let Some(frame) = frame else {
-            return Ok(held.guard(whole));
+            return Ok(whole.freeze());
         };
         // Trailer fields say nothing a webhook needs; they are passed over.
         let Ok(data) = frame.map_err(|_| Stop::Broken)?.into_data() else {
@@ -247,26 +245,10 @@ async fn read_body(
         if size > limits.max_body {
             return Err(too_large);
         }
-        if whole.len() + data.len() > whole.capacity() {
-            let room = room_for(size, declared);
-            // What is reserved counts, not only what has arrived.
-            if !held.set(room) {
-                return Err(Stop::TooMany);
-            }
-            whole.reserve_exact((room as usize).saturating_sub(whole.len()));
-        }
         // A copy of its own lets the connection use its buffer again.
-        whole.extend_from_slice(&data);
-    }
-}
-
-/// Returns how many bytes to reserve for a body of which `size` bytes have
-/// arrived: what was announced once a quarter of it is there, else twice what
-/// has arrived.
-fn room_for(size: u64, declared: Option<u64>) -> u64 {
-    match declared {
-        Some(declared) if declared <= 4 * size => declared.max(size),
-        _ => 2 * size,
+        if !whole.append(&data) {
+            return Err(Stop::TooMany);
+        }
     }
 }
 

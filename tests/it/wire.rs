@@ -507,11 +507,12 @@ async fn a_panic_of_the_intake_is_a_500_and_no_more() {
 fn gated() -> (Intake, Arc<Semaphore>, Arc<Semaphore>) {
     let (entered, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (enter, pass) = (Arc::clone(&entered), Arc::clone(&gate));
-    let intake: Intake = Arc::new(move |_| {
+    let intake: Intake = Arc::new(move |arrival| {
         let (enter, pass) = (Arc::clone(&enter), Arc::clone(&pass));
         Box::pin(async move {
             enter.add_permits(1);
             let _permit = pass.acquire().await;
+            drop(arrival);
             Reply::new(202)
         })
     });
