@@ -36,6 +36,7 @@ mod rows;
 mod runs;
 mod shared;
 mod survey;
+mod tree;
 mod verify;
 mod work;
 mod writer;
@@ -85,12 +86,15 @@ struct Inner {
     found: AtomicU64,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// Holds the folder for this process.
-    _lock: std::fs::File,
+    _lock: Option<std::fs::File>,
 }
 
 /// How a store works.
 #[derive(Clone)]
 pub struct Options {
+    /// Whether a folder that cannot be written, or has no room, is opened for
+    /// reading alone.
+    pub or_read_only: bool,
     /// How many bytes journal and database may take in all; what goes is said
     /// by [`Store::retire`]. `None`: without limit.
     pub keep_bytes: Option<u64>,
@@ -110,6 +114,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            or_read_only: false,
             keep_bytes: None,
             segment_bytes: 64 << 20,
             queue_bytes: 256 << 20,

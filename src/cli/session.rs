@@ -14,6 +14,7 @@ use crate::clock::{Clock, System};
 use crate::config::{self, Config, Overrides};
 use crate::control::{api::Api, client};
 use crate::domain::failure::Failure;
+use crate::domain::timestamp::Timestamp;
 use crate::engine::command::Reply;
 use crate::engine::local::Local;
 use crate::engine::{Engine, demo};
@@ -83,6 +84,9 @@ pub(super) async fn receive(
     config::check_passing(&config)?;
     for warning in &config.warnings {
         notes(warning.clone());
+    }
+    if clock.now() < Timestamp(0) {
+        notes("The clock is set before 1970: nothing is received until it is right.".to_owned());
     }
     for warning in store::tighten(&config.data_dir) {
         notes(warning);

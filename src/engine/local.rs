@@ -148,7 +148,10 @@ impl Local {
             Arc::clone(&assessor),
             receives.then(|| pinning.clone()),
         ));
-        let options = store::Options::keeping(&config.keep);
+        let options = store::Options {
+            or_read_only: !receives,
+            ..store::Options::keeping(&config.keep)
+        };
         let (store, opened) = Store::open(&config.data_dir, &options, &judge)
             .map_err(|error| error.failure(&config.data_dir))?;
         if receives && is_released {

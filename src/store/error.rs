@@ -19,6 +19,9 @@ pub enum AppendError {
     /// All that is kept must stay.
     #[error("{0}")]
     Filled(Filled),
+    /// The folder was opened for reading alone.
+    #[error("{0}, so it is only read")]
+    ReadOnly(String),
     /// The disk failed.
     #[error("the disk cannot be written: {0}")]
     Disk(String),

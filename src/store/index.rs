@@ -1,16 +1,15 @@
 //! The database of everything listed, grouped and looked up: sled.
 //!
-//! The only file that names it. All in it is derived from the journal, so
+//! Only this file and that of its trees name it. All in it is derived from the journal, so
 //! whatever is wrong with it is mended by making it anew.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
-
-use sled::{Batch, Tree};
 
 use super::ReadError;
 use super::block::Block;
@@ -19,6 +18,7 @@ use super::events::Events;
 use super::journal::Place;
 use super::row::{Group, Head, Row, read_place, write_place};
 use super::runs::Runs;
+use super::tree::{Batch, Tree};
 use crate::domain::summary::Summary;
 
 /// Counts changes of what is kept here; another number means: make it anew.
@@ -38,7 +38,8 @@ const STAMP: &[u8] = b"stamp";
 /// The open database.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
-    db: sled::Db,
+    /// `None`: all is in memory, and gone when it is dropped.
+    db: Option<sled::Db>,
     /// Blocks of rows, by a number that is not above that of their first.
     blocks: Tree,
     /// The places of attempts, by delivery and number; the first ones stand in
@@ -122,16 +123,34 @@ impl Index {
                     .flush_every_ms(None)
                     .open()
             })?;
+            let tree = |name: &str| db.open_tree(name).map(Tree::Disk);
             Ok(Self {
-                blocks: db.open_tree("blocks")?,
-                attempts: db.open_tree("attempts")?,
-                runs: db.open_tree("runs")?,
-                sealed: db.open_tree("sealed")?,
-                meta: db.open_tree("meta")?,
-                db,
+                blocks: tree("blocks")?,
+                attempts: tree("attempts")?,
+                runs: tree("runs")?,
+                sealed: tree("sealed")?,
+                meta: tree("meta")?,
+                db: Some(db),
             })
         };
         guarded(open).map_err(|error| error.to_string())
+    }
+
+    /// Makes an empty index in memory, where the database cannot be had.
+    pub(super) fn in_memory() -> Self {
+        Self {
+            blocks: Tree::in_memory(),
+            attempts: Tree::in_memory(),
+            runs: Tree::in_memory(),
+            sealed: Tree::in_memory(),
+            meta: Tree::in_memory(),
+            db: None,
+        }
+    }
+
+    /// Says whether it takes no room on the disk.
+    pub(super) const fn is_in_memory(&self) -> bool {
+        self.db.is_none()
     }
 
     /// Returns up to where the journal is indexed; `None` in an empty or
@@ -173,9 +192,9 @@ impl Index {
     pub(super) fn set_stamp(&self, stamp: Option<[u8; 32]>) -> Result<(), ReadError> {
         guarded(|| {
             match stamp {
-                Some(stamp) => self.meta.insert(STAMP, &stamp)?,
+                Some(stamp) => self.meta.set(STAMP, stamp.to_vec())?,
                 None => self.meta.remove(STAMP)?,
-            };
+            }
             Ok(())
         })
     }
@@ -200,10 +219,10 @@ impl Index {
         guarded(|| {
             for (tree, batch) in batches {
                 if let Some(batch) = batch {
-                    tree.apply_batch(batch)?;
+                    tree.apply(batch)?;
                 }
             }
-            self.meta.insert(POSITION, position.bytes())?;
+            self.meta.set(POSITION, position.bytes())?;
             Ok(())
         })
     }
@@ -211,14 +230,17 @@ impl Index {
     /// Hands everything to the system.
     pub(super) fn flush(&self) -> Result<(), ReadError> {
         guarded(|| {
-            self.db.flush()?;
+            if let Some(db) = &self.db {
+                db.flush()?;
+            }
             Ok(())
         })
     }
 
     /// Returns how many bytes the database takes on disk.
     pub(super) fn size(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or_default()
+        let size = self.db.as_ref().and_then(|db| db.size_on_disk().ok());
+        size.unwrap_or_default()
     }
 
     /// Copies everything into an empty database, the position last.
@@ -234,20 +256,20 @@ impl Index {
         guarded(|| {
             for (from, to) in trees {
                 let (mut batch, mut waiting) = (Batch::default(), 0);
-                for entry in from {
+                for entry in from.entries() {
                     let (key, value) = entry?;
-                    batch.insert(key, value);
+                    batch.insert(&key, value.to_vec());
                     waiting += 1;
                     if waiting == TOGETHER {
-                        to.apply_batch(std::mem::take(&mut batch))?;
+                        to.apply(std::mem::take(&mut batch))?;
                         waiting = 0;
                     }
                 }
-                to.apply_batch(batch)?;
+                to.apply(batch)?;
             }
-            other.db.flush()?;
             Ok(())
-        })
+        })?;
+        other.flush()
     }
 
     /// Returns a delivery's row.
@@ -287,7 +309,7 @@ impl Index {
 
     fn block_around(&self, seq: u64) -> Result<Option<(u64, Block)>, ReadError> {
         let behind = seq.saturating_add(1).to_be_bytes();
-        self.blocks.get_lt(behind)?.map(read_block).transpose()
+        self.blocks.before(&behind)?.map(read_block).transpose()
     }
 
     /// Gives what a list shows of every row to `each`, the newest first and
@@ -328,7 +350,7 @@ impl Index {
     ) -> Result<(), ReadError> {
         guarded(|| {
             let first = self.block_around(from)?.map_or(0, |(key, _)| key);
-            for entry in self.blocks.range(first.to_be_bytes()..) {
+            for entry in self.blocks.range(Included(&first.to_be_bytes()), Unbounded) {
                 let (_, block) = read_block(entry?)?;
                 for row in block.rows() {
                     let row = row.and_then(Row::read).ok_or(ReadError::Index)?;
@@ -359,7 +381,11 @@ impl Index {
         each: &mut dyn FnMut(&Block) -> Result<bool, ReadError>,
     ) -> Result<(), ReadError> {
         guarded(|| {
-            for entry in self.blocks.range(..before.to_be_bytes()).rev() {
+            for entry in self
+                .blocks
+                .range(Unbounded, Excluded(&before.to_be_bytes()))
+                .rev()
+            {
                 if !each(&read_block(entry?)?.1)? {
                     break;
                 }
@@ -372,7 +398,10 @@ impl Index {
     pub(super) fn blocks(&self, from: u64, below: u64) -> Result<Vec<(u64, Block)>, ReadError> {
         guarded(|| {
             self.blocks
-                .range(from.to_be_bytes()..below.to_be_bytes())
+                .range(
+                    Included(&from.to_be_bytes()),
+                    Excluded(&below.to_be_bytes()),
+                )
                 .map(|entry| read_block(entry?))
                 .collect()
         })
@@ -408,12 +437,10 @@ impl Index {
             return Ok(places);
         }
         guarded(|| {
-            for value in self
-                .attempts
-                .scan_prefix(row.summary.seq.to_be_bytes())
-                .values()
-            {
-                places.push(read_place(&mut Reader(&value?)).ok_or(ReadError::Index)?);
+            let seq = row.summary.seq;
+            let (first, behind) = (attempt_key(seq, 0), attempt_key(seq + 1, 0));
+            for entry in self.attempts.range(Included(&first), Excluded(&behind)) {
+                places.push(read_place(&mut Reader(&entry?.1)).ok_or(ReadError::Index)?);
             }
             Ok(places)
         })
@@ -423,7 +450,7 @@ impl Index {
     pub(super) fn runs(&self) -> Result<Runs, ReadError> {
         let mut runs = Runs::default();
         guarded(|| {
-            for entry in &self.runs {
+            for entry in self.runs.entries() {
                 let (first, length) = entry?;
                 runs.insert_run(number(&first)?, number(&length)?);
             }
@@ -436,7 +463,7 @@ impl Index {
     pub(super) fn sealed(&self) -> Result<Vec<Sealed>, ReadError> {
         guarded(|| {
             self.sealed
-                .iter()
+                .entries()
                 .map(|entry| {
                     let (segment, value) = entry?;
                     let mut r = Reader(&value);
@@ -488,7 +515,7 @@ impl Changes {
         if length == 0 {
             batch(&mut self.runs).remove(&first.to_be_bytes());
         } else {
-            batch(&mut self.runs).insert(&first.to_be_bytes(), &length.to_be_bytes());
+            batch(&mut self.runs).insert(&first.to_be_bytes(), length.to_be_bytes());
         }
     }
 

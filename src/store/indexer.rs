@@ -3,6 +3,7 @@
 //! has grown.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use super::ReadError;
 use super::again::{Progress, Review};
 use super::asked::Asked;
+use super::disk::Disk;
 use super::editor::Editor;
 use super::folders;
 use super::journal::Record;
@@ -629,7 +631,7 @@ impl Hand {
     }
 
     fn has_room(&self) -> bool {
-        has_room(&self.shared)
+        self.editor.index.is_in_memory() || has_room(&*self.shared.disk, &self.shared.folder)
     }
 }
 
@@ -640,9 +642,7 @@ fn advance(watched: &watch::Sender<u64>, to: u64) {
 
 /// Says whether the disk has room for the index; sled hangs on a full one.
 /// The journal stops at a sixteenth, so half of that is the index's alone.
-fn has_room(shared: &Shared) -> bool {
-    shared
-        .disk
-        .space(&shared.folder)
+pub(super) fn has_room(disk: &dyn Disk, folder: &Path) -> bool {
+    disk.space(folder)
         .is_ok_and(|space| space.free >= (512 << 10).min(space.total / 32))
 }

@@ -10,17 +10,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::editor::Editor;
-use super::index::Position;
-use super::indexer::Indexer;
+use super::index::{Index, Position};
+use super::indexer::{Indexer, has_room};
 use super::journal::{Record, Segments, Tail};
 use super::record::Kind;
 use super::shared::Shared;
 use super::survey::{Damage, survey};
 use super::writer::{BATCH, Queue, Writer};
-use super::{Assess, Inner, Options, ReadError, Store, check, codec, folders};
+use super::{AppendError, Assess, Inner, Options, ReadError, Store, check, codec, folders};
+use crate::clock::{Clock as _, System};
 use crate::domain::failure::{Failure, sentence};
 use crate::domain::id::Id;
 use crate::domain::text;
+use crate::domain::timestamp::Timestamp;
 
 /// The format of the files that this version writes. Format 2 let deliveries
 /// go that waited for their app, and format 1 had no record of those that are
@@ -120,21 +122,43 @@ pub(super) fn open(
     options: &Options,
     assess: &Arc<dyn Assess>,
 ) -> Result<(Store, Opened), OpenError> {
-    make_folder(folder)?;
-    let lock = lock(folder)?;
-    let format = check_format(folder)?;
+    let read_only = options
+        .or_read_only
+        .then(|| not_writable(folder, options))
+        .flatten();
+    let can_write = read_only.is_none();
+    if can_write {
+        make_folder(folder)?;
+    }
+    let lock = if can_write {
+        Some(lock(folder)?)
+    } else {
+        read_lock(folder)?
+    };
+    let format = if can_write {
+        check_format(folder)?
+    } else {
+        read_format(folder)?
+    };
     let journal = folder.join("journal");
-    make_folder(&journal)?;
+    if can_write {
+        make_folder(&journal)?;
+    }
     let segments = Segments::new(journal.clone());
     let mut report = Opened::default();
-    let editor = open_index(folder, &segments, &mut report)?;
+    // The database knows no time before 1970.
+    let editor = if can_write && System.now() >= Timestamp(0) {
+        open_index(folder, &segments, &mut report)?
+    } else {
+        Editor::new(Arc::new(Index::in_memory()))?
+    };
     let start = editor.position;
-    let end = find_end(&segments, start, &mut report)?;
-    if format < FORMAT {
+    let end = find_end(&segments, start, can_write, &mut report)?;
+    if can_write && format < FORMAT {
         write_format(folder)?;
     }
     let mut tail = Tail::new(&journal, Arc::clone(&options.disk), options.segment_bytes);
-    if let Some((segment, at)) = end.at {
+    if let Some((segment, at)) = end.at.filter(|_| can_write) {
         tail.resume(segment, at)?;
     }
     let queue = Arc::new(Queue::new(options.queue_bytes));
@@ -147,6 +171,11 @@ pub(super) fn open(
         (start.number, end.number),
     ));
     check::start(&shared)?;
+    if let Some(why) = read_only {
+        let error = AppendError::ReadOnly(why);
+        shared.set_trouble(Some(sentence(&error)));
+        queue.refuse_all(error);
+    }
     report.indexed = end.number - start.number;
     let indexer = Indexer::start(
         Arc::clone(&shared),
@@ -181,6 +210,40 @@ pub(super) fn open(
     Ok((Store(Arc::new(inner)), report))
 }
 
+/// Says why a store that is there can only be read.
+fn not_writable(folder: &Path, options: &Options) -> Option<String> {
+    if !folder.join("journal").is_dir() {
+        return None;
+    }
+    let written = private().write(true).open(folder.join("lock"));
+    match written.map_err(|error| error.kind()) {
+        Err(io::ErrorKind::ReadOnlyFilesystem) => {
+            Some("the data directory is on a disk that cannot be written".to_owned())
+        }
+        Err(io::ErrorKind::PermissionDenied) => {
+            Some("the data directory may not be written".to_owned())
+        }
+        _ if !has_room(&*options.disk, folder) => {
+            Some("the disk of the data directory is full".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Takes a store's lock without changing anything in it.
+pub(super) fn read_lock(folder: &Path) -> Result<Option<File>, OpenError> {
+    let file = match File::open(folder.join("lock")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Says so where there is no store at all.
+            std::fs::read_dir(folder.join("journal"))?;
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    take(file).map(Some)
+}
+
 /// Takes the folder for this process.
 fn lock(folder: &Path) -> Result<File, OpenError> {
     let lock = private()
@@ -193,7 +256,7 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
 
 /// Takes the lock of an open file. One that is let go of in a moment is waited
 /// for: a process that has just been started holds all that its parent held.
-pub(super) fn take(lock: File) -> Result<File, OpenError> {
+fn take(lock: File) -> Result<File, OpenError> {
     const TRIES: u32 = 25;
     const PAUSE: Duration = Duration::from_millis(10);
     for _ in 0..TRIES {
@@ -295,7 +358,12 @@ struct End {
 
 /// Reads what the journal holds beyond the index, checks it and cuts a record
 /// off that was being written.
-fn find_end(segments: &Segments, start: Position, report: &mut Opened) -> Result<End, OpenError> {
+fn find_end(
+    segments: &Segments,
+    start: Position,
+    can_write: bool,
+    report: &mut Opened,
+) -> Result<End, OpenError> {
     let mut end = End {
         at: None,
         number: start.number,
@@ -355,7 +423,9 @@ fn find_end(segments: &Segments, start: Position, report: &mut Opened) -> Result
         if torn {
             // Its sender was never answered.
             report.torn = scanned.size - scanned.end;
-            segments.cut(*segment, scanned.end)?;
+            if can_write {
+                segments.cut(*segment, scanned.end)?;
+            }
         }
         if Some(*segment) == last {
             end.at = Some((*segment, scanned.end));

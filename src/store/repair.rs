@@ -1,6 +1,5 @@
 //! Copies what can be read of a damaged store into a fresh one.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +38,7 @@ pub fn repair(
     to: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Repaired, OpenError> {
-    let _lock = read_lock(from)?;
+    let _lock = open::read_lock(from)?;
     if let Err(error @ OpenError::Newer(_)) = open::read_format(from) {
         return Err(error);
     }
@@ -118,18 +117,4 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Takes a store's lock without changing anything in it.
-fn read_lock(folder: &Path) -> Result<Option<File>, OpenError> {
-    let file = match File::open(folder.join("lock")) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Says so where there is no store at all.
-            std::fs::read_dir(folder.join("journal"))?;
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    open::take(file).map(Some)
 }

@@ -54,8 +54,9 @@ impl Room {
     /// Returns how many bytes the journal may take when a segment is begun,
     /// beside the database.
     fn journal_bytes(&self, index: u64) -> Option<u64> {
+        let limit = self.limit?;
         let others = index.max(self.segment_bytes) + self.segment_bytes;
-        let left = self.limit?.saturating_sub(others);
+        let left = limit.saturating_sub(others);
         Some(left.max(self.segment_bytes))
     }
 

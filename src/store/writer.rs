@@ -65,6 +65,8 @@ struct Waiting {
     held: VecDeque<Job>,
     bytes: usize,
     closed: bool,
+    /// Why nothing at all is taken.
+    refused: Option<AppendError>,
     /// Whether the writer sleeps until something arrives.
     asleep: bool,
 }
@@ -95,6 +97,9 @@ impl Queue {
         let mut waiting = self.lock();
         if waiting.closed {
             return Err(AppendError::Closed);
+        }
+        if let Some(refused) = &waiting.refused {
+            return Err(refused.clone());
         }
         if waiting.bytes > 0 && waiting.bytes + size > self.limit {
             return Err(AppendError::Busy);
@@ -150,6 +155,11 @@ impl Queue {
         for job in held {
             job.fail(error);
         }
+    }
+
+    /// Refuses everything from now on.
+    pub(super) fn refuse_all(&self, error: AppendError) {
+        self.lock().refused = Some(error);
     }
 
     /// Says whether deliveries are refused.

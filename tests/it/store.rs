@@ -771,3 +771,81 @@ async fn a_journal_that_is_gone_acknowledges_nothing() {
         store.close().await;
     }
 }
+
+/// A disk that has no room.
+struct NoRoom;
+
+impl Disk for NoRoom {
+    fn space(&self, _: &Path) -> io::Result<Space> {
+        Ok(Space {
+            free: 0,
+            total: 1 << 30,
+        })
+    }
+}
+
+/// Returns the files below a folder with their contents.
+fn contents(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_read_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path()).await;
+    for n in 0..30 {
+        store
+            .append(incoming(&format!("/{n}"), &vec![n; 20_000]))
+            .await
+            .unwrap();
+    }
+    for seq in [3, 3, 4] {
+        store.append_attempt(attempt(seq)).await.unwrap();
+    }
+    store.set_marked(&[7], true).await.unwrap();
+    store.close().await;
+    drop(store);
+    // A record that was being written is not cut off either.
+    let segment = &segments(dir.path())[0];
+    let mut bytes = std::fs::read(segment).unwrap();
+    bytes.extend(b"crl1 torn");
+    std::fs::write(segment, bytes).unwrap();
+    let before = contents(dir.path());
+    let options = Options {
+        or_read_only: true,
+        disk: Arc::new(NoRoom),
+        ..Options::default()
+    };
+    let (store, _) = open_with(dir.path(), &options).unwrap();
+    store.settle().await;
+    let rows = store.page(0, 100).unwrap();
+    assert_eq!(rows.len(), 30);
+    assert_eq!((rows[23].marked, rows[27].attempts), (true, 2));
+    assert_eq!(store.attempts(3).unwrap().len(), 2);
+    let found = store.find(&rows[0].id.to_string()).unwrap();
+    let body = store.delivery(found).unwrap().unwrap().request.body;
+    assert_eq!(body, vec![29; 20_000]);
+    let refused = store.append(incoming("/new", b"")).await;
+    assert!(
+        matches!(refused, Err(AppendError::ReadOnly(_))),
+        "{refused:?}"
+    );
+    assert!(store.set_marked(&[1], true).await.is_err());
+    assert!(store.trouble().unwrap().contains("only read"));
+    store.close().await;
+    drop(store);
+    assert_eq!(contents(dir.path()), before);
+    // Where there is room again, all goes on.
+    let (store, _) = open(dir.path()).await;
+    assert_eq!(store.append(incoming("/new", b"")).await.unwrap().seq, 31);
+    store.close().await;
+}
