@@ -176,6 +176,63 @@ fn a_batch_with_an_unsigned_item_is_not_ok() {
     );
 }
 
+/// Readers differ in what they take for a list, and in which of two keys that
+/// are alike they take.
+#[test]
+fn a_batch_whose_items_depend_on_the_reader_is_not_ok() {
+    let adyen = cases("adyen-payments").swap_remove(0);
+    let graph = json!({
+        "name": "graph", "method": "POST", "url": "https://a.test/", "now_unix": 0,
+        "secret": "the-state", "headers": [["content-type", "application/json"]],
+        "body_base64": STANDARD.encode(
+            r#"{"value":[{"subscriptionId":"s","changeType":"created","clientState":"the-state"}]}"#
+        ),
+    });
+    for (file, case, list, path) in [
+        (
+            "adyen-payments",
+            adyen,
+            "notificationItems",
+            &["NotificationRequestItem", "merchantReference"][..],
+        ),
+        ("microsoft-graph", graph, "value", &["clientState"]),
+    ] {
+        let original = request(&case);
+        let body: Value = serde_json::from_slice(&original.body).unwrap();
+        let item = &body[list][0];
+        let mut forged = item.clone();
+        *forged.pointer_mut(&format!("/{}", path.join("/"))).unwrap() = "forged".into();
+        let status = |items: String| {
+            let request = Request {
+                body: format!("{{\"{list}\":{items}}}").into(),
+                ..original.clone()
+            };
+            verified(file, &case, &request).status
+        };
+        assert_eq!(status(format!("[{item},{item}]")), Status::Valid, "{file}");
+        for items in [
+            format!("{{\"0\":{item}}}"),
+            format!("{{\"0\":{item},\"1\":{forged}}}"),
+            format!("{{\"0\":{item},\"items\":[{forged}]}}"),
+        ] {
+            assert_eq!(status(items.clone()), Status::Invalid, "{file}: {items}");
+        }
+        for key in path {
+            for spelled in [(*key).to_owned(), key.to_uppercase(), key.to_lowercase()] {
+                let twice = item.to_string().replacen(
+                    &format!("\"{key}\":"),
+                    &format!("\"{spelled}\":\"forged\",\"{key}\":"),
+                    1,
+                );
+                for items in [format!("[{twice}]"), format!("[{item},{twice}]")] {
+                    let found = status(items.clone());
+                    assert_eq!(found, Status::Malformed, "{file}: {items}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_body_that_twilio_does_not_sign_is_not_ok() {
     let cases = cases("twilio");

@@ -50,12 +50,17 @@ impl<'a> View<'a> {
     /// Says whether a key on the way to a value in the body stands there more
     /// than once, so that it depends on the reader which one counts.
     pub(crate) fn is_repeated(&self, pointer: &str) -> bool {
-        self.repeated_key(&[pointer]).is_some()
+        self.repeated_key(&[pointer], same_key).is_some()
     }
 
     /// Returns the first key on the way to one of these values in the body
-    /// that stands more than once in its object. Reads the body once.
-    pub(crate) fn repeated_key(&self, pointers: &[&str]) -> Option<String> {
+    /// that stands more than once in its object, as `is_same` compares keys.
+    /// In a pointer `*` is every item of a list. Reads the body once.
+    pub(crate) fn repeated_key(
+        &self,
+        pointers: &[&str],
+        is_same: fn(&str, &str) -> bool,
+    ) -> Option<String> {
         let paths: Vec<Vec<String>> = pointers
             .iter()
             .map(|pointer| pointer.split('/').skip(1).map(unescaped).collect())
@@ -63,6 +68,7 @@ impl<'a> View<'a> {
         let mut repeated = None;
         let walk = Walk {
             paths: paths.iter().map(Vec::as_slice).collect(),
+            is_same,
             repeated: &mut repeated,
         };
         let text = String::from_utf8_lossy(&self.request.body);
@@ -81,9 +87,15 @@ fn unescaped(name: &str) -> String {
     name.replace("~1", "/").replace("~0", "~")
 }
 
+/// Compares two keys exactly.
+pub(crate) fn same_key(one: &str, other: &str) -> bool {
+    one == other
+}
+
 /// Walks along JSON pointers and notes a key that stands twice in its object.
 struct Walk<'p, 'w> {
     paths: Vec<&'p [String]>,
+    is_same: fn(&str, &str) -> bool,
     repeated: &'w mut Option<String>,
 }
 
@@ -117,11 +129,12 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let is_same = self.is_same;
         let mut seen: Vec<String> = Vec::new();
         while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            let paths = self.below(|name| *name == *key);
+            let paths = self.below(|name| is_same(name, &key));
             if !paths.is_empty() {
-                if seen.iter().any(|earlier| *earlier == *key) {
+                if seen.iter().any(|earlier| is_same(earlier, &key)) {
                     self.repeated
                         .get_or_insert_with(|| key.clone().into_owned());
                 } else {
@@ -130,6 +143,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
             }
             map.next_value_seed(Walk {
                 paths,
+                is_same,
                 repeated: &mut *self.repeated,
             })?;
         }
@@ -139,7 +153,8 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         for at in 0.. {
             let walk = Walk {
-                paths: self.below(|name| name.parse() == Ok(at)),
+                paths: self.below(|name| name == "*" || name.parse() == Ok(at)),
+                is_same: self.is_same,
                 repeated: &mut *self.repeated,
             };
             if list.next_element_seed(walk)?.is_none() {

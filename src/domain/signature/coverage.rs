@@ -9,7 +9,7 @@ use super::borders::{self, Borders};
 use super::problem::Problem;
 use super::{Reading, finding};
 use crate::domain::provider::derived::is_form;
-use crate::domain::provider::place::View;
+use crate::domain::provider::place::{self, View};
 use crate::domain::provider::template::{Filling, Part, Template};
 use crate::domain::provider::{Algorithm, Provider, Scheme, Source};
 use crate::domain::request::Request;
@@ -117,7 +117,15 @@ impl Coverage<'_> {
             let view = View::of(self.request);
             let pointers = self.pointers();
             let pointers: Vec<&str> = pointers.iter().map(AsRef::as_ref).collect();
-            view.repeated_key(&pointers).map(Problem::KeyRepeated)
+            // Where the whole body is signed, its sender wrote every key. Else
+            // somebody may have added one that a reader takes for another, as
+            // Go's and .NET's do whatever the case of its letters.
+            let is_same = match self.body() {
+                BodyCoverage::Whole => place::same_key,
+                _ => str::eq_ignore_ascii_case,
+            };
+            let key = view.repeated_key(&pointers, is_same);
+            key.map(Problem::KeyRepeated)
         });
         if let Some(problem) = problem {
             return Some((problem.status(), problem.finding(self.scheme)));
@@ -260,7 +268,8 @@ impl Coverage<'_> {
         unsigned
     }
 
-    /// Returns the pointers that the scheme and the provider's fields read.
+    /// Returns the pointers that the scheme and the provider's fields read, in
+    /// every item where a delivery holds several.
     fn pointers(&self) -> Vec<Cow<'_, str>> {
         let (scheme, fields) = (self.scheme, &self.provider.fields);
         let places = [&scheme.timestamp, &scheme.id, &scheme.key_id];
@@ -283,6 +292,14 @@ impl Coverage<'_> {
                     pointers.extend(names.iter().map(|name| format!("/{name}").into()));
                 }
                 _ => {}
+            }
+        }
+        if let Some(each) = &scheme.each {
+            for pointer in &mut pointers {
+                let inside = pointer.strip_prefix(each.as_str());
+                if let Some(rest) = inside.and_then(|rest| rest.strip_prefix("/0")) {
+                    *pointer = format!("{each}/*{rest}").into();
+                }
             }
         }
         pointers

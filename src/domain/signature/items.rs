@@ -22,11 +22,13 @@ pub(super) fn check(
     let Some(each) = &scheme.each else {
         return;
     };
-    let items = place::json(&request.body).and_then(|mut body| match body.pointer_mut(each)? {
-        Value::Array(items) => Some(std::mem::take(items)),
-        _ => None,
-    });
-    let Some(items) = items.filter(|items| items.len() > 1) else {
+    let body = place::json(&request.body);
+    let found = body.and_then(|mut body| body.pointer_mut(each).map(Value::take));
+    let Some(Value::Array(items)) = found else {
+        refuse(
+            verification,
+            format!("{each} is no list, so it depends on the reader which items it holds."),
+        );
         return;
     };
     let count = items.len();
@@ -37,16 +39,22 @@ pub(super) fn check(
     let Some(first) = wrong.iter().position(|holds| !holds) else {
         return;
     };
-    verification.status = Status::Invalid;
-    verification.findings.push(finding(
-        "item_unsigned",
-        true,
+    let first = first + 1;
+    refuse(
+        verification,
         format!(
-            "{signed} of {count} items in {each} are signed with a configured secret; item {} is not.",
-            first + 1
+            "{signed} of {count} items in {each} are signed with a configured secret; item {first} is not."
         ),
-        "Do not act on the delivery: somebody may have added the item.",
-    ));
+    );
+}
+
+/// Takes a verdict away that is about one item only.
+fn refuse(verification: &mut Verification, message: String) {
+    let advice = "Do not act on the delivery: somebody may have added the item.";
+    verification.status = Status::Invalid;
+    verification
+        .findings
+        .push(finding("item_unsigned", true, message, advice));
 }
 
 /// Says whether an item is signed as the first one must be.
