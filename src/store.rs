@@ -160,6 +160,12 @@ pub trait Assess: Send + Sync + 'static {
         self.assess(endpoint, request, at)
     }
 
+    /// Returns whether a verdict may depend on those of earlier deliveries, so
+    /// that stored ones are to be verified again from the oldest on.
+    fn depends_on_order(&self) -> bool {
+        false
+    }
+
     /// Returns a hash of what the answers depend on besides the request. Where
     /// it is not the one of the last time, all deliveries are assessed again.
     /// `None` leaves what is known of them as it is.

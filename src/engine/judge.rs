@@ -99,6 +99,10 @@ impl Assess for Judge {
         self.pinned(assessor.assess_until(endpoint, request, at, Deadline::when(&is_over)))
     }
 
+    fn depends_on_order(&self) -> bool {
+        self.pinning.is_some() && self.assessor.get().has_unpinned_secret()
+    }
+
     fn stamp(&self) -> Option<[u8; 32]> {
         let reviews = self.pinning.is_some();
         reviews.then(|| self.assessor.get().stamp())

@@ -1,5 +1,6 @@
-//! Verifies rows again, after what judges them has changed: some at a time,
-//! the newest first, on the threads that verify what arrives.
+//! Verifies rows again, after what judges them has changed: some at a time, on
+//! the threads that verify what arrives. The newest are first, unless a verdict
+//! may depend on those of earlier deliveries.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -14,7 +15,7 @@ use super::events::Events;
 use super::row::{Group, Row};
 use super::shared::Shared;
 use super::verify::Verdict;
-use super::{Change, ReadError};
+use super::{Change, ReadError, Summary};
 
 /// How many rows are looked at in one step.
 const LOOKED_AT: usize = 4096;
@@ -42,8 +43,8 @@ pub(super) struct Review {
     number: u64,
     wanted: Wanted,
     done: Option<oneshot::Sender<Result<Reassessed, ReadError>>>,
-    /// Rows from this number on are done.
-    before: u64,
+    /// The rows that are still to be looked at; `None`: all, and it has not begun.
+    left: Option<RowsLeft>,
     looked_at: u64,
     /// How many are being verified.
     out: usize,
@@ -55,6 +56,15 @@ pub(super) struct Review {
     stage: Stage,
     began: Instant,
     failed: bool,
+}
+
+/// The rows that a review has still to look at.
+#[derive(Clone, Copy)]
+enum RowsLeft {
+    /// Those before this number, the newest first.
+    Before(u64),
+    /// Those from the first number on, before the second, the oldest first.
+    Between(u64, u64),
 }
 
 /// How far a review has come.
@@ -102,7 +112,7 @@ impl Review {
             number,
             wanted,
             done: None,
-            before: u64::MAX,
+            left: None,
             looked_at: 0,
             out: 0,
             only_counts: false,
@@ -153,7 +163,7 @@ impl Review {
         true
     }
 
-    /// Begins from the newest row, as another number.
+    /// Begins from the first row, as another number.
     pub(super) fn restart(&mut self, number: u64) {
         let wanted = std::mem::replace(&mut self.wanted, Box::new(|_| false));
         *self = Self {
@@ -203,21 +213,11 @@ impl Editor {
             return self.count_again(shared, counting);
         }
         if matches!(review.stage, Stage::Looking) {
-            let mut seqs: Vec<u64> = Vec::new();
-            let (mut looked_at, mut reached) = (0, review.before);
-            self.index.rows(review.before, &mut |row| {
-                looked_at += 1;
-                reached = row.seq;
-                if (review.wanted)(row) {
-                    seqs.push(row.seq);
-                }
-                seqs.len() < TOGETHER && looked_at < LOOKED_AT
-            })?;
+            let (seqs, looked_at) = self.look(shared, review)?;
             if seqs.len() < TOGETHER && looked_at < LOOKED_AT {
                 review.stage = Stage::Looked;
             }
             review.looked_at += looked_at as u64;
-            review.before = reached;
             review.out = seqs.len();
             shared.unverified.review(review.number, seqs.into_iter());
             if review.out > 0 || matches!(review.stage, Stage::Looking) {
@@ -229,6 +229,46 @@ impl Editor {
             return Ok(Progress::On);
         }
         Ok(Progress::Done)
+    }
+
+    /// Looks for the next rows that are to be verified; returns them and how many
+    /// were looked at.
+    fn look(&self, shared: &Shared, review: &mut Review) -> Result<(Vec<u64>, usize), ReadError> {
+        let left = match review.left {
+            Some(left) => left,
+            None if shared.assess.depends_on_order() => {
+                let mut newest = None;
+                self.index.heads(&mut |head| {
+                    newest = Some(head.seq);
+                    false
+                })?;
+                // What arrives later is verified as it arrives.
+                RowsLeft::Between(0, newest.map_or(0, |seq| seq + 1))
+            }
+            None => RowsLeft::Before(u64::MAX),
+        };
+        let mut seqs: Vec<u64> = Vec::new();
+        let (mut looked_at, mut reached) = (0, None);
+        let mut look = |row: &Summary| {
+            looked_at += 1;
+            reached = Some(row.seq);
+            if (review.wanted)(row) {
+                seqs.push(row.seq);
+            }
+            seqs.len() < TOGETHER && looked_at < LOOKED_AT
+        };
+        review.left = Some(match left {
+            RowsLeft::Before(before) => {
+                self.index.rows(before, &mut look)?;
+                RowsLeft::Before(reached.unwrap_or(before))
+            }
+            RowsLeft::Between(from, end) => {
+                let mut look = |row: Row| row.summary.seq < end && look(&row.summary);
+                self.index.rows_upwards(from, &mut look)?;
+                RowsLeft::Between(reached.map_or(from, |seq| seq + 1), end)
+            }
+        });
+        Ok((seqs, looked_at))
     }
 
     /// Notes what verifying rows again has given.

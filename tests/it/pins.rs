@@ -276,6 +276,38 @@ fn a_pin_outlives_a_restart_and_a_new_index_until_the_provider_is_named() {
     assert_eq!(pins(&home)["pins"], serde_json::json!([]));
 }
 
+/// A secret that is configured after deliveries came is pinned by the first of
+/// them, not by the one that is verified first for the screen.
+#[test]
+fn stored_deliveries_pin_a_secret_in_the_order_of_their_arrival() {
+    let mut creel = Creel::serve(&[]);
+    for number in 0..300 {
+        send(&creel, "zyra", &format!("{{\"a\":{number}}}"));
+    }
+    for number in 0..3 {
+        send(&creel, "github", &format!("{{\"a\":{number}}}"));
+    }
+    assert!(statuses(&creel, 303).iter().all(|one| one == "no_secret"));
+    for secrets in [
+        &["--secret", SECRET][..],
+        &["--secret", SECRET, "--secret", "other"],
+    ] {
+        assert_eq!(creel.signal("-TERM"), Some(0));
+        let home = creel.home();
+        let _ = fs::remove_file(home.path().join("data/pins.json"));
+        creel = Creel::serve_in(home, secrets);
+        let right = |rows: &[Value], provider: &str| {
+            let of = |row: &&Value| row["provider"] == provider;
+            let is_valid = |row: &&Value| row["signature"]["status"] == "valid";
+            rows.iter().filter(of).filter(is_valid).count()
+        };
+        until("the genuine ones", || {
+            let rows = creel.list();
+            (right(&rows, "zyra") == 300 && right(&rows, "github") == 0).then_some(())
+        });
+    }
+}
+
 #[test]
 fn what_is_pinned_is_said_at_the_start() {
     let creel = Creel::serve(&["--secret", SECRET]);

@@ -38,7 +38,12 @@ impl Assessor {
 
     /// Returns whether a secret is not tied to one provider: none is named for
     /// it, and it was right for none yet.
-    fn is_loose(&self, endpoint: Option<&str>, provider: &Provider, secret: &Secret) -> bool {
+    pub(super) fn is_loose(
+        &self,
+        endpoint: Option<&str>,
+        provider: &Provider,
+        secret: &Secret,
+    ) -> bool {
         !self.is_named(endpoint, provider, secret) && self.pins.provider(endpoint, secret).is_none()
     }
 
@@ -146,6 +151,19 @@ impl Assessor {
             .filter(|secret| !self.is_loose(endpoint, provider, secret));
         tied.find(|secret| signature::can_sign(provider, secret))
             .or(self.sample_secret.as_ref())
+    }
+
+    /// Returns whether the next valid delivery may pin a secret somewhere.
+    pub fn has_unpinned_secret(&self) -> bool {
+        let endpoints = self.endpoints.iter().map(|e| Some(e.name.as_str()));
+        endpoints.chain([None]).any(|endpoint| {
+            self.configured(endpoint).is_none()
+                && self.keyring.iter().any(|secret| {
+                    let name = secret.name();
+                    (name.is_empty() || Some(name) == endpoint)
+                        && self.pins.provider(endpoint, secret).is_none()
+                })
+        })
     }
 
     /// Releases the pins of all secrets that the configuration names a
