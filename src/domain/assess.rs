@@ -17,7 +17,7 @@ use super::handshake::{self, Handshake};
 use super::headers::Headers;
 use super::keyring::{Counting, Keyring};
 use super::pins::{Pin, Pins};
-use super::provider::{Catalog, MAX_HANDSHAKE_BODY_BYTES, Provider, Source};
+use super::provider::{Catalog, MAX_HANDSHAKE_BODY_BYTES, Provider, Scheme, Source};
 use super::request::Request;
 use super::route::without_credentials;
 use super::secret::Secret;
@@ -269,12 +269,24 @@ impl Assessor {
         };
         let name = Handshake::name_of(provider, request)?;
         let search = Search::of(Effort::Least);
-        let (verification, _) = self.verify(endpoint, provider, request, at, search);
-        let secrets = self.secrets_for(endpoint, provider).own;
+        let (mut verification, _) = self.verify(endpoint, provider, request, at, search);
+        let mut secrets = self.secrets_for(endpoint, provider).own;
         let wrong = matches!(
             verification.status,
             Status::Invalid | Status::Malformed | Status::Stale
         );
+        // A secret without a name may be meant for another provider.
+        let is_shared = provider
+            .signature
+            .as_ref()
+            .is_some_and(Scheme::shared_secret);
+        let is_loose = |secret: &&Secret| self.is_loose(endpoint, provider, secret);
+        if is_shared && verification.secret.is_none() && secrets.iter().all(is_loose) {
+            secrets.clear();
+            if verification.status == Status::Invalid {
+                verification.status = Status::NoSecret;
+            }
+        }
         Handshake::answer(provider, request, &verification, &secrets).or_else(|| {
             wrong.then(|| handshake::Reply {
                 name: name.to_owned(),
@@ -459,8 +471,18 @@ impl Assessor {
         verification.findings.extend(rest);
         let is_right = matches!(verification.status, Status::Valid | Status::Stale);
         if is_unclear || !is_right && !withheld.is_empty() {
-            let explained = senders::explain_withheld(provider, request, url, &withheld, at);
-            verification.findings.retain(|f| f.code != "no_secret");
+            let mut explained = senders::explain_withheld(provider, request, url, &withheld, at);
+            // Where another secret is right, those that are not explain nothing.
+            explained.retain(|finding| finding.proved || !is_unclear);
+            // A secret that is right and may not count is no wrong signature.
+            let mut wrong = vec!["no_secret"];
+            if verification.status == Status::Invalid && explained.iter().any(|f| f.proved) {
+                verification.status = Status::NoSecret;
+                wrong.push("unexplained");
+            }
+            verification
+                .findings
+                .retain(|f| !wrong.contains(&f.code.as_str()));
             verification.findings.splice(0..0, explained);
         }
         // What is open although the signature holds is said last.
@@ -520,10 +542,41 @@ impl Assessor {
     /// Returns who sent a request: the endpoint's provider, else the
     /// configured one, else the one its headers speak for.
     pub fn provider_of(&self, endpoint: Option<&str>, request: &Request) -> Option<&Provider> {
-        match self.configured(endpoint) {
-            Some(provider) => provider,
-            None => self.catalog_for(endpoint).detect(request),
+        if let Some(configured) = self.configured(endpoint) {
+            return configured;
         }
+        let detected = self.catalog_for(endpoint).detect(request)?;
+        let namesake = self.namesake(endpoint, request, detected);
+        Some(namesake.unwrap_or(detected))
+    }
+
+    /// Returns the provider that a request is signed as, where another has the
+    /// same header, and the event is not one that tells them apart.
+    fn namesake(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        detected: &Provider,
+    ) -> Option<&Provider> {
+        if request.body.len() > MAX_SKETCHED_BODY {
+            return None;
+        }
+        let is_signer = |provider: &&Provider| {
+            // Those that may not count as well: the finding names the right provider then.
+            let Counting { own, withheld, .. } = self.secrets_for(endpoint, provider);
+            let withheld = withheld.iter().map(|(secret, _)| *secret);
+            let secrets: Vec<&Secret> = own.into_iter().chain(withheld).collect();
+            let keys = Keys {
+                secrets: &secrets,
+                url: None,
+            };
+            // Only whether it was signed counts here, not when.
+            let verification = signature::verify(request, provider, keys, Timestamp(0));
+            verification.secret.is_some()
+        };
+        let catalog = self.catalog_for(endpoint);
+        let detected = catalog.get(&detected.name)?;
+        catalog.namesakes(detected).find(is_signer)
     }
 
     /// Returns the provider that is configured for deliveries to an endpoint;

@@ -354,6 +354,19 @@ impl Catalog {
         }
     }
 
+    /// Returns the providers whose deliveries have the signature header of another's
+    /// and are told from those by their events, but sign in another way.
+    pub fn namesakes<'a>(&'a self, provider: &'a Provider) -> impl Iterator<Item = &'a Provider> {
+        let headers = (!provider.detect.known_event).then_some(&provider.detect.headers);
+        headers
+            .into_iter()
+            .flatten()
+            .filter_map(|header| self.by_header.get(header.as_str()))
+            .flatten()
+            .map(|place| &self.providers[*place])
+            .filter(|other| other.detect.known_event && !other.shares_scheme(provider))
+    }
+
     /// Finds another provider that a request's headers speak for beside its
     /// sender, and the header. Headers that both have, and those of providers
     /// that sign alike, speak for no other.

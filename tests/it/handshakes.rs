@@ -332,3 +332,28 @@ fn an_unsigned_slack_challenge_is_not_answered_where_a_secret_is_configured() {
     let (status, _, got) = ask(&creel, "POST /", "", body);
     assert_eq!((status, got.as_str()), (200, ""));
 }
+
+/// A secret that no provider is named for may be another's: it does not keep a
+/// challenge from being answered that is made without a secret.
+#[test]
+fn a_foreign_secret_without_a_name_refuses_no_challenge() {
+    let body = r#"{"token":"x","challenge":"3eZbrw1a","type":"url_verification"}"#;
+    let hex = "ab".repeat(32);
+    for secret in [
+        "somebody-else-s",
+        &hex,
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ] {
+        let creel = Creel::serve(&["--secret", secret]);
+        for headers in [String::new(), signed(&creel, "slack", SECRET, body)] {
+            let (status, _, answer) = ask(&creel, "POST /", &headers, body);
+            assert_eq!(status, 200, "{secret} {headers}");
+            assert!(answer.contains("3eZbrw1a"), "{secret} {headers}: {answer}");
+        }
+        // What is made with the secret is refused as before.
+        let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"q"}}"#;
+        let headers = signed(&creel, "zoom", SECRET, body);
+        let (_, _, answer) = ask(&creel, "POST /", &headers, body);
+        assert!(!answer.contains("encryptedToken"), "{answer}");
+    }
+}

@@ -15,6 +15,7 @@ mod doctor;
 mod echoes;
 mod editing;
 mod forwarding;
+mod genuine;
 mod giving_up;
 mod handshakes;
 mod history;

@@ -9,8 +9,8 @@ use crate::domain::text::visible;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Finding, Status};
 
-/// Says of each secret that was not used why, and whether the signature
-/// would hold with it.
+/// Says why secrets were not used: each of those with which the signature
+/// would hold, else how many there are of each kind.
 pub(super) fn explain_withheld(
     provider: &Provider,
     request: &Request,
@@ -18,50 +18,68 @@ pub(super) fn explain_withheld(
     withheld: &[(&Secret, Withheld)],
     at: Timestamp,
 ) -> Vec<Finding> {
-    let explain = |(secret, why): &(&Secret, Withheld)| {
-        let secrets = &[*secret];
+    let holds = |secret: &Secret| {
+        let secrets = &[secret];
         let status = signature::verify(request, provider, Keys { secrets, url }, at).status;
-        let holds = matches!(status, Status::Valid | Status::Stale);
-        let begin = if holds {
-            format!("The signature would hold with {secret}, but that secret is not used here")
-        } else {
-            format!("{secret} is not used here")
-        };
-        let (name, title) = (&provider.name, &provider.title);
-        let (message, advice) = match why {
-            Withheld::Public => (
-                format!(
-                    "{begin}: it is {}, and {title}'s signatures are made with a shared secret.",
-                    secret.kind().word()
-                ),
-                format!("Configure {title}'s shared secret:  --secret {name}=SECRET"),
-            ),
-            Withheld::Unnamed => (
-                format!(
-                    "{begin}: it may be a public key, with which anybody could sign, and no provider is named for it."
-                ),
-                name_it(provider),
-            ),
-            Withheld::Pinned(pinned) => (
-                format!(
-                    "{begin}: it is pinned to {pinned}, whose delivery it was right for first, and no provider is named for it."
-                ),
-                format!(
-                    "If it is {title}'s secret, name the provider:  --secret {name}=SECRET   (creel.toml: provider = \"{name}\"; in the inspector: s)"
-                ),
-            ),
-        };
-        Finding {
-            code: why.code().to_owned(),
-            proved: holds,
-            message,
-            advice,
-            proof: String::new(),
-        }
+        matches!(status, Status::Valid | Status::Stale)
     };
-    let mut findings: Vec<Finding> = withheld.iter().map(explain).collect();
-    findings.sort_by_key(|finding| !finding.proved);
-    findings
+    let (right, rest): (Vec<_>, Vec<_>) = withheld.iter().partition(|(secret, _)| holds(secret));
+    if !right.is_empty() {
+        let begin = |secret| {
+            format!("The signature would hold with {secret}, but that secret is not used here")
+        };
+        let found = right.into_iter();
+        return found
+            .map(|(secret, why)| explain(provider, why, true, &begin(secret)))
+            .collect();
+    }
+    let mut found: Vec<Finding> = Vec::new();
+    for (secret, why) in &rest {
+        if found.iter().any(|finding| finding.code == why.code()) {
+            continue;
+        }
+        let alike = rest.iter().filter(|(_, other)| other.code() == why.code());
+        let begin = match alike.count() {
+            1 => format!("{secret} is not used here"),
+            many => format!("{secret} is not used here, nor are {} others", many - 1),
+        };
+        found.push(explain(provider, why, false, &begin));
+    }
+    found
+}
+
+/// Says why a secret was not used, in a sentence that begins so.
+fn explain(provider: &Provider, why: &Withheld, is_right: bool, begin: &str) -> Finding {
+    let (name, title) = (&provider.name, &provider.title);
+    let (message, advice) = match why {
+        Withheld::Public => (
+            format!(
+                "{begin}: it is a public key or a certificate, and {title}'s signatures are made with a shared secret."
+            ),
+            format!("Configure {title}'s shared secret:  --secret {name}=SECRET"),
+        ),
+        Withheld::Unnamed => (
+            format!(
+                "{begin}: it may be a public key, with which anybody could sign, and no provider is named for it."
+            ),
+            name_it(provider),
+        ),
+        Withheld::Pinned(pinned) => (
+            format!(
+                "{begin}: it is pinned to {pinned}, whose delivery it was right for first, and no provider is named for it."
+            ),
+            format!(
+                "If it is {title}'s secret, name the provider:  --secret {name}=SECRET   (creel.toml: provider = \"{name}\"; in the inspector: s)"
+            ),
+        ),
+    };
+    Finding {
+        code: why.code().to_owned(),
+        proved: is_right,
+        message,
+        advice,
+        proof: String::new(),
+    }
 }
 
 /// Says that the headers of a delivery are those of two providers.
