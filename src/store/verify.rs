@@ -31,6 +31,14 @@ const THREADS: usize = 2;
 /// How much the threads give way to those that receive and list, by nice(2).
 const NICE: i32 = 19;
 
+/// Over how much time a thread looks whether it got the processor it wanted.
+const PACE_WINDOW: Duration = Duration::from_millis(2);
+
+/// How long a thread rests that did not: a low priority alone does not keep it
+/// from running in the short gaps between the steps of receiving, where it is
+/// in the way.
+const CONTENDED_PAUSE: Duration = Duration::from_millis(20);
+
 /// How many bytes of deliveries are held in memory until they are verified;
 /// those beyond are read from the journal again.
 const HELD_BYTES: usize = 16 << 20;
@@ -369,7 +377,8 @@ impl VerifyQueue {
 
     fn work(&self, shared: &Weak<Shared>, assess: &dyn Assess) {
         let mut rows = Rows::default();
-        while let Some(mut task) = self.take() {
+        let mut pace = Pace::start();
+        while let Some(mut task) = self.take(&mut pace) {
             let began = Instant::now();
             let seq = task.entry.seq;
             let delivery = task.entry.delivery.take().or_else(|| {
@@ -394,11 +403,22 @@ impl VerifyQueue {
             if let Some(shared) = shared.upgrade() {
                 shared.line.poke();
             }
+            if pace.is_contended() {
+                self.pause(CONTENDED_PAUSE);
+                pace = Pace::start();
+            }
         }
     }
 
+    /// Leaves the processors to others for a while, or until the store is closed.
+    fn pause(&self, how_long: Duration) {
+        let waiting = self.lock();
+        let open = |waiting: &mut Waiting| !waiting.closed;
+        drop(self.changed.wait_timeout_while(waiting, how_long, open));
+    }
+
     /// Waits for a delivery to verify; `None` at the end.
-    fn take(&self) -> Option<Task> {
+    fn take(&self, pace: &mut Pace) -> Option<Task> {
         let mut waiting = self.lock();
         loop {
             if waiting.closed {
@@ -422,6 +442,7 @@ impl VerifyQueue {
             }
             let waited = self.changed.wait(waiting);
             waiting = waited.unwrap_or_else(PoisonError::into_inner);
+            *pace = Pace::start();
         }
     }
 
@@ -498,6 +519,40 @@ impl Lane {
         let waiting = self.waiting.front().map(|entry| entry.seq);
         taken.into_iter().chain(waiting).min()
     }
+}
+
+/// Tells whether a thread gets the processor whenever it wants it.
+struct Pace {
+    began: Instant,
+    /// The processor time that the thread had used by then.
+    used: Duration,
+}
+
+impl Pace {
+    fn start() -> Self {
+        Self {
+            began: Instant::now(),
+            used: processor_time(),
+        }
+    }
+
+    /// Says whether the thread ran for less than two thirds of the time since
+    /// the window began; starts another window where this one is over.
+    fn is_contended(&mut self) -> bool {
+        let elapsed = self.began.elapsed();
+        if elapsed < PACE_WINDOW {
+            return false;
+        }
+        let used = processor_time().saturating_sub(self.used);
+        *self = Self::start();
+        used < elapsed * 2 / 3
+    }
+}
+
+/// Returns the processor time that this thread has used.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Which time a delivery is verified.
