@@ -5,15 +5,15 @@
 //! answers. Header order and repeats are those of the wire for HTTP/1; HTTP/2
 //! fields come as the decoder groups them, repeats of a name side by side.
 
-mod answer;
 mod connection;
+mod connection_state;
+mod header_tracker;
+mod instrumented_socket;
 mod limits;
-mod link;
 mod memory;
 mod receive;
-mod slow;
-mod tap;
-mod wire;
+mod response;
+mod slow_body;
 
 use std::fmt;
 use std::io;
@@ -33,13 +33,13 @@ use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
-use connection::Desk;
+use connection::ServerState;
 
 /// How many connections the system may hold ready to be accepted.
 const BACKLOG: u32 = 4096;
 
 /// How long to wait after the system gave no connection for want of something.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// One request that arrived.
 #[derive(Clone, Debug)]
@@ -53,12 +53,12 @@ pub struct Arrival {
     /// The request; its body is empty where it was refused.
     pub request: Request,
     /// Why it was refused, where it was.
-    pub refused: Option<Refused>,
+    pub refused: Option<Refusal>,
 }
 
 /// Why a request was refused before its body was in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum Refusal {
     /// The body is larger than is taken.
     TooLarge {
         /// How many bytes are taken.
@@ -68,7 +68,7 @@ pub enum Refused {
     },
 }
 
-impl Refused {
+impl Refusal {
     /// Returns the status that says so to the sender.
     pub const fn status(self) -> u16 {
         match self {
@@ -77,7 +77,7 @@ impl Refused {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { limit, declared } => {
@@ -103,17 +103,17 @@ pub struct Reply {
     /// The body.
     pub body: Bytes,
     /// How it is given.
-    pub manner: Manner,
+    pub timing: ReplyTiming,
 }
 
 /// How an answer is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Manner {
+pub enum ReplyTiming {
     /// At once.
     #[default]
-    Prompt,
+    Immediate,
     /// Late, slowly, or both. When creel is to end it hurries.
-    Slow {
+    Delayed {
         /// How long the answer is held back.
         delay: Duration,
         /// Over what time the body is spread.
@@ -134,7 +134,7 @@ impl Reply {
             status,
             headers: Headers::new(),
             body: Bytes::new(),
-            manner: Manner::Prompt,
+            timing: ReplyTiming::Immediate,
         }
     }
 }
@@ -178,7 +178,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let grace = limits.shutdown_grace;
-    let desk = Desk::new(limits, intake, clock, shutdown.clone());
+    let server = ServerState::new(limits, intake, clock, shutdown.clone());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -186,22 +186,22 @@ pub async fn serve(
             accepted = listener.socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, remote_addr)) => desk.take(stream, remote_addr),
-            Err(error) if is_of_one_connection(&error) => {}
+            Ok((stream, remote_addr)) => server.accept(stream, remote_addr),
+            Err(error) if is_connection_error(&error) => {}
             Err(error) => {
                 // Out of file descriptors or memory: trying again at once would
                 // spin. Fewer idle connections, and a pause, let it recover.
                 tracing::warn!(%error, "cannot accept a connection");
-                desk.relieve();
+                server.close_idle();
                 tokio::select! {
                     () = shutdown.cancelled() => break,
-                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    () = tokio::time::sleep(ACCEPT_RETRY_DELAY) => {}
                 }
             }
         }
     }
     drop(listener);
-    desk.finish(grace).await;
+    server.finish(grace).await;
 }
 
 fn listen(addr: SocketAddr) -> io::Result<Listener> {
@@ -222,7 +222,7 @@ fn listen(addr: SocketAddr) -> io::Result<Listener> {
 
 /// Says whether an error of `accept` concerns the connection that was to be
 /// accepted and not the listener.
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_taken_port_is_told_in_three_parts() {
+    async fn a_taken_port_is_explained_in_three_parts() {
         let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let addr = first.local_addr();
         let failure = bind(addr).await.unwrap_err();
@@ -293,14 +293,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_of_another_machine_is_told() {
+    async fn an_address_of_another_machine_is_refused() {
         let failure = bind("192.0.2.1:0".parse().unwrap()).await.unwrap_err();
         assert_eq!(failure.why, "192.0.2.1 is not an address of this machine.");
     }
 
     #[test]
     fn a_refusal_reads_as_a_sentence() {
-        let mut refused = Refused::TooLarge {
+        let mut refused = Refusal::TooLarge {
             limit: 10_485_760,
             declared: Some(104_857_600),
         };
@@ -308,7 +308,7 @@ mod tests {
             refused.to_string(),
             "The body is larger than the limit of 10,485,760 B: 104,857,600 B were announced."
         );
-        let Refused::TooLarge { declared, .. } = &mut refused;
+        let Refusal::TooLarge { declared, .. } = &mut refused;
         *declared = None;
         assert_eq!(
             refused.to_string(),

@@ -14,7 +14,7 @@ use crate::domain::endpoint::route;
 use crate::domain::handshake;
 use crate::domain::headers::Headers;
 use crate::domain::route::Mode;
-use crate::server::{Arrival, Intake, Manner, Reply};
+use crate::server::{Arrival, Intake, Reply, ReplyTiming};
 use crate::store::{AppendError, Incoming};
 
 /// How many seconds a sender is asked to wait when its delivery could not be kept.
@@ -70,13 +70,13 @@ impl Local {
                 status,
                 headers,
                 body: body.into(),
-                manner: Manner::Prompt,
+                timing: ReplyTiming::Immediate,
             };
             return self.receive(arrival, reply, AnsweredBy::Creel).await;
         }
         let reply = self.planned(name, &told, &arrival);
         // Whoever is told no sends it again, so it is not for the app yet.
-        let acknowledged = reply.status < 400 && !matches!(reply.manner, Manner::Drop { .. });
+        let acknowledged = reply.status < 400 && !matches!(reply.timing, ReplyTiming::Drop { .. });
         let by = if destination.is_some() && acknowledged {
             AnsweredBy::CreelTargetDown
         } else {
@@ -99,14 +99,14 @@ impl Local {
             |key| self.store.arrived(key).unwrap_or_default(),
         );
         let plan = &told.plan;
-        let (status, manner) = match step {
-            Step::Drop => (0, Manner::Drop { delay: plan.delay }),
+        let (status, timing) = match step {
+            Step::Drop => (0, ReplyTiming::Drop { delay: plan.delay }),
             Step::Status(status) if plan.delay.is_zero() && plan.slow.is_zero() => {
-                (status, Manner::Prompt)
+                (status, ReplyTiming::Immediate)
             }
             Step::Status(status) => {
                 let (delay, over) = (plan.delay, plan.slow);
-                (status, Manner::Slow { delay, over })
+                (status, ReplyTiming::Delayed { delay, over })
             }
         };
         let mut headers = plan.headers.clone();
@@ -117,7 +117,7 @@ impl Local {
             status,
             headers,
             body: Bytes::copy_from_slice(plan.body.as_bytes()),
-            manner,
+            timing,
         }
     }
 
@@ -125,10 +125,10 @@ impl Local {
     async fn receive(&self, arrival: Arrival, reply: Reply, by: AnsweredBy) -> Reply {
         let endpoint = route(&self.endpoints, &arrival.request.path);
         // The time that the answer is to take counts as if it had passed.
-        let still = match reply.manner {
-            Manner::Prompt => None,
-            Manner::Slow { delay, over } => Some(delay + over),
-            Manner::Drop { delay } => Some(delay),
+        let still = match reply.timing {
+            ReplyTiming::Immediate => None,
+            ReplyTiming::Delayed { delay, over } => Some(delay + over),
+            ReplyTiming::Drop { delay } => Some(delay),
         };
         let started = still
             .and_then(|still| arrival.started.checked_sub(still))
@@ -189,6 +189,6 @@ pub(super) fn plain(status: u16, body: &str) -> Reply {
         status,
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),
-        manner: Manner::Prompt,
+        timing: ReplyTiming::Immediate,
     }
 }

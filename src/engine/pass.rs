@@ -14,7 +14,7 @@ use crate::domain::delivery::{Answer, AnsweredBy};
 use crate::domain::headers::Headers;
 use crate::domain::route::Destination;
 use crate::outbound::Exchange;
-use crate::server::{Arrival, Manner, Reply};
+use crate::server::{Arrival, Reply, ReplyTiming};
 use crate::store::Incoming;
 
 /// How much of an app's answer is passed on at the most.
@@ -110,7 +110,7 @@ fn reply(exchange: &Exchange, body: Bytes) -> Reply {
             status,
             headers: response.headers.clone(),
             body,
-            manner: Manner::Prompt,
+            timing: ReplyTiming::Immediate,
         },
         (Some(response), _) if error.is_none() => plain(
             status,

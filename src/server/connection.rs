@@ -19,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Intake;
+use super::connection_state::ConnectionState;
+use super::header_tracker::HeaderTracker;
+use super::instrumented_socket::InstrumentedSocket;
 use super::limits::Limits;
-use super::link::Link;
 use super::memory::MemoryBudget;
 use super::receive;
-use super::tap::Tap;
-use super::wire::Wire;
 use crate::clock::Clock;
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
@@ -32,27 +32,27 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How many bytes are read at once before hyper has the connection; most
 /// requests fit whole.
-pub(super) const FIRST_READ: usize = 4096;
+pub(super) const FIRST_READ_BYTES: usize = 4096;
 
 /// The smallest bound of hyper's buffers of one connection that hyper takes, in
 /// bytes. A head must fit in them; bodies are read in pieces of that size.
-const MIN_BUFFER: usize = 8 << 10;
+const MIN_BUFFER_BYTES: usize = 8 << 10;
 
 /// How many requests an HTTP/2 connection may have in flight.
-const STREAMS: u32 = 256;
+const MAX_CONCURRENT_STREAMS: u32 = 256;
 
 /// How often an HTTP/2 client is asked whether it still lives.
-const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long it may take to say so.
+/// How long it may accept to say so.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// At shutdown, how long a connection without a request under way may take to
+/// At shutdown, how long a connection without a request under way may accept to
 /// close: enough for bytes that are on their way.
 const IDLE_GRACE: Duration = Duration::from_millis(300);
 
 /// What every connection works with.
-pub(super) struct Desk {
+pub(super) struct ServerState {
     pub(super) limits: Arc<Limits>,
     pub(super) intake: Intake,
     pub(super) clock: Arc<dyn Clock>,
@@ -68,11 +68,11 @@ pub(super) struct Desk {
     pub(super) shutdown: CancellationToken,
     /// Cancelled when there is no more time.
     end: CancellationToken,
-    open: Mutex<BTreeMap<u64, Arc<Link>>>,
+    open: Mutex<BTreeMap<u64, Arc<ConnectionState>>>,
     next: AtomicU64,
 }
 
-impl Desk {
+impl ServerState {
     /// Makes what a server's connections share.
     pub(super) fn new(
         limits: Limits,
@@ -98,56 +98,58 @@ impl Desk {
 
     /// Serves a connection in a task of its own. Where there are too many, the
     /// oldest that waits for its sender goes; where none does, this one.
-    pub(super) fn take(self: &Arc<Self>, stream: TcpStream, remote_addr: SocketAddr) {
-        let link = Arc::new(Link::new(remote_addr));
+    pub(super) fn accept(self: &Arc<Self>, stream: TcpStream, remote_addr: SocketAddr) {
+        let connection = Arc::new(ConnectionState::new(remote_addr));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if self.lock().len() >= self.max_connections && !self.shed(|_| true) {
+        if self.lock().len() >= self.max_connections && !self.close_oldest(|_| true) {
             tracing::warn!(%remote_addr, "too many connections");
             return;
         }
-        self.lock().insert(number, Arc::clone(&link));
-        let desk = Arc::clone(self);
+        self.lock().insert(number, Arc::clone(&connection));
+        let server = Arc::clone(self);
         self.connections.spawn(async move {
-            let registered = Registered { desk, number };
-            run(&registered.desk, stream, link).await;
+            let guard = ConnectionGuard { server, number };
+            serve_until_closed(&guard.server, stream, connection).await;
         });
     }
 
     /// Drops an eighth of the connections, the oldest idle ones, for want of
     /// file descriptors or memory.
-    pub(super) fn relieve(&self) {
+    pub(super) fn close_idle(&self) {
         let some = self.lock().len() / 8 + 1;
         for _ in 0..some {
-            if !self.shed(|_| true) {
+            if !self.close_oldest(|_| true) {
                 return;
             }
         }
     }
 
-    /// Notes that hyper has the connection of `link`, as long as the guard
+    /// Notes that hyper has the connection of `connection`, as long as the guard
     /// lives; where it has too many, one of them is dropped.
-    fn serve(&self, link: &Link) -> Serving<'_> {
+    fn serve(&self, connection: &ConnectionState) -> ServingGuard<'_> {
         if self.serving.fetch_add(1, Ordering::Relaxed) >= self.limits.max_serving {
-            self.shed(Link::is_serving);
+            self.close_oldest(ConnectionState::is_serving);
         }
-        link.set_serving();
-        Serving(&self.serving)
+        connection.set_serving();
+        ServingGuard(&self.serving)
     }
 
     /// Drops the oldest connection among some that has no request under way,
     /// or whose requests are not whole. Returns whether there was one.
-    fn shed(&self, among: fn(&Link) -> bool) -> bool {
+    fn close_oldest(&self, among: fn(&ConnectionState) -> bool) -> bool {
         let mut open = self.lock();
-        let oldest = |wanted: fn(&Link) -> bool| {
+        let oldest = |wanted: fn(&ConnectionState) -> bool| {
             open.iter()
-                .find(|(_, link)| among(link) && wanted(link))
+                .find(|(_, connection)| among(connection) && wanted(connection))
                 .map(|(number, _)| *number)
         };
-        let Some(number) = oldest(Link::is_idle).or_else(|| oldest(Link::waits_for_sender)) else {
+        let Some(number) =
+            oldest(ConnectionState::is_idle).or_else(|| oldest(ConnectionState::waits_for_sender))
+        else {
             return false;
         };
-        if let Some(link) = open.remove(&number) {
-            link.drop.notify_one();
+        if let Some(connection) = open.remove(&number) {
+            connection.drop.notify_one();
         }
         true
     }
@@ -162,87 +164,98 @@ impl Desk {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Link>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<ConnectionState>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Counts a connection that hyper has as long as this lives.
-struct Serving<'a>(&'a AtomicUsize);
+struct ServingGuard<'a>(&'a AtomicUsize);
 
-impl Drop for Serving<'_> {
+impl Drop for ServingGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Strikes a connection off the book when its task ends, however that is.
-struct Registered {
-    desk: Arc<Desk>,
+struct ConnectionGuard {
+    server: Arc<ServerState>,
     number: u64,
 }
 
-impl Drop for Registered {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.desk.lock().remove(&self.number);
+        self.server.lock().remove(&self.number);
     }
 }
 
-async fn run(desk: &Arc<Desk>, stream: TcpStream, link: Arc<Link>) {
+async fn serve_until_closed(
+    server: &Arc<ServerState>,
+    stream: TcpStream,
+    connection: Arc<ConnectionState>,
+) {
     tokio::select! {
-        () = talk(desk, stream, &link) => {}
-        () = link.drop.notified() => {}
-        () = desk.end.cancelled() => {}
+        () = serve_connection(server, stream, &connection) => {}
+        () = connection.drop.notified() => {}
+        () = server.end.cancelled() => {}
     }
 }
 
-async fn talk(desk: &Arc<Desk>, mut stream: TcpStream, link: &Arc<Link>) {
+async fn serve_connection(
+    server: &Arc<ServerState>,
+    mut stream: TcpStream,
+    connection: &Arc<ConnectionState>,
+) {
     // Answers are small and awaited; nothing is gained by delaying them.
     let _ = stream.set_nodelay(true);
     let first = tokio::select! {
-        first = tokio::time::timeout(desk.limits.head_timeout, first_bytes(&mut stream)) => first,
-        () = desk.shutdown.cancelled() => return,
+        first = tokio::time::timeout(server.limits.head_timeout, read_preface(&mut stream)) => first,
+        () = server.shutdown.cancelled() => return,
     };
     let Ok(Some(prefix)) = first else {
         return;
     };
     let is_h2 = prefix.starts_with(PREFACE);
     if !is_h2 {
-        let limits = &desk.limits;
-        link.follow(Wire::new(limits.max_headers, limits.max_head_bytes));
+        let limits = &server.limits;
+        connection.follow(HeaderTracker::new(
+            limits.max_headers,
+            limits.max_head_bytes,
+        ));
     }
-    let mut tap = Tap::new(stream, prefix, Arc::clone(link), desk);
+    let mut tap = InstrumentedSocket::new(stream, prefix, Arc::clone(connection), server);
     // The futures are boxed, so that a connection that has sent no request yet
     // is not as large as one that serves.
     if is_h2 {
-        let _serving = desk.serve(link);
-        Box::pin(serve_h2(desk, tap, link)).await;
-    } else if gather(desk, &mut tap).await {
-        let _serving = desk.serve(link);
-        Box::pin(serve_h1(desk, tap, link)).await;
+        let _serving = server.serve(connection);
+        Box::pin(serve_h2(server, tap, connection)).await;
+    } else if read_first_request(server, &mut tap).await {
+        let _serving = server.serve(connection);
+        Box::pin(serve_h1(server, tap, connection)).await;
     }
 }
 
-/// Waits until the first request has arrived, as far as [`Tap::poll_gather`]
+/// Waits until the first request has arrived, as far as [`InstrumentedSocket::poll_read_first_request`]
 /// reads it. Returns `false` where the connection ends before that.
-async fn gather(desk: &Desk, tap: &mut Tap) -> bool {
-    let gathered = tokio::select! {
+async fn read_first_request(server: &ServerState, tap: &mut InstrumentedSocket) -> bool {
+    let read = tokio::select! {
         biased;
-        gathered = std::future::poll_fn(|cx| tap.poll_gather(cx)) => gathered,
+        read = std::future::poll_fn(|cx| tap.poll_read_first_request(cx)) => read,
         // hyper finishes what has begun.
-        () = desk.shutdown.cancelled() => Ok(()),
+        () = server.shutdown.cancelled() => Ok(()),
     };
-    gathered.is_ok()
+    read.is_ok()
 }
 
 /// Reads until it is plain which version of HTTP is spoken; `None` where the
 /// client ended without a byte.
-async fn first_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
+async fn read_preface(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
         // Nothing is allocated for a client that sends nothing.
         stream.readable().await.ok()?;
-        let mut scratch = [0; FIRST_READ];
+        let mut scratch = [0; FIRST_READ_BYTES];
         let read = match stream.try_read(&mut scratch) {
             Ok(read) => read,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
@@ -261,20 +274,20 @@ async fn first_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
 
 /// Makes what answers the requests of one connection.
 fn service(
-    desk: &Arc<Desk>,
-    link: &Arc<Link>,
+    server: &Arc<ServerState>,
+    connection: &Arc<ConnectionState>,
 ) -> impl Service<
     hyper::Request<Incoming>,
     Response = axum::response::Response,
     Error = std::convert::Infallible,
     Future: Send,
 > + use<> {
-    let router = TowerToHyperService::new(desk.router.clone());
-    let (desk, link) = (Arc::clone(desk), Arc::clone(link));
+    let router = TowerToHyperService::new(server.router.clone());
+    let (server, connection) = (Arc::clone(server), Arc::clone(connection));
     service_fn(move |mut request: Request<Incoming>| {
         let context = Context {
-            desk: Arc::clone(&desk),
-            link: Arc::clone(&link),
+            server: Arc::clone(&server),
+            connection: Arc::clone(&connection),
         };
         request.extensions_mut().insert(context);
         router.call(request)
@@ -284,47 +297,55 @@ fn service(
 /// What a request's handler needs of the server and of its connection.
 #[derive(Clone)]
 pub(super) struct Context {
-    pub(super) desk: Arc<Desk>,
-    pub(super) link: Arc<Link>,
+    pub(super) server: Arc<ServerState>,
+    pub(super) connection: Arc<ConnectionState>,
 }
 
-async fn serve_h1(desk: &Arc<Desk>, tap: Tap, link: &Arc<Link>) {
-    let connection = http1::Builder::new()
+async fn serve_h1(
+    server: &Arc<ServerState>,
+    tap: InstrumentedSocket,
+    connection: &Arc<ConnectionState>,
+) {
+    let http = http1::Builder::new()
         // A sender may end its side and still wait for the answer.
         .half_close(true)
-        .max_buf_size(desk.limits.max_head_bytes.max(MIN_BUFFER))
+        .max_buf_size(server.limits.max_head_bytes.max(MIN_BUFFER_BYTES))
         .header_read_timeout(None)
-        .max_headers(desk.limits.max_headers)
-        .max_header_size(desk.limits.max_head_bytes)
-        .serve_connection(TokioIo::new(tap), service(desk, link));
-    let mut connection = pin!(connection);
+        .max_headers(server.limits.max_headers)
+        .max_header_size(server.limits.max_head_bytes)
+        .serve_connection(TokioIo::new(tap), service(server, connection));
+    let mut http = pin!(http);
     tokio::select! {
         biased;
-        _ = connection.as_mut() => return,
-        () = desk.shutdown.cancelled() => {}
+        _ = http.as_mut() => return,
+        () = server.shutdown.cancelled() => {}
     }
-    connection.as_mut().graceful_shutdown();
-    finish(connection, link).await;
+    http.as_mut().graceful_shutdown();
+    finish(http, connection).await;
 }
 
-async fn serve_h2(desk: &Arc<Desk>, tap: Tap, link: &Arc<Link>) {
-    let limits = &desk.limits;
-    let connection = http2::Builder::new(TokioExecutor::new())
+async fn serve_h2(
+    server: &Arc<ServerState>,
+    tap: InstrumentedSocket,
+    connection: &Arc<ConnectionState>,
+) {
+    let limits = &server.limits;
+    let http = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
         .max_header_list_size(u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(PING_EVERY)
+        .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
-        .serve_connection(TokioIo::new(tap), service(desk, link));
-    let mut connection = pin!(connection);
+        .serve_connection(TokioIo::new(tap), service(server, connection));
+    let mut http = pin!(http);
     let mut idle_since = Instant::now();
     loop {
         tokio::select! {
             biased;
-            _ = connection.as_mut() => return,
-            () = desk.shutdown.cancelled() => break,
+            _ = http.as_mut() => return,
+            () = server.shutdown.cancelled() => break,
             () = tokio::time::sleep_until((idle_since + limits.idle_timeout).into()) => {
-                match link.idle_since() {
+                match connection.idle_since() {
                     Some(since) if since <= idle_since => break,
                     Some(since) => idle_since = since,
                     None => idle_since = Instant::now(),
@@ -332,17 +353,17 @@ async fn serve_h2(desk: &Arc<Desk>, tap: Tap, link: &Arc<Link>) {
             }
         }
     }
-    connection.as_mut().graceful_shutdown();
-    finish(connection, link).await;
+    http.as_mut().graceful_shutdown();
+    finish(http, connection).await;
 }
 
 /// Lets a connection that takes no more requests come to its end. One that has
 /// no request under way is not waited for long.
-async fn finish(connection: impl Future, link: &Link) {
-    let mut connection = pin!(connection);
+async fn finish(http: impl Future, connection: &ConnectionState) {
+    let mut http = pin!(http);
     loop {
-        let ended = tokio::time::timeout(IDLE_GRACE, connection.as_mut()).await;
-        if ended.is_ok() || link.is_idle() {
+        let ended = tokio::time::timeout(IDLE_GRACE, http.as_mut()).await;
+        if ended.is_ok() || connection.is_idle() {
             return;
         }
     }

@@ -64,7 +64,7 @@ impl BytesGuard {
 /// From what announced length on, in bytes, a body has memory of its own from
 /// the system. Its pages are taken as they are filled and given back at once;
 /// the allocator keeps what was freed for a while.
-const MAPPED_FROM: u64 = 256 << 10;
+const MIN_MAPPED_BYTES: u64 = 256 << 10;
 
 /// A body that is being received, whose bytes count in a budget.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl BodyBuffer {
     /// Makes an empty buffer for a body of the announced length.
     pub(super) fn new(budget: &Arc<MemoryBudget>, declared: Option<u64>) -> Self {
         let mapped = declared
-            .filter(|declared| *declared >= MAPPED_FROM)
+            .filter(|declared| *declared >= MIN_MAPPED_BYTES)
             .and_then(|declared| MmapMut::map_anon(usize::try_from(declared).ok()?).ok());
         Self {
             memory: match mapped {
@@ -112,7 +112,7 @@ impl BodyBuffer {
         match &mut self.memory {
             Memory::Allocated(bytes) => {
                 if bytes.len() + data.len() > bytes.capacity() {
-                    let room = room_for(size, self.declared);
+                    let room = reserve_bytes(size, self.declared);
                     // What is reserved counts, not only what has arrived.
                     if !self.guard.set(room) {
                         return false;
@@ -158,7 +158,7 @@ impl AsRef<[u8]> for BodyBuffer {
 /// Returns how many bytes to reserve for a body of which `size` bytes have
 /// arrived: the announced length once a quarter of it is there, else twice
 /// what has arrived.
-fn room_for(size: u64, declared: Option<u64>) -> u64 {
+fn reserve_bytes(size: u64, declared: Option<u64>) -> u64 {
     match declared {
         Some(declared) if declared <= 4 * size => declared.max(size),
         _ => 2 * size,

@@ -13,12 +13,12 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt;
 
-use super::answer::{self, Connection};
-use super::connection::{Context, Desk};
-use super::link::Link;
+use super::connection::{Context, ServerState};
+use super::connection_state::ConnectionState;
+use super::header_tracker::{HeaderTracker, RequestHead};
 use super::memory::BodyBuffer;
-use super::wire::{Head, Wire};
-use super::{Arrival, Manner, Refused, Reply};
+use super::response::{self, AfterResponse};
+use super::{Arrival, Refusal, Reply, ReplyTiming};
 use crate::domain::headers::Headers;
 use crate::domain::request::Request;
 
@@ -28,24 +28,24 @@ const RETRY_AFTER_SECONDS: &str = "5";
 /// Takes one request and answers it.
 pub(super) async fn receive(request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
-    let Context { desk, link } = parts
+    let Context { server, connection } = parts
         .extensions
         .remove::<Context>()
         .expect("every connection's service adds its context");
-    let began = link.take_began();
-    let (received_at, started) = began.unwrap_or_else(|| (desk.clock.now(), Instant::now()));
-    let _under_way = link.begin();
+    let began = connection.take_head_received();
+    let (received_at, started) = began.unwrap_or_else(|| (server.clock.now(), Instant::now()));
+    let _in_flight = connection.begin_request();
     let is_head = parts.method == Method::HEAD;
-    let close = Connection::close(&parts);
-    let refuse = |status| answer::make(Reply::new(status), is_head, close);
-    let wire_head = link.next_head();
+    let close = AfterResponse::close(&parts);
+    let refuse = |status| response::build(Reply::new(status), is_head, close);
+    let wire_head = connection.next_head();
     if parts.method == Method::CONNECT {
         return refuse(405);
     }
     if wire_head.as_ref().is_some_and(|head| head.ambiguous) {
         return refuse(400);
     }
-    let Some(mut request) = read_head(&parts, wire_head, &link) else {
+    let Some(mut request) = read_head(&parts, wire_head, &connection) else {
         return refuse(400);
     };
     let declared = parts
@@ -54,67 +54,67 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
         .and_then(|value| value.to_str().ok()?.parse().ok());
     // The fields of hyper's map keep its read buffer alive.
     drop(parts);
-    let refused = match read_body(declared, started, body, &desk).await {
+    let refused = match read_body(declared, started, body, &server).await {
         Ok(body) => {
             request.body = body;
             None
         }
-        Err(Stop::Refused(refused)) => Some(refused),
-        Err(Stop::TooSlow) => return refuse(408),
-        Err(Stop::TooMany) => {
+        Err(BodyError::Refused(refused)) => Some(refused),
+        Err(BodyError::TooSlow) => return refuse(408),
+        Err(BodyError::NoMemory) => {
             tracing::warn!(
                 "too many bytes of deliveries wait to be kept; a sender was told to try again"
             );
             let mut reply = Reply::new(503);
             reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
-            return answer::make(reply, is_head, close);
+            return response::build(reply, is_head, close);
         }
-        Err(Stop::Broken) => return refuse(400),
+        Err(BodyError::Broken) => return refuse(400),
     };
-    let kept = link.keep();
-    let mut reply = hand_over(
-        &desk,
+    let in_intake = connection.enter_intake();
+    let mut reply = call_intake(
+        &server,
         Arrival {
             received_at,
             started,
-            remote_addr: link.remote_addr,
+            remote_addr: connection.remote_addr,
             request,
             refused,
         },
     )
     .await;
-    drop(kept);
-    take_time(&desk, &link, reply.manner).await;
+    drop(in_intake);
+    delay_reply(&server, &connection, reply.timing).await;
     let Some(refused) = refused else {
-        return answer::slowly(reply, is_head, &desk.shutdown);
+        return response::build_slow(reply, is_head, &server.shutdown);
     };
     if reply.status < 400 {
         reply.status = refused.status();
     }
-    answer::make(reply, is_head, close)
+    response::build(reply, is_head, close)
 }
 
 /// Waits as long as an answer is held back, but not when creel is to end. What
 /// is to be dropped never comes back from here.
-async fn take_time(desk: &Desk, link: &Link, manner: Manner) {
-    let (Manner::Slow { delay, .. } | Manner::Drop { delay }) = manner else {
+async fn delay_reply(server: &ServerState, connection: &ConnectionState, timing: ReplyTiming) {
+    let (ReplyTiming::Delayed { delay, .. } | ReplyTiming::Drop { delay }) = timing else {
         return;
     };
     if !delay.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            () = desk.shutdown.cancelled() => {}
+            () = server.shutdown.cancelled() => {}
         }
     }
-    if let Manner::Drop { .. } = manner {
-        link.drop.notify_one();
+    if let ReplyTiming::Drop { .. } = timing {
+        connection.drop.notify_one();
         std::future::pending::<()>().await;
     }
 }
 
 /// Hands an arrival to the intake, whose panic ends nothing else.
-async fn hand_over(desk: &Desk, arrival: Arrival) -> Reply {
-    let work = AssertUnwindSafe(async { (desk.intake)(arrival).await });
+async fn call_intake(server: &ServerState, arrival: Arrival) -> Reply {
+    let work = AssertUnwindSafe(async { (server.intake)(arrival).await });
     work.catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("keeping a delivery failed unexpectedly");
         Reply::new(500)
@@ -122,16 +122,20 @@ async fn hand_over(desk: &Desk, arrival: Arrival) -> Reply {
 }
 
 /// Reads the head; `None` where its target is no path.
-fn read_head(parts: &Parts, wire_head: Option<Head>, link: &Link) -> Option<Request> {
+fn read_head(
+    parts: &Parts,
+    wire_head: Option<RequestHead>,
+    connection: &ConnectionState,
+) -> Option<Request> {
     let http_version = match parts.version {
         Version::HTTP_10 => "1.0",
         Version::HTTP_2 => "2",
         _ => "1.1",
     };
-    let agreed = wire_head.filter(|head| agrees(head, parts));
+    let agreed = wire_head.filter(|head| matches_hyper(head, parts));
     if agreed.is_none() {
         // Out of step once, out of step for good.
-        link.with_wire(Wire::lose);
+        connection.with_tracker(HeaderTracker::give_up);
     }
     let target = match &agreed {
         Some(head) if head.target.starts_with('/') => head.target.clone(),
@@ -149,15 +153,15 @@ fn read_head(parts: &Parts, wire_head: Option<Head>, link: &Link) -> Option<Requ
         path,
         query,
         http_version: http_version.to_owned(),
-        headers: agreed.map_or_else(|| mapped(parts), |head| head.headers),
+        headers: agreed.map_or_else(|| headers_from_map(parts), |head| head.headers),
         body: Bytes::new(),
     })
 }
 
-/// Says whether a head found on the wire is the one hyper read: same method,
+/// Says whether a head found on the tracker is the one hyper read: same method,
 /// same target, the same fields with the same values in the same order for
 /// each name.
-fn agrees(head: &Head, parts: &Parts) -> bool {
+fn matches_hyper(head: &RequestHead, parts: &Parts) -> bool {
     if head.method != parts.method.as_str() {
         return false;
     }
@@ -171,7 +175,7 @@ fn agrees(head: &Head, parts: &Parts) -> bool {
         let fields = parts.headers.iter();
         fields.map(|(name, value)| (name.as_str(), value.as_bytes()))
     };
-    // Without repeats hyper's order is that of the wire.
+    // Without repeats hyper's order is that of the tracker.
     if found.clone().eq(read()) {
         return true;
     }
@@ -187,7 +191,7 @@ fn agrees(head: &Head, parts: &Parts) -> bool {
 /// Returns the fields in the order of hyper's map: that of each name's first
 /// appearance. HTTP/2 says who is asked in a pseudo field; it is added as the
 /// `host` that it stands for (RFC 9113 section 8.3.1).
-fn mapped(parts: &Parts) -> Headers {
+fn headers_from_map(parts: &Parts) -> Headers {
     let mut headers = Headers::new();
     if parts.version == Version::HTTP_2
         && !parts.headers.contains_key(header::HOST)
@@ -202,11 +206,11 @@ fn mapped(parts: &Parts) -> Headers {
 }
 
 /// Why a body was not read to its end.
-enum Stop {
-    Refused(Refused),
+enum BodyError {
+    Refused(Refusal),
     TooSlow,
     /// Other senders' bodies take all the room there is.
-    TooMany,
+    NoMemory,
     Broken,
 }
 
@@ -216,10 +220,10 @@ async fn read_body(
     declared: Option<u64>,
     began: Instant,
     body: Body,
-    desk: &Desk,
-) -> Result<Bytes, Stop> {
-    let limits = &desk.limits;
-    let too_large = Stop::Refused(Refused::TooLarge {
+    server: &ServerState,
+) -> Result<Bytes, BodyError> {
+    let limits = &server.limits;
+    let too_large = BodyError::Refused(Refusal::TooLarge {
         limit: limits.max_body,
         declared,
     });
@@ -227,18 +231,18 @@ async fn read_body(
         return Err(too_large);
     }
     let mut body = pin!(body);
-    let mut whole = BodyBuffer::new(&desk.memory, declared);
+    let mut whole = BodyBuffer::new(&server.memory, declared);
     loop {
         let size = whole.len();
         let deadline = limits.body_deadline(began, size, Instant::now());
         let frame = tokio::time::timeout_at(deadline.into(), body.frame())
             .await
-            .map_err(|_| Stop::TooSlow)?;
+            .map_err(|_| BodyError::TooSlow)?;
         let Some(frame) = frame else {
             return Ok(whole.freeze());
         };
         // Trailer fields say nothing a webhook needs; they are passed over.
-        let Ok(data) = frame.map_err(|_| Stop::Broken)?.into_data() else {
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
             continue;
         };
         let size = size + data.len() as u64;
@@ -247,7 +251,7 @@ async fn read_body(
         }
         // A copy of its own lets the connection use its buffer again.
         if !whole.append(&data) {
-            return Err(Stop::TooMany);
+            return Err(BodyError::NoMemory);
         }
     }
 }
@@ -264,8 +268,8 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn head(target: &str, fields: &[(&str, &str)]) -> Head {
-        Head {
+    fn head(target: &str, fields: &[(&str, &str)]) -> RequestHead {
+        RequestHead {
             method: "POST".to_owned(),
             target: target.to_owned(),
             headers: fields.iter().copied().collect(),
@@ -277,23 +281,23 @@ mod tests {
     fn a_head_of_the_wire_is_used_only_where_hyper_read_the_same() {
         let fields = [("a", "1"), ("b", "2"), ("a", "3"), ("content-length", "0")];
         let parts = parts("/x?y", &fields);
-        assert!(agrees(&head("/x?y", &fields), &parts));
-        assert!(agrees(&head("/x?y#z", &fields), &parts));
-        assert!(!agrees(&head("/other", &fields), &parts));
+        assert!(matches_hyper(&head("/x?y", &fields), &parts));
+        assert!(matches_hyper(&head("/x?y#z", &fields), &parts));
+        assert!(!matches_hyper(&head("/other", &fields), &parts));
         let swapped = [("a", "3"), ("b", "2"), ("a", "1"), ("content-length", "0")];
-        assert!(!agrees(&head("/x?y", &swapped), &parts));
-        assert!(!agrees(&head("/x?y", &fields[..3]), &parts));
+        assert!(!matches_hyper(&head("/x?y", &swapped), &parts));
+        assert!(!matches_hyper(&head("/x?y", &fields[..3]), &parts));
         let more = [fields.as_slice(), &[("b", "2")]].concat();
-        assert!(!agrees(&head("/x?y", &more), &parts));
+        assert!(!matches_hyper(&head("/x?y", &more), &parts));
         let again = [fields.as_slice(), &[("content-length", "0")]].concat();
-        assert!(agrees(&head("/x?y", &again), &parts));
+        assert!(matches_hyper(&head("/x?y", &again), &parts));
     }
 
     #[tokio::test]
     async fn out_of_step_the_map_is_used() {
-        let link = Link::new("127.0.0.1:1".parse().unwrap());
+        let connection = ConnectionState::new("127.0.0.1:1".parse().unwrap());
         let parts = parts("/x", &[("a", "1"), ("b", "2"), ("a", "3")]);
-        let request = read_head(&parts, Some(head("/y", &[])), &link).unwrap();
+        let request = read_head(&parts, Some(head("/y", &[])), &connection).unwrap();
         assert_eq!(request.path, "/x");
         let expected: Headers = [("a", "1"), ("a", "3"), ("b", "2")].into_iter().collect();
         assert_eq!(request.headers, expected);

@@ -1,4 +1,4 @@
-//! The socket as hyper sees it: every byte passes, the [`Link`] hears of each,
+//! The socket as hyper sees it: every byte passes, the [`ConnectionState`] hears of each,
 //! and a sender that keeps creel waiting is let go.
 
 use std::future::Future;
@@ -13,33 +13,33 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::connection::{Desk, FIRST_READ};
+use super::connection::{FIRST_READ_BYTES, ServerState};
+use super::connection_state::{ConnectionState, Progress};
 use super::limits::Limits;
-use super::link::{Link, Progress};
 use super::memory::BytesGuard;
 use crate::clock::Clock;
 
 /// What a sender hears whose request did not come to its end in time.
-const TOO_SLOW: &[u8] =
+const TIMEOUT_RESPONSE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How many bytes of a request are read before hyper has the connection.
-const GATHERED: usize = 64 << 10;
+const MAX_FIRST_REQUEST_BYTES: usize = 64 << 10;
 
 /// What a sender is answered whose head would need more memory than there is.
-const TOO_BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n\
+const UNAVAILABLE_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n\
     connection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How much is read at once while lingering.
-const SCRATCH: usize = 16 * 1024;
+const LINGER_READ_BYTES: usize = 16 * 1024;
 
 /// A socket that is listened in on.
-pub(super) struct Tap {
+pub(super) struct InstrumentedSocket {
     stream: TcpStream,
     /// What was read to tell HTTP/1 from HTTP/2, and how far hyper has it.
     prefix: Vec<u8>,
     passed: usize,
-    link: Arc<Link>,
+    connection: Arc<ConnectionState>,
     limits: Arc<Limits>,
     /// Counts the bytes of a head that is not whole yet.
     memory: BytesGuard,
@@ -51,8 +51,8 @@ pub(super) struct Tap {
     /// When bytes last went out; at first, when the connection began.
     wrote_at: Instant,
     closing: Closing,
-    read_alarm: Alarm,
-    write_alarm: Alarm,
+    read_timer: LazyTimer,
+    write_timer: LazyTimer,
     /// Since when the sender takes no bytes.
     stalled_since: Option<Instant>,
 }
@@ -71,12 +71,12 @@ enum Closing {
 
 /// A timer that exists only once it was needed.
 #[derive(Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
+struct LazyTimer(Option<Pin<Box<Sleep>>>);
 
-impl Alarm {
+impl LazyTimer {
     /// Says whether `deadline` has passed; else the task is woken then, or
     /// earlier.
-    fn passed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
+    fn has_passed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         loop {
             if Instant::now() >= deadline {
                 return true;
@@ -96,38 +96,43 @@ impl Alarm {
     }
 }
 
-impl Tap {
+impl InstrumentedSocket {
     /// Wraps a socket of which `prefix` was already read.
-    pub(super) fn new(stream: TcpStream, prefix: Vec<u8>, link: Arc<Link>, desk: &Desk) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        prefix: Vec<u8>,
+        connection: Arc<ConnectionState>,
+        server: &ServerState,
+    ) -> Self {
         let now = Instant::now();
-        link.feed(&prefix, now);
+        connection.track(&prefix, now);
         Self {
             stream,
             prefix,
             passed: 0,
-            link,
-            limits: Arc::clone(&desk.limits),
-            memory: BytesGuard::new(&desk.memory),
-            clock: Arc::clone(&desk.clock),
+            connection,
+            limits: Arc::clone(&server.limits),
+            memory: BytesGuard::new(&server.memory),
+            clock: Arc::clone(&server.clock),
             body: None,
             read_at: Some(now),
             wrote_at: now,
             closing: Closing::No,
-            read_alarm: Alarm::default(),
-            write_alarm: Alarm::default(),
+            read_timer: LazyTimer::default(),
+            write_timer: LazyTimer::default(),
             stalled_since: None,
         }
     }
 
-    /// Reads the first request, or the first [`GATHERED`] bytes of it. hyper is
+    /// Reads the first request, or the first [`MAX_FIRST_REQUEST_BYTES`] bytes of it. hyper is
     /// given the connection only then: a sender that stops in the middle of
     /// its request costs the bytes it sent, and none of hyper's buffers.
     ///
     /// # Errors
     /// Where the connection broke, or its sender was refused.
-    pub(super) fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while matches!(self.closing, Closing::No) && self.gathers() {
-            let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
+    pub(super) fn poll_read_first_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while matches!(self.closing, Closing::No) && self.needs_more_of_first_request() {
+            let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ_BYTES];
             let mut buf = ReadBuf::uninit(&mut scratch);
             if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
                 read?;
@@ -137,7 +142,7 @@ impl Tap {
                 self.prefix.extend_from_slice(buf.filled());
                 self.note_read(buf.filled(), cx);
             } else {
-                ready!(self.poll_slow(cx))?;
+                ready!(self.poll_read_timeout(cx))?;
             }
         }
         if matches!(self.closing, Closing::No) {
@@ -148,18 +153,18 @@ impl Tap {
 
     /// Returns whether more of the first request is to be read before hyper
     /// has the connection.
-    fn gathers(&mut self) -> bool {
-        match self.link.progress() {
+    fn needs_more_of_first_request(&mut self) -> bool {
+        match self.connection.progress() {
             Progress::Head => true,
             Progress::Body { declared } => {
                 if self.body.is_none() {
                     let now = Instant::now();
                     self.body = Some((now, self.prefix.len()));
-                    self.link.set_began(self.clock.now(), now);
+                    self.connection.set_head_received(self.clock.now(), now);
                 }
                 // One that is too large is refused by its handler.
                 declared.is_none_or(|declared| declared <= self.limits.max_body)
-                    && self.prefix.len() < GATHERED
+                    && self.prefix.len() < MAX_FIRST_REQUEST_BYTES
             }
             Progress::Other => false,
         }
@@ -173,7 +178,7 @@ impl Tap {
         self.passed += here;
         if self.passed == self.prefix.len() {
             (self.prefix, self.passed) = (Vec::new(), 0);
-            self.memory.set(2 * self.link.head_bytes());
+            self.memory.set(2 * self.connection.head_bytes());
             self.body = None;
         }
     }
@@ -183,29 +188,29 @@ impl Tap {
     fn note_read(&mut self, new: &[u8], cx: &mut Context<'_>) {
         let now = Instant::now();
         self.read_at = Some(now);
-        self.link.feed(new, now);
+        self.connection.track(new, now);
         // A head that is not whole is held by its follower, and by the prefix or
         // hyper once more.
-        let held = self.prefix.len() as u64 + 2 * self.link.head_bytes();
+        let held = self.prefix.len() as u64 + 2 * self.connection.head_bytes();
         if !self.memory.set(held) {
-            self.refuse(TOO_BUSY, cx);
+            self.refuse(UNAVAILABLE_RESPONSE, cx);
         }
     }
 
     /// Sees whether a sender that sends nothing is still waited for. Ready:
     /// it is not, and the connection ends, with an error where it was refused.
-    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some((deadline, in_request)) = self.patience() else {
+    fn poll_read_timeout(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some((deadline, in_request)) = self.read_deadline() else {
             return Poll::Pending;
         };
-        if !self.read_alarm.passed(deadline, cx) {
+        if !self.read_timer.has_passed(deadline, cx) {
             return Poll::Pending;
         }
         if !in_request {
             // As if the sender had ended: hyper closes in peace.
             return Poll::Ready(Ok(()));
         }
-        self.refuse(TOO_SLOW, cx);
+        self.refuse(TIMEOUT_RESPONSE, cx);
         self.poll_refused(cx)
     }
 
@@ -217,8 +222,8 @@ impl Tap {
 
     /// Says until when an HTTP/1 sender is waited for, and whether it is in the
     /// middle of a request. `None`: its requests see to that themselves.
-    fn patience(&self) -> Option<(Instant, bool)> {
-        if !self.link.is_idle() {
+    fn read_deadline(&self) -> Option<(Instant, bool)> {
+        if !self.connection.is_idle() {
             return None;
         }
         let limits = &self.limits;
@@ -226,12 +231,12 @@ impl Tap {
             let size = (self.prefix.len() - from) as u64;
             return Some((limits.body_deadline(began, size, last), true));
         }
-        self.link
-            .with_wire(|wire| {
-                if wire.in_body() {
+        self.connection
+            .with_tracker(|tracker| {
+                if tracker.in_body() {
                     return None;
                 }
-                Some(match (wire.head_since(), self.read_at) {
+                Some(match (tracker.head_since(), self.read_at) {
                     // A head behind another request in the pipe is not read
                     // before that one's answer is out.
                     (Some(since), _) => (since.max(self.wrote_at) + limits.head_timeout, true),
@@ -251,7 +256,7 @@ impl Tap {
 
     /// Reads and drops what comes until the sender ends or a bound is met.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH];
+        let mut scratch = [const { MaybeUninit::uninit() }; LINGER_READ_BYTES];
         while let Closing::Lingering { until, left } = &mut self.closing {
             let mut buf = ReadBuf::uninit(&mut scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
@@ -263,7 +268,7 @@ impl Tap {
                 }
                 Poll::Ready(_) => {}
                 Poll::Pending => {
-                    if !self.read_alarm.passed(*until, cx) {
+                    if !self.read_timer.has_passed(*until, cx) {
                         return Poll::Pending;
                     }
                 }
@@ -295,14 +300,14 @@ impl Tap {
             return written;
         }
         let deadline = *self.stalled_since.get_or_insert(now) + self.limits.write_timeout;
-        if self.write_alarm.passed(deadline, cx) {
+        if self.write_timer.has_passed(deadline, cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Poll::Pending
     }
 }
 
-impl AsyncRead for Tap {
+impl AsyncRead for InstrumentedSocket {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -325,12 +330,12 @@ impl AsyncRead for Tap {
                 }
                 Poll::Ready(result)
             }
-            Poll::Pending => this.poll_slow(cx),
+            Poll::Pending => this.poll_read_timeout(cx),
         }
     }
 }
 
-impl AsyncWrite for Tap {
+impl AsyncWrite for InstrumentedSocket {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,7 +1,7 @@
 //! Follows the bytes of an HTTP/1 connection to learn the exact header list.
 //!
-//! hyper keeps fields in a map, which groups repeats; on the wire they may
-//! interleave, and order is evidence. A [`Wire`] reads the same bytes as hyper,
+//! hyper keeps fields in a map, which groups repeats; on the tracker they may
+//! interleave, and order is evidence. A [`HeaderTracker`] reads the same bytes as hyper,
 //! finds the heads among them and keeps each one's fields as they stood. It
 //! decides nothing: what it finds is only used where it agrees with hyper.
 
@@ -9,15 +9,15 @@ use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::time::Instant;
 
-use super::link::Progress;
+use super::connection_state::Progress;
 use crate::domain::headers::Headers;
 
 /// How many fields a head may have before its parse takes a second, larger try.
-const USUAL_FIELDS: usize = 64;
+const INLINE_FIELDS: usize = 64;
 
-/// The head of one request, as it stood on the wire.
+/// The head of one request, as it stood on the tracker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct RequestHead {
     /// The method.
     pub(super) method: String,
     /// The request target, whole.
@@ -30,15 +30,15 @@ pub(super) struct Head {
     pub(super) ambiguous: bool,
 }
 
-impl Head {
+impl RequestHead {
     /// Returns whether the sender waits for a word before it sends the body
     /// (RFC 9110 section 10.1.1).
-    fn expects(&self) -> bool {
+    fn expects_continue(&self) -> bool {
         self.headers.iter().any(|field| field.name == "expect")
     }
 
     /// Returns how many bytes the head says the body has.
-    fn declared(&self) -> Option<u64> {
+    fn declared_length(&self) -> Option<u64> {
         let mut fields = self.headers.iter();
         let length = fields.find(|field| field.name == "content-length")?;
         std::str::from_utf8(length.value).ok()?.trim().parse().ok()
@@ -47,20 +47,20 @@ impl Head {
 
 /// A follower of one connection's incoming bytes.
 #[derive(Debug)]
-pub(super) struct Wire {
-    stage: Stage,
+pub(super) struct HeaderTracker {
+    state: TrackerState,
     /// The beginning of a head that is not complete.
     partial: Vec<u8>,
     /// When the first byte of that head came.
     head_since: Option<Instant>,
-    heads: VecDeque<Head>,
+    heads: VecDeque<RequestHead>,
     max_fields: usize,
     max_head_bytes: usize,
 }
 
 /// Where in the stream the next byte stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum TrackerState {
     Head,
     /// In a body of which so many bytes are to come.
     Sized(u64),
@@ -97,16 +97,16 @@ enum Framing {
 
 /// What became of an attempt to read a head.
 enum Parse {
-    Complete(usize, Head, Framing),
+    Complete(usize, RequestHead, Framing),
     Partial,
     Bad,
 }
 
-impl Wire {
+impl HeaderTracker {
     /// Makes a follower that stands at the first byte of a connection.
     pub(super) fn new(max_fields: usize, max_head_bytes: usize) -> Self {
         Self {
-            stage: Stage::Head,
+            state: TrackerState::Head,
             partial: Vec::new(),
             head_since: None,
             heads: VecDeque::new(),
@@ -118,48 +118,51 @@ impl Wire {
     /// Takes the next bytes, which came at `now`.
     pub(super) fn feed(&mut self, mut bytes: &[u8], now: Instant) {
         while let Some(&first) = bytes.first() {
-            bytes = match self.stage {
-                Stage::Head => self.feed_head(bytes, now),
-                Stage::Sized(left) => {
+            bytes = match self.state {
+                TrackerState::Head => self.feed_head(bytes, now),
+                TrackerState::Sized(left) => {
                     let (rest, left) = skip(bytes, left);
-                    self.stage = match left {
-                        0 => Stage::Head,
-                        left => Stage::Sized(left),
+                    self.state = match left {
+                        0 => TrackerState::Head,
+                        left => TrackerState::Sized(left),
                     };
                     rest
                 }
-                Stage::Chunked(Chunk::Data(left)) => {
+                TrackerState::Chunked(Chunk::Data(left)) => {
                     let (rest, left) = skip(bytes, left);
-                    self.stage = Stage::Chunked(match left {
+                    self.state = TrackerState::Chunked(match left {
                         0 => Chunk::DataCr,
                         left => Chunk::Data(left),
                     });
                     rest
                 }
-                Stage::Chunked(chunk) => {
-                    self.stage = chunk.step(first);
+                TrackerState::Chunked(chunk) => {
+                    self.state = chunk.step(first);
                     &bytes[1..]
                 }
-                Stage::Lost => return,
+                TrackerState::Lost => return,
             };
         }
     }
 
     /// Takes the oldest head that was not yet taken.
-    pub(super) fn next_head(&mut self) -> Option<Head> {
+    pub(super) fn next_head(&mut self) -> Option<RequestHead> {
         self.heads.pop_front()
     }
 
     /// Gives up: from now on there are no heads.
-    pub(super) fn lose(&mut self) {
-        self.stage = Stage::Lost;
+    pub(super) fn give_up(&mut self) {
+        self.state = TrackerState::Lost;
         self.heads.clear();
         self.partial = Vec::new();
     }
 
     /// Says whether the next byte belongs to a body.
     pub(super) fn in_body(&self) -> bool {
-        matches!(self.stage, Stage::Sized(_) | Stage::Chunked(_))
+        matches!(
+            self.state,
+            TrackerState::Sized(_) | TrackerState::Chunked(_)
+        )
     }
 
     /// Returns how far the first request has arrived whose head was not taken.
@@ -167,9 +170,11 @@ impl Wire {
         let in_body = self.in_body();
         match self.heads.front() {
             None if !self.partial.is_empty() => Progress::Head,
-            Some(head) if self.heads.len() == 1 && in_body && !head.expects() => Progress::Body {
-                declared: head.declared(),
-            },
+            Some(head) if self.heads.len() == 1 && in_body && !head.expects_continue() => {
+                Progress::Body {
+                    declared: head.declared_length(),
+                }
+            }
             _ => Progress::Other,
         }
     }
@@ -207,14 +212,14 @@ impl Wire {
                     self.head_since = Some(now);
                     &[]
                 }
-                Parse::Bad => self.lost(),
+                Parse::Bad => self.stop_tracking(),
             };
         }
         let known = self.partial.len();
         self.partial.extend_from_slice(bytes);
         if !has_empty_line(&self.partial, known) {
             if self.partial.len() > self.max_head_bytes {
-                return self.lost();
+                return self.stop_tracking();
             }
             return &[];
         }
@@ -225,24 +230,24 @@ impl Wire {
                 &bytes[length.saturating_sub(known)..]
             }
             Parse::Partial => &[],
-            Parse::Bad => self.lost(),
+            Parse::Bad => self.stop_tracking(),
         }
     }
 
-    fn complete(&mut self, head: Head, framing: Framing) {
+    fn complete(&mut self, head: RequestHead, framing: Framing) {
         self.head_since = None;
         self.heads.push_back(head);
-        self.stage = match framing {
-            Framing::Sized(0) => Stage::Head,
-            Framing::Sized(length) => Stage::Sized(length),
-            Framing::Chunked => Stage::Chunked(Chunk::FirstDigit),
-            Framing::Unknown => Stage::Lost,
+        self.state = match framing {
+            Framing::Sized(0) => TrackerState::Head,
+            Framing::Sized(length) => TrackerState::Sized(length),
+            Framing::Chunked => TrackerState::Chunked(Chunk::FirstDigit),
+            Framing::Unknown => TrackerState::Lost,
         };
     }
 
     /// Stops following but keeps the heads already found, which are good.
-    fn lost(&mut self) -> &'static [u8] {
-        self.stage = Stage::Lost;
+    fn stop_tracking(&mut self) -> &'static [u8] {
+        self.state = TrackerState::Lost;
         self.partial = Vec::new();
         &[]
     }
@@ -251,24 +256,24 @@ impl Wire {
 impl Chunk {
     /// Takes one byte and says where the next one stands; agrees byte for byte
     /// with hyper's decoder on what is well formed.
-    fn step(self, byte: u8) -> Stage {
+    fn step(self, byte: u8) -> TrackerState {
         let next = match (self, byte) {
             (Self::FirstDigit, digit) => match hex_digit(digit) {
                 Some(value) => Self::Size(value),
-                None => return Stage::Lost,
+                None => return TrackerState::Lost,
             },
             (Self::Size(size), digit) if digit.is_ascii_hexdigit() => {
                 let more = hex_digit(digit).unwrap_or_default();
                 match size.checked_mul(16).and_then(|s| s.checked_add(more)) {
                     Some(size) => Self::Size(size),
-                    None => return Stage::Lost,
+                    None => return TrackerState::Lost,
                 }
             }
             (Self::Size(size) | Self::AfterSize(size), b' ' | b'\t') => Self::AfterSize(size),
             (Self::Size(size) | Self::AfterSize(size) | Self::Extension(size), b'\r') => {
                 Self::SizeLf(size)
             }
-            (Self::Extension(_), b'\n') => return Stage::Lost,
+            (Self::Extension(_), b'\n') => return TrackerState::Lost,
             (Self::Size(size) | Self::AfterSize(size), b';') | (Self::Extension(size), _) => {
                 Self::Extension(size)
             }
@@ -279,10 +284,10 @@ impl Chunk {
             (Self::LineStart, b'\r') => Self::EndLf,
             (Self::Trailer, b'\r') => Self::TrailerLf,
             (Self::LineStart | Self::Trailer, _) => Self::Trailer,
-            (Self::EndLf, b'\n') => return Stage::Head,
-            _ => return Stage::Lost,
+            (Self::EndLf, b'\n') => return TrackerState::Head,
+            _ => return TrackerState::Lost,
         };
-        Stage::Chunked(next)
+        TrackerState::Chunked(next)
     }
 }
 
@@ -305,7 +310,7 @@ fn has_empty_line(bytes: &[u8], known: usize) -> bool {
 }
 
 fn parse(bytes: &[u8], max_fields: usize) -> Parse {
-    let mut usual = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let mut usual = [const { MaybeUninit::uninit() }; INLINE_FIELDS];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(bytes, &mut usual) {
         Ok(httparse::Status::Complete(length)) => read(length, &request),
@@ -325,7 +330,7 @@ fn parse(bytes: &[u8], max_fields: usize) -> Parse {
 
 fn read(length: usize, request: &httparse::Request<'_, '_>) -> Parse {
     let (framing, ambiguous) = framing(request);
-    let head = Head {
+    let head = RequestHead {
         method: request.method.unwrap_or_default().to_owned(),
         target: request.path.unwrap_or_default().to_owned(),
         headers: request.headers.iter().map(|h| (h.name, h.value)).collect(),
@@ -371,17 +376,17 @@ mod tests {
 
     use super::*;
 
-    fn follow(parts: &[&[u8]]) -> (Vec<Head>, Wire) {
-        let mut wire = Wire::new(500, 256 * 1024);
+    fn follow(parts: &[&[u8]]) -> (Vec<RequestHead>, HeaderTracker) {
+        let mut tracker = HeaderTracker::new(500, 256 * 1024);
         let now = Instant::now();
         for part in parts {
-            wire.feed(part, now);
+            tracker.feed(part, now);
         }
-        let heads = std::iter::from_fn(|| wire.next_head()).collect();
-        (heads, wire)
+        let heads = std::iter::from_fn(|| tracker.next_head()).collect();
+        (heads, tracker)
     }
 
-    fn names(head: &Head) -> Vec<&str> {
+    fn names(head: &RequestHead) -> Vec<&str> {
         head.headers.iter().map(|h| h.name).collect()
     }
 
@@ -391,25 +396,25 @@ mod tests {
         5;ext=\"GET / HTTP\"\r\nhello\r\n0A \r\n0123456789\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n\
         HEAD * HTTP/1.0\r\n\r\n";
 
-    fn check(heads: &[Head], wire: &Wire) {
+    fn check(heads: &[RequestHead], tracker: &HeaderTracker) {
         let targets: Vec<_> = heads.iter().map(|h| h.target.as_str()).collect();
         assert_eq!(targets, ["/a?b=1#c", "//x/../y", "*"]);
         assert_eq!(names(&heads[0]), ["x-a", "x-b", "x-a", "content-length"]);
         assert_eq!(heads[0].headers.all("x-a").nth(1), Some(&b"3\xff"[..]));
         assert!(heads.iter().all(|h| !h.ambiguous));
-        assert_eq!(wire.stage, Stage::Head);
-        assert_eq!(wire.head_since(), None);
+        assert_eq!(tracker.state, TrackerState::Head);
+        assert_eq!(tracker.head_since(), None);
     }
 
     #[test]
     fn finds_the_same_heads_wherever_the_stream_is_split() {
         for at in 0..=STREAM.len() {
-            let (heads, wire) = follow(&[&STREAM[..at], &STREAM[at..]]);
-            check(&heads, &wire);
+            let (heads, tracker) = follow(&[&STREAM[..at], &STREAM[at..]]);
+            check(&heads, &tracker);
         }
         let bytes: Vec<&[u8]> = STREAM.chunks(1).collect();
-        let (heads, wire) = follow(&bytes);
-        check(&heads, &wire);
+        let (heads, tracker) = follow(&bytes);
+        check(&heads, &tracker);
     }
 
     #[test]
@@ -435,8 +440,8 @@ mod tests {
             b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\n",
             b"\x16\x03\x01\x02\x00",
         ] {
-            let (_, wire) = follow(&[bad]);
-            assert_eq!(wire.stage, Stage::Lost, "{}", bad.escape_ascii());
+            let (_, tracker) = follow(&[bad]);
+            assert_eq!(tracker.state, TrackerState::Lost, "{}", bad.escape_ascii());
         }
     }
 
@@ -453,23 +458,23 @@ mod tests {
 
     #[test]
     fn knows_since_when_a_head_is_incomplete() {
-        let (_, wire) = follow(&[b"\r\n"]);
-        assert_eq!(wire.head_since(), None);
-        let (_, wire) = follow(&[b"POST / HT"]);
-        assert!(wire.head_since().is_some());
-        assert!(!wire.in_body());
-        let (_, wire) = follow(&[b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\na"]);
-        assert!(wire.in_body());
+        let (_, tracker) = follow(&[b"\r\n"]);
+        assert_eq!(tracker.head_since(), None);
+        let (_, tracker) = follow(&[b"POST / HT"]);
+        assert!(tracker.head_since().is_some());
+        assert!(!tracker.in_body());
+        let (_, tracker) = follow(&[b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\na"]);
+        assert!(tracker.in_body());
     }
 
     #[derive(Clone, Debug)]
-    struct Sent {
+    struct SampleRequest {
         fields: Vec<(String, Vec<u8>)>,
         body: Vec<u8>,
         chunks: Option<usize>,
     }
 
-    fn sent() -> impl Strategy<Value = Sent> {
+    fn sample_request() -> impl Strategy<Value = SampleRequest> {
         let field = (
             "[xX]-[a-c]",
             prop::collection::vec(prop_oneof![0x21_u8..0x7f, 0x80_u8..=0xff], 0..12),
@@ -479,29 +484,29 @@ mod tests {
             prop::collection::vec(any::<u8>(), 0..200),
             prop::option::of(1_usize..50),
         )
-            .prop_map(|(fields, body, chunks)| Sent {
+            .prop_map(|(fields, body, chunks)| SampleRequest {
                 fields,
                 body,
                 chunks,
             })
     }
 
-    fn write(sent: &Sent, into: &mut Vec<u8>) {
+    fn write(sample_request: &SampleRequest, into: &mut Vec<u8>) {
         into.extend_from_slice(b"POST /p HTTP/1.1\r\n");
-        for (name, value) in &sent.fields {
+        for (name, value) in &sample_request.fields {
             into.extend_from_slice(name.as_bytes());
             into.extend_from_slice(b": ");
             into.extend_from_slice(value);
             into.extend_from_slice(b"\r\n");
         }
-        let Some(size) = sent.chunks else {
-            let length = format!("content-length: {}\r\n\r\n", sent.body.len());
+        let Some(size) = sample_request.chunks else {
+            let length = format!("content-length: {}\r\n\r\n", sample_request.body.len());
             into.extend_from_slice(length.as_bytes());
-            into.extend_from_slice(&sent.body);
+            into.extend_from_slice(&sample_request.body);
             return;
         };
         into.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
-        for chunk in sent.body.chunks(size) {
+        for chunk in sample_request.body.chunks(size) {
             into.extend_from_slice(format!("{:X}\r\n", chunk.len()).as_bytes());
             into.extend_from_slice(chunk);
             into.extend_from_slice(b"\r\n");
@@ -512,7 +517,7 @@ mod tests {
     proptest! {
         #[test]
         fn follows_any_pipeline_in_any_pieces(
-            all in prop::collection::vec(sent(), 1..4),
+            all in prop::collection::vec(sample_request(), 1..4),
             size in 1_usize..300,
         ) {
             let mut stream = Vec::new();
@@ -520,8 +525,8 @@ mod tests {
                 write(one, &mut stream);
             }
             let parts: Vec<&[u8]> = stream.chunks(size).collect();
-            let (heads, wire) = follow(&parts);
-            prop_assert_eq!(wire.stage, Stage::Head);
+            let (heads, tracker) = follow(&parts);
+            prop_assert_eq!(tracker.state, TrackerState::Head);
             prop_assert_eq!(heads.len(), all.len());
             for (head, one) in heads.iter().zip(&all) {
                 let fields: Headers = one.fields.iter().map(|(n, v)| (n, v)).collect();

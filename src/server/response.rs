@@ -6,40 +6,40 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 
-use super::slow::SlowBody;
-use super::{Manner, Reply};
+use super::slow_body::SlowBody;
+use super::{Reply, ReplyTiming};
 use crate::domain::hop;
 
 /// What becomes of the connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Connection {
+pub(super) enum AfterResponse {
     /// It goes on, if the sender likes.
-    Keep,
+    KeepAlive,
     /// It is closed: what follows on it cannot be told apart or is not wanted.
     Close,
 }
 
-impl Connection {
+impl AfterResponse {
     /// Closes an HTTP/1 connection; in HTTP/2 only the stream ends.
     pub(super) fn close(parts: &Parts) -> Self {
         if parts.version == Version::HTTP_2 {
-            Self::Keep
+            Self::KeepAlive
         } else {
             Self::Close
         }
     }
 }
 
-/// Makes the response of a reply whose body may take its time; `hurry` says
+/// Makes the response of a reply whose body may take its time; `shutdown` says
 /// that there is none left.
-pub(super) fn slowly(reply: Reply, is_head: bool, hurry: &CancellationToken) -> Response {
-    let slow = match reply.manner {
-        Manner::Slow { over, .. } if !over.is_zero() && !is_head => {
-            Some(SlowBody::new(reply.body.clone(), over, hurry.clone()))
+pub(super) fn build_slow(reply: Reply, is_head: bool, shutdown: &CancellationToken) -> Response {
+    let slow = match reply.timing {
+        ReplyTiming::Delayed { over, .. } if !over.is_zero() && !is_head => {
+            Some(SlowBody::new(reply.body.clone(), over, shutdown.clone()))
         }
-        Manner::Slow { .. } | Manner::Prompt | Manner::Drop { .. } => None,
+        ReplyTiming::Delayed { .. } | ReplyTiming::Immediate | ReplyTiming::Drop { .. } => None,
     };
-    let mut response = make(reply, is_head, Connection::Keep);
+    let mut response = build(reply, is_head, AfterResponse::KeepAlive);
     if let Some(slow) = slow {
         *response.body_mut() = Body::new(slow);
     }
@@ -48,7 +48,7 @@ pub(super) fn slowly(reply: Reply, is_head: bool, hurry: &CancellationToken) -> 
 
 /// Makes the response. The fields that concern one connection go, the length
 /// is made anew, and what cannot stand in a response is left out.
-pub(super) fn make(reply: Reply, is_head: bool, connection: Connection) -> Response {
+pub(super) fn build(reply: Reply, is_head: bool, connection: AfterResponse) -> Response {
     let mut fields = reply.headers;
     hop::remove(&mut fields);
     // An answer to HEAD tells the length of a body that is not there.
@@ -69,7 +69,7 @@ pub(super) fn make(reply: Reply, is_head: bool, connection: Connection) -> Respo
             headers.append(name, value);
         }
     }
-    if connection == Connection::Close {
+    if connection == AfterResponse::Close {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -92,7 +92,7 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let response = make(reply, false, Connection::Keep);
+        let response = build(reply, false, AfterResponse::KeepAlive);
         let names: Vec<_> = response.headers().iter().map(|(n, _)| n.as_str()).collect();
         assert_eq!(names, ["set-cookie", "set-cookie"]);
     }
@@ -100,10 +100,13 @@ mod tests {
     #[test]
     fn a_status_no_response_can_have_becomes_500() {
         for status in [0, 101, 1000] {
-            let response = make(Reply::new(status), false, Connection::Close);
+            let response = build(Reply::new(status), false, AfterResponse::Close);
             assert_eq!(response.status(), 500);
             assert_eq!(response.headers()["connection"], "close");
         }
-        assert_eq!(make(Reply::new(299), false, Connection::Keep).status(), 299);
+        assert_eq!(
+            build(Reply::new(299), false, AfterResponse::KeepAlive).status(),
+            299
+        );
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The shortest pause between two pieces.
-const PIECE: Duration = Duration::from_millis(100);
+const MIN_PIECE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A body that comes in pieces, spread over a time. Once creel is to end, the
 /// rest comes at once.
@@ -23,12 +23,13 @@ pub(super) struct SlowBody {
     began: Instant,
     over: Duration,
     pause: Pin<Box<Sleep>>,
-    hurry: Pin<Box<WaitForCancellationFutureOwned>>,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl SlowBody {
-    pub(super) fn new(body: Bytes, over: Duration, hurry: CancellationToken) -> Self {
-        let most = u32::try_from(over.as_millis() / PIECE.as_millis()).unwrap_or(u32::MAX);
+    pub(super) fn new(body: Bytes, over: Duration, shutdown: CancellationToken) -> Self {
+        let most =
+            u32::try_from(over.as_millis() / MIN_PIECE_INTERVAL.as_millis()).unwrap_or(u32::MAX);
         let pieces = most.clamp(1, u32::try_from(body.len()).unwrap_or(u32::MAX).max(1));
         let began = Instant::now();
         Self {
@@ -39,7 +40,7 @@ impl SlowBody {
             began,
             over,
             pause: Box::pin(sleep_until(began + over / pieces)),
-            hurry: Box::pin(hurry.cancelled_owned()),
+            shutdown: Box::pin(shutdown.cancelled_owned()),
         }
     }
 }
@@ -56,7 +57,7 @@ impl Body for SlowBody {
         if this.sent == this.pieces {
             return Poll::Ready(None);
         }
-        if this.hurry.as_mut().poll(cx).is_ready() {
+        if this.shutdown.as_mut().poll(cx).is_ready() {
             this.sent = this.pieces;
         } else {
             ready!(this.pause.as_mut().poll(cx));
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn comes_in_pieces_over_the_whole_time() {
+    async fn sends_pieces_over_the_whole_time() {
         let over = Duration::from_millis(300);
         let slow = |body: &Bytes| SlowBody::new(body.clone(), over, CancellationToken::new());
         let body: Bytes = (0..=255).collect::<Vec<u8>>().into();
@@ -116,10 +117,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hurries_at_the_end() {
-        let hurry = CancellationToken::new();
-        hurry.cancel();
-        let slow = SlowBody::new("abcd".into(), Duration::from_mins(5), hurry);
+    async fn sends_the_rest_at_shutdown() {
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        let slow = SlowBody::new("abcd".into(), Duration::from_mins(5), shutdown);
         assert_eq!(pieces(slow).await, ["abcd"]);
     }
 }

@@ -7,28 +7,28 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::wire::{Head, Wire};
+use super::header_tracker::{HeaderTracker, RequestHead};
 use crate::domain::timestamp::Timestamp;
 
 /// One connection, as seen by its socket, its requests and the registry.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ConnectionState {
     /// Who is on the other end.
     pub(super) remote_addr: SocketAddr,
     /// Told when the connection is to be dropped for another's sake.
     pub(super) drop: Notify,
     /// Follows an HTTP/1 connection; `None` for HTTP/2.
-    wire: Mutex<Option<Wire>>,
+    tracker: Mutex<Option<HeaderTracker>>,
     /// Whether hyper has the connection.
     serving: AtomicBool,
     /// How many requests have begun and are not answered.
     in_flight: AtomicUsize,
     /// How many of them are whole and with the intake.
-    kept: AtomicUsize,
-    /// When the last request was answered; at first, when it all began.
+    in_intake: AtomicUsize,
+    /// When the last request was answered; at first, when it all head_received.
     idle_since: Mutex<Instant>,
     /// When the head of the next request was whole, where its body was waited for.
-    began: Mutex<Option<(Timestamp, Instant)>>,
+    head_received: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 /// How far a connection's first request has arrived that was not taken yet.
@@ -48,9 +48,9 @@ pub(super) enum Progress {
 
 /// A request that is under way as long as this lives.
 #[derive(Debug)]
-pub(super) struct UnderWay<'a>(&'a Link);
+pub(super) struct InFlightGuard<'a>(&'a ConnectionState);
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
             *lock(&self.0.idle_since) = Instant::now();
@@ -60,81 +60,82 @@ impl Drop for UnderWay<'_> {
 
 /// A request that is with the intake as long as this lives.
 #[derive(Debug)]
-pub(super) struct Kept<'a>(&'a Link);
+pub(super) struct IntakeGuard<'a>(&'a ConnectionState);
 
-impl Drop for Kept<'_> {
+impl Drop for IntakeGuard<'_> {
     fn drop(&mut self) {
-        self.0.kept.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_intake.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Link {
-    /// Makes the link of a connection from `remote_addr`.
+impl ConnectionState {
+    /// Makes the connection of a connection from `remote_addr`.
     pub(super) fn new(remote_addr: SocketAddr) -> Self {
         Self {
             remote_addr,
             drop: Notify::new(),
-            wire: Mutex::new(None),
+            tracker: Mutex::new(None),
             serving: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
-            kept: AtomicUsize::new(0),
+            in_intake: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
-            began: Mutex::new(None),
+            head_received: Mutex::new(None),
         }
     }
 
     /// Starts following the connection's bytes.
-    pub(super) fn follow(&self, wire: Wire) {
-        *lock(&self.wire) = Some(wire);
+    pub(super) fn follow(&self, tracker: HeaderTracker) {
+        *lock(&self.tracker) = Some(tracker);
     }
 
     /// Hands `work` the follower, where the connection speaks HTTP/1.
-    pub(super) fn with_wire<T>(&self, work: impl FnOnce(&mut Wire) -> T) -> Option<T> {
-        lock(&self.wire).as_mut().map(work)
+    pub(super) fn with_tracker<T>(&self, work: impl FnOnce(&mut HeaderTracker) -> T) -> Option<T> {
+        lock(&self.tracker).as_mut().map(work)
     }
 
     /// Gives the follower the bytes that came.
-    pub(super) fn feed(&self, bytes: &[u8], now: Instant) {
-        self.with_wire(|wire| wire.feed(bytes, now));
+    pub(super) fn track(&self, bytes: &[u8], now: Instant) {
+        self.with_tracker(|tracker| tracker.feed(bytes, now));
     }
 
     /// Takes the head of the next request, where one was followed.
-    pub(super) fn next_head(&self) -> Option<Head> {
-        self.with_wire(Wire::next_head).flatten()
+    pub(super) fn next_head(&self) -> Option<RequestHead> {
+        self.with_tracker(HeaderTracker::next_head).flatten()
     }
 
     /// Returns how far the first request that was not taken yet has arrived.
     pub(super) fn progress(&self) -> Progress {
-        self.with_wire(|wire| wire.progress())
+        self.with_tracker(|tracker| tracker.progress())
             .unwrap_or(Progress::Other)
     }
 
     /// Notes when the head of the next request was whole, where its body
     /// follows later.
-    pub(super) fn set_began(&self, at: Timestamp, now: Instant) {
-        *lock(&self.began) = Some((at, now));
+    pub(super) fn set_head_received(&self, at: Timestamp, now: Instant) {
+        *lock(&self.head_received) = Some((at, now));
     }
 
     /// Takes the time that was noted for the next request.
-    pub(super) fn take_began(&self) -> Option<(Timestamp, Instant)> {
-        lock(&self.began).take()
+    pub(super) fn take_head_received(&self) -> Option<(Timestamp, Instant)> {
+        lock(&self.head_received).take()
     }
 
     /// Returns how many bytes of an HTTP/1 head have arrived that is not whole.
     pub(super) fn head_bytes(&self) -> u64 {
-        self.with_wire(|wire| wire.partial_bytes()).unwrap_or(0)
+        self.with_tracker(|tracker| tracker.partial_bytes())
+            .unwrap_or(0)
     }
 
     /// Counts a request as begun.
-    pub(super) fn begin(&self) -> UnderWay<'_> {
+    pub(super) fn begin_request(&self) -> InFlightGuard<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        UnderWay(self)
+        InFlightGuard(self)
     }
 
     /// Counts a request as whole and with the intake.
-    pub(super) fn keep(&self) -> Kept<'_> {
-        self.kept.fetch_add(1, Ordering::Relaxed);
-        Kept(self)
+    pub(super) fn enter_intake(&self) -> IntakeGuard<'_> {
+        self.in_intake.fetch_add(1, Ordering::Relaxed);
+        IntakeGuard(self)
     }
 
     /// Notes that hyper has the connection.
@@ -160,7 +161,7 @@ impl Link {
     /// Says whether the connection waits for its sender, in a head, in a body
     /// or between requests.
     pub(super) fn waits_for_sender(&self) -> bool {
-        self.kept.load(Ordering::Relaxed) == 0
+        self.in_intake.load(Ordering::Relaxed) == 0
     }
 }
 
