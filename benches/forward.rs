@@ -13,7 +13,7 @@ use bytes::Bytes;
 use creel::domain::headers::Headers;
 use creel::engine::command::{Command, Reply};
 use creel::engine::local::Local;
-use creel::server::Arrival;
+use creel::server::ReceivedRequest;
 use support::fill::fill;
 use support::process::{self, Process};
 use support::say::say;
@@ -119,7 +119,7 @@ async fn drain(deliveries: usize, delay: u64, at_once: u32) -> f64 {
     seconds
 }
 
-fn arrival(number: usize) -> Arrival {
+fn arrival(number: usize) -> ReceivedRequest {
     let id = format!("{number:08x}-0000-0000-0000-000000000000");
     let headers: Headers = [
         ("host", "hooks.example.test"),

@@ -19,9 +19,9 @@ use bytes::Bytes;
 use creel::domain::attempt::Outcome;
 use creel::domain::headers::Headers;
 use creel::engine::Engine;
-use creel::engine::command::{Command, ListQuery, Reply, ResendOrder, Which};
+use creel::engine::command::{Command, ListQuery, Reply, ResendRequest, Selection};
 use creel::engine::local::Local;
-use creel::server::Arrival;
+use creel::server::ReceivedRequest;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use support::process::{self, Process};
@@ -184,7 +184,7 @@ fn headers(number: usize) -> Headers {
     .collect()
 }
 
-fn arrival(number: usize) -> Arrival {
+fn arrival(number: usize) -> ReceivedRequest {
     support::engine::arrival("/hooks", headers(number), body())
 }
 
@@ -240,12 +240,12 @@ async fn load(sink: SocketAddr, at_once: usize) -> f64 {
 /// Resends all deliveries, so many at once; returns the rate.
 async fn resend(engine: &Engine, sink: SocketAddr, at_once: usize) -> f64 {
     let began = Instant::now();
-    let order = ResendOrder {
-        which: Which::Matching(String::new()),
+    let order = ResendRequest {
+        which: Selection::Matching(String::new()),
         target: Some(format!("http://{sink}")),
         parallel: at_once as u32,
         followed: true,
-        ..ResendOrder::default()
+        ..ResendRequest::default()
     };
     let Ok(Reply::Job(job)) = engine.call(Command::Resend(order)).await else {
         panic!("no job");

@@ -1,7 +1,7 @@
 //! The command line: one file a command, and the only printer.
 
 pub mod args;
-mod ask;
+mod confirm;
 pub mod edit;
 mod inspect;
 
@@ -31,9 +31,9 @@ use crate::store::Store;
 
 /// How a command ended, for the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum CommandOutcome {
     /// It worked: 0.
-    Well,
+    Success,
     /// It worked, and the answer is no: 1.
     No,
     /// It was interrupted: 130.
@@ -41,11 +41,11 @@ pub enum Ended {
 }
 
 /// What opens the inspector on an engine; returns when it is closed.
-pub type Front = fn(Engine, Screen) -> BoxFuture<'static, Result<(), Failure>>;
+pub type OpenInspector = fn(Engine, InspectorOptions) -> BoxFuture<'static, Result<(), Failure>>;
 
 /// How the inspector shall look.
 #[derive(Clone, Debug)]
-pub struct Screen {
+pub struct InspectorOptions {
     /// Whether to use colour.
     pub color: bool,
     /// Whether to draw with ASCII characters only.
@@ -57,8 +57,8 @@ pub struct Screen {
 }
 
 /// Runs creel as the command line says and returns its exit code. Where it
-/// says nothing, `front` opens the inspector.
-pub fn main(front: Front) -> ExitCode {
+/// says nothing, `open_inspector` opens the inspector.
+pub fn main(open_inspector: OpenInspector) -> ExitCode {
     // Whatever creel or its database writes is for its owner alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let usual = std::panic::take_hook();
@@ -92,18 +92,18 @@ pub fn main(front: Front) -> ExitCode {
             return ExitCode::from(3);
         }
     };
-    let ended = runtime.block_on(run(args, &output, front));
+    let ended = runtime.block_on(run(args, &output, open_inspector));
     // A reading of standard input may still hang in a thread; it must not hold the exit.
     runtime.shutdown_background();
     exit_code(ended)
 }
 
 /// Explains a failure and returns the exit code.
-fn exit_code(ended: Result<Ended, Failure>) -> ExitCode {
+fn exit_code(ended: Result<CommandOutcome, Failure>) -> ExitCode {
     match ended {
-        Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::No) => ExitCode::from(1),
-        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Ok(CommandOutcome::Success) => ExitCode::SUCCESS,
+        Ok(CommandOutcome::No) => ExitCode::from(1),
+        Ok(CommandOutcome::Interrupted) => ExitCode::from(130),
         Err(failure) => {
             Output::failure(&failure);
             ExitCode::from(match failure.kind {
@@ -115,7 +115,11 @@ fn exit_code(ended: Result<Ended, Failure>) -> ExitCode {
     }
 }
 
-async fn run(args: Args, output: &Output, front: Front) -> Result<Ended, Failure> {
+async fn run(
+    args: Args,
+    output: &Output,
+    open_inspector: OpenInspector,
+) -> Result<CommandOutcome, Failure> {
     let Args {
         global,
         receiving,
@@ -124,7 +128,7 @@ async fn run(args: Args, output: &Output, front: Front) -> Result<Ended, Failure
     if command
         .as_ref()
         .is_some_and(|command| !matches!(command, Subcommand::Serve(_)))
-        && let Some(flag) = receiving.given()
+        && let Some(flag) = receiving.first_given()
     {
         return Err(Failure::usage(
             format!("{flag} has no meaning here."),
@@ -133,7 +137,7 @@ async fn run(args: Args, output: &Output, front: Front) -> Result<Ended, Failure
         ));
     }
     match command {
-        None => inspect::run(&global, &receiving, output, front).await,
+        None => inspect::run(&global, &receiving, output, open_inspector).await,
         Some(Subcommand::Serve(more)) => serve::run(&global, &receiving.or(more), output).await,
         Some(Subcommand::List(args)) => list::run(&global, &args, output).await,
         Some(Subcommand::Show(args)) => show::run(&global, &args, output).await,

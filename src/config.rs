@@ -5,12 +5,12 @@
 
 mod environment;
 mod file;
-mod refuse;
 mod size;
+mod validate;
 mod warnings;
 
 pub use self::environment::withhold_secrets;
-pub use self::refuse::{unknown_params, useless_secret};
+pub use self::validate::{check_params, check_secret};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -122,7 +122,7 @@ pub struct Config {
 pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     let folder = folder();
     let catalog = catalog(folder.as_deref())?;
-    let found = found(overrides.config.as_deref(), folder.as_deref());
+    let found = find_file(overrides.config.as_deref(), folder.as_deref());
     let file = match &found {
         Some(path) => file::read(path, &catalog)?,
         None => file::Settings::default(),
@@ -132,14 +132,14 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
         secrets.extend(flag_secret(text, &file.endpoints, &catalog)?.split());
     }
     let all = || secrets.iter().chain(&file.old_secrets);
-    let mut warnings = warnings::of(found.as_deref(), all);
+    let mut warnings = warnings::collect(found.as_deref(), all);
     let provider = overrides.provider.clone().or(file.provider);
-    refuse_useless(&secrets, &file.endpoints, provider.as_deref(), &catalog)?;
+    validate(&secrets, &file.endpoints, provider.as_deref(), &catalog)?;
     if provider.is_none() {
-        warnings.extend(warnings::unnamed(&secrets, &file.endpoints));
+        warnings.extend(warnings::unnamed_public_keys(&secrets, &file.endpoints));
     }
     if let Some(name) = &provider {
-        known(name, &catalog)?;
+        check_provider(name, &catalog)?;
     }
     let max_body = match &overrides.max_body {
         Some(text) => Some(size::bytes(text).map_err(|why| {
@@ -193,23 +193,23 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
 }
 
 /// Refuses secrets and parameters that could have no effect.
-fn refuse_useless(
+fn validate(
     secrets: &[Secret],
     endpoints: &[Endpoint],
     default: Option<&str>,
     catalog: &Catalog,
 ) -> Result<(), Failure> {
     for secret in secrets {
-        useless_secret(secret, catalog)?;
-        if let Some(provider) = refuse::provider_of(secret, endpoints, default, catalog) {
-            refuse::unreadable_secret(secret, provider)?;
+        check_secret(secret, catalog)?;
+        if let Some(provider) = validate::provider_of(secret, endpoints, default, catalog) {
+            validate::check_secret_form(secret, provider)?;
         }
     }
     for endpoint in endpoints {
         let named = endpoint.provider.as_deref().or(default);
         let provider = named.and_then(|name| catalog.get(name));
         let shown = format!("endpoints.{} in creel.toml", endpoint.name);
-        unknown_params(&endpoint.params, provider, &shown)?;
+        check_params(&endpoint.params, provider, &shown)?;
     }
     Ok(())
 }
@@ -218,7 +218,7 @@ fn refuse_useless(
 ///
 /// # Errors
 /// A [`Failure`] of kind usage where there is none.
-pub fn check_passing(config: &Config) -> Result<(), Failure> {
+pub fn check_pass_through(config: &Config) -> Result<(), Failure> {
     if config.target.is_some() || !config.routes.is_empty() {
         return Ok(());
     }
@@ -329,7 +329,7 @@ fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
 
 /// Finds the configuration file: the one named, else `creel.toml` in the
 /// working directory, else in the user's configuration folder.
-fn found(named: Option<&Path>, folder: Option<&Path>) -> Option<PathBuf> {
+fn find_file(named: Option<&Path>, folder: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
         return Some(path.to_owned());
     }
@@ -435,7 +435,7 @@ fn flag_mode(word: &str) -> Result<Mode, Failure> {
 }
 
 /// Checks that a provider of that name exists.
-fn known(name: &str, catalog: &Catalog) -> Result<(), Failure> {
+fn check_provider(name: &str, catalog: &Catalog) -> Result<(), Failure> {
     if catalog.get(name).is_some() {
         return Ok(());
     }

@@ -2,11 +2,11 @@
 //! creel that owns the data.
 //!
 //! The socket lies in the data directory, which only its owner may enter.
-//! Both sides write one JSON object a line ([`wire`]).
+//! Both sides write one JSON object a line ([`protocol`]).
 
 pub mod api;
 pub mod client;
-mod wire;
+mod protocol;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const SOCKET: &str = "control.sock";
 
 /// The longest path a socket may have on any system creel runs on, in bytes.
-const LONGEST_PATH: usize = 100;
+const MAX_SOCKET_PATH_BYTES: usize = 100;
 
 /// A path by which the socket in `data_dir` can be reached, and what must
 /// stay open meanwhile.
@@ -30,7 +30,7 @@ struct SocketPath {
 impl SocketPath {
     fn of(data_dir: &Path) -> io::Result<Self> {
         let path = data_dir.join(SOCKET);
-        if path.as_os_str().len() <= LONGEST_PATH {
+        if path.as_os_str().len() <= MAX_SOCKET_PATH_BYTES {
             return Ok(Self {
                 path,
                 _folder: None,

@@ -4,33 +4,33 @@
 //! what is behind it: the store of this process ([`local`]), or another creel
 //! that already owns it (`control::client`).
 
-mod answering;
 mod apps;
+mod background_assessor;
+mod batch;
 pub mod command;
-mod crew;
 pub mod demo;
 mod detail;
 mod forward;
+mod forward_one;
 mod forwarder;
 mod give_up;
 mod history;
 mod intake;
 mod jobs;
-mod judge;
 pub mod local;
 mod locate;
-mod offers;
-mod onward;
-mod pass;
-mod pinning;
+mod pass_through;
+mod pin_file;
 mod prepare;
 mod preview;
 mod resend;
-mod retain;
+mod resend_support;
+mod response_plans;
+mod retention;
 mod retry;
+mod routing;
 pub mod sample;
 mod secret;
-mod sending;
 mod swap;
 mod target_queue;
 
@@ -44,7 +44,7 @@ pub use crate::config::withhold_secrets;
 use crate::domain::failure::Failure;
 
 /// How many events may wait for a slow reader before it is told [`Event::Missed`].
-pub const EVENTS_HELD: usize = 4096;
+pub const EVENT_BUFFER: usize = 4096;
 
 /// A running creel, here or elsewhere.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ pub trait Backend: Send + Sync + 'static {
     fn call(&self, command: Command) -> BoxFuture<'_, Result<Reply, Failure>>;
 
     /// Hears that somebody listens to the events from now on.
-    fn listened_to(&self) {}
+    fn on_subscribe(&self) {}
 }
 
 impl Engine {
@@ -79,7 +79,7 @@ impl Engine {
     /// Returns the events from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         let events = self.events.subscribe();
-        self.backend.listened_to();
+        self.backend.on_subscribe();
         events
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use creel::cli::Screen;
+use creel::cli::InspectorOptions;
 use creel::clock::System;
 use creel::domain::failure::Failure;
 use creel::engine::Engine;
@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
 }
 
 /// Opens the inspector.
-async fn inspect(engine: Engine, screen: Screen) -> Result<(), Failure> {
+async fn inspect(engine: Engine, screen: InspectorOptions) -> Result<(), Failure> {
     let settings = Settings {
         color: if screen.color {
             ColorChoice::Always

@@ -17,20 +17,20 @@
 //! not read all of it. A target that took the whole request and then closed is
 //! not sent it twice.
 
-mod answer;
 mod connect;
-mod fault;
-mod head;
+mod error;
 mod http1;
+mod http1_connection;
 mod http2;
-mod ours;
+mod locate;
 mod outgoing;
-mod place;
+mod own_connections;
 mod pool;
 mod probe;
 mod resolver;
+mod response;
+mod response_head;
 mod tls;
-mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,23 +39,23 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use answer::COUNTED_BYTES;
+pub use locate::remote_hosts;
 pub use outgoing::{Outgoing, prepare};
-pub use place::strangers;
-pub use probe::reachable;
+pub use probe::probe_loopback;
 pub use resolver::Lookup;
+pub use response::MAX_READ_BYTES;
 
 use crate::domain::attempt;
 use crate::domain::headers::Headers;
-use answer::{Answer, Hearing, Room, Shelf};
-use connect::Connected;
-use fault::Fault;
-use http2::{Failed, Lane};
-use ours::Ours;
-use pool::{Origin, Pool};
+use connect::NewConnection;
+use error::SendError;
+use http1_connection::Http1Connection;
+use http2::{Http2Connection, Http2Error};
+use own_connections::OwnConnections;
+use pool::{Pool, PoolKey};
 use resolver::Resolver;
+use response::{BodyLimits, PartialResponse, ReadOptions, ResponseMemory};
 use tls::Tls;
-use wire::Wire;
 
 /// How many bytes the head of an answer may have.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
@@ -64,7 +64,7 @@ const MAX_HEAD_BYTES: usize = 256 * 1024;
 const MAX_FIELDS: usize = 500;
 
 /// How many bytes of answers that are wanted whole are held in all.
-const HELD_BYTES: usize = 256 << 20;
+const MAX_BUFFERED_BYTES: usize = 256 << 20;
 
 /// How long the parts of an exchange may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,14 +92,14 @@ impl Default for Timeouts {
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(default)]
-pub struct Options {
+pub struct SendOptions {
     /// Takes any certificate, even one that proves nothing.
     pub insecure: bool,
     /// Sends to link-local addresses, where clouds keep their metadata service.
     pub link_local: bool,
 }
 
-impl Options {
+impl SendOptions {
     /// Allows what either allows.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
@@ -118,9 +118,9 @@ pub struct Client {
     tls: Tls,
     pool: Pool,
     /// The connections that are open.
-    ours: Ours,
+    own_connections: OwnConnections,
     /// The answers that are held whole.
-    shelf: Shelf,
+    memory: ResponseMemory,
 }
 
 /// What was sent and what came of it.
@@ -158,22 +158,24 @@ impl Client {
 
     /// Sends a request and reads the answer. Every way this may go wrong is
     /// told in the exchange.
-    pub async fn send(&self, outgoing: &Outgoing, options: Options) -> Exchange {
-        self.send_and_hold(outgoing, options, Room::KEPT).await.0
+    pub async fn send(&self, outgoing: &Outgoing, options: SendOptions) -> Exchange {
+        self.send_with_limits(outgoing, options, BodyLimits::EXCERPT)
+            .await
+            .0
     }
 
     /// Does the same for somebody who wants the whole body of the answer,
     /// which may have `most` bytes; it is empty where no whole answer came.
     /// What is held of such bodies counts until the last copy is dropped, and
     /// one that there is no room for is not read to its end.
-    pub async fn send_for_whole(
+    pub async fn send_buffered(
         &self,
         outgoing: &Outgoing,
-        options: Options,
+        options: SendOptions,
         most: usize,
     ) -> (Exchange, Bytes) {
-        let room = Room::whole(most, &self.shelf);
-        let (exchange, body) = self.send_and_hold(outgoing, options, room).await;
+        let room = BodyLimits::buffered(most, &self.memory);
+        let (exchange, body) = self.send_with_limits(outgoing, options, room).await;
         let body = if exchange.error.is_none() {
             body
         } else {
@@ -185,19 +187,19 @@ impl Client {
     /// Says whether `remote` is the near end of a connection of this client
     /// to `port`: what comes to that port from there was sent by itself. Where
     /// the port is not known, any connection counts.
-    pub fn is_ours(&self, remote: SocketAddr, port: Option<u16>) -> bool {
-        self.ours.has(remote, port)
+    pub fn is_own_connection(&self, remote: SocketAddr, port: Option<u16>) -> bool {
+        self.own_connections.contains(remote, port)
     }
 
-    async fn send_and_hold(
+    async fn send_with_limits(
         &self,
         outgoing: &Outgoing,
-        options: Options,
-        room: Room,
+        options: SendOptions,
+        room: BodyLimits,
     ) -> (Exchange, Bytes) {
         let start = Instant::now();
-        let mut talk = Talk {
-            hearing: Hearing {
+        let mut state = ExchangeState {
+            options: ReadOptions {
                 first_byte: self.timeouts.first_byte,
                 room,
             },
@@ -206,19 +208,19 @@ impl Client {
             answer: None,
         };
         let total = self.timeouts.total;
-        let work = self.exchange(outgoing, options, &mut talk);
+        let work = self.exchange(outgoing, options, &mut state);
         let fault = match tokio::time::timeout(total, work).await {
             Ok(Ok(())) => None,
             Ok(Err(fault)) => Some(fault),
-            Err(_) => Some(Fault::Total(total)),
+            Err(_) => Some(SendError::Total(total)),
         };
-        let (response, body) = talk.answer.map(Answer::into_response).unzip();
+        let (response, body) = state.answer.map(PartialResponse::into_response).unzip();
         let exchange = Exchange {
             response,
             error: fault.map(|fault| fault.to_string()),
             duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-            sent_headers: talk.sent.unwrap_or_else(|| outgoing.headers.clone()),
-            connected: talk.connected,
+            sent_headers: state.sent.unwrap_or_else(|| outgoing.headers.clone()),
+            connected: state.connected,
         };
         (exchange, body.unwrap_or_default())
     }
@@ -226,106 +228,130 @@ impl Client {
     async fn exchange(
         &self,
         outgoing: &Outgoing,
-        options: Options,
-        talk: &mut Talk,
-    ) -> Result<(), Fault> {
-        let origin = Origin::of(outgoing, options);
-        if let Some(lane) = self.pool.lane(&origin) {
-            talk.connected = true;
-            match self.over_http2(&lane, outgoing, &origin, talk).await {
-                Err(Failed::Unsent(_)) => talk.sent = None,
-                Err(Failed::For(fault)) => return Err(fault),
+        options: SendOptions,
+        state: &mut ExchangeState,
+    ) -> Result<(), SendError> {
+        let origin = PoolKey::of(outgoing, options);
+        if let Some(connection) = self.pool.http2(&origin) {
+            state.connected = true;
+            match self
+                .exchange_http2(&connection, outgoing, &origin, state)
+                .await
+            {
+                Err(Http2Error::Unsent(_)) => state.sent = None,
+                Err(Http2Error::Failed(fault)) => return Err(fault),
                 Ok(()) => return Ok(()),
             }
-        } else if let Some(mut wire) = self.pool.wire(&origin).await {
-            talk.connected = true;
-            match http1::converse(&mut wire, outgoing, &talk.hearing, &mut talk.answer).await {
-                Err(fault) if fault.is_silence() && wire.was_unread().await => {}
-                ended => return self.ended(ended, origin, wire),
+        } else if let Some(mut connection) = self.pool.take_http1(&origin).await {
+            state.connected = true;
+            match http1::exchange(&mut connection, outgoing, &state.options, &mut state.answer)
+                .await
+            {
+                Err(fault) if fault.is_silence() && connection.was_unread().await => {}
+                finish => return self.finish(finish, origin, connection),
             }
         }
         let connected = self.connect(outgoing, options).await?;
-        talk.connected = true;
+        state.connected = true;
         match connected {
-            Connected::Http1(mut wire) => {
-                let ended =
-                    http1::converse(&mut wire, outgoing, &talk.hearing, &mut talk.answer).await;
-                self.ended(ended, origin, wire)
+            NewConnection::Http1(mut connection) => {
+                let finish =
+                    http1::exchange(&mut connection, outgoing, &state.options, &mut state.answer)
+                        .await;
+                self.finish(finish, origin, connection)
             }
-            Connected::Http2(lane) => {
-                let lane = Arc::new(lane);
-                self.pool.share(origin.clone(), &lane);
-                match self.over_http2(&lane, outgoing, &origin, talk).await {
-                    Err(Failed::Unsent(fault) | Failed::For(fault)) => Err(fault),
+            NewConnection::Http2(connection) => {
+                let connection = Arc::new(connection);
+                self.pool.share(origin.clone(), &connection);
+                match self
+                    .exchange_http2(&connection, outgoing, &origin, state)
+                    .await
+                {
+                    Err(Http2Error::Unsent(fault) | Http2Error::Failed(fault)) => Err(fault),
                     Ok(()) => Ok(()),
                 }
             }
         }
     }
 
-    async fn connect(&self, outgoing: &Outgoing, options: Options) -> Result<Connected, Fault> {
+    async fn connect(
+        &self,
+        outgoing: &Outgoing,
+        options: SendOptions,
+    ) -> Result<NewConnection, SendError> {
         let time = self.timeouts.connect;
         let deadline = Instant::now() + time;
         let resolver = &self.resolver;
-        let connecting =
-            connect::connect(outgoing, options, deadline, resolver, &self.tls, &self.ours);
+        let connecting = connect::connect(
+            outgoing,
+            options,
+            deadline,
+            resolver,
+            &self.tls,
+            &self.own_connections,
+        );
         tokio::time::timeout_at(deadline.into(), connecting)
             .await
-            .map_err(|_| Fault::Connect(outgoing.authority(), time))?
+            .map_err(|_| SendError::Connect(outgoing.authority(), time))?
     }
 
     /// Lets a connection wait for another request, if it may.
-    fn ended(&self, ended: Result<bool, Fault>, origin: Origin, wire: Wire) -> Result<(), Fault> {
-        if ended? {
-            self.pool.put(origin, wire);
+    fn finish(
+        &self,
+        finish: Result<bool, SendError>,
+        origin: PoolKey,
+        connection: Http1Connection,
+    ) -> Result<(), SendError> {
+        if finish? {
+            self.pool.put(origin, connection);
         }
         Ok(())
     }
 
-    async fn over_http2(
+    async fn exchange_http2(
         &self,
-        lane: &Arc<Lane>,
+        connection: &Arc<Http2Connection>,
         outgoing: &Outgoing,
-        origin: &Origin,
-        talk: &mut Talk,
-    ) -> Result<(), Failed> {
+        origin: &PoolKey,
+        state: &mut ExchangeState,
+    ) -> Result<(), Http2Error> {
         // Forgotten too where the time runs out and this is dropped.
-        let mut using = Using {
+        let mut shared = SharedUse {
             pool: &self.pool,
             origin,
-            lane,
-            well: false,
+            connection,
+            succeeded: false,
         };
-        let sent = talk.sent.insert(Headers::new());
-        let ended = lane
-            .converse(outgoing, &talk.hearing, sent, &mut talk.answer)
+        let sent = state.sent.insert(Headers::new());
+        let finish = connection
+            .exchange(outgoing, &state.options, sent, &mut state.answer)
             .await;
-        using.well = ended.is_ok();
-        ended
+        shared.succeeded = finish.is_ok();
+        finish
     }
 }
 
 /// What is known of an exchange so far.
-struct Talk {
-    hearing: Hearing,
+struct ExchangeState {
+    options: ReadOptions,
     connected: bool,
     /// What was sent, where it was not what was to be sent.
     sent: Option<Headers>,
-    answer: Option<Answer>,
+    answer: Option<PartialResponse>,
 }
 
 /// A use of a shared connection, which is forgotten unless all goes well.
-struct Using<'a> {
+struct SharedUse<'a> {
     pool: &'a Pool,
-    origin: &'a Origin,
-    lane: &'a Arc<Lane>,
-    well: bool,
+    origin: &'a PoolKey,
+    connection: &'a Arc<Http2Connection>,
+    succeeded: bool,
 }
 
-impl Drop for Using<'_> {
+impl Drop for SharedUse<'_> {
     fn drop(&mut self) {
-        if !self.well {
-            self.pool.forget(self.origin, self.lane);
+        if !self.succeeded {
+            self.pool.forget(self.origin, self.connection);
         }
     }
 }

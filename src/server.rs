@@ -43,7 +43,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// One request that arrived.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub struct ReceivedRequest {
     /// When its head was in.
     pub received_at: Timestamp,
     /// The same moment, for measuring how long the answer took.
@@ -94,7 +94,7 @@ impl fmt::Display for Refusal {
 
 /// What is answered to a sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct SenderResponse {
     /// The HTTP status, 200 to 999.
     pub status: u16,
     /// The header fields; those that concern one connection and the length
@@ -127,7 +127,7 @@ pub enum ReplyTiming {
     },
 }
 
-impl Reply {
+impl SenderResponse {
     /// Makes a reply without fields or body.
     pub fn new(status: u16) -> Self {
         Self {
@@ -143,7 +143,7 @@ impl Reply {
 ///
 /// What it must do at once, it does before it first waits: it is dropped when
 /// the sender goes away. Where it panics the sender hears 500.
-pub type Intake = Arc<dyn Fn(Arrival) -> BoxFuture<'static, Reply> + Send + Sync>;
+pub type Intake = Arc<dyn Fn(ReceivedRequest) -> BoxFuture<'static, SenderResponse> + Send + Sync>;
 
 /// A socket that takes connections.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use creel::config::{self, Overrides};
 use creel::domain::headers::Headers;
 use creel::domain::request::Request;
 use creel::engine::local::Local;
-use creel::server::Arrival;
+use creel::server::ReceivedRequest;
 
 /// Opens an engine with the settings of a `creel.toml`.
 pub(crate) fn open(home: &Path, settings: &str) -> Arc<Local> {
@@ -28,8 +28,8 @@ pub(crate) fn open(home: &Path, settings: &str) -> Arc<Local> {
 }
 
 /// Makes a delivery that arrives now.
-pub(crate) fn arrival(path: &str, headers: Headers, body: Bytes) -> Arrival {
-    Arrival {
+pub(crate) fn arrival(path: &str, headers: Headers, body: Bytes) -> ReceivedRequest {
+    ReceivedRequest {
         received_at: System.now(),
         started: Instant::now(),
         remote_addr: SocketAddr::from(([127, 0, 0, 1], 4000)),

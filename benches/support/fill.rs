@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use creel::engine::local::Local;
-use creel::server::Arrival;
+use creel::server::ReceivedRequest;
 use tokio::task::JoinSet;
 
 /// Lets deliveries arrive, some at once; `make` makes each from its number.
-pub(crate) async fn fill(local: &Arc<Local>, count: usize, make: impl Fn(usize) -> Arrival) {
+pub(crate) async fn fill(
+    local: &Arc<Local>,
+    count: usize,
+    make: impl Fn(usize) -> ReceivedRequest,
+) {
     /// How many are on their way at once.
     const AT_ONCE: usize = 256;
     let intake = local.intake();

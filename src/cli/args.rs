@@ -118,16 +118,21 @@ impl Args {
             .into_iter()
             .flat_map(|word| {
                 lists |= word == "list";
-                secret |= names_secret(&word);
-                if lists { turned(word) } else { vec![word] }
+                secret |= takes_secret(&word);
+                if lists {
+                    expand_negation(word)
+                } else {
+                    vec![word]
+                }
             })
             .collect();
-        Self::try_parse_from(words).map_err(|error| if secret { discreet(error) } else { error })
+        Self::try_parse_from(words)
+            .map_err(|error| if secret { without_values(error) } else { error })
     }
 }
 
 /// Says whether a word is a flag that takes a secret, or nearly one.
-fn names_secret(word: &OsStr) -> bool {
+fn takes_secret(word: &OsStr) -> bool {
     let word = word.to_string_lossy();
     let Some(flag) = word.strip_prefix('-') else {
         return false;
@@ -139,7 +144,7 @@ fn names_secret(word: &OsStr) -> bool {
 
 /// Takes the values out of an error where one of them may be a secret that
 /// stands in the wrong place. What is known, and the usage, stay.
-fn discreet(error: clap::Error) -> clap::Error {
+fn without_values(error: clap::Error) -> clap::Error {
     use clap::error::{ContextKind as Kind, ContextValue as Value};
     if !error.use_stderr() {
         return error;
@@ -190,7 +195,7 @@ fn is_known(text: &str) -> bool {
 
 /// Writes `-key:value`, which turns a term of a filter round, as `not
 /// key:value`: no flag looks like that.
-fn turned(word: OsString) -> Vec<OsString> {
+fn expand_negation(word: OsString) -> Vec<OsString> {
     let term = word.to_str().and_then(|word| word.strip_prefix('-'));
     let is_term = |term: &&str| {
         filter::KEYS
@@ -205,7 +210,7 @@ fn turned(word: OsString) -> Vec<OsString> {
 
 impl Receiving {
     /// Returns the first flag that was given.
-    pub fn given(&self) -> Option<&'static str> {
+    pub fn first_given(&self) -> Option<&'static str> {
         let flags = [
             (self.listen.is_some(), "--listen"),
             (self.target.is_some(), "--target"),
@@ -501,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_flag_nor_term_is_told() {
+    fn unknown_flags_are_refused() {
         for words in [["creel", "list", "--limits"], ["creel", "list", "-word"]] {
             assert!(Args::read(words.map(OsString::from)).is_err());
         }

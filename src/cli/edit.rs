@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::output::Output;
-use super::{Ended, session, verify};
+use super::{CommandOutcome, session, verify};
 use crate::domain::edit::path::Path;
 use crate::domain::edit::{Body, Edit};
 use crate::domain::failure::Failure;
@@ -16,10 +16,10 @@ use crate::domain::id::Id;
 use crate::domain::json::{self, RequestJson};
 use crate::domain::text::visible_bytes;
 use crate::engine::Engine;
-use crate::engine::command::{Command, Preview, Reply, ResendOrder, Which};
+use crate::engine::command::{Command, Preview, Reply, ResendRequest, Selection};
 
 /// Of how many deliveries the warnings are told before they are sent.
-const WARNED: usize = 50;
+const MAX_WARNED_DELIVERIES: usize = 50;
 
 /// What to change before sending.
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -78,14 +78,14 @@ impl Changes {
 /// Says what should be known before changed deliveries are sent.
 pub(super) async fn warn(
     engine: &Engine,
-    order: &ResendOrder,
+    order: &ResendRequest,
     output: &Output,
 ) -> Result<(), Failure> {
     if order.edit.is_none() && !order.new_event {
         return Ok(());
     }
     let ids = ids(engine, order).await?;
-    for id in ids.iter().take(WARNED) {
+    for id in ids.iter().take(MAX_WARNED_DELIVERIES) {
         let preview = preview(engine, order, *id).await?;
         notes(&preview, ids.len(), output);
     }
@@ -95,15 +95,15 @@ pub(super) async fn warn(
 /// Prints what would be sent, and sends nothing.
 pub(super) async fn dry_run(
     engine: &Engine,
-    order: &ResendOrder,
+    order: &ResendRequest,
     output: &Output,
-) -> Result<Ended, Failure> {
+) -> Result<CommandOutcome, Failure> {
     let ids = ids(engine, order).await?;
     for id in &ids {
         let preview = preview(engine, order, *id).await?;
         notes(&preview, ids.len(), output);
         if output.json {
-            output.json(&written(&preview))?;
+            output.json(&preview_json(&preview))?;
         } else {
             output.note(&format!(
                 "{} would go to {}:",
@@ -115,19 +115,19 @@ pub(super) async fn dry_run(
             break;
         }
     }
-    Ok(Ended::Well)
+    Ok(CommandOutcome::Success)
 }
 
-async fn ids(engine: &Engine, order: &ResendOrder) -> Result<Vec<Id>, Failure> {
+async fn ids(engine: &Engine, order: &ResendRequest) -> Result<Vec<Id>, Failure> {
     match engine.call(Command::Which(order.which.clone())).await? {
         Reply::Ids(ids) => Ok(ids),
         other => Err(session::unexpected(&other)),
     }
 }
 
-async fn preview(engine: &Engine, order: &ResendOrder, id: Id) -> Result<Box<Preview>, Failure> {
-    let one = ResendOrder {
-        which: Which::Ids(vec![id.to_string()]),
+async fn preview(engine: &Engine, order: &ResendRequest, id: Id) -> Result<Box<Preview>, Failure> {
+    let one = ResendRequest {
+        which: Selection::Ids(vec![id.to_string()]),
         ..order.clone()
     };
     match engine.call(Command::Preview(one)).await? {
@@ -161,7 +161,7 @@ fn print(preview: &Preview, output: &Output) -> Result<(), Failure> {
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct PreviewJson<'a> {
     delivery: String,
     target: &'a str,
     #[serde(flatten)]
@@ -171,8 +171,8 @@ struct Written<'a> {
     notes: &'a [String],
 }
 
-fn written(preview: &Preview) -> Written<'_> {
-    Written {
+fn preview_json(preview: &Preview) -> PreviewJson<'_> {
+    PreviewJson {
         delivery: preview.delivery.to_string(),
         target: &preview.address,
         request: json::request(&preview.new),

@@ -5,21 +5,21 @@ use std::io::{IsTerminal as _, Write as _};
 
 use super::args::{Global, Receiving};
 use super::output::{Output, colored, is_ascii};
-use super::{Ended, Front, Screen, session};
+use super::{CommandOutcome, InspectorOptions, OpenInspector, session};
 use crate::config;
 use crate::control::client;
 use crate::domain::failure::Failure;
 
 /// The log's name in the data directory.
-const LOG: &str = "creel.log";
+const LOG_FILE: &str = "creel.log";
 
 /// Runs `creel` without a command.
 pub(super) async fn run(
     global: &Global,
     receiving: &Receiving,
     output: &Output,
-    front: Front,
-) -> Result<Ended, Failure> {
+    open_inspector: OpenInspector,
+) -> Result<CommandOutcome, Failure> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Err(Failure::usage(
             "The inspector needs a terminal.",
@@ -28,7 +28,7 @@ pub(super) async fn run(
         ));
     }
     let config = config::load(&session::overrides(global, receiving))?;
-    let mut screen = Screen {
+    let mut screen = InspectorOptions {
         notes: Vec::new(),
         color: colored(global.color, true),
         ascii: receiving.ascii || is_ascii(),
@@ -37,7 +37,7 @@ pub(super) async fn run(
     if !receiving.demo
         && let Some(engine) = client::connect(&config.data_dir).await?
     {
-        if let Some(flag) = receiving.given().filter(|flag| *flag != "--ascii") {
+        if let Some(flag) = receiving.first_given().filter(|flag| *flag != "--ascii") {
             return Err(Failure::usage(
                 format!("{flag} cannot be changed now."),
                 format!(
@@ -47,7 +47,9 @@ pub(super) async fn run(
                 "Open the inspector on it:  creel   (or end it first, or take another place:  --data-dir DIR)",
             ));
         }
-        return front(engine, screen).await.map(|()| Ended::Well);
+        return open_inspector(engine, screen)
+            .await
+            .map(|()| CommandOutcome::Success);
     }
     // Seen before the screen is taken, and again when it is given back.
     let mut note = |note: String| {
@@ -55,8 +57,8 @@ pub(super) async fn run(
         screen.notes.push(note);
     };
     let receiver = session::receive(config, receiving.demo, &mut note).await?;
-    session::log(global, Some(&receiver.data_dir().join(LOG)));
-    let shown = front(receiver.local.engine(), screen).await;
+    session::log(global, Some(&receiver.data_dir().join(LOG_FILE)));
+    let shown = open_inspector(receiver.local.engine(), screen).await;
     // Ctrl-C while the last deliveries are finished ends creel at once.
     tokio::select! {
         () = receiver.stop() => {}
@@ -64,7 +66,7 @@ pub(super) async fn run(
             let _ = writeln!(std::io::stderr(), "Ended at once.");
         }
     }
-    shown.map(|()| Ended::Well)
+    shown.map(|()| CommandOutcome::Success)
 }
 
 /// Reads the keys of the user's own, from `keys.toml` in the configuration folder.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Global, List};
 use super::output::{Output, Style, is_ascii, shown};
 use super::session;
@@ -13,17 +13,21 @@ use crate::engine::Engine;
 use crate::engine::command::{Command, ListQuery, Page, Reply};
 
 /// How many rows are asked for at once.
-const PAGE: usize = 500;
+const PAGE_ROWS: usize = 500;
 
 /// Runs `creel list`.
-pub(super) async fn run(global: &Global, args: &List, output: &Output) -> Result<Ended, Failure> {
+pub(super) async fn run(
+    global: &Global,
+    args: &List,
+    output: &Output,
+) -> Result<CommandOutcome, Failure> {
     let session = session::open(global).await?;
     let ended = list(&session.engine, args, output).await;
     session.close().await;
     ended
 }
 
-async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Failure> {
+async fn list(engine: &Engine, args: &List, output: &Output) -> Result<CommandOutcome, Failure> {
     let mut left = args.limit.unwrap_or(usize::MAX);
     let mut query = ListQuery {
         filter: args.filter.join(" "),
@@ -33,14 +37,14 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
     let columns = Columns::of(Output::width());
     let (mut first, mut listed) = (true, HashSet::new());
     while left > 0 && !output.gone() {
-        query.limit = left.min(PAGE);
+        query.limit = left.min(PAGE_ROWS);
         let page = page(engine, &query).await?;
         if first {
             for note in &page.notes {
                 output.note(note);
             }
             if page.rows.is_empty() {
-                output.note(&nothing(page.total, &query.filter));
+                output.note(&empty_list_note(page.total, &query.filter));
             } else if !output.json {
                 output.line(&columns.head())?;
             }
@@ -64,12 +68,12 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<Ended, Fa
         }
         query.before = before;
     }
-    tell_damage(engine, &listed).await?;
-    Ok(Ended::Well)
+    report_damage(engine, &listed).await?;
+    Ok(CommandOutcome::Success)
 }
 
 /// Fails where some of the deliveries that were listed are damaged.
-async fn tell_damage(engine: &Engine, listed: &HashSet<u64>) -> Result<(), Failure> {
+async fn report_damage(engine: &Engine, listed: &HashSet<u64>) -> Result<(), Failure> {
     let mut damaged = match engine.call(Command::Info).await? {
         Reply::Info(info) => info.damaged,
         other => return Err(super::session::unexpected(&other)),
@@ -101,7 +105,7 @@ async fn listing(engine: &Engine, query: &ListQuery) -> Result<Vec<String>, Fail
 }
 
 /// Says that there is nothing to list, and why.
-fn nothing(total: usize, filter: &str) -> String {
+fn empty_list_note(total: usize, filter: &str) -> String {
     match total {
         0 => "Nothing has been received yet. Start receiving:  creel".to_owned(),
         _ => format!(
@@ -122,19 +126,23 @@ struct Columns {
 }
 
 /// How many characters of an id are shown where there is little room.
-const ID_SUFFIX: usize = 8;
+const ID_SUFFIX_CHARS: usize = 8;
 
 /// From which width on, in columns, ids and times are shown whole.
-const WIDE: usize = 112;
+const MIN_WIDE_COLUMNS: usize = 112;
 
 impl Columns {
     /// Makes the columns for a terminal of so many columns; `None`: there is no
     /// terminal that would wrap them.
     fn of(width: Option<usize>) -> Self {
         let width = width.unwrap_or(121);
-        let whole = width >= WIDE;
+        let whole = width >= MIN_WIDE_COLUMNS;
         let provider = if whole { 16 } else { 12 };
-        let (id, time) = if whole { (26, 20) } else { (ID_SUFFIX, 15) };
+        let (id, time) = if whole {
+            (26, 20)
+        } else {
+            (ID_SUFFIX_CHARS, 15)
+        };
         // Signature, app and arrival, and two blanks between any two.
         let rest = id + time + provider + 7 + 4 + 4 + 6 * 2;
         Self {
@@ -149,7 +157,7 @@ impl Columns {
         let (id, time) = if self.whole {
             (26, 20)
         } else {
-            (ID_SUFFIX, 15)
+            (ID_SUFFIX_CHARS, 15)
         };
         format!(
             "{:id$}  {:time$}  SIG      {:provider$}  {:event$}   APP     #",
@@ -168,7 +176,7 @@ impl Columns {
         let (id, time) = if self.whole {
             (id.as_str(), "%Y-%m-%dT%H:%M:%SZ")
         } else {
-            (&id[id.len() - ID_SUFFIX..], "%m-%d %H:%M:%SZ")
+            (&id[id.len() - ID_SUFFIX_CHARS..], "%m-%d %H:%M:%SZ")
         };
         let event = match &summary.event {
             Some(event) => event.clone(),

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Color, Global};
 use crate::domain::failure::Failure;
 use crate::domain::verification::Status;
@@ -96,13 +96,13 @@ impl Output {
     }
 
     /// Prints one line of text; whatever a stranger put into it is made visible.
-    pub(super) fn line(&self, line: &str) -> Result<Ended, Failure> {
+    pub(super) fn line(&self, line: &str) -> Result<CommandOutcome, Failure> {
         self.raw(format!("{}\n", shown(line)).as_bytes())
     }
 
     /// Prints one line of pieces with a style each; whatever a stranger put into
     /// them is made visible.
-    pub(super) fn styled(&self, pieces: &[(String, Style)]) -> Result<Ended, Failure> {
+    pub(super) fn styled(&self, pieces: &[(String, Style)]) -> Result<CommandOutcome, Failure> {
         let mut line = String::new();
         for (text, style) in pieces {
             let text = shown(text);
@@ -125,12 +125,12 @@ impl Output {
     }
 
     /// Prints a value as one line of JSON.
-    pub(super) fn json(&self, value: &impl Serialize) -> Result<Ended, Failure> {
+    pub(super) fn json(&self, value: &impl Serialize) -> Result<CommandOutcome, Failure> {
         self.raw(format!("{}\n", json::line(value)).as_bytes())
     }
 
     /// Writes bytes to standard output as they are.
-    pub(super) fn raw(&self, bytes: &[u8]) -> Result<Ended, Failure> {
+    pub(super) fn raw(&self, bytes: &[u8]) -> Result<CommandOutcome, Failure> {
         let mut out = io::stdout().lock();
         let written = out.write_all(bytes).and_then(|()| out.flush());
         self.gone.set(is_broken_pipe(&written));
@@ -168,20 +168,20 @@ impl Output {
 }
 
 /// Prints a help text, the version or a usage error where each belongs.
-pub(super) fn print_usage(error: &clap::Error) -> Result<Ended, Failure> {
+pub(super) fn print_usage(error: &clap::Error) -> Result<CommandOutcome, Failure> {
     check(error.print().and_then(|()| io::stdout().flush()))
 }
 
 /// Turns what became of a write to standard output into an end. A reader that
 /// closed the pipe has seen enough.
-fn check(written: io::Result<()>) -> Result<Ended, Failure> {
+fn check(written: io::Result<()>) -> Result<CommandOutcome, Failure> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::cannot(
             "Standard output cannot be written.",
             format!("{error}."),
             "",
         )),
-        Ok(()) | Err(_) => Ok(Ended::Well),
+        Ok(()) | Err(_) => Ok(CommandOutcome::Success),
     }
 }
 

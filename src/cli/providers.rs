@@ -1,6 +1,6 @@
 //! `creel providers`: the known providers, or one of them.
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Global, Providers, Receiving};
 use super::output::Output;
 use super::session;
@@ -10,7 +10,11 @@ use crate::domain::provider::{Provider, Scheme};
 use crate::domain::text;
 
 /// Runs `creel providers`.
-pub(super) fn run(global: &Global, args: &Providers, output: &Output) -> Result<Ended, Failure> {
+pub(super) fn run(
+    global: &Global,
+    args: &Providers,
+    output: &Output,
+) -> Result<CommandOutcome, Failure> {
     let overrides = Overrides {
         provider: args.name.clone(),
         ..session::overrides(global, &Receiving::default())
@@ -32,7 +36,7 @@ pub(super) fn run(global: &Global, args: &Providers, output: &Output) -> Result<
                 ))?;
             }
         }
-        return Ok(Ended::Well);
+        return Ok(CommandOutcome::Success);
     };
     if output.json {
         return output.json(provider);
@@ -40,7 +44,7 @@ pub(super) fn run(global: &Global, args: &Providers, output: &Output) -> Result<
     for line in lines(provider) {
         output.line(&line)?;
     }
-    Ok(Ended::Well)
+    Ok(CommandOutcome::Success)
 }
 
 /// Writes what is known of a provider as lines for a person.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Global, Receiving, Repair};
 use super::output::Output;
 use super::session;
@@ -15,10 +15,14 @@ use crate::domain::text::thousands;
 use crate::store::{self, OpenError};
 
 /// Runs `creel repair`.
-pub(super) fn run(global: &Global, args: &Repair, output: &Output) -> Result<Ended, Failure> {
+pub(super) fn run(
+    global: &Global,
+    args: &Repair,
+    output: &Output,
+) -> Result<CommandOutcome, Failure> {
     let config = config::load(&session::overrides(global, &Receiving::default()))?;
     let from = config.data_dir;
-    let to = args.to.clone().unwrap_or_else(|| beside(&from));
+    let to = args.to.clone().unwrap_or_else(|| default_copy_path(&from));
     if !from.join("journal").is_dir() {
         return Err(Failure::cannot(
             format!("There is nothing to repair in {}.", from.display()),
@@ -87,14 +91,14 @@ pub(super) fn run(global: &Global, args: &Repair, output: &Output) -> Result<End
         ))?;
     }
     Ok(if damage.is_none() {
-        Ended::Well
+        CommandOutcome::Success
     } else {
-        Ended::No
+        CommandOutcome::No
     })
 }
 
 /// Returns the first folder beside `from` that is not there yet.
-fn beside(from: &std::path::Path) -> PathBuf {
+fn default_copy_path(from: &std::path::Path) -> PathBuf {
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     (1..1000)
         .map(|n| match n {

@@ -5,20 +5,24 @@ use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
-use super::{ask, edit, session, stop};
+use super::{confirm, edit, session, stop};
 use crate::domain::attempt::{Attempt, Outcome, Signing};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::json::{self, Bodies};
 use crate::domain::text;
 use crate::domain::verdict::Verdict;
 use crate::engine::Engine;
-use crate::engine::command::{Command, Job, Reply, ResendOrder, RetryOrder, Which};
+use crate::engine::command::{Command, Job, Reply, ResendRequest, RetryOptions, Selection};
 
 /// Runs `creel resend`.
-pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Result<Ended, Failure> {
+pub(super) async fn run(
+    global: &Global,
+    args: &Resend,
+    output: &Output,
+) -> Result<CommandOutcome, Failure> {
     let order = order(args)?;
     let session = session::open(global).await?;
     let ended = if args.stop {
@@ -26,33 +30,33 @@ pub(super) async fn run(global: &Global, args: &Resend, output: &Output) -> Resu
     } else if args.dry_run {
         edit::dry_run(&session.engine, &order, output).await
     } else {
-        agreed(&session.engine, order, args.yes, global.quiet, output).await
+        confirm_and_resend(&session.engine, order, args.yes, global.quiet, output).await
     };
     session.close().await;
     ended
 }
 
 /// Sends, after it was agreed where to.
-async fn agreed(
+async fn confirm_and_resend(
     engine: &Engine,
-    order: ResendOrder,
+    order: ResendRequest,
     yes: bool,
     quiet: bool,
     output: &Output,
-) -> Result<Ended, Failure> {
+) -> Result<CommandOutcome, Failure> {
     if !yes {
-        ask::first(engine, &order).await?;
+        confirm::confirm_request(engine, &order).await?;
     }
     resend(engine, order, quiet, output).await
 }
 
-fn order(args: &Resend) -> Result<ResendOrder, Failure> {
+fn order(args: &Resend) -> Result<ResendRequest, Failure> {
     let which = match &args.filter {
-        Some(filter) => Which::Matching(filter.clone()),
-        None => Which::Ids(args.ids.clone()),
+        Some(filter) => Selection::Matching(filter.clone()),
+        None => Selection::Ids(args.ids.clone()),
     };
     let spacing = args.rate.or(args.spacing).unwrap_or_default();
-    Ok(ResendOrder {
+    Ok(ResendRequest {
         which,
         target: args.to.clone(),
         signing: args.sign.map(|how| match how {
@@ -63,22 +67,22 @@ fn order(args: &Resend) -> Result<ResendOrder, Failure> {
         edit: args.changes.edit()?,
         spacing_us: u64::try_from(spacing.as_micros()).unwrap_or(u64::MAX),
         parallel: args.parallel,
-        options: ask::options(args.sending),
-        retry: args.retry.map(|RetryAs::Provider| RetryOrder {
+        options: confirm::options(args.sending),
+        retry: args.retry.map(|RetryAs::Provider| RetryOptions {
             compress: args.compress,
         }),
         followed: true,
         stop_unreached: true,
-        ..ResendOrder::default()
+        ..ResendRequest::default()
     })
 }
 
 async fn resend(
     engine: &Engine,
-    order: ResendOrder,
+    order: ResendRequest,
     quiet: bool,
     output: &Output,
-) -> Result<Ended, Failure> {
+) -> Result<CommandOutcome, Failure> {
     edit::warn(engine, &order, output).await?;
     let schedule = order.retry.is_some();
     // Listened for before there is anything to stop.
@@ -106,7 +110,7 @@ async fn resend(
                 } else {
                     engine.call(Command::Stop(id)).await?;
                 }
-                return Ok(Ended::Interrupted);
+                return Ok(CommandOutcome::Interrupted);
             }
         };
         let results = match asked {
@@ -158,7 +162,7 @@ async fn resend(
         progress.show(&results.job);
     };
     if let Some(attempt) = unreached.filter(|_| !reached) {
-        return Err(unreachable(&attempt));
+        return Err(unreached_failure(&attempt));
     }
     if let Some(failure) = why {
         return Err(Failure::cannot(
@@ -175,7 +179,11 @@ async fn resend(
             text::thousands(total),
         ));
     }
-    Ok(if delivered { Ended::Well } else { Ended::No })
+    Ok(if delivered {
+        CommandOutcome::Success
+    } else {
+        CommandOutcome::No
+    })
 }
 
 /// The line on a terminal that says how far a long job has come.
@@ -221,7 +229,7 @@ impl Progress {
     }
 }
 
-fn unreachable(attempt: &Attempt) -> Failure {
+fn unreached_failure(attempt: &Attempt) -> Failure {
     Failure::cannot(
         format!("{} gave no answer.", attempt.target),
         attempt.error.clone().unwrap_or_default(),

@@ -1,9 +1,9 @@
 //! `creel send`: send a signed sample event.
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Global, Receiving, Send};
 use super::output::Output;
-use super::{ask, session};
+use super::{confirm, session};
 use crate::clock::{Clock as _, System, random_bits};
 use crate::config::{self, Overrides};
 use crate::domain::failure::Failure;
@@ -13,7 +13,11 @@ use crate::engine::sample;
 use crate::outbound;
 
 /// Runs `creel send`.
-pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result<Ended, Failure> {
+pub(super) async fn run(
+    global: &Global,
+    args: &Send,
+    output: &Output,
+) -> Result<CommandOutcome, Failure> {
     let overrides = Overrides {
         provider: Some(args.provider.clone()),
         ..session::overrides(global, &Receiving::default())
@@ -35,14 +39,14 @@ pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result
     )?;
     let client = outbound::Client::default();
     let outgoing = outbound::prepare(&request, &args.to, request.headers.clone())?;
-    let flags = ask::options(args.sending);
-    let options = flags.or(outbound::Options {
+    let flags = confirm::options(args.sending);
+    let options = flags.or(outbound::SendOptions {
         insecure: config.insecure,
         link_local: config.allow_link_local,
     });
     if !args.yes {
         let places = client.locate([args.to.as_str()]).await?;
-        ask::agree(outbound::strangers(places, options)).await?;
+        confirm::confirm_hosts(outbound::remote_hosts(places, options)).await?;
     }
     let exchange = client.send(&outgoing, options).await;
     let status = exchange.response.as_ref().map(|r| r.status);
@@ -59,8 +63,8 @@ pub(super) async fn run(global: &Global, args: &Send, output: &Output) -> Result
         ))?;
     }
     match (status, exchange.error) {
-        (Some(200..=299), None) => Ok(Ended::Well),
-        (Some(_), _) => Ok(Ended::No),
+        (Some(200..=299), None) => Ok(CommandOutcome::Success),
+        (Some(_), _) => Ok(CommandOutcome::No),
         (None, error) => Err(Failure::cannot(
             format!("{} gave no answer.", args.to),
             error.unwrap_or_default(),

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Global, Receiving};
 use super::output::Output;
 use super::session;
@@ -15,7 +15,7 @@ pub(super) async fn run(
     global: &Global,
     receiving: &Receiving,
     output: &Output,
-) -> Result<Ended, Failure> {
+) -> Result<CommandOutcome, Failure> {
     session::log(global, None);
     let config = config::load(&session::overrides(global, receiving))?;
     // Asked for before the port is taken, so that no signal falls between.
@@ -30,7 +30,7 @@ pub(super) async fn run(
     let ended = signals.next().await;
     tokio::select! {
         () = receiver.stop() => {}
-        () = signals.again() => {}
+        () = signals.force() => {}
     }
     Ok(ended)
 }
@@ -57,18 +57,18 @@ impl Signals {
     }
 
     /// Waits for a signal and says how it ends the command.
-    async fn next(&mut self) -> Ended {
+    async fn next(&mut self) -> CommandOutcome {
         tokio::select! {
-            _ = self.interrupt.recv() => Ended::Interrupted,
-            _ = self.terminate.recv() => Ended::Well,
-            _ = self.hangup.recv() => Ended::Well,
+            _ = self.interrupt.recv() => CommandOutcome::Interrupted,
+            _ = self.terminate.recv() => CommandOutcome::Success,
+            _ = self.hangup.recv() => CommandOutcome::Success,
         }
     }
 
     /// Waits for a signal that ends the command at once, while it finishes what
     /// is under way. Further hangups do not: the shell and the system each send
     /// one when a terminal is closed.
-    async fn again(&mut self) {
+    async fn force(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -21,7 +21,7 @@ use crate::engine::{Engine, demo};
 use crate::{server, store};
 
 /// How long a command waits for a creel that is just starting or ending.
-const PATIENCE: Duration = Duration::from_secs(3);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An engine to ask, and what must be closed after.
 pub(super) struct Session {
@@ -37,7 +37,7 @@ pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
         if let Some(engine) = client::connect(&config.data_dir).await? {
             return Ok(Session { engine, own: None });
         }
-        match Local::look(&config, Arc::new(System)) {
+        match Local::open_for_command(&config, Arc::new(System)) {
             Ok((local, _)) => {
                 return Ok(Session {
                     engine: local.engine(),
@@ -45,7 +45,9 @@ pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
                 });
             }
             // Somebody holds the data and does not answer yet: just starting or ending.
-            Err(failure) if begun.elapsed() > PATIENCE || !Local::locked(&config.data_dir) => {
+            Err(failure)
+                if begun.elapsed() > LOCK_TIMEOUT || !Local::is_locked(&config.data_dir) =>
+            {
                 return Err(failure);
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -68,7 +70,7 @@ pub(super) struct Receiver {
     pub(super) address: SocketAddr,
     shutdown: CancellationToken,
     tasks: TaskTracker,
-    _demo_folder: Option<demo::Folder>,
+    _demo_folder: Option<demo::DemoFolder>,
 }
 
 /// Opens the data, takes the port and starts receiving.
@@ -81,7 +83,7 @@ pub(super) async fn receive(
 ) -> Result<Receiver, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(System);
     let folder = with_demo.then(|| demo::prepare(&mut config)).transpose()?;
-    config::check_passing(&config)?;
+    config::check_pass_through(&config)?;
     for warning in &config.warnings {
         notes(warning.clone());
     }
@@ -103,7 +105,7 @@ pub(super) async fn receive(
         bound => bound?,
     };
     let address = listener.local_addr();
-    local.received_at(address);
+    local.set_listening(address);
     local.refuse_loops(address).await?;
     let api = Api::bind(&config.data_dir).map_err(|error| {
         Failure::cannot(

@@ -2,7 +2,7 @@
 
 use super::args::{Global, Show};
 use super::output::Output;
-use super::{Ended, resend, session, verify};
+use super::{CommandOutcome, resend, session, verify};
 use crate::domain::body::{self, Line, ViewMode};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
@@ -11,7 +11,11 @@ use crate::domain::text;
 use crate::engine::command::{Command, Detail, Reply};
 
 /// Runs `creel show`.
-pub(super) async fn run(global: &Global, args: &Show, output: &Output) -> Result<Ended, Failure> {
+pub(super) async fn run(
+    global: &Global,
+    args: &Show,
+    output: &Output,
+) -> Result<CommandOutcome, Failure> {
     let session = session::open(global).await?;
     let reply = session.engine.call(Command::Show(args.id.clone())).await;
     session.close().await;
@@ -42,7 +46,7 @@ pub(super) async fn run(global: &Global, args: &Show, output: &Output) -> Result
     for line in request(&detail) {
         output.line(&line)?;
     }
-    Ok(Ended::Well)
+    Ok(CommandOutcome::Success)
 }
 
 /// Says what the sender was answered, and by whom.

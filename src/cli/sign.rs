@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Global, Sign};
 use super::output::Output;
 use super::{session, verify};
@@ -14,7 +14,11 @@ use crate::domain::signature::{self, Signed};
 use crate::domain::timestamp::Timestamp;
 
 /// Runs `creel sign`.
-pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended, Failure> {
+pub(super) fn run(
+    global: &Global,
+    args: &Sign,
+    output: &Output,
+) -> Result<CommandOutcome, Failure> {
     let overrides = Overrides {
         provider: Some(args.provider.clone()),
         ..session::overrides(global, &super::args::Receiving::default())
@@ -67,5 +71,5 @@ pub(super) fn run(global: &Global, args: &Sign, output: &Output) -> Result<Ended
         output.line("")?;
         output.raw(body)?;
     }
-    Ok(Ended::Well)
+    Ok(CommandOutcome::Success)
 }

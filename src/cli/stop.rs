@@ -1,25 +1,25 @@
 //! `creel resend --stop`: give up on deliveries that wait.
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::Resend;
 use super::output::Output;
-use super::{ask, list, session};
+use super::{confirm, list, session};
 use crate::domain::failure::Failure;
 use crate::domain::text::thousands;
 use crate::engine::Engine;
-use crate::engine::command::{Command, ListQuery, Reply, Which};
+use crate::engine::command::{Command, ListQuery, Reply, Selection};
 
 /// Gives up on the deliveries that are meant.
 pub(super) async fn run(
     engine: &Engine,
     args: &Resend,
-    which: Which,
+    which: Selection,
     output: &Output,
-) -> Result<Ended, Failure> {
+) -> Result<CommandOutcome, Failure> {
     match &which {
-        Which::Ids(ids) => tell_idle(engine, ids, output).await?,
-        Which::Matching(filter) if !args.yes => agree(engine, filter).await?,
-        Which::Matching(_) => {}
+        Selection::Ids(ids) => report_idle(engine, ids, output).await?,
+        Selection::Matching(filter) if !args.yes => confirm_filter(engine, filter).await?,
+        Selection::Matching(_) => {}
     }
     match engine.call(Command::GiveUp(which)).await? {
         Reply::GivenUp(count) => output.note(&match count {
@@ -29,11 +29,11 @@ pub(super) async fn run(
         }),
         other => return Err(session::unexpected(&other)),
     }
-    Ok(Ended::Well)
+    Ok(CommandOutcome::Success)
 }
 
 /// Says which of the deliveries wait for nothing.
-async fn tell_idle(engine: &Engine, ids: &[String], output: &Output) -> Result<(), Failure> {
+async fn report_idle(engine: &Engine, ids: &[String], output: &Output) -> Result<(), Failure> {
     for id in ids {
         match engine.call(Command::Show(id.clone())).await? {
             Reply::Detail(detail) if detail.summary.waits() => {}
@@ -48,7 +48,7 @@ async fn tell_idle(engine: &Engine, ids: &[String], output: &Output) -> Result<(
 }
 
 /// Asks before all that match are given up.
-async fn agree(engine: &Engine, filter: &str) -> Result<(), Failure> {
+async fn confirm_filter(engine: &Engine, filter: &str) -> Result<(), Failure> {
     let query = ListQuery {
         filter: filter.to_owned(),
         ..ListQuery::default()
@@ -58,5 +58,5 @@ async fn agree(engine: &Engine, filter: &str) -> Result<(), Failure> {
         "Give up on those that wait of {} deliveries? [y/N] ",
         thousands(matching as u64)
     );
-    ask::yes(&question, "creel asks before it gives up on all that match").await
+    confirm::confirm_question(&question, "creel asks before it gives up on all that match").await
 }

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::{Global, Verify};
 use super::output::{Output, Style};
 use super::session;
@@ -23,7 +23,11 @@ use crate::domain::verification::{Status, Trial, Tried, Verification};
 const ENDPOINT: &str = "secret";
 
 /// Runs `creel verify`.
-pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<Ended, Failure> {
+pub(super) fn run(
+    global: &Global,
+    args: &Verify,
+    output: &Output,
+) -> Result<CommandOutcome, Failure> {
     let overrides = Overrides {
         provider: args.provider.clone(),
         ..session::overrides(global, &super::args::Receiving::default())
@@ -34,7 +38,7 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
         secrets.extend(config::secret(ENDPOINT, text, "--secret")?.split());
     }
     for secret in &secrets {
-        config::useless_secret(secret, &config.catalog)?;
+        config::check_secret(secret, &config.catalog)?;
     }
     let mut old = Vec::new();
     for text in &args.old_secrets {
@@ -63,7 +67,7 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
             Some(name) => config.catalog.get(name),
             None => config.catalog.detect(&request),
         };
-        config::unknown_params(&endpoint.params, provider, "--param")?;
+        config::check_params(&endpoint.params, provider, "--param")?;
         endpoint.provider = provider.map(|provider| provider.name.clone());
     }
     let now = args
@@ -86,9 +90,9 @@ pub(super) fn run(global: &Global, args: &Verify, output: &Output) -> Result<End
         print(output, &verification)?;
     }
     Ok(if verification.status == Status::Valid {
-        Ended::Well
+        CommandOutcome::Success
     } else {
-        Ended::No
+        CommandOutcome::No
     })
 }
 

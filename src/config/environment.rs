@@ -10,31 +10,31 @@ use zeroize::Zeroizing;
 
 /// A secret this short is looked for as a whole value alone: it may stand in
 /// other values by chance.
-const MIN_PART_BYTES: usize = 8;
+const MIN_SUBSTRING_BYTES: usize = 8;
 
 /// Variables of creel's own that hold no secret.
-const HARMLESS: [&str; 2] = ["CREEL_CONFIG", "CREEL_DATA_DIR"];
+const NON_SECRET_VARIABLES: [&str; 2] = ["CREEL_CONFIG", "CREEL_DATA_DIR"];
 
 /// What this process knows of secrets.
-static KNOWN: Mutex<Known> = Mutex::new(Known {
+static SECRETS: Mutex<KnownSecrets> = Mutex::new(KnownSecrets {
     variables: BTreeSet::new(),
     values: Vec::new(),
 });
 
-struct Known {
+struct KnownSecrets {
     variables: BTreeSet<OsString>,
     values: Vec<Zeroizing<Vec<u8>>>,
 }
 
 /// Notes the variable that a secret is taken from, whether or not it is set.
 pub(super) fn note_variable(name: &str) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     known.variables.insert(name.into());
 }
 
 /// Notes the value of a secret that was read.
 pub(super) fn note_value(value: &[u8]) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     if !value.is_empty() && !known.values.iter().any(|old| old[..] == *value) {
         known.values.push(Zeroizing::new(value.to_vec()));
     }
@@ -44,7 +44,7 @@ pub(super) fn note_value(value: &[u8]) {
 /// process: those that secrets are read from, those whose value is or contains
 /// one, and creel's own.
 pub fn withhold_secrets(command: &mut Command) {
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, value) in std::env::vars_os() {
         if known.is_secret(&name, &value) {
             command.env_remove(name);
@@ -52,17 +52,19 @@ pub fn withhold_secrets(command: &mut Command) {
     }
 }
 
-impl Known {
+impl KnownSecrets {
     fn is_secret(&self, name: &OsStr, value: &OsStr) -> bool {
         let own = name.as_bytes().starts_with(b"CREEL_");
-        let harmless = HARMLESS.iter().any(|harmless| name == *harmless);
-        own && !harmless || self.variables.contains(name) || self.holds_value(value.as_bytes())
+        let excluded = NON_SECRET_VARIABLES
+            .iter()
+            .any(|excluded| name == *excluded);
+        own && !excluded || self.variables.contains(name) || self.holds_value(value.as_bytes())
     }
 
     fn holds_value(&self, value: &[u8]) -> bool {
         self.values.iter().any(|secret| {
             value == &secret[..]
-                || secret.len() >= MIN_PART_BYTES
+                || secret.len() >= MIN_SUBSTRING_BYTES
                     && value.windows(secret.len()).any(|part| part == &secret[..])
         })
     }
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_variable_is_secret_by_its_name_or_its_value() {
-        let known = Known {
+        let known = KnownSecrets {
             variables: BTreeSet::from(["PORKBUN".into()]),
             values: vec![
                 Zeroizing::new(b"vi".to_vec()),

@@ -1,7 +1,7 @@
 //! The file `creel.toml`: its shape, and its mistakes explained.
 
-mod answer;
-mod forward;
+mod response;
+mod routing;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,9 +10,9 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use self::answer::AnswerTable;
-use self::forward::RouteTable;
-use super::{known, secret, size};
+use self::response::AnswerTable;
+use self::routing::RouteTable;
+use super::{check_provider, secret, size};
 use crate::domain::answer::AnswerPlan;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
@@ -54,7 +54,7 @@ struct File {
     parallel: Option<Spanned<u32>>,
     mode: Option<Spanned<String>>,
     provider: Option<Spanned<String>>,
-    max_body: Option<Spanned<Number>>,
+    max_body: Option<Spanned<ByteCount>>,
     keep: Option<Spanned<KeepTable>>,
     answer: Option<Spanned<AnswerTable>>,
     handshakes: Option<bool>,
@@ -63,7 +63,7 @@ struct File {
     #[serde(default)]
     allow_link_local: bool,
     #[serde(default)]
-    secrets: BTreeMap<Spanned<String>, Spanned<Many>>,
+    secrets: BTreeMap<Spanned<String>, Spanned<OneOrMany>>,
     #[serde(default)]
     endpoints: BTreeMap<Spanned<String>, EndpointTable>,
 }
@@ -97,24 +97,24 @@ struct EndpointTable {
 struct KeepTable {
     count: Option<u64>,
     age: Option<String>,
-    bytes: Option<Number>,
+    bytes: Option<ByteCount>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a number of bytes, or a text such as \"25MiB\"")]
-enum Number {
-    Plain(u64),
-    Written(String),
+enum ByteCount {
+    Bytes(u64),
+    Text(String),
 }
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a text, or a list of texts")]
-enum Many {
+enum OneOrMany {
     One(String),
     Several(Vec<String>),
 }
 
-impl Many {
+impl OneOrMany {
     fn into_vec(self) -> Vec<String> {
         match self {
             Self::One(value) => vec![value],
@@ -124,7 +124,7 @@ impl Many {
 }
 
 /// A place in a file, to name in an error.
-struct Source<'a> {
+struct SourceFile<'a> {
     shown: String,
     text: &'a str,
 }
@@ -143,7 +143,7 @@ pub(super) fn read(path: &Path, catalog: &Catalog) -> Result<Settings, Failure> 
 }
 
 fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure> {
-    let source = Source {
+    let source = SourceFile {
         shown: shown.to_owned(),
         text,
     };
@@ -172,7 +172,7 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
         settings.provider = Some(source.provider(provider, catalog)?);
     }
     if let Some(size) = file.max_body {
-        settings.max_body = Some(source.number(size)?);
+        settings.max_body = Some(source.byte_count(size)?);
     }
     if let Some(keep) = file.keep {
         settings.keep = source.keep(keep)?;
@@ -209,7 +209,7 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
     Ok(settings)
 }
 
-impl Source<'_> {
+impl SourceFile<'_> {
     fn line(&self, span: &Range<usize>) -> usize {
         mend::line(self.text, span)
     }
@@ -229,7 +229,7 @@ impl Source<'_> {
     }
 
     fn provider(&self, name: Spanned<String>, catalog: &Catalog) -> Result<String, Failure> {
-        known(name.get_ref(), catalog)
+        check_provider(name.get_ref(), catalog)
             .map_err(|failure| self.at(&name.span(), &failure.what, failure.why, failure.next))?;
         Ok(name.into_inner())
     }
@@ -249,11 +249,11 @@ impl Source<'_> {
         ))
     }
 
-    fn number(&self, number: Spanned<Number>) -> Result<u64, Failure> {
+    fn byte_count(&self, number: Spanned<ByteCount>) -> Result<u64, Failure> {
         let span = number.span();
         match number.into_inner() {
-            Number::Plain(number) => Ok(number),
-            Number::Written(text) => size::bytes(&text).map_err(|why| {
+            ByteCount::Bytes(number) => Ok(number),
+            ByteCount::Text(text) => size::bytes(&text).map_err(|why| {
                 self.at(
                     &span,
                     "this is no size.",
@@ -278,7 +278,7 @@ impl Source<'_> {
         })?;
         let bytes = keep
             .bytes
-            .map(|bytes| self.number(Spanned::new(span, bytes)))
+            .map(|bytes| self.byte_count(Spanned::new(span, bytes)))
             .transpose()?;
         Ok(Keep {
             count: keep.count,
@@ -438,7 +438,7 @@ path_mode = "replace"
     }
 
     #[test]
-    fn an_unknown_key_names_the_line_and_the_mend() {
+    fn an_unknown_key_names_the_line_and_a_fix() {
         let text = failure("listen = \"127.0.0.1:1\"\n\n[endpoints.a]\npaht = \"/x\"\n");
         assert_eq!(
             text,
@@ -466,7 +466,7 @@ path_mode = "replace"
     }
 
     #[test]
-    fn a_provider_nobody_knows_is_refused_with_the_nearest() {
+    fn an_unknown_provider_is_refused_with_the_nearest() {
         let text = failure("[endpoints.a]\nprovider = \"porkbum\"\n");
         assert!(
             text.contains("line 2: No provider is named porkbum.")
@@ -476,7 +476,7 @@ path_mode = "replace"
     }
 
     #[test]
-    fn a_variable_that_is_not_set_is_told_with_its_line_alone() {
+    fn an_unset_variable_is_named_by_its_line_only() {
         let text = failure("[endpoints.a]\nsecrets = [\"env:CREEL_NO_SUCH_VARIABLE\"]\n");
         assert!(
             text.contains("is not set")
@@ -487,7 +487,7 @@ path_mode = "replace"
     }
 
     #[test]
-    fn what_forwarding_cannot_do_names_the_line_and_the_mend() {
+    fn invalid_forwarding_names_the_line_and_a_fix() {
         for (text, says) in [
             (
                 "target = \"localhost:3000\"",
@@ -527,13 +527,13 @@ path_mode = "replace"
                 "there is no setting to",
             ),
         ] {
-            let told = failure(text);
-            assert!(told.contains(says), "{text}: {told}");
+            let message = failure(text);
+            assert!(message.contains(says), "{text}: {message}");
         }
     }
 
     #[test]
-    fn what_cannot_be_answered_names_the_line_and_the_mend() {
+    fn invalid_responses_name_the_line_and_a_fix() {
         for (answer, says) in [
             ("status = 99", "99 is no status to answer with."),
             ("sequence = [500, 700]", "700 is no status"),
@@ -548,10 +548,10 @@ path_mode = "replace"
             ("headers = { \"x y\" = \"1\" }", "cannot be written in HTTP"),
             ("delya = \"1s\"", "Did you mean delay?"),
         ] {
-            let told = failure(&format!("\nanswer = {{ {answer} }}"));
+            let message = failure(&format!("\nanswer = {{ {answer} }}"));
             assert!(
-                told.contains("line 2") && told.contains(says),
-                "{answer}: {told}"
+                message.contains("line 2") && message.contains(says),
+                "{answer}: {message}"
             );
         }
     }

@@ -9,11 +9,11 @@ use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::text::visible;
 
 /// The bits that let a group or others read a file.
-const READABLE: u32 = 0o044;
+const GROUP_OR_OTHERS_READ: u32 = 0o044;
 
 /// Returns what should be known of a configuration file and the secrets that
 /// are configured, as sentences.
-pub(super) fn of<'a, S>(file: Option<&Path>, secrets: impl Fn() -> S) -> Vec<String>
+pub(super) fn collect<'a, S>(file: Option<&Path>, secrets: impl Fn() -> S) -> Vec<String>
 where
     S: Iterator<Item = &'a Secret>,
 {
@@ -51,7 +51,7 @@ where
 
 /// Says which secrets may be public keys and have no provider named, so that
 /// they do not count as shared secrets.
-pub(super) fn unnamed(secrets: &[Secret], endpoints: &[Endpoint]) -> Vec<String> {
+pub(super) fn unnamed_public_keys(secrets: &[Secret], endpoints: &[Endpoint]) -> Vec<String> {
     let is_unnamed = |secret: &Secret| {
         let of = |e: &&Endpoint| e.name == secret.name();
         secret.kind() == KeyKind::MaybePublic
@@ -84,5 +84,6 @@ fn unsafe_file(what: &str, path: &str) -> String {
 }
 
 fn is_readable(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & READABLE != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|metadata| metadata.permissions().mode() & GROUP_OR_OTHERS_READ != 0)
 }

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::{SocketPath, wire};
+use super::{SocketPath, protocol};
 use crate::engine::Engine;
 use crate::engine::command::Event;
 
@@ -51,7 +51,7 @@ impl Api {
                     tokio::spawn(async move {
                         tokio::select! {
                             () = shutdown.cancelled() => {}
-                            ended = converse(stream, engine) => {
+                            ended = serve_client(stream, engine) => {
                                 if let Err(error) = ended {
                                     tracing::debug!(%error, "a control connection ended");
                                 }
@@ -71,39 +71,39 @@ impl Api {
 
 /// Speaks with one other process: answers its commands side by side and
 /// passes it every event.
-async fn converse(stream: UnixStream, engine: Engine) -> io::Result<()> {
+async fn serve_client(stream: UnixStream, engine: Engine) -> io::Result<()> {
     let mut events = engine.subscribe();
     let (read, write) = stream.into_split();
     let mut read = BufReader::new(read);
     let write = Arc::new(Mutex::new(write));
-    let hello = wire::Hello {
+    let hello = protocol::Hello {
         creel: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: wire::PROTOCOL,
+        protocol: protocol::PROTOCOL_VERSION,
     };
-    wire::write(&mut *write.lock().await, &hello).await?;
-    let teller = Arc::clone(&write);
-    let tell = async move {
+    protocol::write(&mut *write.lock().await, &hello).await?;
+    let event_writer = Arc::clone(&write);
+    let send_events = async move {
         loop {
             let event = match events.recv().await {
                 Ok(event) => event,
                 Err(RecvError::Lagged(_)) => Event::Missed,
                 Err(RecvError::Closed) => return Ok(()),
             };
-            wire::write(
-                &mut *teller.lock().await,
-                &wire::Tell::Event(Box::new(event)),
+            protocol::write(
+                &mut *event_writer.lock().await,
+                &protocol::ServerMessage::Event(Box::new(event)),
             )
             .await?;
         }
     };
-    let answer = async move {
-        while let Some(ask) = wire::read::<wire::Ask>(&mut read).await? {
+    let answer_requests = async move {
+        while let Some(request) = protocol::read::<protocol::Request>(&mut read).await? {
             let (engine, write) = (engine.clone(), Arc::clone(&write));
             tokio::spawn(async move {
-                let reply = engine.call(ask.command).await;
-                let _ = wire::write(
+                let reply = engine.call(request.command).await;
+                let _ = protocol::write(
                     &mut *write.lock().await,
-                    &wire::Tell::Reply(ask.number, reply),
+                    &protocol::ServerMessage::Reply(request.number, reply),
                 )
                 .await;
             });
@@ -111,7 +111,7 @@ async fn converse(stream: UnixStream, engine: Engine) -> io::Result<()> {
         Ok(())
     };
     tokio::select! {
-        ended = tell => ended,
-        ended = answer => ended,
+        ended = send_events => ended,
+        ended = answer_requests => ended,
     }
 }

@@ -13,23 +13,23 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{broadcast, oneshot};
 
-use super::{SocketPath, wire};
+use super::{SocketPath, protocol};
 use crate::domain::failure::Failure;
 use crate::engine::command::{Command, Event, Reply};
-use crate::engine::{Backend, EVENTS_HELD, Engine};
+use crate::engine::{Backend, EVENT_BUFFER, Engine};
 
 /// A connection to another creel.
 struct Remote {
     write: tokio::sync::Mutex<OwnedWriteHalf>,
-    waiting: Waiting,
+    pending: PendingReplies,
     number: AtomicU64,
 }
 
 /// Who waits for which answer; `None` once the other end is gone.
-type Askers = Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>;
+type ReplySenders = Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>;
 
 /// The askers, shared by those who ask and the one who listens.
-type Waiting = Arc<Mutex<Askers>>;
+type PendingReplies = Arc<Mutex<ReplySenders>>;
 
 /// Connects to the creel that runs on `data_dir`; `None` where none does.
 ///
@@ -62,13 +62,13 @@ pub async fn connect(data_dir: &Path) -> Result<Option<Engine>, Failure> {
     };
     let (read, write) = stream.into_split();
     let mut read = BufReader::new(read);
-    let Some(hello) = wire::read::<wire::Hello>(&mut read)
+    let Some(hello) = protocol::read::<protocol::Hello>(&mut read)
         .await
         .map_err(unreachable)?
     else {
         return Ok(None);
     };
-    if hello.protocol != wire::PROTOCOL {
+    if hello.protocol != protocol::PROTOCOL_VERSION {
         return Err(Failure::cannot(
             format!(
                 "The creel that runs on this data directory is version {}.",
@@ -81,49 +81,49 @@ pub async fn connect(data_dir: &Path) -> Result<Option<Engine>, Failure> {
             "Use the same version for both.",
         ));
     }
-    let (events, _) = broadcast::channel(EVENTS_HELD);
-    let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
+    let (events, _) = broadcast::channel(EVENT_BUFFER);
+    let pending: PendingReplies = Arc::new(Mutex::new(Some(HashMap::new())));
     let remote = Remote {
         write: write.into(),
-        waiting: Arc::clone(&waiting),
+        pending: Arc::clone(&pending),
         number: AtomicU64::new(0),
     };
-    tokio::spawn(listen(read, waiting, events.clone()));
+    tokio::spawn(receive(read, pending, events.clone()));
     Ok(Some(Engine::new(Arc::new(remote), events)))
 }
 
 /// Takes answers and events until the other end is gone.
-async fn listen(
+async fn receive(
     mut read: BufReader<OwnedReadHalf>,
-    waiting: Waiting,
+    pending: PendingReplies,
     events: broadcast::Sender<Event>,
 ) {
-    while let Ok(Some(tell)) = wire::read::<wire::Tell>(&mut read).await {
+    while let Ok(Some(tell)) = protocol::read::<protocol::ServerMessage>(&mut read).await {
         match tell {
-            wire::Tell::Event(event) => {
+            protocol::ServerMessage::Event(event) => {
                 let _ = events.send(*event);
             }
-            wire::Tell::Reply(number, reply) => {
-                let asker = lock(&waiting)
+            protocol::ServerMessage::Reply(number, reply) => {
+                let sender = lock(&pending)
                     .as_mut()
-                    .and_then(|waiting| waiting.remove(&number));
-                if let Some(asker) = asker {
-                    let _ = asker.send(reply);
+                    .and_then(|pending| pending.remove(&number));
+                if let Some(sender) = sender {
+                    let _ = sender.send(reply);
                 }
             }
         }
     }
     // Dropping the senders tells everybody who waits.
-    *lock(&waiting) = None;
+    *lock(&pending) = None;
     let _ = events.send(Event::Gone);
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Askers> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(pending: &PendingReplies) -> std::sync::MutexGuard<'_, ReplySenders> {
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Remote {
-    async fn ask(&self, command: Command) -> Result<Reply, Failure> {
+    async fn request(&self, command: Command) -> Result<Reply, Failure> {
         let gone = || {
             Failure::cannot(
                 "The creel that owns the data is gone.",
@@ -133,12 +133,12 @@ impl Remote {
         };
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = oneshot::channel();
-        lock(&self.waiting)
+        lock(&self.pending)
             .as_mut()
             .ok_or_else(gone)?
             .insert(number, answered);
-        let ask = wire::Ask { number, command };
-        if wire::write(&mut *self.write.lock().await, &ask)
+        let request = protocol::Request { number, command };
+        if protocol::write(&mut *self.write.lock().await, &request)
             .await
             .is_err()
         {
@@ -150,6 +150,6 @@ impl Remote {
 
 impl Backend for Remote {
     fn call(&self, command: Command) -> BoxFuture<'_, Result<Reply, Failure>> {
-        self.ask(command).boxed()
+        self.request(command).boxed()
     }
 }

@@ -10,29 +10,29 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::{AppInfo, AppState, Event};
 use super::local::Local;
-use super::target_queue::Waiting;
+use super::target_queue::QueueDepth;
 use crate::domain::timestamp::Timestamp;
 use crate::outbound::{self, Exchange};
 
 /// How often apps on this machine are tried while somebody looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often it is published at most how many deliveries wait.
-const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The apps, by scheme, host and port.
-pub(super) struct Apps {
-    known: Mutex<BTreeMap<String, Known>>,
+pub(super) struct AppRegistry {
+    known: Mutex<BTreeMap<String, AppEntry>>,
     events: broadcast::Sender<Event>,
 }
 
-struct Known {
+struct AppEntry {
     info: AppInfo,
     /// Counts how often it came to answer again.
-    back: watch::Sender<u64>,
+    recovered: watch::Sender<u64>,
 }
 
-impl Apps {
+impl AppRegistry {
     pub(super) fn new(events: broadcast::Sender<Event>) -> Self {
         Self {
             known: Mutex::default(),
@@ -43,18 +43,18 @@ impl Apps {
     /// Knows the app behind a target from now on, and returns what changes
     /// whenever it answers again.
     pub(super) fn add(&self, origin: &str) -> watch::Receiver<u64> {
-        let known = || Known {
+        let known = || AppEntry {
             info: AppInfo {
                 origin: origin.to_owned(),
                 state: AppState::Unknown,
                 waiting: 0,
                 oldest: None,
             },
-            back: watch::Sender::default(),
+            recovered: watch::Sender::default(),
         };
         let mut all = self.lock();
         let known = all.entry(origin.to_owned()).or_insert_with(known);
-        known.back.subscribe()
+        known.recovered.subscribe()
     }
 
     /// Returns what is known.
@@ -66,52 +66,52 @@ impl Apps {
     }
 
     /// Notes what came of sending to an app at `now`.
-    pub(super) fn sent(&self, origin: &str, exchange: &Exchange, now: Timestamp) {
-        let heard = if exchange.response.is_some() {
-            Heard::Answer
+    pub(super) fn record_exchange(&self, origin: &str, exchange: &Exchange, now: Timestamp) {
+        let result = if exchange.response.is_some() {
+            ContactResult::Answered
         } else if exchange.connected {
-            Heard::Silence
+            ContactResult::NoAnswer
         } else {
-            Heard::Nobody
+            ContactResult::NotConnected
         };
-        self.heard(origin, heard, now);
+        self.record(origin, result, now);
     }
 
     /// Notes that an app took a connection and answered nothing.
-    pub(super) fn silent(&self, origin: &str, now: Timestamp) {
-        self.heard(origin, Heard::Silence, now);
+    pub(super) fn record_no_answer(&self, origin: &str, now: Timestamp) {
+        self.record(origin, ContactResult::NoAnswer, now);
     }
 
-    fn heard(&self, origin: &str, heard: Heard, now: Timestamp) {
-        self.change(origin, |info| {
+    fn record(&self, origin: &str, result: ContactResult, now: Timestamp) {
+        self.update(origin, |info| {
             let (since, silent) = match info.state {
                 AppState::Down { since, silent } => (since, silent),
                 AppState::Unknown | AppState::Answering => (now, false),
             };
-            info.state = match heard {
-                Heard::Nobody => AppState::Down {
+            info.state = match result {
+                ContactResult::NotConnected => AppState::Down {
                     since,
                     silent: false,
                 },
-                Heard::Silence => AppState::Down {
+                ContactResult::NoAnswer => AppState::Down {
                     since,
                     silent: true,
                 },
                 // That it takes connections does not say that it answers.
-                Heard::Somebody if silent => info.state,
-                Heard::Somebody | Heard::Answer => AppState::Answering,
+                ContactResult::Connected if silent => info.state,
+                ContactResult::Connected | ContactResult::Answered => AppState::Answering,
             };
         });
     }
 
     /// Notes how many deliveries wait for an app, and since when.
-    pub(super) fn wait(&self, origin: &str, waiting: Waiting) {
-        self.change(origin, |info| {
+    pub(super) fn set_waiting(&self, origin: &str, waiting: QueueDepth) {
+        self.update(origin, |info| {
             (info.waiting, info.oldest) = (waiting.count, waiting.oldest);
         });
     }
 
-    fn change(&self, origin: &str, change: impl FnOnce(&mut AppInfo)) {
+    fn update(&self, origin: &str, change: impl FnOnce(&mut AppInfo)) {
         let mut all = self.lock();
         let Some(known) = all.get_mut(origin) else {
             return;
@@ -122,28 +122,28 @@ impl Apps {
             return;
         }
         if known.info.state == AppState::Answering && before.state != AppState::Answering {
-            known.back.send_modify(|times| *times += 1);
+            known.recovered.send_modify(|times| *times += 1);
         }
         // Nobody listening is no error.
         let _ = self.events.send(Event::App(known.info.clone()));
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, AppEntry>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What was heard of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
+enum ContactResult {
     /// It answered.
-    Answer,
+    Answered,
     /// It took a connection, and nothing came back.
-    Silence,
+    NoAnswer,
     /// It took a connection; nothing was sent.
-    Somebody,
+    Connected,
     /// There was no connection.
-    Nobody,
+    NotConnected,
 }
 
 impl Local {
@@ -157,19 +157,19 @@ impl Local {
             }
             for app in self.apps.list() {
                 self.apps
-                    .wait(&app.origin, self.queues.waiting(&app.origin));
+                    .set_waiting(&app.origin, self.queues.waiting(&app.origin));
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(PUBLISH_EVERY) => {}
+                () = tokio::time::sleep(PUBLISH_INTERVAL) => {}
             }
         }
     }
 
     /// Looks now and then whether the apps on this machine are there, as long
     /// as somebody looks at creel.
-    pub(super) async fn look_after_apps(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut pause = tokio::time::interval(LOOK_EVERY);
+    pub(super) async fn probe_apps(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut pause = tokio::time::interval(PROBE_INTERVAL);
         pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -180,12 +180,12 @@ impl Local {
                 continue;
             }
             for app in self.apps.list() {
-                let heard = match outbound::reachable(&app.origin).await {
-                    Some(true) => Heard::Somebody,
-                    Some(false) => Heard::Nobody,
+                let result = match outbound::probe_loopback(&app.origin).await {
+                    Some(true) => ContactResult::Connected,
+                    Some(false) => ContactResult::NotConnected,
                     None => continue,
                 };
-                self.apps.heard(&app.origin, heard, self.clock.now());
+                self.apps.record(&app.origin, result, self.clock.now());
             }
         }
     }
@@ -197,38 +197,38 @@ mod tests {
 
     #[test]
     fn an_app_is_down_since_it_was_first_missed() {
-        let (events, mut told) = broadcast::channel(16);
-        let apps = Apps::new(events);
+        let (events, mut received) = broadcast::channel(16);
+        let apps = AppRegistry::new(events);
         let state = || apps.list()[0].state;
         apps.add("http://h");
         let at = Timestamp;
-        apps.heard("http://other", Heard::Nobody, at(1));
+        apps.record("http://other", ContactResult::NotConnected, at(1));
         assert_eq!(state(), AppState::Unknown);
-        apps.heard("http://h", Heard::Somebody, at(1));
+        apps.record("http://h", ContactResult::Connected, at(1));
         assert_eq!(state(), AppState::Answering);
-        apps.heard("http://h", Heard::Nobody, at(2));
-        apps.heard("http://h", Heard::Silence, at(3));
+        apps.record("http://h", ContactResult::NotConnected, at(2));
+        apps.record("http://h", ContactResult::NoAnswer, at(3));
         let down = AppState::Down {
             since: at(2),
             silent: true,
         };
         assert_eq!(state(), down);
         // That somebody listens proves nothing against silence.
-        apps.heard("http://h", Heard::Somebody, at(4));
+        apps.record("http://h", ContactResult::Connected, at(4));
         assert_eq!(state(), down);
-        apps.heard("http://h", Heard::Answer, at(5));
-        apps.heard("http://h", Heard::Answer, at(6));
+        apps.record("http://h", ContactResult::Answered, at(5));
+        apps.record("http://h", ContactResult::Answered, at(6));
         assert_eq!(state(), AppState::Answering);
-        let waiting = Waiting {
+        let waiting = QueueDepth {
             count: 3,
             oldest: Some(at(1)),
         };
-        apps.wait("http://h", waiting);
-        apps.wait("http://h", waiting);
+        apps.set_waiting("http://h", waiting);
+        apps.set_waiting("http://h", waiting);
         let mut count = 0;
-        while let Ok(Event::App(_)) = told.try_recv() {
+        while let Ok(Event::App(_)) = received.try_recv() {
             count += 1;
         }
-        assert_eq!(count, 5, "only changes are told");
+        assert_eq!(count, 5, "only changes are published");
     }
 }

@@ -10,7 +10,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::resend::{
-    Job, Offers, Planned, Preview, ResendOrder, Results, RetryOrder, Sent, Which,
+    Job, JobResults, Preview, ResendRequest, ResendSupport, RetryOptions, RetryPlan, Selection,
+    SendResult,
 };
 use crate::domain::address::Place;
 use crate::domain::answer::AnswerPlan;
@@ -29,7 +30,7 @@ use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
 use crate::domain::verification::{Status, Verification};
-pub use crate::outbound::Options;
+pub use crate::outbound::SendOptions;
 pub use crate::store::Lag;
 
 /// Something asked of a running creel.
@@ -50,16 +51,16 @@ pub enum Command {
     Examine(String),
     /// Lets a secret count from now on, and verifies again what it concerns:
     /// [`Reply::Adopted`], after the last of them.
-    Secret(SecretOrder),
+    Secret(AdoptSecretRequest),
     /// Begins to send deliveries again: [`Reply::Job`]. How it goes is told by
     /// [`Event::Job`], each attempt by [`Event::Attempted`].
-    Resend(ResendOrder),
+    Resend(ResendRequest),
     /// Looks up where an order would go: [`Reply::Places`], each host once.
-    Locate(ResendOrder),
+    Locate(ResendRequest),
     /// What would be sent for the first of the deliveries: [`Reply::Preview`].
-    Preview(ResendOrder),
+    Preview(ResendRequest),
     /// Which deliveries are meant, in their order: [`Reply::Ids`].
-    Which(Which),
+    Which(Selection),
     /// What came of a followed job since the last time it was asked for:
     /// [`Reply::Results`], as soon as there is something to tell.
     Results(u64),
@@ -69,21 +70,21 @@ pub enum Command {
     /// Gives up on those of the deliveries that wait: for their app, or for the
     /// next try of a retry schedule. They are kept as all others are from now
     /// on: [`Reply::GivenUp`].
-    GiveUp(Which),
+    GiveUp(Selection),
     /// Believes the clock as it is: [`Reply::Done`].
     TrustClock,
     /// Marks deliveries to be kept, or takes the mark away: [`Reply::Done`].
-    Mark(MarkOrder),
+    Mark(MarkRequest),
     /// Sends a signed sample delivery to creel's own receiving address, by
     /// provider name, or one of the five systems in turn: [`Reply::Done`].
     Sample(Option<String>),
     /// Answers otherwise from now on, or as configured again: [`Reply::Done`].
-    Answer(AnswerOrder),
+    Answer(ResponseOverrideRequest),
 }
 
 /// How deliveries to an endpoint are answered from now on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerOrder {
+pub struct ResponseOverrideRequest {
     /// The endpoint; `None`: those that no endpoint takes.
     pub endpoint: Option<String>,
     /// When they are sent on; `None`: as configured.
@@ -94,7 +95,7 @@ pub struct AnswerOrder {
 
 /// What differs from the configuration, because somebody said so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LiveAnswer {
+pub struct ResponseOverride {
     /// The endpoint; `None`: deliveries that no endpoint takes.
     pub endpoint: Option<String>,
     /// When deliveries are sent on, where that differs.
@@ -159,7 +160,7 @@ pub struct ListQuery {
 
 /// Which deliveries to mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MarkOrder {
+pub struct MarkRequest {
     /// The deliveries' sequence numbers.
     pub seqs: Vec<u64>,
     /// Whether they shall be marked.
@@ -168,7 +169,7 @@ pub struct MarkOrder {
 
 /// Which secret shall count, and for what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecretOrder {
+pub struct AdoptSecretRequest {
     /// The delivery for whose endpoint it shall count, by id as in
     /// [`Command::Show`]; where it has none, for its provider; where that is
     /// not known, for all.
@@ -288,7 +289,7 @@ pub enum Reply {
     /// To [`Command::GiveUp`]: how many waited.
     GivenUp(u64),
     /// To [`Command::Results`].
-    Results(Results),
+    Results(JobResults),
     /// To [`Command::Locate`]: those that are asked for before anything is
     /// sent to them, for they are not this machine.
     Places(Vec<Place>),
@@ -316,7 +317,7 @@ pub struct Info {
     /// What is answered where no endpoint says otherwise.
     pub answer: AnswerPlan,
     /// What is answered otherwise than configured.
-    pub live: Vec<LiveAnswer>,
+    pub live: Vec<ResponseOverride>,
     /// The apps that deliveries go to.
     pub apps: Vec<AppInfo>,
     /// The configured endpoints.
@@ -336,7 +337,7 @@ pub struct Info {
     pub demo: bool,
     /// What is allowed whenever something is sent.
     #[serde(default)]
-    pub options: Options,
+    pub options: SendOptions,
     /// How many deliveries are kept.
     pub kept: u64,
     /// How many bytes they take on disk.
@@ -426,18 +427,18 @@ pub struct Detail {
     /// What the provider states of its sending side, for verdicts.
     pub provider: Option<ProviderFacts>,
     /// The arrivals of the same event, oldest first, this one among them.
-    pub arrivals: Vec<Arrival>,
+    pub arrivals: Vec<EventArrival>,
     /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
     /// What to make of each of them.
     pub verdicts: Vec<Verdict>,
     /// The newest retry schedule, where there was one.
-    pub schedule: Option<Planned>,
+    pub schedule: Option<RetryPlan>,
     /// Where a plain resend would go.
     pub target: Option<String>,
     /// Which ways of sending it again work for it.
     #[serde(default)]
-    pub offers: Offers,
+    pub offers: ResendSupport,
 }
 
 /// What a provider states of its sending side.
@@ -467,7 +468,7 @@ pub struct ProviderFacts {
 
 /// One arrival of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrival {
+pub struct EventArrival {
     /// The delivery.
     pub summary: Summary,
     /// Whether its body is byte for byte that of the delivery shown.
@@ -488,7 +489,7 @@ pub enum Event {
     /// Whether an app answers, or how many deliveries wait for it, changed.
     App(AppInfo),
     /// All that is now answered otherwise than configured.
-    Answering(Vec<LiveAnswer>),
+    Answering(Vec<ResponseOverride>),
     /// Deliveries can no longer be kept, or can again (`None`).
     Trouble(Option<String>),
     /// So many hundredths of the deliveries are verified again; `None`: it is

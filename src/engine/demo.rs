@@ -56,22 +56,22 @@ const STAGING: (&str, &str, &str) = (
 );
 
 /// The pause between two deliveries once the first screen is full.
-const PAUSE: Duration = Duration::from_millis(2_500);
+const DELIVERY_INTERVAL: Duration = Duration::from_millis(2_500);
 
 /// How long the app runs at first, and how long between its absences.
-const UP: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(90)];
+const APP_UPTIMES: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(90)];
 
 /// How long the app is away.
-const AWAY: Duration = Duration::from_secs(12);
+const APP_DOWNTIME: Duration = Duration::from_secs(12);
 
 /// How many deliveries arrive at once, so that the first screen is alive.
-const AT_ONCE: usize = 14;
+const INITIAL_DELIVERIES: usize = 14;
 
 /// The demonstration's data folder; removed when this is dropped.
 #[derive(Debug)]
-pub struct Folder(Option<PathBuf>);
+pub struct DemoFolder(Option<PathBuf>);
 
-impl Drop for Folder {
+impl Drop for DemoFolder {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
             let _ = std::fs::remove_dir_all(path);
@@ -99,7 +99,7 @@ enum Scene {
 }
 
 /// What arrives, over and over: the system, by its place in [`SYSTEMS`], and the scene.
-const PROGRAMME: [(usize, Scene); 16] = [
+const SCENARIO: [(usize, Scene); 16] = [
     (0, Scene::Valid),
     (1, Scene::Valid),
     (4, Scene::Valid),
@@ -122,7 +122,7 @@ const PROGRAMME: [(usize, Scene); 16] = [
 ///
 /// # Errors
 /// A [`Failure`] where no folder can be made.
-pub fn prepare(config: &mut Config) -> Result<Folder, Failure> {
+pub fn prepare(config: &mut Config) -> Result<DemoFolder, Failure> {
     let path = std::env::temp_dir().join(format!("creel-demo-{:016x}", random_bits() as u64));
     make_folder(&path).map_err(|error| {
         Failure::cannot(
@@ -144,7 +144,7 @@ pub fn prepare(config: &mut Config) -> Result<Folder, Failure> {
     }
     let (name, path_of, secret) = STAGING;
     add_endpoint(config, name, path_of, "stack-auth", secret);
-    Ok(Folder(Some(path)))
+    Ok(DemoFolder(Some(path)))
 }
 
 fn make_folder(path: &std::path::Path) -> io::Result<()> {
@@ -175,13 +175,13 @@ pub async fn start(
     shutdown: &CancellationToken,
 ) -> Result<(), Failure> {
     let listener = server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    local.default_target(format!("http://{}", listener.local_addr()));
+    local.set_default_target(format!("http://{}", listener.local_addr()));
     tasks.spawn(run_app(Arc::clone(local), listener, shutdown.clone()));
     let (local, shutdown) = (Arc::clone(local), shutdown.clone());
     tasks.spawn(async move {
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = perform(&local, address) => {}
+            () = run_scenario(&local, address) => {}
         }
     });
     Ok(())
@@ -190,7 +190,7 @@ pub async fn start(
 /// Runs the app, which now and then is away for a while.
 async fn run_app(local: Arc<Local>, mut listener: server::Listener, shutdown: CancellationToken) {
     let address = listener.local_addr();
-    let mut time = UP[0];
+    let mut time = APP_UPTIMES[0];
     loop {
         let end = shutdown.child_token();
         let serving = tokio::spawn(server::serve(
@@ -208,7 +208,7 @@ async fn run_app(local: Arc<Local>, mut listener: server::Listener, shutdown: Ca
         let _ = serving.await;
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(AWAY) => {}
+            () = tokio::time::sleep(APP_DOWNTIME) => {}
         }
         match server::bind(address).await {
             Ok(again) => listener = again,
@@ -217,7 +217,7 @@ async fn run_app(local: Arc<Local>, mut listener: server::Listener, shutdown: Ca
                 return;
             }
         }
-        time = UP[1];
+        time = APP_UPTIMES[1];
     }
 }
 
@@ -246,38 +246,38 @@ fn app(local: &Arc<Local>) -> server::Intake {
                 _ => (401, "{\"error\":\"signature mismatch\"}"),
             };
             let headers = [("content-type", "application/json")].into_iter().collect();
-            server::Reply {
+            server::SenderResponse {
                 headers,
                 body: Bytes::from_static(text.as_bytes()),
-                ..server::Reply::new(status)
+                ..server::SenderResponse::new(status)
             }
         })
     })
 }
 
 /// Sends the programme over and over.
-async fn perform(local: &Arc<Local>, address: SocketAddr) {
+async fn run_scenario(local: &Arc<Local>, address: SocketAddr) {
     let client = outbound::Client::default();
     let mut last: [Option<Request>; SYSTEMS.len()] = Default::default();
     for turn in 0.. {
-        let (system, scene) = PROGRAMME[turn % PROGRAMME.len()];
+        let (system, scene) = SCENARIO[turn % SCENARIO.len()];
         let request = match scene {
             Scene::Retried => last[system].clone(),
             _ => None,
         };
-        let request = request.or_else(|| delivery(local, system, scene, turn));
+        let request = request.or_else(|| scene_request(local, system, scene, turn));
         if let Some(request) = request {
             send(&client, address, &request).await;
             last[system] = Some(request);
         }
-        if turn >= AT_ONCE {
-            tokio::time::sleep(PAUSE).await;
+        if turn >= INITIAL_DELIVERIES {
+            tokio::time::sleep(DELIVERY_INTERVAL).await;
         }
     }
 }
 
 /// Makes the request of one scene.
-fn delivery(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<Request> {
+fn scene_request(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<Request> {
     let (name, endpoint, secret) = SYSTEMS[system];
     let path = format!("/hooks/{endpoint}");
     if scene == Scene::Unsigned {
@@ -349,7 +349,9 @@ async fn send(client: &outbound::Client, address: SocketAddr, request: &Request)
         return;
     };
     // Not creel's own client: what comes from that is taken for a loop.
-    let exchange = client.send(&outgoing, outbound::Options::default()).await;
+    let exchange = client
+        .send(&outgoing, outbound::SendOptions::default())
+        .await;
     if let Some(error) = exchange.error {
         tracing::debug!(error, "a delivery of the demonstration did not arrive");
     }

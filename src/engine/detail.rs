@@ -1,9 +1,9 @@
 //! One delivery with all that is known about it.
 
-use super::command::{Arrival, Detail, Planned, ProviderFacts};
-use super::local::{Local, unreadable};
-use super::offers::offers;
-use super::secret::suggested;
+use super::command::{Detail, EventArrival, ProviderFacts, RetryPlan};
+use super::local::{Local, read_failure};
+use super::resend_support::resend_support;
+use super::secret::suggested_secret;
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::Delivery;
@@ -34,15 +34,15 @@ impl Local {
         let delivery = self
             .store
             .delivery(seq)
-            .map_err(unreadable)?
+            .map_err(read_failure)?
             .ok_or_else(gone)?;
         let mut summary = self
             .store
             .summary(seq)
-            .map_err(unreadable)?
+            .map_err(read_failure)?
             .ok_or_else(gone)?;
         let assessor = self.assessor();
-        let assessment = self.examination(&assessor, &delivery, effort)?;
+        let assessment = self.examine(&assessor, &delivery, effort)?;
         if summary.status == Status::Pending {
             // Its turn has not come; what is shown is verified now.
             summary.status = assessment.verification.status;
@@ -50,26 +50,26 @@ impl Local {
             summary.event.clone_from(&assessment.event);
             summary.delivery_id.clone_from(&assessment.delivery_id);
         }
-        let attempts = self.store.attempts(seq).map_err(unreadable)?;
+        let attempts = self.store.attempts(seq).map_err(read_failure)?;
         let provider = assessment
             .provider
             .as_deref()
             .and_then(|name| assessor.catalog.get(name));
-        let schedule = provider.and_then(|provider| planned(provider, &attempts));
-        let suggested = suggested(&assessor, &assessment.verification);
+        let schedule = provider.and_then(|provider| retry_plan(provider, &attempts));
+        let suggested = suggested_secret(&assessor, &assessment.verification);
         Ok(Detail {
             schedule,
             suggested,
             signed: assessor.signed_text(delivery.endpoint.as_deref(), &delivery.request),
-            provider: provider.map(facts),
+            provider: provider.map(provider_facts),
             arrivals: self.arrivals(&delivery)?,
             verdicts: Verdict::all(&attempts, |attempt| {
-                self.worth(&delivery, summary.status, attempt.started_at)
+                self.signature_status_at(&delivery, summary.status, attempt.started_at)
             }),
             attempts,
             target: self.destination_of(&delivery).map(|to| to.address()),
-            offers: offers(&assessor, &delivery),
-            verification: self.as_known(&summary, assessment.verification),
+            offers: resend_support(&assessor, &delivery),
+            verification: self.recorded_verification(&summary, assessment.verification),
             summary,
             delivery,
         })
@@ -87,9 +87,13 @@ impl Local {
     /// Returns what is known of a signature. One command may lack the secrets
     /// of the creel that received: then the verdict is that one's, and the
     /// evidence what can be seen without them.
-    pub(super) fn as_known(&self, summary: &Summary, computed: Verification) -> Verification {
+    pub(super) fn recorded_verification(
+        &self,
+        summary: &Summary,
+        computed: Verification,
+    ) -> Verification {
         let knew_nothing = matches!(summary.status, Status::NoSecret | Status::UnknownProvider);
-        if self.receives || knew_nothing || computed.status == summary.status {
+        if self.is_receiver || knew_nothing || computed.status == summary.status {
             return computed;
         }
         let cause = summary.cause.as_deref().and_then(doctor::about);
@@ -111,36 +115,36 @@ impl Local {
     }
 
     /// Reads a delivery; `None` where it is gone or damaged.
-    pub(super) fn readable(&self, seq: u64) -> Result<Option<Delivery>, Failure> {
+    pub(super) fn read_delivery(&self, seq: u64) -> Result<Option<Delivery>, Failure> {
         match self.store.delivery(seq) {
             Err(ReadError::Damaged(_)) => Ok(None),
-            read => read.map_err(unreadable),
+            read => read.map_err(read_failure),
         }
     }
 
-    fn arrivals(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Failure> {
+    fn arrivals(&self, delivery: &Delivery) -> Result<Vec<EventArrival>, Failure> {
         let newest = self
             .store
             .arrivals(delivery.seq, ARRIVALS_SHOWN)
-            .map_err(unreadable)?;
+            .map_err(read_failure)?;
         let mut arrivals = Vec::with_capacity(newest.len());
         for seq in newest {
-            let Some(summary) = self.store.summary(seq).map_err(unreadable)? else {
+            let Some(summary) = self.store.summary(seq).map_err(read_failure)? else {
                 continue;
             };
             let same_body = seq == delivery.seq
                 || summary.body_size == delivery.request.body.len() as u64
                     && self
-                        .readable(seq)?
+                        .read_delivery(seq)?
                         .is_some_and(|other| other.request.body == delivery.request.body);
-            arrivals.push(Arrival { summary, same_body });
+            arrivals.push(EventArrival { summary, same_body });
         }
         Ok(arrivals)
     }
 }
 
 /// Says how a delivery's newest retry schedule would go on.
-fn planned(provider: &Provider, attempts: &[Attempt]) -> Option<Planned> {
+fn retry_plan(provider: &Provider, attempts: &[Attempt]) -> Option<RetryPlan> {
     let mut tries = attempts.iter().rev();
     let (newest, last) = tries.find_map(|a| Some((a, a.retry.as_ref()?)))?;
     let schedule = Schedule::of(provider).ok()?;
@@ -165,7 +169,7 @@ fn planned(provider: &Provider, attempts: &[Attempt]) -> Option<Planned> {
         later.push(at);
         number += 1;
     }
-    Some(Planned {
+    Some(RetryPlan {
         began: last.began,
         later,
         assumed: plain.assumed,
@@ -174,7 +178,7 @@ fn planned(provider: &Provider, attempts: &[Attempt]) -> Option<Planned> {
 }
 
 /// Returns what a provider states of its sending side.
-fn facts(provider: &Provider) -> ProviderFacts {
+fn provider_facts(provider: &Provider) -> ProviderFacts {
     ProviderFacts {
         title: provider.title.clone(),
         answer_within_ms: provider.answer_within_ms(),

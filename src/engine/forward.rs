@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::forwarder::Forwarder;
-use super::local::{Local, aside};
+use super::local::{Local, run_blocking};
 use crate::domain::summary::Summary;
 use crate::store::ReadError;
 
 /// How many rows are read at a time.
-const ROWS_AT_A_TIME: u32 = 4096;
+const BATCH_ROWS: u32 = 4096;
 
 /// How long apps whose answer a sender waits for may take when creel is to end.
 const EXCHANGES_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ struct QueueReader {
     /// All up to here was read.
     cursor: u64,
     /// Up to where the list is being read again.
-    again_to: u64,
+    reread_until: u64,
     shutdown: CancellationToken,
 }
 
@@ -50,13 +50,13 @@ impl Local {
                 local: Arc::clone(self),
                 tasks: tasks.clone(),
                 cursor: 0,
-                again_to: 0,
+                reread_until: 0,
                 shutdown: shutdown.clone(),
             };
             tasks.spawn(reader.run());
             tasks.spawn(Arc::clone(self).publish_waiting(shutdown.clone()));
         }
-        tasks.spawn(Arc::clone(self).look_after_apps(shutdown.clone()));
+        tasks.spawn(Arc::clone(self).probe_apps(shutdown.clone()));
         let (local, shutdown) = (Arc::clone(self), shutdown.clone());
         tasks.spawn(async move {
             shutdown.cancelled().await;
@@ -70,7 +70,7 @@ impl Local {
     /// Takes those out of the queues that are gone from the store or owed no
     /// more. Called after deliveries were removed or given up.
     pub(super) fn prune_queues(&self) {
-        aside(|| {
+        run_blocking(|| {
             for seq in self.queues.owed() {
                 let row = self.store.summary(seq);
                 if row.is_ok_and(|row| row.is_none_or(|row| !row.owed())) {
@@ -84,8 +84,8 @@ impl Local {
 impl QueueReader {
     async fn run(mut self) {
         let mut growth = self.local.store.growth();
-        let mut changes = self.local.answering.changes();
-        if !self.settle().await {
+        let mut changes = self.local.response_plans.changes();
+        if !self.wait_for_index().await {
             return;
         }
         while !self.shutdown.is_cancelled() {
@@ -94,14 +94,14 @@ impl QueueReader {
                 // What was held back may be due now; what was sent meanwhile
                 // must be known as sent before it is read again.
                 self.local.queues.set_rereading(true);
-                if !self.settle().await {
+                if !self.wait_for_index().await {
                     return;
                 }
-                self.again_to = self.again_to.max(self.cursor);
+                self.reread_until = self.reread_until.max(self.cursor);
                 self.cursor = 0;
             }
             growth.borrow_and_update();
-            match aside(|| self.read()) {
+            match run_blocking(|| self.read()) {
                 Ok(true) => tokio::task::yield_now().await,
                 Ok(false) => {
                     tokio::select! {
@@ -122,7 +122,7 @@ impl QueueReader {
     }
 
     /// Waits until all that is kept can be read; false where creel is to end.
-    async fn settle(&self) -> bool {
+    async fn wait_for_index(&self) -> bool {
         tokio::select! {
             () = self.local.store.settle_whole() => true,
             () = self.shutdown.cancelled() => false,
@@ -139,24 +139,24 @@ impl QueueReader {
             }
             reached = row.seq;
             read += 1;
-            read < ROWS_AT_A_TIME
+            read < BATCH_ROWS
         })?;
         for row in &owed {
-            self.queue(row);
+            self.enqueue(row);
         }
         self.cursor = reached;
-        let more = read == ROWS_AT_A_TIME;
-        if self.again_to > 0 && (!more || self.cursor >= self.again_to) {
-            self.again_to = 0;
+        let more = read == BATCH_ROWS;
+        if self.reread_until > 0 && (!more || self.cursor >= self.reread_until) {
+            self.reread_until = 0;
             self.local.queues.set_rereading(false);
         }
         Ok(more)
     }
 
     /// Puts a delivery that is owed into the queue of its target.
-    fn queue(&self, row: &Summary) {
+    fn enqueue(&self, row: &Summary) {
         let queues = &self.local.queues;
-        let Some(to) = self.local.due(row) else {
+        let Some(to) = self.local.destination_due(row) else {
             queues.withdraw(row.seq);
             return;
         };

@@ -17,48 +17,48 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::local::{Local, aside};
-use super::onward::{ForwardOutcome, Loaded, forward_one, warn_unkept};
+use super::forward_one::{ForwardOutcome, Loaded, forward_one, warn_unpersisted};
+use super::local::{Local, run_blocking};
 use super::target_queue::TargetQueue;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventKey;
 use crate::store::NewAttempt;
 
 /// The first pause after an app did not answer; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MIN_BACKOFF: Duration = Duration::from_millis(250);
 
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// A new delivery ends a pause that has lasted so long.
-const PAUSE_ENDED_BY_NEW: Duration = Duration::from_secs(1);
+const NEW_DELIVERY_BACKOFF: Duration = Duration::from_secs(1);
 
 /// The first pause of a delivery that is set aside.
-const FIRST_ASIDE_PAUSE: Duration = Duration::from_secs(2);
+const MIN_PARKED_BACKOFF: Duration = Duration::from_secs(2);
 
 /// The longest pause of a delivery that is set aside.
-const LONGEST_ASIDE_PAUSE: Duration = Duration::from_mins(5);
+const MAX_PARKED_BACKOFF: Duration = Duration::from_mins(5);
 
 /// The pause of a delivery that is set aside is at least so many times as long
 /// as its last try took, so that it takes little of the app's time from others.
-const ASIDE_PAUSE_FACTOR: u32 = 10;
+const PARKED_BACKOFF_FACTOR: u32 = 10;
 
 /// How often an app that takes connections is sent a delivery it does not
 /// answer, before that one is set aside for the sake of the others.
-const SILENT_TRIES: u32 = 5;
+const MAX_UNANSWERED_ATTEMPTS: u32 = 5;
 
 /// How many responses may wait to be kept, as a multiple of how many
 /// deliveries are sent at once: a disk that is slow slows sending down.
-const MAX_UNKEPT_FACTOR: usize = 4;
+const MAX_UNPERSISTED_FACTOR: usize = 4;
 
 /// How many deliveries may be held back behind earlier arrivals of their
 /// events; beyond it, newer deliveries wait too.
 const MAX_HELD_BACK: usize = 16_384;
 
-/// Deliveries below this size, in bytes, need no room of [`Queues::room`].
+/// Deliveries below this size, in bytes, need no memory of [`TargetQueues::memory`].
 ///
-/// [`Queues::room`]: super::target_queue::Queues::room
-const SMALL_BYTES: usize = 64 << 10;
+/// [`TargetQueues::memory`]: super::target_queue::TargetQueues::memory
+const SMALL_BODY_BYTES: usize = 64 << 10;
 
 /// Sends what waits in one queue.
 pub(super) struct Forwarder {
@@ -66,19 +66,19 @@ pub(super) struct Forwarder {
     queue: Arc<TargetQueue>,
     shutdown: CancellationToken,
     changes: watch::Receiver<()>,
-    back: watch::Receiver<u64>,
+    recovered: watch::Receiver<u64>,
     /// All up to here was looked at.
     cursor: u64,
     /// What was looked at and is not done.
-    known: HashMap<u64, Known>,
+    known: HashMap<u64, DeliveryState>,
     /// The one that was looked at last, where it is to be sent next.
     loaded: Option<Box<Delivery>>,
     /// Which of them may be sent.
     ready: BTreeSet<u64>,
     /// What is known of each event's arrivals; only the first may be sent.
     events: HashMap<EventKey, BTreeSet<u64>>,
-    aside: BTreeMap<u64, SetAside>,
-    in_flight: JoinSet<Sent>,
+    parked: BTreeMap<u64, Parked>,
+    in_flight: JoinSet<CompletedExchange>,
     /// What is in flight, by its task.
     tasks: HashMap<Id, u64>,
     /// How many more may be sent at once.
@@ -94,7 +94,7 @@ pub(super) struct Forwarder {
 
 /// What is known of a delivery that was looked at.
 #[derive(Default)]
-struct Known {
+struct DeliveryState {
     event: Option<EventKey>,
     /// How often the app took it and did not answer.
     silent: u32,
@@ -103,14 +103,14 @@ struct Known {
 }
 
 /// A delivery that the app takes and does not answer.
-struct SetAside {
+struct Parked {
     due: Instant,
-    pause: Duration,
+    backoff: Duration,
 }
 
 /// A time during which the app does not answer.
 struct Outage {
-    pause: Duration,
+    backoff: Duration,
     /// When the pause began.
     since: Instant,
     /// When the app is tried again.
@@ -122,7 +122,7 @@ struct Outage {
 }
 
 /// The end of one exchange.
-struct Sent {
+struct CompletedExchange {
     outcome: ForwardOutcome,
     began: Instant,
 }
@@ -134,8 +134,8 @@ impl Forwarder {
         shutdown: &CancellationToken,
     ) -> Self {
         Self {
-            changes: local.answering.changes(),
-            back: local.apps.add(&queue.origin),
+            changes: local.response_plans.changes(),
+            recovered: local.apps.add(&queue.origin),
             local: Arc::clone(local),
             queue: Arc::clone(queue),
             shutdown: shutdown.clone(),
@@ -144,7 +144,7 @@ impl Forwarder {
             loaded: None,
             ready: BTreeSet::new(),
             events: HashMap::new(),
-            aside: BTreeMap::new(),
+            parked: BTreeMap::new(),
             in_flight: JoinSet::new(),
             tasks: HashMap::new(),
             free: Arc::new(Semaphore::new(queue.limit.at_once as usize)),
@@ -158,8 +158,8 @@ impl Forwarder {
     /// Sends until `shutdown`, then waits for what is in flight, but not long.
     pub(super) async fn run(mut self) {
         while !self.shutdown.is_cancelled() {
-            self.send_what_may_be();
-            let wake = self.next_time();
+            self.fill_slots();
+            let wake = self.next_deadline();
             let wait = async {
                 match wake {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -168,9 +168,9 @@ impl Forwarder {
             };
             tokio::select! {
                 Some(done) = self.in_flight.join_next_with_id() => self.finish(done).await,
-                () = self.queue.changed.notified() => self.look_at_queue(),
-                Ok(()) = self.back.changed() => self.end_pause(),
-                Ok(()) = self.changes.changed() => self.try_all_now(),
+                () = self.queue.changed.notified() => self.sync_with_queue(),
+                Ok(()) = self.recovered.changed() => self.end_backoff(),
+                Ok(()) = self.changes.changed() => self.retry_all(),
                 () = self.freed.notified() => {}
                 () = wait => {}
                 () = self.shutdown.cancelled() => {}
@@ -182,26 +182,26 @@ impl Forwarder {
     }
 
     /// Begins as many exchanges as there may be.
-    fn send_what_may_be(&mut self) {
-        let most = self.queue.limit.at_once as usize * (1 + MAX_UNKEPT_FACTOR);
+    fn fill_slots(&mut self) {
+        let most = self.queue.limit.at_once as usize * (1 + MAX_UNPERSISTED_FACTOR);
         while self.in_flight.len() < most
             && let Ok(free) = Arc::clone(&self.free).try_acquire_owned()
-            && let Some(seq) = aside(|| self.pick())
-            && aside(|| self.send(seq, free))
+            && let Some(seq) = run_blocking(|| self.next_delivery())
+            && run_blocking(|| self.send(seq, free))
         {}
     }
 
     /// Returns the delivery to be sent next, if any.
-    fn pick(&mut self) -> Option<u64> {
+    fn next_delivery(&mut self) -> Option<u64> {
         let now = Instant::now();
         if let Some(outage) = &self.outage {
             if outage.probe.is_some() || now < outage.until {
                 return None;
             }
             let rotates = outage.silent && self.queue.limit.at_once > 1;
-            return self.next_probe(rotates).or_else(|| self.next_aside(now));
+            return self.next_probe(rotates).or_else(|| self.next_parked(now));
         }
-        self.next_aside(now).or_else(|| self.next_ready())
+        self.next_parked(now).or_else(|| self.next_ready())
     }
 
     /// Returns the delivery with which an app is tried that does not answer.
@@ -245,18 +245,18 @@ impl Forwarder {
                 Loaded::Owed(delivery) => delivery,
                 // It is added again when that is over.
                 Loaded::HeldBack => continue,
-                Loaded::Gone => {
+                Loaded::NotOwed => {
                     self.local.queues.finish(seq);
                     continue;
                 }
             };
             let event = self.event_of(&delivery);
-            let known = Known {
+            let known = DeliveryState {
                 event,
-                ..Known::default()
+                ..DeliveryState::default()
             };
             self.known.insert(seq, known);
-            if self.is_first_of(event, seq) {
+            if self.register_arrival(event, seq) {
                 self.ready.insert(seq);
                 self.loaded = Some(delivery);
                 return Some(seq);
@@ -266,11 +266,11 @@ impl Forwarder {
 
     /// Returns the delivery whose turn it is of those that are set aside; one
     /// at a time.
-    fn next_aside(&self, now: Instant) -> Option<u64> {
-        if self.tasks.values().any(|seq| self.aside.contains_key(seq)) {
+    fn next_parked(&self, now: Instant) -> Option<u64> {
+        if self.tasks.values().any(|seq| self.parked.contains_key(seq)) {
             return None;
         }
-        let mut due = self.aside.iter().filter(|(_, aside)| aside.due <= now);
+        let mut due = self.parked.iter().filter(|(_, parked)| parked.due <= now);
         due.next().map(|(seq, _)| *seq)
     }
 
@@ -283,7 +283,7 @@ impl Forwarder {
 
     /// Notes a delivery among its event's arrivals; says whether it is the
     /// first of them that is not done.
-    fn is_first_of(&mut self, event: Option<EventKey>, seq: u64) -> bool {
+    fn register_arrival(&mut self, event: Option<EventKey>, seq: u64) -> bool {
         let Some(event) = event else { return true };
         let arrivals = self.events.entry(event).or_default();
         arrivals.insert(seq);
@@ -310,16 +310,16 @@ impl Forwarder {
                 self.forget(seq);
                 return true;
             }
-            Loaded::Gone => {
-                self.done(seq);
+            Loaded::NotOwed => {
+                self.complete(seq);
                 return true;
             }
         };
         let Some(to) = self.local.destination_of(&delivery) else {
-            self.done(seq);
+            self.complete(seq);
             return true;
         };
-        let Some(room) = self.room_for(delivery.request.body.len()) else {
+        let Some(memory) = self.reserve_memory(delivery.request.body.len()) else {
             self.loaded = Some(delivery);
             return false;
         };
@@ -331,12 +331,12 @@ impl Forwarder {
         let (slots, freed) = (Arc::clone(&self.queue.slots), Arc::clone(&self.freed));
         let is_strict = self.queue.limit.at_once == 1;
         let task = self.in_flight.spawn(async move {
-            let _room = room;
+            let _room = memory;
             let slot = tokio::select! {
                 slot = slots.acquire() => slot,
                 () = shutdown.cancelled() => {
-                    let (outcome, began) = (ForwardOutcome::Ended, Instant::now());
-                    return Sent { outcome, began };
+                    let (outcome, began) = (ForwardOutcome::Cancelled, Instant::now());
+                    return CompletedExchange { outcome, began };
                 }
             };
             let began = Instant::now();
@@ -349,22 +349,22 @@ impl Forwarder {
                 }
             };
             let outcome = forward_one(&local, delivery, to, next_may_go, &shutdown).await;
-            Sent { outcome, began }
+            CompletedExchange { outcome, began }
         });
         self.tasks.insert(task.id(), seq);
         true
     }
 
-    /// Takes room for a body, where it needs any; `None`: there is none now.
+    /// Takes memory for a body, where it needs any; `None`: there is none now.
     /// The first in flight is sent in any case.
     #[expect(clippy::option_option, reason = "the inner one is a permit to hold")]
-    fn room_for(&self, size: usize) -> Option<Option<OwnedSemaphorePermit>> {
-        if size < SMALL_BYTES {
+    fn reserve_memory(&self, size: usize) -> Option<Option<OwnedSemaphorePermit>> {
+        if size < SMALL_BODY_BYTES {
             return Some(None);
         }
-        let room: &Arc<Semaphore> = &self.local.queues.room;
+        let memory: &Arc<Semaphore> = &self.local.queues.memory;
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        match Arc::clone(room).try_acquire_many_owned(size) {
+        match Arc::clone(memory).try_acquire_many_owned(size) {
             Ok(permit) => Some(Some(permit)),
             Err(_) if self.in_flight.is_empty() => Some(None),
             Err(_) => None,
@@ -372,7 +372,7 @@ impl Forwarder {
     }
 
     /// Takes note of the end of an exchange.
-    async fn finish(&mut self, done: Result<(Id, Sent), JoinError>) {
+    async fn finish(&mut self, done: Result<(Id, CompletedExchange), JoinError>) {
         let (id, sent) = match done {
             Ok((id, sent)) => (id, Some(sent)),
             Err(error) => (error.id(), None),
@@ -380,22 +380,23 @@ impl Forwarder {
         let Some(seq) = self.tasks.remove(&id) else {
             return;
         };
-        let Some(Sent { outcome, began }) = sent else {
+        let Some(CompletedExchange { outcome, began }) = sent else {
             // It panicked, which was said; the others go on.
-            self.set_aside(seq, Duration::ZERO);
+            self.park(seq, Duration::ZERO);
             return;
         };
         match outcome {
             ForwardOutcome::Answered => {
                 self.answered = Some(Instant::now());
-                self.done(seq);
+                self.complete(seq);
                 self.end_outage();
             }
-            ForwardOutcome::Unsendable => self.done(seq),
+            ForwardOutcome::Unsendable => self.complete(seq),
             ForwardOutcome::Unanswered { attempt, connected } => {
-                self.unanswered(seq, began, *attempt, connected).await;
+                self.handle_unanswered(seq, began, *attempt, connected)
+                    .await;
             }
-            ForwardOutcome::Ended => {}
+            ForwardOutcome::Cancelled => {}
         }
         if let Some(outage) = &mut self.outage
             && outage.probe == Some(seq)
@@ -405,7 +406,13 @@ impl Forwarder {
     }
 
     /// Takes note that a delivery was not answered.
-    async fn unanswered(&mut self, seq: u64, began: Instant, attempt: NewAttempt, connected: bool) {
+    async fn handle_unanswered(
+        &mut self,
+        seq: u64,
+        began: Instant,
+        attempt: NewAttempt,
+        connected: bool,
+    ) {
         // What one delivery meets is not what all meet.
         let answers_others = self.answered.is_some_and(|answered| answered > began);
         let oldest = self.ready.first().into_iter().chain(self.tasks.values());
@@ -417,7 +424,7 @@ impl Forwarder {
         // enough.
         if !known.kept && (connected || is_oldest) {
             known.kept = true;
-            warn_unkept(
+            warn_unpersisted(
                 self.local
                     .store
                     .append_attempt(attempt)
@@ -431,8 +438,8 @@ impl Forwarder {
             return;
         }
         let took = began.elapsed();
-        if self.aside.contains_key(&seq) || (connected && answers_others) {
-            self.set_aside(seq, took);
+        if self.parked.contains_key(&seq) || (connected && answers_others) {
+            self.park(seq, took);
             if !connected {
                 self.note_outage(seq, connected);
             }
@@ -440,13 +447,13 @@ impl Forwarder {
         }
         if connected {
             let now = self.local.clock.now();
-            self.local.apps.silent(&self.queue.origin, now);
+            self.local.apps.record_no_answer(&self.queue.origin, now);
         }
         self.note_outage(seq, connected);
-        if connected && silent >= SILENT_TRIES {
-            self.set_aside(seq, took);
+        if connected && silent >= MAX_UNANSWERED_ATTEMPTS {
+            self.park(seq, took);
             if let Some(outage) = &mut self.outage {
-                outage.pause = FIRST_PAUSE;
+                outage.backoff = MIN_BACKOFF;
                 outage.until = Instant::now();
             }
         } else {
@@ -457,17 +464,17 @@ impl Forwarder {
     /// Begins an outage, or makes its pause longer after another try.
     fn note_outage(&mut self, seq: u64, connected: bool) {
         let now = Instant::now();
-        let pause = match &self.outage {
-            None => FIRST_PAUSE,
-            Some(outage) if outage.probe == Some(seq) => (outage.pause * 2).min(LONGEST_PAUSE),
+        let backoff = match &self.outage {
+            None => MIN_BACKOFF,
+            Some(outage) if outage.probe == Some(seq) => (outage.backoff * 2).min(MAX_BACKOFF),
             // It was sent before.
             Some(_) => return,
         };
         self.newest = self.queue.newest();
         self.outage = Some(Outage {
-            pause,
+            backoff,
             since: now,
-            until: now + pause,
+            until: now + backoff,
             probe: None,
             silent: connected,
         });
@@ -482,27 +489,27 @@ impl Forwarder {
         let unanswered = |seq: &&u64| self.known.get(seq).is_some_and(|known| known.silent > 0);
         let silent: Vec<u64> = self.ready.iter().filter(unanswered).copied().collect();
         for seq in silent {
-            self.set_aside(seq, Duration::ZERO);
+            self.park(seq, Duration::ZERO);
         }
     }
 
     /// Leaves a delivery that the app takes and does not answer, so that it
     /// does not hold up the others; its last try took so long.
-    fn set_aside(&mut self, seq: u64, took: Duration) {
+    fn park(&mut self, seq: u64, took: Duration) {
         self.ready.remove(&seq);
-        let pause = if let Some(before) = self.aside.get(&seq) {
-            (before.pause * 2).min(LONGEST_ASIDE_PAUSE)
+        let backoff = if let Some(before) = self.parked.get(&seq) {
+            (before.backoff * 2).min(MAX_PARKED_BACKOFF)
         } else {
             let id = self.local.id_of(seq);
             tracing::warn!(%id, app = self.queue.target, "the app does not answer a delivery; the next ones go on");
-            FIRST_ASIDE_PAUSE
+            MIN_PARKED_BACKOFF
         };
-        let due = Instant::now() + pause.max(took * ASIDE_PAUSE_FACTOR);
-        self.aside.insert(seq, SetAside { due, pause });
+        let due = Instant::now() + backoff.max(took * PARKED_BACKOFF_FACTOR);
+        self.parked.insert(seq, Parked { due, backoff });
     }
 
     /// Forgets a delivery that is not owed any more.
-    fn done(&mut self, seq: u64) {
+    fn complete(&mut self, seq: u64) {
         self.local.queues.finish(seq);
         self.forget(seq);
     }
@@ -511,7 +518,7 @@ impl Forwarder {
     /// delivery afresh where it is added again.
     fn forget(&mut self, seq: u64) {
         self.ready.remove(&seq);
-        self.aside.remove(&seq);
+        self.parked.remove(&seq);
         let known = self.known.remove(&seq);
         let Some(event) = known.and_then(|known| known.event) else {
             return;
@@ -523,7 +530,7 @@ impl Forwarder {
         match arrivals.first().copied() {
             Some(next) => {
                 let is_sent = self.tasks.values().any(|sent| *sent == next);
-                if !is_sent && !self.aside.contains_key(&next) {
+                if !is_sent && !self.parked.contains_key(&next) {
                     self.ready.insert(next);
                 }
             }
@@ -534,12 +541,12 @@ impl Forwarder {
     }
 
     /// Takes note of what was added to the queue or taken from it.
-    fn look_at_queue(&mut self) {
+    fn sync_with_queue(&mut self) {
         if let Some(late) = self.queue.take_late() {
             self.cursor = self.cursor.min(late - 1);
         }
         let gone = |seq: &u64| !self.queue.has(*seq);
-        let gone: Vec<u64> = self.aside.keys().copied().filter(gone).collect();
+        let gone: Vec<u64> = self.parked.keys().copied().filter(gone).collect();
         for seq in gone {
             if !self.tasks.values().any(|sent| *sent == seq) {
                 self.forget(seq);
@@ -549,33 +556,33 @@ impl Forwarder {
         if newest > self.newest {
             self.newest = newest;
             if let Some(outage) = &mut self.outage {
-                outage.until = outage.until.min(outage.since + PAUSE_ENDED_BY_NEW);
+                outage.until = outage.until.min(outage.since + NEW_DELIVERY_BACKOFF);
             }
         }
     }
 
     /// Tries the app again at once.
-    fn end_pause(&mut self) {
+    fn end_backoff(&mut self) {
         if let Some(outage) = &mut self.outage {
             outage.until = Instant::now();
         }
     }
 
     /// Tries everything again at once, because something else is to be done.
-    fn try_all_now(&mut self) {
-        self.end_pause();
+    fn retry_all(&mut self) {
+        self.end_backoff();
         let now = Instant::now();
-        for aside in self.aside.values_mut() {
-            aside.due = now;
+        for parked in self.parked.values_mut() {
+            parked.due = now;
         }
     }
 
     /// Returns when something is to be done by the passing of time alone.
-    fn next_time(&self) -> Option<Instant> {
+    fn next_deadline(&self) -> Option<Instant> {
         let outage = self.outage.as_ref().filter(|o| o.probe.is_none());
-        let aside = self.aside.values().map(|aside| aside.due);
+        let parked = self.parked.values().map(|parked| parked.due);
         let now = Instant::now();
-        let times = outage.map(|outage| outage.until).into_iter().chain(aside);
+        let times = outage.map(|outage| outage.until).into_iter().chain(parked);
         times.filter(|at| *at > now).min()
     }
 }

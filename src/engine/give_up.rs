@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 
-use super::command::Which;
-use super::local::{Local, aside, unreadable};
+use super::command::Selection;
+use super::local::{Local, read_failure, run_blocking};
 use crate::domain::failure::{Failure, sentence};
 
 impl Local {
     /// Gives up on those of the deliveries that wait; says how many did.
-    pub(super) async fn give_up(&self, which: &Which) -> Result<u64, Failure> {
-        let meant: HashSet<u64> = aside(|| self.which(which))?.into_iter().collect();
+    pub(super) async fn give_up(&self, which: &Selection) -> Result<u64, Failure> {
+        let meant: HashSet<u64> = run_blocking(|| self.resolve_selection(which))?
+            .into_iter()
+            .collect();
         let (mut owed, mut planned, mut count) = (Vec::new(), Vec::new(), 0);
-        let scanned = aside(|| {
+        let scanned = run_blocking(|| {
             self.store.scan(None, &mut |row| {
                 if meant.contains(&row.seq) && row.waits() {
                     owed.extend(row.owed().then_some(row.seq));
@@ -21,7 +23,7 @@ impl Local {
                 true
             })
         });
-        scanned.map_err(unreadable)?;
+        scanned.map_err(read_failure)?;
         self.stop_retries(&planned).await?;
         self.store.give_up(&owed).await.map_err(|error| {
             Failure::cannot("Giving up could not be kept.", sentence(&error), "")

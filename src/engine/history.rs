@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::local::{Local, unreadable};
+use super::local::{Local, read_failure};
 use crate::domain::assess::{Assessment, Assessor};
 use crate::domain::delivery::Delivery;
 use crate::domain::doctor::{Deadline, Earlier, Effort, History};
@@ -14,17 +14,17 @@ use crate::domain::verification::Status;
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many older deliveries are looked at.
-const LOOKED_AT: usize = 24;
+const MAX_SCANNED_DELIVERIES: usize = 24;
 
 /// How many of one sender's are told on.
-const OFFSETS: usize = 8;
+const MAX_OFFSETS: usize = 8;
 
 /// Larger deliveries are left out, for they take long to read.
-const LARGEST: u64 = 256 << 10;
+const MAX_SCANNED_BYTES: u64 = 256 << 10;
 
 /// What older deliveries say.
 #[derive(Default)]
-struct Past {
+struct EarlierDeliveries {
     offsets: Vec<i64>,
     other_offsets: Vec<i64>,
     same_signature: Option<Earlier>,
@@ -34,7 +34,7 @@ impl Local {
     /// Says what the configuration makes of a delivery that is looked at:
     /// where its signature does not hold, or with full effort in any case, with
     /// all that was tried to explain it.
-    pub(super) fn examination(
+    pub(super) fn examine(
         &self,
         assessor: &Assessor,
         delivery: &Delivery,
@@ -51,59 +51,63 @@ impl Local {
                 return Ok(assessment);
             }
         }
-        let past = self.past(assessor, delivery)?;
+        let earlier = self.earlier_deliveries(assessor, delivery)?;
         let history = History {
-            offsets: &past.offsets,
-            other_offsets: &past.other_offsets,
-            same_signature: past.same_signature,
+            offsets: &earlier.offsets,
+            other_offsets: &earlier.other_offsets,
+            same_signature: earlier.same_signature,
         };
         Ok(assessor.examine_until(endpoint, request, at, history, deadline))
     }
 
     /// Reads the times and signatures of the deliveries before one.
-    fn past(&self, assessor: &Assessor, delivery: &Delivery) -> Result<Past, Failure> {
-        let mut past = Past::default();
-        let Some((provider, ours, _)) = reading(assessor, delivery) else {
-            return Ok(past);
+    fn earlier_deliveries(
+        &self,
+        assessor: &Assessor,
+        delivery: &Delivery,
+    ) -> Result<EarlierDeliveries, Failure> {
+        let mut earlier = EarlierDeliveries::default();
+        let Some((provider, ours, _)) = read_signature(assessor, delivery) else {
+            return Ok(earlier);
         };
         let mut older = Vec::new();
         self.store
             .scan(Some(delivery.seq), &mut |row| {
-                if row.body_size <= LARGEST {
+                if row.body_size <= MAX_SCANNED_BYTES {
                     older.push(row.seq);
                 }
-                older.len() < LOOKED_AT
+                older.len() < MAX_SCANNED_DELIVERIES
             })
-            .map_err(unreadable)?;
+            .map_err(read_failure)?;
         for seq in older {
-            let Some(other) = self.readable(seq)? else {
+            let Some(other) = self.read_delivery(seq)? else {
                 continue;
             };
-            let Some((theirs, read, offset)) = reading(assessor, &other) else {
+            let Some((theirs, read, offset)) = read_signature(assessor, &other) else {
                 continue;
             };
             let offsets = if theirs == provider {
-                &mut past.offsets
+                &mut earlier.offsets
             } else {
-                &mut past.other_offsets
+                &mut earlier.other_offsets
             };
-            offsets.extend(offset.filter(|_| offsets.len() < OFFSETS));
+            offsets.extend(offset.filter(|_| offsets.len() < MAX_OFFSETS));
             let same = ours.all_signatures().next().is_some()
                 && read.all_signatures().eq(ours.all_signatures());
-            if same && past.same_signature.is_none() {
-                past.same_signature = Some(Earlier {
+            if same && earlier.same_signature.is_none() {
+                earlier.same_signature = Some(Earlier {
                     id: other.id,
                     received_at: other.received_at,
                     same_body: other.request.body == delivery.request.body,
                 });
             }
         }
-        Ok(past)
+        Ok(earlier)
     }
 }
 
 /// Reads who sent a delivery, its signatures, and arrival minus signed time.
-fn reading<'a>(
+fn read_signature<'a>(
     assessor: &'a Assessor,
     delivery: &Delivery,
 ) -> Option<(&'a str, Reading, Option<i64>)> {

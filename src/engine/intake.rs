@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::answering::Told;
 use super::local::Local;
+use super::response_plans::EffectiveResponse;
 use crate::domain::answer::Step;
 use crate::domain::delivery::{Answer, AnsweredBy};
 use crate::domain::endpoint::route;
 use crate::domain::handshake;
 use crate::domain::headers::Headers;
 use crate::domain::route::Mode;
-use crate::server::{Arrival, Intake, Reply, ReplyTiming};
+use crate::server::{Intake, ReceivedRequest, ReplyTiming, SenderResponse};
 use crate::store::{AppendError, Incoming};
 
 /// How many seconds a sender is asked to wait when its delivery could not be kept.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// How often it is said that deliveries cannot be kept.
-const UNKEPT_TOLD_EVERY: Duration = Duration::from_secs(1);
+const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Local {
     /// Returns what the server calls for every request.
@@ -29,32 +29,36 @@ impl Local {
         let local = Arc::clone(self);
         Arc::new(move |arrival| {
             let local = Arc::clone(&local);
-            Box::pin(async move { local.take(arrival).await })
+            Box::pin(async move { local.respond(arrival).await })
         })
     }
 
     /// Keeps one request and says what to answer.
-    async fn take(self: &Arc<Self>, arrival: Arrival) -> Reply {
+    async fn respond(self: &Arc<Self>, arrival: ReceivedRequest) -> SenderResponse {
         if let Some(refused) = &arrival.refused {
-            let reply = plain(refused.status(), &format!("{refused}\n"));
-            return self.receive(arrival, reply, AnsweredBy::Creel).await;
+            let reply = text_response(refused.status(), &format!("{refused}\n"));
+            return self
+                .store_and_respond(arrival, reply, AnsweredBy::Creel)
+                .await;
         }
         let endpoint = route(&self.endpoints, &arrival.request.path);
         let name = endpoint.map(|e| e.name.as_str());
-        let told = self.answering.of(name);
-        let destination = match told.mode {
+        let effective = self.response_plans.of(name);
+        let destination = match effective.mode {
             Mode::Hold => None,
             Mode::AckFirst | Mode::PassThrough => self.destination_for(endpoint, &arrival.request),
         };
         if destination.is_some() && self.is_own(arrival.remote_addr) {
-            let reply = plain(
+            let reply = text_response(
                 508,
                 "This delivery came from creel itself: its target leads back to creel.\n",
             );
-            return self.receive(arrival, reply, AnsweredBy::Creel).await;
+            return self
+                .store_and_respond(arrival, reply, AnsweredBy::Creel)
+                .await;
         }
-        if let (Mode::PassThrough, Some(to)) = (told.mode, &destination) {
-            return self.pass(arrival, to.clone()).await;
+        if let (Mode::PassThrough, Some(to)) = (effective.mode, &destination) {
+            return self.pass_through(arrival, to.clone()).await;
         }
         let expected = self
             .assessor()
@@ -66,15 +70,17 @@ impl Local {
             ..
         }) = expected
         {
-            let reply = Reply {
+            let reply = SenderResponse {
                 status,
                 headers,
                 body: body.into(),
                 timing: ReplyTiming::Immediate,
             };
-            return self.receive(arrival, reply, AnsweredBy::Creel).await;
+            return self
+                .store_and_respond(arrival, reply, AnsweredBy::Creel)
+                .await;
         }
-        let reply = self.planned(name, &told, &arrival);
+        let reply = self.planned_response(name, &effective, &arrival);
         // Whoever is told no sends it again, so it is not for the app yet.
         let acknowledged = reply.status < 400 && !matches!(reply.timing, ReplyTiming::Drop { .. });
         let by = if destination.is_some() && acknowledged {
@@ -82,23 +88,28 @@ impl Local {
         } else {
             AnsweredBy::Creel
         };
-        self.receive(arrival, reply, by).await
+        self.store_and_respond(arrival, reply, by).await
     }
 
     /// Says whether what comes from an address was sent by creel itself.
     fn is_own(&self, remote: SocketAddr) -> bool {
         let port = self.listening.get().map(SocketAddr::port);
-        self.client.is_ours(remote, port)
+        self.client.is_own_connection(remote, port)
     }
 
     /// Makes the answer that is planned for the next arrival of an event.
-    fn planned(&self, endpoint: Option<&str>, told: &Told, arrival: &Arrival) -> Reply {
-        let step = self.answering.step(
-            told,
+    fn planned_response(
+        &self,
+        endpoint: Option<&str>,
+        effective: &EffectiveResponse,
+        arrival: &ReceivedRequest,
+    ) -> SenderResponse {
+        let step = self.response_plans.next_step(
+            effective,
             || self.assessor().event_key(endpoint, &arrival.request),
             |key| self.store.arrived(key).unwrap_or_default(),
         );
-        let plan = &told.plan;
+        let plan = &effective.plan;
         let (status, timing) = match step {
             Step::Drop => (0, ReplyTiming::Drop { delay: plan.delay }),
             Step::Status(status) if plan.delay.is_zero() && plan.slow.is_zero() => {
@@ -113,7 +124,7 @@ impl Local {
         if !plan.body.is_empty() && !headers.contains("content-type") {
             headers.push("content-type", "text/plain; charset=utf-8");
         }
-        Reply {
+        SenderResponse {
             status,
             headers,
             body: Bytes::copy_from_slice(plan.body.as_bytes()),
@@ -122,16 +133,21 @@ impl Local {
     }
 
     /// Keeps a delivery and returns its answer, once that may be given.
-    async fn receive(&self, arrival: Arrival, reply: Reply, by: AnsweredBy) -> Reply {
+    async fn store_and_respond(
+        &self,
+        arrival: ReceivedRequest,
+        reply: SenderResponse,
+        by: AnsweredBy,
+    ) -> SenderResponse {
         let endpoint = route(&self.endpoints, &arrival.request.path);
         // The time that the answer is to take counts as if it had passed.
-        let still = match reply.timing {
+        let added_delay = match reply.timing {
             ReplyTiming::Immediate => None,
             ReplyTiming::Delayed { delay, over } => Some(delay + over),
             ReplyTiming::Drop { delay } => Some(delay),
         };
-        let started = still
-            .and_then(|still| arrival.started.checked_sub(still))
+        let started = added_delay
+            .and_then(|added_delay| arrival.started.checked_sub(added_delay))
             .unwrap_or(arrival.started);
         let kept = self
             .store
@@ -151,15 +167,15 @@ impl Local {
             .await;
         match kept {
             Ok(_) => reply,
-            Err(error) => kept_badly(&error),
+            Err(error) => append_failure_response(&error),
         }
     }
 }
 
 /// Makes the answer to a sender whose delivery could not be kept.
-pub(super) fn kept_badly(error: &AppendError) -> Reply {
-    tell_unkept(error);
-    let mut reply = plain(
+pub(super) fn append_failure_response(error: &AppendError) -> SenderResponse {
+    warn_unpersisted(error);
+    let mut reply = text_response(
         503,
         "This delivery could not be kept. Please send it again.\n",
     );
@@ -168,24 +184,24 @@ pub(super) fn kept_badly(error: &AppendError) -> Reply {
 }
 
 /// Says that a delivery could not be kept; of a flood of them, of one a second.
-fn tell_unkept(error: &AppendError) {
-    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.is_some_and(|told| told.elapsed() < UNKEPT_TOLD_EVERY) {
+fn warn_unpersisted(error: &AppendError) {
+    static LAST_WARNING: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last_warning = LAST_WARNING.lock().unwrap_or_else(PoisonError::into_inner);
+    if last_warning.is_some_and(|last_warning| last_warning.elapsed() < WARNING_INTERVAL) {
         return;
     }
-    *told = Some(Instant::now());
-    drop(told);
-    tracing::warn!(%error, "a delivery could not be kept; its sender was told to try again");
+    *last_warning = Some(Instant::now());
+    drop(last_warning);
+    tracing::warn!(%error, "a delivery could not be kept; its sender was asked to try again");
 }
 
 /// Makes an answer of a status and a text.
-pub(super) fn plain(status: u16, body: &str) -> Reply {
+pub(super) fn text_response(status: u16, body: &str) -> SenderResponse {
     let mut headers = Headers::new();
     if !body.is_empty() {
         headers.push("content-type", "text/plain; charset=utf-8");
     }
-    Reply {
+    SenderResponse {
         status,
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),

@@ -8,51 +8,51 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Event, Job, Results, Sent};
+use super::command::{Event, Job, JobResults, SendResult};
 use crate::domain::failure::Failure;
 use crate::domain::verdict::Verdict;
 
 /// How many results wait for whoever follows a job before it waits for them.
-const WAITING: usize = 256;
+const MAX_WAITING_RESULTS: usize = 256;
 
 /// How many results are handed over at a time.
-const HANDED: usize = 64;
+const MAX_RETURNED_RESULTS: usize = 64;
 
 /// How long a job waits for its results to be taken before it is given up.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const RESULTS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long whoever asks for results is kept waiting for some.
-const ASKING: Duration = Duration::from_secs(10);
+const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long results are gathered that come one close behind the other.
-const GATHERING: Duration = Duration::from_millis(3);
+const BATCH_WAIT: Duration = Duration::from_millis(3);
 
 /// How often it is told how a job goes.
-const TELLING: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The jobs of a running creel.
 #[derive(Default)]
 pub(super) struct Jobs {
     last: AtomicU64,
-    running: Mutex<BTreeMap<u64, Arc<Running>>>,
+    running: Mutex<BTreeMap<u64, Arc<RunningJob>>>,
 }
 
 /// A job under way.
-pub(super) struct Running {
+pub(super) struct RunningJob {
     pub(super) stop: CancellationToken,
     pub(super) followed: bool,
     began: Instant,
     spacing: Duration,
-    state: Mutex<State>,
+    state: Mutex<JobState>,
     /// Something can be taken, or was.
     changed: Notify,
     events: broadcast::Sender<Event>,
 }
 
-struct State {
+struct JobState {
     job: Job,
-    results: VecDeque<Sent>,
-    told: Instant,
+    results: VecDeque<SendResult>,
+    published_at: Instant,
 }
 
 impl Jobs {
@@ -63,22 +63,22 @@ impl Jobs {
         followed: bool,
         spacing: Duration,
         events: broadcast::Sender<Event>,
-    ) -> Arc<Running> {
+    ) -> Arc<RunningJob> {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let now = Instant::now();
-        let running = Arc::new(Running {
+        let running = Arc::new(RunningJob {
             stop: CancellationToken::new(),
             followed,
             began: now,
             spacing,
-            state: Mutex::new(State {
+            state: Mutex::new(JobState {
                 job: Job {
                     id,
                     total,
                     ..Job::default()
                 },
                 results: VecDeque::new(),
-                told: now,
+                published_at: now,
             }),
             changed: Notify::new(),
             events,
@@ -100,7 +100,7 @@ impl Jobs {
     }
 
     /// Returns a job that is not over, or whose results were not all taken.
-    pub(super) fn get(&self, id: u64) -> Option<Arc<Running>> {
+    pub(super) fn get(&self, id: u64) -> Option<Arc<RunningJob>> {
         self.lock().get(&id).cloned()
     }
 
@@ -111,12 +111,12 @@ impl Jobs {
         jobs.filter(|job| !job.ended).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Running>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<RunningJob>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Running {
+impl RunningJob {
     /// Says how it goes.
     pub(super) fn job(&self) -> Job {
         self.lock().job.clone()
@@ -124,12 +124,12 @@ impl Running {
 
     /// Notes what came of sending once, and waits while too many results are
     /// not taken.
-    pub(super) async fn note(&self, sent: Sent) {
+    pub(super) async fn push_result(&self, sent: SendResult) {
         if !self.followed {
             return;
         }
-        let full = |state: &State| state.results.len() >= WAITING;
-        let deadline = Instant::now() + PATIENCE;
+        let full = |state: &JobState| state.results.len() >= MAX_WAITING_RESULTS;
+        let deadline = Instant::now() + RESULTS_TIMEOUT;
         loop {
             let changed = self.changed.notified();
             if !full(&self.lock()) {
@@ -152,18 +152,18 @@ impl Running {
     }
 
     /// Notes what came of sending a delivery for the last time.
-    pub(super) async fn finish(&self, sent: Sent) {
+    pub(super) async fn finish_delivery(&self, sent: SendResult) {
         let ended = match &sent.attempt {
             Ok((_, verdict)) => Ok(*verdict),
             Err(failure) => Err(failure.clone()),
         };
-        self.note(sent).await;
-        self.done(ended);
+        self.push_result(sent).await;
+        self.count_done(ended);
     }
 
     /// Notes that a delivery is done with: how its last attempt ended, or why
     /// there was none.
-    pub(super) fn done(&self, ended: Result<Verdict, Failure>) {
+    pub(super) fn count_done(&self, ended: Result<Verdict, Failure>) {
         let now = Instant::now();
         let job = {
             let mut state = self.lock();
@@ -180,17 +180,17 @@ impl Running {
             let each = self.began.elapsed().as_micros() as u64 / state.job.done.max(1);
             let each = each.max(self.spacing.as_micros() as u64);
             state.job.left_ms = Some(each.saturating_mul(left) / 1_000);
-            if now.duration_since(state.told) < TELLING {
+            if now.duration_since(state.published_at) < PROGRESS_INTERVAL {
                 return;
             }
-            state.told = now;
+            state.published_at = now;
             state.job.clone()
         };
         let _ = self.events.send(Event::Job(job));
     }
 
     /// Tells how it goes.
-    pub(super) fn tell(&self) {
+    pub(super) fn publish(&self) {
         let _ = self.events.send(Event::Job(self.job()));
     }
 
@@ -205,21 +205,22 @@ impl Running {
             state.job.stopped = self.stop.is_cancelled() && !all;
         }
         self.changed.notify_waiters();
-        self.tell();
+        self.publish();
     }
 
     /// Hands over what came since the last time; waits a while for something
     /// to come, and a moment for more.
-    pub(super) async fn results(&self) -> Results {
-        let some = |state: &State| !state.results.is_empty() || state.job.ended;
-        self.wait(ASKING, some).await;
-        let enough =
-            |state: &State| state.results.len() >= HANDED || state.job.total < 2 || state.job.ended;
-        self.wait(GATHERING, enough).await;
+    pub(super) async fn results(&self) -> JobResults {
+        let some = |state: &JobState| !state.results.is_empty() || state.job.ended;
+        self.wait_until(POLL_TIMEOUT, some).await;
+        let enough = |state: &JobState| {
+            state.results.len() >= MAX_RETURNED_RESULTS || state.job.total < 2 || state.job.ended
+        };
+        self.wait_until(BATCH_WAIT, enough).await;
         let results = {
             let mut state = self.lock();
-            let count = state.results.len().min(HANDED);
-            Results {
+            let count = state.results.len().min(MAX_RETURNED_RESULTS);
+            JobResults {
                 sent: state.results.drain(..count).collect(),
                 job: state.job.clone(),
                 last: state.job.ended && state.results.is_empty(),
@@ -230,11 +231,11 @@ impl Running {
     }
 
     /// Waits until it is so, but no longer than that.
-    async fn wait(&self, at_most: Duration, is_so: impl Fn(&State) -> bool) {
-        let deadline = Instant::now() + at_most;
+    async fn wait_until(&self, timeout: Duration, condition: impl Fn(&JobState) -> bool) {
+        let deadline = Instant::now() + timeout;
         loop {
             let changed = self.changed.notified();
-            if is_so(&self.lock()) {
+            if condition(&self.lock()) {
                 return;
             }
             tokio::select! {
@@ -244,7 +245,7 @@ impl Running {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, JobState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

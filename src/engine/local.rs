@@ -15,17 +15,17 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answering::Answering;
-use super::apps::Apps;
-use super::command::{Command, Event, Info, ListQuery, Page, Reply, Results};
+use super::apps::AppRegistry;
+use super::background_assessor::BackgroundAssessor;
+use super::command::{Command, Event, Info, JobResults, ListQuery, Page, Reply};
 use super::jobs::Jobs;
-use super::judge::Judge;
-use super::pinning::{self, Pinning};
-use super::retain::AgeClock;
-use super::retry::Retries;
+use super::pin_file::{self, PinFile};
+use super::response_plans::ResponsePlans;
+use super::retention::AgeClock;
+use super::retry::RetrySchedules;
 use super::swap::Swap;
-use super::target_queue::Queues;
-use super::{Backend, EVENTS_HELD, Engine, sample};
+use super::target_queue::TargetQueues;
+use super::{Backend, EVENT_BUFFER, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::answer::AnswerPlan;
@@ -47,34 +47,34 @@ use crate::store::{self, Change, FindError, Store};
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a single command waits until the journal is checked for damage.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+const JOURNAL_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long deliveries that are being passed through may take at the end.
-const GRACE: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// Everything a running creel holds.
 pub struct Local {
     pub(super) store: Store,
     pub(super) assessor: Arc<Swap<Assessor>>,
     /// Keeps which provider a secret without a name counts for.
-    pub(super) pinning: Pinning,
+    pub(super) pinning: PinFile,
     /// What is wrong with what was kept of that.
     pub(super) pin_trouble: Option<String>,
     /// Held while secrets change: one change at a time.
     pub(super) adopting: tokio::sync::Mutex<()>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) client: outbound::Client,
-    pub(super) options: outbound::Options,
+    pub(super) options: outbound::SendOptions,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) target: OnceLock<String>,
     pub(super) routes: Vec<Route>,
     pub(super) path_mode: PathMode,
     /// How many deliveries are forwarded to a target at once.
     pub(super) parallel: Option<u32>,
-    pub(super) answering: Answering,
-    pub(super) apps: Apps,
+    pub(super) response_plans: ResponsePlans,
+    pub(super) apps: AppRegistry,
     /// What waits to be forwarded.
-    pub(super) queues: Queues,
+    pub(super) queues: TargetQueues,
     /// Deliveries that are being passed through.
     pub(super) exchanges: TaskTracker,
     /// Cancelled when there is no more time for them.
@@ -84,17 +84,17 @@ pub struct Local {
     pub(super) listening: OnceLock<SocketAddr>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) jobs: Jobs,
-    pub(super) retries: Retries,
+    pub(super) retries: RetrySchedules,
     /// Itself, for what goes on after a command was answered.
     pub(super) me: Weak<Self>,
     /// Whether the store's changes are passed on as events.
-    passing_on: Arc<AtomicBool>,
+    is_publishing: Arc<AtomicBool>,
     data_dir: PathBuf,
     pub(super) keep: Keep,
     pub(super) age_clock: AgeClock,
     demo: bool,
     /// Whether it is the creel that receives, and not one command's.
-    pub(super) receives: bool,
+    pub(super) is_receiver: bool,
 }
 
 impl Local {
@@ -107,7 +107,7 @@ impl Local {
         clock: Arc<dyn Clock>,
         demo: bool,
     ) -> Result<(Arc<Self>, store::Opened), Failure> {
-        Self::start(config, clock, demo, true)
+        Self::open_with(config, clock, demo, true)
     }
 
     /// Opens it for one command, which believes what the creel that received
@@ -115,18 +115,18 @@ impl Local {
     ///
     /// # Errors
     /// As [`Local::open`].
-    pub fn look(
+    pub fn open_for_command(
         config: &Config,
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, store::Opened), Failure> {
-        Self::start(config, clock, false, false)
+        Self::open_with(config, clock, false, false)
     }
 
-    fn start(
+    fn open_with(
         config: &Config,
         clock: Arc<dyn Clock>,
         demo: bool,
-        receives: bool,
+        is_receiver: bool,
     ) -> Result<(Arc<Self>, store::Opened), Failure> {
         let mut assessor = Assessor::new(
             config.catalog.clone(),
@@ -137,27 +137,27 @@ impl Local {
         .answering_handshakes(config.handshakes);
         assessor.sample_secret = sample::secret(&config.data_dir);
         assessor.keyring.remember(config.old_secrets.clone());
-        let (pins, pin_trouble) = pinning::load(&config.data_dir);
+        let (pins, pin_trouble) = pin_file::load(&config.data_dir);
         assessor.pins = pins;
         let pins_before = assessor.pins.clone();
         assessor.release_named_pins();
         let is_released = assessor.pins != pins_before;
         let assessor = Arc::new(Swap::new(assessor));
-        let pinning = Pinning::new(Arc::clone(&assessor), &config.data_dir);
-        let judge: Arc<dyn store::Assess> = Arc::new(Judge::new(
+        let pinning = PinFile::new(Arc::clone(&assessor), &config.data_dir);
+        let judge: Arc<dyn store::Assess> = Arc::new(BackgroundAssessor::new(
             Arc::clone(&assessor),
-            receives.then(|| pinning.clone()),
+            is_receiver.then(|| pinning.clone()),
         ));
         let options = store::Options {
-            or_read_only: !receives,
+            or_read_only: !is_receiver,
             ..store::Options::keeping(&config.keep)
         };
         let (store, opened) = Store::open(&config.data_dir, &options, &judge)
             .map_err(|error| error.failure(&config.data_dir))?;
-        if receives && is_released {
+        if is_receiver && is_released {
             pinning.save();
         }
-        let (events, _) = broadcast::channel(EVENTS_HELD);
+        let (events, _) = broadcast::channel(EVENT_BUFFER);
         let target = OnceLock::new();
         if let Some(url) = &config.target {
             let _ = target.set(url.clone());
@@ -170,7 +170,7 @@ impl Local {
             adopting: tokio::sync::Mutex::default(),
             endpoints: config.endpoints.clone(),
             client: outbound::Client::default(),
-            options: outbound::Options {
+            options: outbound::SendOptions {
                 insecure: config.insecure,
                 link_local: config.allow_link_local,
             },
@@ -179,9 +179,9 @@ impl Local {
             routes: config.routes.clone(),
             path_mode: config.path_mode,
             parallel: config.parallel,
-            answering: Answering::new(config),
-            apps: Apps::new(events.clone()),
-            queues: Queues::default(),
+            response_plans: ResponsePlans::new(config),
+            apps: AppRegistry::new(events.clone()),
+            queues: TargetQueues::default(),
             exchanges: TaskTracker::new(),
             ending: CancellationToken::new(),
             answer: config.answer.clone(),
@@ -189,14 +189,14 @@ impl Local {
             listening: OnceLock::new(),
             events,
             jobs: Jobs::default(),
-            retries: Retries::default(),
+            retries: RetrySchedules::default(),
             me: me.clone(),
-            passing_on: Arc::default(),
+            is_publishing: Arc::default(),
             data_dir: config.data_dir.clone(),
             keep: config.keep,
             age_clock: AgeClock::default(),
             demo,
-            receives,
+            is_receiver,
         });
         Ok((local, opened))
     }
@@ -213,31 +213,31 @@ impl Local {
     }
 
     /// Says whether some process holds the data directory.
-    pub fn locked(data_dir: &Path) -> bool {
+    pub fn is_locked(data_dir: &Path) -> bool {
         Store::locked(data_dir)
     }
 
     /// Notes where deliveries are received.
-    pub fn received_at(&self, address: SocketAddr) {
+    pub fn set_listening(&self, address: SocketAddr) {
         let _ = self.listening.set(address);
     }
 
     /// Sends deliveries to `target` where nothing else is configured.
-    pub fn default_target(&self, target: String) {
+    pub fn set_default_target(&self, target: String) {
         let _ = self.target.set(target);
     }
 
     /// Finishes what is being written and lets go of the data directory.
     pub async fn close(&self) {
-        self.retries.resting.cancel();
+        self.retries.suspended.cancel();
         self.jobs.stop();
         self.exchanges.close();
-        if tokio::time::timeout(GRACE, self.exchanges.wait())
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.exchanges.wait())
             .await
             .is_err()
         {
             self.ending.cancel();
-            let _ = tokio::time::timeout(GRACE, self.exchanges.wait()).await;
+            let _ = tokio::time::timeout(SHUTDOWN_GRACE, self.exchanges.wait()).await;
         }
         self.store.close().await;
     }
@@ -274,7 +274,7 @@ impl Local {
                 "Type more of the id; creel list shows them.",
             )
             .with_remedy(Remedy::ChooseDelivery),
-            FindError::Unreadable(error) => unreadable(error),
+            FindError::Unreadable(error) => read_failure(error),
             FindError::TooShort => Failure::usage(
                 format!("{text} is too short to tell deliveries apart."),
                 "",
@@ -290,7 +290,7 @@ impl Local {
     }
 
     /// Hands over what came of a job since the last time.
-    async fn results(&self, job: u64) -> Result<Results, Failure> {
+    async fn results(&self, job: u64) -> Result<JobResults, Failure> {
         let running = self
             .jobs
             .get(job)
@@ -315,7 +315,7 @@ impl Local {
             path_mode: self.path_mode,
             mode: self.mode,
             answer: self.answer.clone(),
-            live: self.answering.live(),
+            live: self.response_plans.live(),
             apps: self.apps.list(),
             endpoints: self.endpoints.clone(),
             secrets: self.known_secrets(),
@@ -337,14 +337,14 @@ impl Local {
         let filter = Filter::parse(&query.filter);
         let total = self.store.count();
         let anchor = match query.around {
-            Some(seq) => self.store.summary(seq).map_err(unreadable)?.map(Box::new),
+            Some(seq) => self.store.summary(seq).map_err(read_failure)?.map(Box::new),
             None => None,
         };
         if filter.is_empty() && query.before.is_none() {
             let offset = query.around.map_or(query.offset, |seq| {
                 self.store.newer_than(seq).saturating_sub(query.offset)
             });
-            let rows = self.store.page(offset, query.limit).map_err(unreadable)?;
+            let rows = self.store.page(offset, query.limit).map_err(read_failure)?;
             return Ok(Page {
                 offset,
                 rows,
@@ -358,7 +358,7 @@ impl Local {
         let mut rows: VecDeque<Summary> = VecDeque::new();
         let mut matching = 0;
         let mut newer = 0;
-        let mut look = |summary: &Summary| {
+        let mut visit = |summary: &Summary| {
             if query.before.is_none_or(|before| summary.seq < before)
                 && filter.matches(summary, now)
             {
@@ -380,8 +380,8 @@ impl Local {
             query.before.is_none() || rows.len() < query.limit
         };
         self.store
-            .scan(query.before, &mut look)
-            .map_err(unreadable)?;
+            .scan(query.before, &mut visit)
+            .map_err(read_failure)?;
         let offset = match query.around {
             Some(_) => newer - newer.min(query.offset),
             None => query.offset,
@@ -409,7 +409,7 @@ impl Local {
                 Ok(Some(delivery)) => delivery,
                 // Damage is noted, and hides nothing else.
                 Ok(None) | Err(store::ReadError::Damaged(_)) => continue,
-                Err(error) => return Err(unreadable(error)),
+                Err(error) => return Err(read_failure(error)),
             };
             let verification = if summary.status == Status::Pending {
                 Verification {
@@ -417,9 +417,12 @@ impl Local {
                     ..Verification::bare(Status::Pending)
                 }
             } else {
-                self.as_known(&summary, self.assessment(&delivery, deadline).verification)
+                self.recorded_verification(
+                    &summary,
+                    self.assessment(&delivery, deadline).verification,
+                )
             };
-            let attempts = self.store.attempts(summary.seq).map_err(unreadable)?;
+            let attempts = self.store.attempts(summary.seq).map_err(read_failure)?;
             values.push(json::line(&json::delivery(
                 &delivery,
                 &summary,
@@ -433,15 +436,15 @@ impl Local {
 
     /// Waits a little until the journal is checked: one command has no time to
     /// tell of damage later.
-    async fn checked(&self) {
+    async fn wait_for_check(&self) {
         const PAUSE: Duration = Duration::from_millis(10);
         let begun = Instant::now();
-        while !self.store.is_checked() && begun.elapsed() < CHECK_TIMEOUT {
+        while !self.store.is_checked() && begun.elapsed() < JOURNAL_CHECK_TIMEOUT {
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn carry_out(&self, command: Command) -> Result<Reply, Failure> {
+    async fn execute(&self, command: Command) -> Result<Reply, Failure> {
         // Whoever was answered "ok" before asking finds the delivery. The
         // screen's own window is not kept waiting while the index is looked
         // through after opening; it hears of what comes.
@@ -458,7 +461,7 @@ impl Local {
             _ => true,
         };
         if waits && !(at_once && self.store.is_starting()) {
-            if wants_verdicts(&command) {
+            if needs_verification(&command) {
                 self.store.settle().await;
             } else {
                 self.store.settle_index().await;
@@ -466,25 +469,25 @@ impl Local {
         }
         match command {
             Command::Info => {
-                if !self.receives {
-                    self.checked().await;
+                if !self.is_receiver {
+                    self.wait_for_check().await;
                 }
                 Ok(Reply::Info(Box::new(self.info())))
             }
-            Command::List(query) => Ok(Reply::Page(aside(|| self.page(&query))?)),
-            Command::Listing(query) => Ok(Reply::Listing(aside(|| self.listing(&query))?)),
+            Command::List(query) => Ok(Reply::Page(run_blocking(|| self.page(&query))?)),
+            Command::Listing(query) => Ok(Reply::Listing(run_blocking(|| self.listing(&query))?)),
             Command::Show(text) => {
-                let detail = aside(|| self.detail(self.find(&text)?, Effort::Brief))?;
+                let detail = run_blocking(|| self.detail(self.find(&text)?, Effort::Brief))?;
                 Ok(Reply::Detail(Box::new(detail)))
             }
             Command::Locate(order) => Ok(Reply::Places(self.locate(&order).await?)),
-            Command::Resend(order) => Ok(Reply::Job(aside(|| self.resend(order))?)),
+            Command::Resend(order) => Ok(Reply::Job(run_blocking(|| self.resend(order))?)),
             Command::Preview(order) => {
-                let preview = aside(|| self.preview(order))?;
+                let preview = run_blocking(|| self.preview(order))?;
                 Ok(Reply::Preview(Box::new(preview)))
             }
             Command::Which(which) => {
-                let seqs = aside(|| self.which(&which))?;
+                let seqs = run_blocking(|| self.resolve_selection(&which))?;
                 Ok(Reply::Ids(
                     seqs.into_iter().map(|seq| self.id_of(seq)).collect(),
                 ))
@@ -498,7 +501,7 @@ impl Local {
             }
             Command::GiveUp(which) => Ok(Reply::GivenUp(self.give_up(&which).await?)),
             Command::TrustClock => {
-                aside(|| self.trust_clock());
+                run_blocking(|| self.trust_clock());
                 Ok(Reply::Done)
             }
             Command::Mark(order) => {
@@ -511,7 +514,7 @@ impl Local {
                 Ok(Reply::Done)
             }
             Command::Examine(text) => {
-                let detail = aside(|| self.detail(self.find(&text)?, Effort::Full))?;
+                let detail = run_blocking(|| self.detail(self.find(&text)?, Effort::Full))?;
                 Ok(Reply::Detail(Box::new(detail)))
             }
             Command::Secret(order) => Ok(Reply::Adopted(self.adopt(order).await?)),
@@ -520,7 +523,7 @@ impl Local {
                 Ok(Reply::Done)
             }
             Command::Answer(order) => {
-                let live = self.answering.set(order)?;
+                let live = self.response_plans.set_override(order)?;
                 // Nobody listening is no error.
                 let _ = self.events.send(Event::Answering(live));
                 Ok(Reply::Done)
@@ -531,20 +534,24 @@ impl Local {
 
 impl Backend for Local {
     fn call(&self, command: Command) -> BoxFuture<'_, Result<Reply, Failure>> {
-        self.carry_out(command).boxed()
+        self.execute(command).boxed()
     }
 
-    fn listened_to(&self) {
-        if !self.passing_on.swap(true, Ordering::SeqCst) {
+    fn on_subscribe(&self) {
+        if !self.is_publishing.swap(true, Ordering::SeqCst) {
             let (changes, events) = (self.store.watch(), self.events.clone());
-            tokio::spawn(pass_on(changes, events, Arc::clone(&self.passing_on)));
+            tokio::spawn(publish_changes(
+                changes,
+                events,
+                Arc::clone(&self.is_publishing),
+            ));
         }
     }
 }
 
 /// Says whether a command asks for many verdicts, so that it waits a little
 /// for those that are being found.
-fn wants_verdicts(command: &Command) -> bool {
+fn needs_verification(command: &Command) -> bool {
     match command {
         Command::List(query) => query.before == Some(u64::MAX),
         Command::Resend(order) | Command::Locate(order) | Command::Preview(order) => {
@@ -557,10 +564,10 @@ fn wants_verdicts(command: &Command) -> bool {
 
 /// Tells what changed in the store to whoever listens to the engine, as long
 /// as anybody does: telling costs more than keeping.
-async fn pass_on(
+async fn publish_changes(
     mut changes: broadcast::Receiver<Change>,
     events: broadcast::Sender<Event>,
-    passing_on: Arc<AtomicBool>,
+    is_publishing: Arc<AtomicBool>,
 ) {
     loop {
         let event = match changes.recv().await {
@@ -574,9 +581,9 @@ async fn pass_on(
             Err(RecvError::Closed) => return,
         };
         if events.send(event).is_err() {
-            passing_on.store(false, Ordering::SeqCst);
+            is_publishing.store(false, Ordering::SeqCst);
             // Somebody may have come in this moment.
-            if events.receiver_count() == 0 || passing_on.swap(true, Ordering::SeqCst) {
+            if events.receiver_count() == 0 || is_publishing.swap(true, Ordering::SeqCst) {
                 return;
             }
         }
@@ -584,7 +591,7 @@ async fn pass_on(
 }
 
 /// Does what takes long without holding up those who receive.
-pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
         _ => work(),
@@ -593,7 +600,7 @@ pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
 
 /// Explains that something kept cannot be read.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-pub(super) fn unreadable(error: store::ReadError) -> Failure {
+pub(super) fn read_failure(error: store::ReadError) -> Failure {
     let next = match error {
         store::ReadError::Damaged(_) => {
             "End creel, and copy what can be read into a fresh folder:  creel repair --to DIR"
@@ -607,7 +614,7 @@ pub(super) fn unreadable(error: store::ReadError) -> Failure {
 
 /// Explains that an attempt was made and is not kept.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-pub(super) fn not_kept(error: store::AppendError) -> Failure {
+pub(super) fn persist_failure(error: store::AppendError) -> Failure {
     Failure::cannot(
         "The delivery was sent, but the attempt could not be kept.",
         sentence(&error),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::command::{ResendOrder, Which};
-use super::local::{Local, unreadable};
+use super::command::{ResendRequest, Selection};
+use super::local::{Local, read_failure};
 use crate::domain::address::Place;
 use crate::domain::failure::Failure;
 use crate::outbound;
@@ -11,23 +11,26 @@ use crate::outbound;
 impl Local {
     /// Looks up where an order would go, and returns the places that are not
     /// this machine.
-    pub(super) async fn locate(&self, order: &ResendOrder) -> Result<Vec<Place>, Failure> {
+    pub(super) async fn locate(&self, order: &ResendRequest) -> Result<Vec<Place>, Failure> {
         let targets = match &order.target {
             Some(target) => BTreeSet::from([target.clone()]),
-            None => super::local::aside(|| self.targets_of(&order.which))?,
+            None => super::local::run_blocking(|| self.targets_of(&order.which))?,
         };
         let places = self
             .client
             .locate(targets.iter().map(String::as_str))
             .await?;
-        Ok(outbound::strangers(places, order.options.or(self.options)))
+        Ok(outbound::remote_hosts(
+            places,
+            order.options.or(self.options),
+        ))
     }
 
     /// Returns where deliveries go that are sent to where they are configured to.
-    fn targets_of(&self, which: &Which) -> Result<BTreeSet<String>, Failure> {
+    fn targets_of(&self, which: &Selection) -> Result<BTreeSet<String>, Failure> {
         let mut targets = BTreeSet::new();
-        for seq in self.which(which)? {
-            let row = self.store.summary(seq).map_err(unreadable)?;
+        for seq in self.resolve_selection(which)? {
+            let row = self.store.summary(seq).map_err(read_failure)?;
             let destination = row.and_then(|row| self.destination_of_row(&row));
             targets.extend(destination.map(|to| to.target));
         }
@@ -36,8 +39,8 @@ impl Local {
 
     /// Says whether an order names all its deliveries by their whole ids, and
     /// all of them are indexed.
-    pub(super) fn are_known(&self, order: &ResendOrder) -> bool {
+    pub(super) fn are_known(&self, order: &ResendRequest) -> bool {
         let known = |id: &String| matches!(self.store.find_whole(id), Ok(Some(_)));
-        matches!(&order.which, Which::Ids(ids) if ids.iter().all(known))
+        matches!(&order.which, Selection::Ids(ids) if ids.iter().all(known))
     }
 }

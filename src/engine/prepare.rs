@@ -1,8 +1,8 @@
 //! From a delivery and an order to the request that will be sent.
 
-use super::command::ResendOrder;
-use super::local::{Local, unreadable};
-use super::sending::{forwarded, outgoing};
+use super::command::ResendRequest;
+use super::local::{Local, read_failure};
+use super::routing::{attempt_record, outgoing};
 use crate::clock::random_bits;
 use crate::domain::assess::Assessor;
 use crate::domain::attempt::{self, AttemptKind, Signing};
@@ -16,11 +16,11 @@ use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
 use crate::domain::{new_event, signature};
-use crate::outbound::{Exchange, Options, Outgoing};
+use crate::outbound::{Exchange, Outgoing, SendOptions};
 use crate::store::{Listed, NewAttempt, Rows};
 
 /// A request that is ready to be sent.
-pub(super) struct Prepared {
+pub(super) struct PreparedResend {
     /// The delivery it is made of.
     pub(super) delivery: Delivery,
     /// What its row says.
@@ -32,7 +32,7 @@ pub(super) struct Prepared {
     /// The target as it was asked for.
     pub(super) to: String,
     /// What is allowed when it is sent.
-    pub(super) options: Options,
+    pub(super) options: SendOptions,
     /// Which signature it carries.
     pub(super) signing: Signing,
     /// What was edited.
@@ -45,7 +45,7 @@ pub(super) struct Prepared {
     pub(super) notes: Vec<String>,
 }
 
-impl Prepared {
+impl PreparedResend {
     /// Makes the attempt that is to be kept once it was sent.
     pub(super) fn attempt(
         &self,
@@ -60,29 +60,33 @@ impl Prepared {
             signing: self.signing,
             edited: self.edited.clone(),
             before: self.listed.attempts,
-            ..forwarded(seq, self.acknowledged_in, to, started_at, exchange)
+            ..attempt_record(seq, self.acknowledged_in, to, started_at, exchange)
         }
     }
 }
 
 /// Which signature a request gets, and with what it is made.
-enum Seal<'a> {
+enum SignatureChoice<'a> {
     /// The one it came with.
-    Kept,
+    AsReceived,
     /// A new one.
-    Fresh(&'a Provider, &'a Secret),
+    New(&'a Provider, &'a Secret),
 }
 
 impl Local {
     /// Reads a delivery and makes the request that will be sent.
-    pub(super) fn prepare(&self, seq: u64, order: &ResendOrder) -> Result<Prepared, Failure> {
-        self.prepare_listed(&self.listed(seq, &mut Rows::default())?, order)
+    pub(super) fn prepare(
+        &self,
+        seq: u64,
+        order: &ResendRequest,
+    ) -> Result<PreparedResend, Failure> {
+        self.prepare_listed(&self.look_up(seq, &mut Rows::default())?, order)
     }
 
     /// Looks up a delivery that is to be sent.
-    pub(super) fn listed(&self, seq: u64, rows: &mut Rows) -> Result<Listed, Failure> {
-        let listed = self.store.listed(seq, rows).map_err(unreadable)?;
-        listed.ok_or_else(gone)
+    pub(super) fn look_up(&self, seq: u64, rows: &mut Rows) -> Result<Listed, Failure> {
+        let listed = self.store.listed(seq, rows).map_err(read_failure)?;
+        listed.ok_or_else(removed_failure)
     }
 
     /// Reads a delivery that was looked up, and makes the request that will be
@@ -90,8 +94,8 @@ impl Local {
     pub(super) fn prepare_listed(
         &self,
         listed: &Listed,
-        order: &ResendOrder,
-    ) -> Result<Prepared, Failure> {
+        order: &ResendRequest,
+    ) -> Result<PreparedResend, Failure> {
         let delivery = self.sendable(listed)?;
         let to = self.target_for(&delivery, order.target.as_deref())?;
         let original = &delivery.request;
@@ -102,19 +106,19 @@ impl Local {
             Some(edit) => edit.apply(original)?,
             None => Edited::unchanged(original),
         };
-        let fitted = fitted(&to, request.path != original.path);
+        let fitted = target_to_fit(&to, request.path != original.path);
         let assessor = self.assessor();
         let provider = assessor.provider_of(delivery.endpoint.as_deref(), original);
         let acknowledged_in = provider.and_then(Provider::answer_within_ms);
         let request = if order.new_event {
-            self.renewed(provider, &delivery, &request, order.seed, &mut notes)?
+            self.as_new_event(provider, &delivery, &request, order.seed, &mut notes)?
         } else {
             request
         };
-        let touched = request != *original;
-        let changed = touched || order.new_event;
-        let seal = seal(&assessor, provider, &delivery, order, changed, &mut notes)?;
-        let mut prepared = Prepared {
+        let is_edited = request != *original;
+        let changed = is_edited || order.new_event;
+        let choice = choose_signature(&assessor, provider, &delivery, order, changed, &mut notes)?;
+        let mut prepared = PreparedResend {
             outgoing: outgoing(&request, &fitted, request.headers.clone())?,
             to: to.address(),
             options: order.options.or(self.options),
@@ -127,11 +131,11 @@ impl Local {
             listed: *listed,
             acknowledged_in,
         };
-        if let Seal::Fresh(provider, secret) = seal {
-            self.sign(&mut prepared, &request, &fitted, provider, secret)?;
+        if let SignatureChoice::New(provider, secret) = choice {
+            self.sign_prepared(&mut prepared, &request, &fitted, provider, secret)?;
         }
         let Outgoing { method, body, .. } = &prepared.outgoing;
-        if touched || *body != prepared.delivery.request.body {
+        if is_edited || *body != prepared.delivery.request.body {
             prepared.edited = Some(attempt::Edited {
                 method: method.clone(),
                 body: body.clone(),
@@ -141,7 +145,7 @@ impl Local {
     }
 
     /// Makes a new event of a request.
-    fn renewed(
+    fn as_new_event(
         &self,
         provider: Option<&Provider>,
         delivery: &Delivery,
@@ -167,9 +171,9 @@ impl Local {
     }
 
     /// Signs what is prepared, with the time of now.
-    fn sign(
+    fn sign_prepared(
         &self,
-        prepared: &mut Prepared,
+        prepared: &mut PreparedResend,
         request: &Request,
         target: &Destination,
         provider: &Provider,
@@ -203,8 +207,8 @@ impl Local {
             Err(_) => self
                 .store
                 .delivery(listed.seq)
-                .map_err(unreadable)?
-                .ok_or_else(gone)?,
+                .map_err(read_failure)?
+                .ok_or_else(removed_failure)?,
         };
         if let Some(why) = &delivery.refused {
             return Err(Failure::no(
@@ -218,11 +222,20 @@ impl Local {
 
     /// Says where a delivery goes: where it was told to, else where it is
     /// configured to go. The configured address means the configured way.
-    fn target_for(&self, delivery: &Delivery, told: Option<&str>) -> Result<Destination, Failure> {
+    fn target_for(
+        &self,
+        delivery: &Delivery,
+        requested: Option<&str>,
+    ) -> Result<Destination, Failure> {
         let configured = self.destination_of(delivery);
         // A path of "/" that is meant cannot be told from none in an address.
-        let same = |told: &str| configured.as_ref().is_some_and(|c| c.address() == told);
-        told.filter(|told| !same(told))
+        let same = |requested: &str| {
+            configured
+                .as_ref()
+                .is_some_and(|c| c.address() == requested)
+        };
+        requested
+            .filter(|requested| !same(requested))
             .map(Destination::to)
             .or(configured)
             .ok_or_else(|| {
@@ -239,7 +252,7 @@ impl Local {
     }
 }
 
-fn gone() -> Failure {
+fn removed_failure() -> Failure {
     Failure::no(
         "That delivery is no longer kept.",
         "",
@@ -251,18 +264,18 @@ fn gone() -> Failure {
 /// Says which signature goes: the one asked for; else the one that was
 /// received, but a new one for what is changed or tried again as the
 /// provider would, where one can be made.
-fn seal<'a>(
+fn choose_signature<'a>(
     assessor: &'a Assessor,
     provider: Option<&'a Provider>,
     delivery: &Delivery,
-    order: &ResendOrder,
+    order: &ResendRequest,
     changed: bool,
     notes: &mut Vec<String>,
-) -> Result<Seal<'a>, Failure> {
-    let wished = match order.signing {
+) -> Result<SignatureChoice<'a>, Failure> {
+    let requested_new = match order.signing {
         Some(Signing::Fresh) => true,
         None if changed || order.retry.is_some() => false,
-        Some(Signing::Kept) | None => return Ok(Seal::Kept),
+        Some(Signing::Kept) | None => return Ok(SignatureChoice::AsReceived),
     };
     let unsignable = |why: &str| {
         Failure::no(
@@ -276,26 +289,26 @@ fn seal<'a>(
         if changed {
             notes.push(format!("{why} It goes with the signature it came with."));
         }
-        Ok(Seal::Kept)
+        Ok(SignatureChoice::AsReceived)
     };
     let Some(provider) = provider else {
         let why = "Nothing says which provider sent it.";
-        return if wished {
+        return if requested_new {
             Err(unsignable(why))
         } else {
             as_received(why.to_owned())
         };
     };
-    if !wished && let Some(why) = signature::unsignable(provider) {
+    if !requested_new && let Some(why) = signature::unsignable(provider) {
         return as_received(why);
     }
     match secret_to_sign(assessor, delivery, provider) {
-        Some(secret) => Ok(Seal::Fresh(provider, secret)),
-        None if wished || changed => Err(unsignable(&format!(
+        Some(secret) => Ok(SignatureChoice::New(provider, secret)),
+        None if requested_new || changed => Err(unsignable(&format!(
             "No secret is configured for {}.",
             provider.title
         ))),
-        None => Ok(Seal::Kept),
+        None => Ok(SignatureChoice::AsReceived),
     }
 }
 
@@ -320,7 +333,7 @@ pub(super) fn secret_to_sign<'a>(
 
 /// Returns the target to fit a request to: where the path was edited, that
 /// path counts, and not the target's.
-fn fitted(to: &Destination, path_edited: bool) -> Destination {
+fn target_to_fit(to: &Destination, path_edited: bool) -> Destination {
     if path_edited {
         Destination::to(&origin(&to.target))
     } else {

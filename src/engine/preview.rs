@@ -1,18 +1,18 @@
 //! What sending again would send, before it is sent.
 
-use super::command::{Preview, ResendOrder};
+use super::command::{Preview, ResendRequest};
 use super::local::Local;
-use super::prepare::Prepared;
+use super::prepare::PreparedResend;
 use crate::clock::random_bits;
 use crate::domain::failure::{Failure, Remedy};
 use crate::domain::request::Request;
 
 impl Local {
     /// Says what an order would send for the first of its deliveries.
-    pub(super) fn preview(&self, mut order: ResendOrder) -> Result<Preview, Failure> {
+    pub(super) fn preview(&self, mut order: ResendRequest) -> Result<Preview, Failure> {
         let seed = order.seed.unwrap_or_else(|| random_bits() as u64);
         order.seed = Some(seed);
-        let seqs = self.which(&order.which)?;
+        let seqs = self.resolve_selection(&order.which)?;
         let seq = *seqs.first().ok_or_else(|| {
             Failure::usage(
                 "No delivery is named.",
@@ -21,7 +21,7 @@ impl Local {
             )
             .with_remedy(Remedy::ChooseDelivery)
         })?;
-        let Prepared {
+        let PreparedResend {
             delivery,
             outgoing,
             signing,

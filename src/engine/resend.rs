@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::command::{Job, ResendOrder, Which};
-use super::crew;
-use super::local::{Local, not_kept, unreadable};
-use super::prepare::Prepared;
-use super::sending::not_sent;
+use super::batch;
+use super::command::{Job, ResendRequest, Selection};
+use super::local::{Local, persist_failure, read_failure};
+use super::prepare::PreparedResend;
+use super::routing::unsent_exchange;
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, ENDED};
 use crate::domain::delivery::Delivery;
@@ -19,18 +19,18 @@ use crate::outbound::Exchange;
 use crate::store::{NewAttempt, Rows};
 
 /// How many of a long list are looked at before the first is sent.
-const CHECKED: usize = 50;
+const MAX_PRECHECKED: usize = 50;
 
 impl Local {
     /// Begins to send deliveries again, in the order given or of arrival.
     ///
     /// Whatever can be known to be wrong beforehand (an id that is not there,
     /// no target, no secret to sign with) is found before the first is sent.
-    pub(super) fn resend(&self, mut order: ResendOrder) -> Result<Job, Failure> {
+    pub(super) fn resend(&self, mut order: ResendRequest) -> Result<Job, Failure> {
         // Every try of a new event has the same id.
         order.seed = order.seed.or_else(|| Some(random_bits() as u64));
-        let seqs = self.which(&order.which)?;
-        for &seq in seqs.iter().take(CHECKED) {
+        let seqs = self.resolve_selection(&order.which)?;
+        for &seq in seqs.iter().take(MAX_PRECHECKED) {
             match self.prepare(seq, &order) {
                 // One of many that is damaged is told of as its turn comes.
                 Err(_) if seqs.len() > 1 && self.store.is_damaged(seq) => {}
@@ -44,19 +44,19 @@ impl Local {
             spacing,
             self.events.clone(),
         );
-        running.tell();
+        running.publish();
         let job = running.job();
         if let Some(local) = self.me.upgrade() {
-            tokio::spawn(crew::run(local, running, seqs, order));
+            tokio::spawn(batch::run(local, running, seqs, order));
         }
         Ok(job)
     }
 
     /// Returns the deliveries that are meant.
-    pub(super) fn which(&self, which: &Which) -> Result<Vec<u64>, Failure> {
+    pub(super) fn resolve_selection(&self, which: &Selection) -> Result<Vec<u64>, Failure> {
         let filter = match which {
-            Which::Ids(ids) => return ids.iter().map(|id| self.find(id)).collect(),
-            Which::Matching(filter) => filter,
+            Selection::Ids(ids) => return ids.iter().map(|id| self.find(id)).collect(),
+            Selection::Matching(filter) => filter,
         };
         let parsed = Filter::parse(filter);
         if let Some(note) = parsed.notes().first() {
@@ -69,7 +69,7 @@ impl Local {
         }
         // What was refused has no body to send.
         let seqs = if parsed.is_empty() {
-            self.store.taken().map_err(unreadable)?
+            self.store.taken().map_err(read_failure)?
         } else {
             let (now, mut seqs) = (self.clock.now(), Vec::new());
             self.store
@@ -79,7 +79,7 @@ impl Local {
                     }
                     true
                 })
-                .map_err(unreadable)?;
+                .map_err(read_failure)?;
             seqs.reverse();
             seqs
         };
@@ -95,8 +95,12 @@ impl Local {
     }
 
     /// Keeps an attempt.
-    pub(super) async fn keep(&self, new: NewAttempt) -> Result<Attempt, Failure> {
-        let kept = self.store.append_attempt(new).await.map_err(not_kept)?;
+    pub(super) async fn persist_attempt(&self, new: NewAttempt) -> Result<Attempt, Failure> {
+        let kept = self
+            .store
+            .append_attempt(new)
+            .await
+            .map_err(persist_failure)?;
         self.note_answered(&kept);
         Ok(kept)
     }
@@ -112,7 +116,7 @@ impl Local {
     /// that is to be kept, and whether there was a connection to send it on.
     pub(super) async fn exchange(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedResend,
         kind: AttemptKind,
     ) -> (NewAttempt, bool) {
         let started_at = self.clock.now();
@@ -120,7 +124,7 @@ impl Local {
         let exchange = tokio::select! {
             exchange = self.client.send(outgoing, prepared.options) => {
                 let origin = outgoing.origin();
-                self.apps.sent(&origin, &exchange, self.clock.now());
+                self.apps.record_exchange(&origin, &exchange, self.clock.now());
                 exchange
             }
             () = self.ending.cancelled() => {
@@ -128,7 +132,7 @@ impl Local {
                 Exchange {
                     duration_us: took.cast_unsigned(),
                     connected: true,
-                    ..not_sent(ENDED.to_owned(), outgoing.headers.clone())
+                    ..unsent_exchange(ENDED.to_owned(), outgoing.headers.clone())
                 }
             }
         };
@@ -136,38 +140,44 @@ impl Local {
         (prepared.attempt(kind, started_at, exchange), reached)
     }
 
-    /// Says what to make of an attempt; `worth` is what the signature was worth
+    /// Says what to make of an attempt; `signature_status` is what the signature was worth
     /// that came with its delivery.
     pub(super) async fn verdict(
         &self,
         attempt: &Attempt,
-        worth: Status,
+        signature_status: Status,
     ) -> Result<Verdict, Failure> {
         let mut earlier = Vec::new();
         let seq = attempt.delivery_seq;
         if attempt.number > 1 {
-            earlier = self.store.attempts(seq).map_err(unreadable)?;
+            earlier = self.store.attempts(seq).map_err(read_failure)?;
             let last = attempt.number - 1;
             if !earlier.iter().any(|a| a.number == last) {
                 // It was kept a moment ago and is not indexed yet.
                 self.store.settle_index().await;
-                earlier = self.store.attempts(seq).map_err(unreadable)?;
+                earlier = self.store.attempts(seq).map_err(read_failure)?;
             }
             earlier.retain(|a| a.number < attempt.number && a.target == attempt.target);
         }
         if earlier.is_empty() {
-            return Ok(Verdict::of(attempt, None, worth));
+            return Ok(Verdict::of(attempt, None, signature_status));
         }
-        let listed = self.listed(seq, &mut Rows::default())?;
-        let delivery = self.store.read(&listed).map_err(unreadable)?;
-        let worth_of = |at: usize| self.worth(&delivery, listed.status, earlier[at].started_at);
-        let before = previous(&earlier, attempt, worth_of);
-        Ok(Verdict::of(attempt, before, worth))
+        let listed = self.look_up(seq, &mut Rows::default())?;
+        let delivery = self.store.read(&listed).map_err(read_failure)?;
+        let signature_status_of =
+            |at: usize| self.signature_status_at(&delivery, listed.status, earlier[at].started_at);
+        let before = previous(&earlier, attempt, signature_status_of);
+        Ok(Verdict::of(attempt, before, signature_status))
     }
 
     /// Says what the signature that came with a delivery was worth at `at`,
     /// when it was sent on; `status` is what it was as it came.
-    pub(super) fn worth(&self, delivery: &Delivery, status: Status, at: Timestamp) -> Status {
+    pub(super) fn signature_status_at(
+        &self,
+        delivery: &Delivery,
+        status: Status,
+        at: Timestamp,
+    ) -> Status {
         let endpoint = delivery.endpoint.as_deref();
         self.assessor()
             .status_at(endpoint, &delivery.request, status, at)

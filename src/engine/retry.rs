@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Options, ResendOrder, Sent};
-use super::local::{Local, unreadable};
-use super::prepare::Prepared;
+use super::command::{ResendRequest, SendOptions, SendResult};
+use super::local::{Local, read_failure};
+use super::prepare::PreparedResend;
 use crate::clock::random_bits;
 use crate::domain::attempt::{Attempt, AttemptKind, Outcome, REPLACED, STOPPED, Try};
 use crate::domain::edit::Edit;
@@ -28,11 +28,11 @@ use crate::domain::verification::Status;
 use crate::store::NewAttempt;
 
 /// How many of the newest deliveries are looked at for failures in a row.
-const LOOKED_AT: usize = 200;
+const MAX_SCANNED_DELIVERIES: usize = 200;
 
 /// The schedules of a running creel.
 #[derive(Default)]
-pub(super) struct Retries {
+pub(super) struct RetrySchedules {
     /// By delivery, the schedule's number and what ends it.
     running: Mutex<HashMap<u64, (u64, CancellationToken)>>,
     last: AtomicU64,
@@ -40,12 +40,12 @@ pub(super) struct Retries {
     /// the last.
     failures: Mutex<HashMap<(String, String), (u32, Timestamp)>>,
     /// Set when those that earlier creels counted are known.
-    recalled: OnceLock<()>,
+    failures_loaded: OnceLock<()>,
     /// Set when creel ends: schedules rest, and go on when it is started again.
-    pub(super) resting: CancellationToken,
+    pub(super) suspended: CancellationToken,
 }
 
-impl Retries {
+impl RetrySchedules {
     /// Ends deliveries' schedules.
     pub(super) fn stop(&self, seqs: &[u64]) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +57,7 @@ impl Retries {
     }
 
     /// Says whether a delivery has a schedule under way.
-    fn runs(&self, seq: u64) -> bool {
+    fn is_running(&self, seq: u64) -> bool {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.contains_key(&seq)
     }
@@ -104,12 +104,12 @@ impl Retries {
 }
 
 /// One delivery's schedule under way.
-pub(super) struct Run {
+pub(super) struct ScheduleRun {
     local: Arc<Local>,
     seq: u64,
     /// Tells it from another schedule of the same delivery.
     number: u64,
-    order: Arc<ResendOrder>,
+    order: Arc<ResendRequest>,
     provider: Provider,
     schedule: Schedule,
     compress: u32,
@@ -121,27 +121,27 @@ pub(super) struct Run {
 }
 
 /// How a try ended.
-pub(super) enum Step {
+pub(super) enum TryOutcome {
     /// There is more to come.
-    Again(Sent),
+    Continues(SendResult),
     /// That was the last.
-    Over(Sent),
+    Finished(SendResult),
     /// creel ends before it is due; it goes on when it is started again.
-    Rests,
+    Suspended,
 }
 
-impl Run {
+impl ScheduleRun {
     /// Begins a delivery's schedule; the first try is due at once.
     pub(super) async fn begin(
         local: Arc<Local>,
         seq: u64,
-        order: Arc<ResendOrder>,
+        order: Arc<ResendRequest>,
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
         let prepared = local.prepare(seq, &order)?;
         let (provider, schedule) = local.schedule_of(&prepared)?;
-        local.recall_failures();
-        if !local.retries.runs(seq) {
+        local.load_failures();
+        if !local.retries.is_running(seq) {
             local.end_open(seq, REPLACED).await?;
         }
         let now = local.clock.now();
@@ -159,7 +159,7 @@ impl Run {
             insecure: prepared.options.insecure,
             link_local: prepared.options.link_local,
         };
-        let pending = local.keep_pending(&prepared, first).await?;
+        let pending = local.persist_pending(&prepared, first).await?;
         Ok(Self {
             local,
             seq,
@@ -182,12 +182,12 @@ impl Run {
         };
         let seq = last.delivery_seq;
         // Where it goes to the configured place, with the path that has there.
-        let delivery = local.store.delivery(seq).map_err(unreadable)?;
+        let delivery = local.store.delivery(seq).map_err(read_failure)?;
         let usual = delivery.and_then(|delivery| local.destination_of(&delivery));
         let usual = usual.is_some_and(|usual| usual.address() == retry.to);
-        let order = Arc::new(ResendOrder {
+        let order = Arc::new(ResendRequest {
             target: (!usual).then(|| retry.to.clone()),
-            options: Options {
+            options: SendOptions {
                 insecure: retry.insecure,
                 link_local: retry.link_local,
             },
@@ -198,7 +198,7 @@ impl Run {
                     ..Edit::default()
                 })
             }),
-            ..ResendOrder::default()
+            ..ResendRequest::default()
         });
         let prepared = local.prepare(seq, &order)?;
         let (provider, schedule) = local.schedule_of(&prepared)?;
@@ -211,7 +211,7 @@ impl Run {
                     next: None,
                     ..retry.clone()
                 };
-                (local.keep_pending(&prepared, planned).await?, next)
+                (local.persist_pending(&prepared, planned).await?, next)
             }
             _ => return Ok(None),
         };
@@ -233,12 +233,12 @@ impl Run {
     }
 
     /// Waits for the next try and makes it.
-    pub(super) async fn step(&mut self) -> Result<Step, Failure> {
+    pub(super) async fn next_try(&mut self) -> Result<TryOutcome, Failure> {
         let wait = self.due.0.saturating_sub(self.local.clock.now().0).max(0);
         let wait = Duration::from_micros(wait.cast_unsigned());
         tokio::select! {
             biased;
-            () = self.local.retries.resting.cancelled() => return Ok(Step::Rests),
+            () = self.local.retries.suspended.cancelled() => return Ok(TryOutcome::Suspended),
             () = self.stop.cancelled() => {
                 return self.give_up(STOPPED).await;
             }
@@ -268,16 +268,16 @@ impl Run {
             .local
             .retries
             .count(&self.provider, &prepared.to, delivered, now);
-        new.retry = Some(self.a_try(number, &prepared, next, failures));
+        new.retry = Some(self.build_try(number, &prepared, next, failures));
         new.ends = Some((self.pending.id, self.pending.number));
-        let attempt = self.local.keep(new).await?;
-        let worth = self.local.worth(
+        let attempt = self.local.persist_attempt(new).await?;
+        let signature_status = self.local.signature_status_at(
             &prepared.delivery,
             prepared.listed.status,
             attempt.started_at,
         );
-        let verdict = self.local.verdict(&attempt, worth).await?;
-        let sent = Sent {
+        let verdict = self.local.verdict(&attempt, signature_status).await?;
+        let sent = SendResult {
             delivery: prepared.delivery.id,
             attempt: Ok((attempt, verdict)),
             reached,
@@ -285,19 +285,19 @@ impl Run {
         };
         let Some(next) = next else {
             self.local.retries.end(self.seq, self.number);
-            return Ok(Step::Over(sent));
+            return Ok(TryOutcome::Finished(sent));
         };
-        let mut planned = self.a_try(number + 1, &prepared, None, failures);
+        let mut planned = self.build_try(number + 1, &prepared, None, failures);
         planned.due = next;
-        self.pending = self.local.keep_pending(&prepared, planned).await?;
+        self.pending = self.local.persist_pending(&prepared, planned).await?;
         self.due = next;
-        Ok(Step::Again(sent))
+        Ok(TryOutcome::Continues(sent))
     }
 
-    fn a_try(
+    fn build_try(
         &self,
         number: u32,
-        prepared: &Prepared,
+        prepared: &PreparedResend,
         next: Option<Timestamp>,
         failures: u32,
     ) -> Try {
@@ -321,13 +321,13 @@ impl Run {
     }
 
     /// Ends the pending try without making it.
-    async fn give_up(&self, why: &str) -> Result<Step, Failure> {
+    async fn give_up(&self, why: &str) -> Result<TryOutcome, Failure> {
         self.local.retries.end(self.seq, self.number);
-        let new = ended(self.pending.clone(), self.local.clock.now(), why);
-        let attempt = self.local.keep(new).await?;
+        let new = cancelled_try(self.pending.clone(), self.local.clock.now(), why);
+        let attempt = self.local.persist_attempt(new).await?;
         // It was not sent, so what it carried says nothing.
         let verdict = Verdict::of(&attempt, None, Status::Valid);
-        Ok(Step::Over(Sent {
+        Ok(TryOutcome::Finished(SendResult {
             delivery: self.local.id_of(self.seq),
             attempt: Ok((attempt, verdict)),
             reached: true,
@@ -338,7 +338,7 @@ impl Run {
 
 impl Local {
     /// Returns who sent what is prepared, and when it would try again.
-    fn schedule_of(&self, prepared: &Prepared) -> Result<(Provider, Schedule), Failure> {
+    fn schedule_of(&self, prepared: &PreparedResend) -> Result<(Provider, Schedule), Failure> {
         let delivery = &prepared.delivery;
         let assessor = self.assessor();
         let endpoint = delivery.endpoint.as_deref();
@@ -355,7 +355,11 @@ impl Local {
     }
 
     /// Keeps that a try is planned.
-    async fn keep_pending(&self, prepared: &Prepared, planned: Try) -> Result<Attempt, Failure> {
+    async fn persist_pending(
+        &self,
+        prepared: &PreparedResend,
+        planned: Try,
+    ) -> Result<Attempt, Failure> {
         let new = NewAttempt {
             delivery_seq: prepared.delivery.seq,
             target: prepared.outgoing.address(),
@@ -373,13 +377,13 @@ impl Local {
             ends: None,
             before: None,
         };
-        self.keep(new).await
+        self.persist_attempt(new).await
     }
 
     /// Goes on with the schedules that an earlier creel left open.
     pub async fn resume_retries(self: Arc<Self>) {
         self.store.settle_index().await;
-        self.recall_failures();
+        self.load_failures();
         let mut open: Vec<Summary> = Vec::new();
         let scanned = self.store.scan(None, &mut |row| {
             if row.pending.is_some() {
@@ -399,14 +403,14 @@ impl Local {
     }
 
     /// Reads, once, how many failures in a row earlier creels had counted.
-    fn recall_failures(&self) {
-        self.retries.recalled.get_or_init(|| {
+    fn load_failures(&self) {
+        self.retries.failures_loaded.get_or_init(|| {
             let mut tried = Vec::new();
             let scanned = self.store.scan(None, &mut |row| {
                 if row.attempts > 0 {
                     tried.push((row.seq, row.provider.clone()));
                 }
-                tried.len() < LOOKED_AT
+                tried.len() < MAX_SCANNED_DELIVERIES
             });
             if let Err(error) = scanned {
                 tracing::warn!(%error, "earlier failures could not be looked for");
@@ -426,7 +430,7 @@ impl Local {
     pub(super) async fn stop_retries(&self, seqs: &[u64]) -> Result<(), Failure> {
         self.retries.stop(seqs);
         for &seq in seqs {
-            if !self.retries.runs(seq) {
+            if !self.retries.is_running(seq) {
                 self.end_open(seq, STOPPED).await?;
             }
         }
@@ -435,38 +439,39 @@ impl Local {
 
     /// Ends what an earlier creel left open of a delivery's schedules.
     async fn end_open(&self, seq: u64, why: &str) -> Result<(), Failure> {
-        let summary = self.store.summary(seq).map_err(unreadable)?;
+        let summary = self.store.summary(seq).map_err(read_failure)?;
         if summary.is_none_or(|row| row.pending.is_none()) {
             return Ok(());
         }
-        let attempts = self.store.attempts(seq).map_err(unreadable)?;
+        let attempts = self.store.attempts(seq).map_err(read_failure)?;
         let newest = attempts.iter().map(|attempt| attempt.number).max();
         for attempt in attempts {
             let pending = attempt.outcome == Outcome::Pending;
             let planned = attempt.retry.as_ref().is_some_and(|r| r.next.is_some());
             if pending {
-                self.keep(ended(attempt, self.clock.now(), why)).await?;
+                self.persist_attempt(cancelled_try(attempt, self.clock.now(), why))
+                    .await?;
             } else if planned && newest == Some(attempt.number) {
                 // The next try was not yet kept as pending.
-                self.keep(last(attempt)).await?;
+                self.persist_attempt(last_try(attempt)).await?;
             }
         }
         Ok(())
     }
 
     async fn resume_one(self: Arc<Self>, row: &Summary) -> Result<(), Failure> {
-        let attempts = self.store.attempts(row.seq).map_err(unreadable)?;
+        let attempts = self.store.attempts(row.seq).map_err(read_failure)?;
         let newest = attempts
             .into_iter()
             .rev()
             .find(|attempt| attempt.retry.is_some());
         let Some(newest) = newest else { return Ok(()) };
-        if let Some(mut run) = Run::resume(self, newest).await? {
+        if let Some(mut run) = ScheduleRun::resume(self, newest).await? {
             tokio::spawn(async move {
                 loop {
-                    match run.step().await {
-                        Ok(Step::Again(_)) => {}
-                        Ok(Step::Over(_) | Step::Rests) => break,
+                    match run.next_try().await {
+                        Ok(TryOutcome::Continues(_)) => {}
+                        Ok(TryOutcome::Finished(_) | TryOutcome::Suspended) => break,
                         Err(failure) => {
                             tracing::warn!(%failure, "a retry schedule ended early");
                             break;
@@ -480,17 +485,17 @@ impl Local {
 }
 
 /// Makes the end of a pending try that is not made.
-fn ended(pending: Attempt, at: Timestamp, why: &str) -> NewAttempt {
+fn cancelled_try(pending: Attempt, at: Timestamp, why: &str) -> NewAttempt {
     NewAttempt {
         started_at: at,
         outcome: Outcome::Failed,
         error: Some(why.to_owned()),
-        ..last(pending)
+        ..last_try(pending)
     }
 }
 
 /// Makes a try the last of its schedule.
-fn last(attempt: Attempt) -> NewAttempt {
+fn last_try(attempt: Attempt) -> NewAttempt {
     NewAttempt {
         ends: Some((attempt.id, attempt.number)),
         before: None,

@@ -22,7 +22,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::outbound;
 
 /// The systems whose samples are sent in turn where none is named.
-const IN_TURN: [&str; 5] = [
+const SAMPLE_PROVIDERS: [&str; 5] = [
     "stackryze",
     "porkbun",
     "tenant-platform",
@@ -58,7 +58,7 @@ pub fn request(
             _ => Failure::usage(
                 format!("There is no sample of {}.", provider.title),
                 "",
-                format!("There are samples of: {}", IN_TURN.join(", ")),
+                format!("There are samples of: {}", SAMPLE_PROVIDERS.join(", ")),
             ),
         }
     })?;
@@ -169,7 +169,7 @@ impl Local {
     /// delivery comes.
     pub(super) async fn send_sample(&self, name: Option<&str>) -> Result<(), Failure> {
         let random = random_bits();
-        let name = name.unwrap_or(IN_TURN[(random % 5) as usize]);
+        let name = name.unwrap_or(SAMPLE_PROVIDERS[(random % 5) as usize]);
         let assessor = self.assessor();
         let provider = assessor.catalog.get(name).ok_or_else(|| {
             Failure::usage(
@@ -195,7 +195,7 @@ impl Local {
             return Err(Failure::usage(
                 format!("There is no sample of {}.", provider.title),
                 "",
-                format!("There are samples of: {}", IN_TURN.join(", ")),
+                format!("There are samples of: {}", SAMPLE_PROVIDERS.join(", ")),
             ));
         };
         let own = assessor.sample_secret_for(endpoint.map(|e| e.name.as_str()), provider);
@@ -219,7 +219,7 @@ impl Local {
         )?;
         // Not creel's own client: what comes from that is taken for a loop.
         let exchange = outbound::Client::default()
-            .send(&outgoing, outbound::Options::default())
+            .send(&outgoing, outbound::SendOptions::default())
             .await;
         match exchange.error {
             None => Ok(()),

@@ -1,7 +1,7 @@
 //! Lets a secret count from now on, and verifies again what it concerns.
 
-use super::command::{Adopted, Event, KnownSecret, PinnedSecret, SecretChoice, SecretOrder};
-use super::local::{Local, aside, unreadable};
+use super::command::{AdoptSecretRequest, Adopted, Event, KnownSecret, PinnedSecret, SecretChoice};
+use super::local::{Local, read_failure, run_blocking};
 use crate::config;
 use crate::domain::assess::Assessor;
 use crate::domain::delivery::Delivery;
@@ -12,7 +12,7 @@ use crate::domain::secret::Secret;
 use crate::domain::verification::{Status, Verification};
 
 /// Where a typed secret says it came from.
-const TYPED: &str = "typed into creel";
+const TYPED_ORIGIN: &str = "typed into creel";
 
 impl Local {
     /// Returns what may be shown of the secrets: those that count, then those
@@ -45,9 +45,9 @@ impl Local {
 
     /// Lets a secret count for whatever a delivery belongs to, and verifies
     /// all of that again.
-    pub(super) async fn adopt(&self, order: SecretOrder) -> Result<Adopted, Failure> {
+    pub(super) async fn adopt(&self, order: AdoptSecretRequest) -> Result<Adopted, Failure> {
         let seq = self.find(&order.id)?;
-        let delivery = aside(|| self.store.delivery(seq)).map_err(unreadable)?;
+        let delivery = run_blocking(|| self.store.delivery(seq)).map_err(read_failure)?;
         let delivery = delivery.ok_or_else(|| {
             Failure::no(
                 "That delivery is no longer kept.",
@@ -58,9 +58,9 @@ impl Local {
         let (endpoint, request) = (delivery.endpoint.as_deref(), &delivery.request);
         let one_at_a_time = self.adopting.lock().await;
         let before = self.assessor();
-        let secrets = chosen(&before, order.secret)?;
+        let secrets = resolve_choice(&before, order.secret)?;
         for secret in &secrets {
-            fits(&before, &delivery, secret)?;
+            check_form(&before, &delivery, secret)?;
         }
         let scope = before.scope_of(endpoint, request);
         let adopting =
@@ -68,9 +68,9 @@ impl Local {
         let fingerprints: Vec<String> = secrets.iter().map(Secret::fingerprint).collect();
         let fingerprint = fingerprints.join(", ");
         let same = adopting(&before).stamp() == before.stamp();
-        self.store.judged_otherwise().map_err(unreadable)?;
+        self.store.judged_otherwise().map_err(read_failure)?;
         self.assessor.update(|before| Some(adopting(before)));
-        aside(|| self.pinning.save());
+        run_blocking(|| self.pinning.save());
         drop(one_at_a_time);
         let (judges, concerned) = (self.assessor(), scope.clone());
         let verified = self
@@ -79,7 +79,7 @@ impl Local {
             .await;
         // The secrets that there are, and what they say, are news to everybody.
         let _ = self.events.send(Event::Missed);
-        let verified = verified.map_err(unreadable)?;
+        let verified = verified.map_err(read_failure)?;
         let counts = Status::ALL.into_iter().zip(verified.statuses);
         tracing::info!(secret = fingerprint, ?scope, "a secret counts from now on");
         Ok(Adopted {
@@ -105,9 +105,9 @@ fn pins_of(assessor: &Assessor, secret: &Secret) -> Vec<PinnedSecret> {
 }
 
 /// Returns the secrets that were chosen: several where several were typed in one.
-fn chosen(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secret>, Failure> {
+fn resolve_choice(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secret>, Failure> {
     match choice {
-        SecretChoice::Typed(text) => Ok(config::secret("", text.reveal(), TYPED)?.split()),
+        SecretChoice::Typed(text) => Ok(config::secret("", text.reveal(), TYPED_ORIGIN)?.split()),
         SecretChoice::Known(at, shown) => {
             let keyring = &assessor.keyring;
             let old = keyring.old().iter().map(|old| (&old.secret, true));
@@ -130,7 +130,7 @@ fn chosen(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secret>, Fail
 }
 
 /// Refuses what can be no secret of a delivery's provider.
-fn fits(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Result<(), Failure> {
+fn check_form(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Result<(), Failure> {
     let provider = assessor.provider_of(delivery.endpoint.as_deref(), &delivery.request);
     let form = provider.and_then(Provider::secret_form);
     match doctor::typing(secret.reveal(), form) {
@@ -149,7 +149,7 @@ fn fits(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Result<(),
 
 /// Returns the place among the known secrets of the one that the doctor
 /// proved to be the sender's.
-pub(super) fn suggested(assessor: &Assessor, verification: &Verification) -> Option<usize> {
+pub(super) fn suggested_secret(assessor: &Assessor, verification: &Verification) -> Option<usize> {
     let proved = ["other_secret", "old_secret"];
     let finding = verification
         .findings

@@ -18,7 +18,7 @@ use crate::domain::timestamp::Timestamp;
 const IN_FLIGHT_BYTES: usize = 128 << 20;
 
 /// The queues of all targets.
-pub(super) struct Queues {
+pub(super) struct TargetQueues {
     all: Mutex<Vec<Arc<TargetQueue>>>,
     /// Simultaneous requests to a target, which settings may share.
     slots: Mutex<HashMap<String, Slots>>,
@@ -28,7 +28,7 @@ pub(super) struct Queues {
     /// Notified when the number of waiting deliveries may be another.
     pub(super) changed: Notify,
     /// Room for larger deliveries in flight, in bytes.
-    pub(super) room: Arc<Semaphore>,
+    pub(super) memory: Arc<Semaphore>,
 }
 
 /// The deliveries that wait for one target under one setting of its limit.
@@ -41,13 +41,13 @@ pub(super) struct TargetQueue {
     pub(super) limit: ParallelLimit,
     /// Simultaneous requests to this target under all settings.
     pub(super) slots: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Notified when a delivery was added or removed.
     pub(super) changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     /// When each was received, by sequence number.
     owed: BTreeMap<u64, Timestamp>,
     /// The newest that was ever added.
@@ -63,26 +63,26 @@ struct Slots {
 
 /// How many deliveries wait, and since when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct QueueDepth {
     /// Their number.
     pub(super) count: u64,
     /// When the oldest was received.
     pub(super) oldest: Option<Timestamp>,
 }
 
-impl Default for Queues {
+impl Default for TargetQueues {
     fn default() -> Self {
         Self {
             all: Mutex::default(),
             slots: Mutex::default(),
             finished: Mutex::default(),
             changed: Notify::new(),
-            room: Arc::new(Semaphore::new(IN_FLIGHT_BYTES)),
+            memory: Arc::new(Semaphore::new(IN_FLIGHT_BYTES)),
         }
     }
 }
 
-impl Queues {
+impl TargetQueues {
     /// Returns the queue of a destination; a new one where there is none yet,
     /// which `begin` is called with.
     pub(super) fn of(
@@ -168,8 +168,8 @@ impl Queues {
     }
 
     /// Returns how many deliveries wait for an app.
-    pub(super) fn waiting(&self, origin: &str) -> Waiting {
-        let mut waiting = Waiting::default();
+    pub(super) fn waiting(&self, origin: &str) -> QueueDepth {
+        let mut waiting = QueueDepth::default();
         for queue in lock(&self.all).iter().filter(|q| q.origin == origin) {
             let state = queue.lock();
             waiting.count += state.owed.len() as u64;
@@ -228,7 +228,7 @@ impl TargetQueue {
         self.lock().late.take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         lock(&self.state)
     }
 }
@@ -251,13 +251,13 @@ mod tests {
 
     #[test]
     fn waiting_deliveries_are_counted_by_app_with_the_age_of_the_oldest() {
-        let queues = Queues::default();
+        let queues = TargetQueues::default();
         let queue = |target: &str| queues.of(&Destination::to(target), |_| {});
         let (a, b, other) = (queue("http://h/a"), queue("http://h/b"), queue("http://o/"));
         for (queue, seq) in [(&a, 5), (&b, 3), (&a, 4), (&other, 1)] {
             queues.add(queue, seq, Timestamp(seq.cast_signed() * 10));
         }
-        let waiting = |count, oldest| Waiting {
+        let waiting = |count, oldest| QueueDepth {
             count,
             oldest: Some(Timestamp(oldest)),
         };
@@ -266,12 +266,12 @@ mod tests {
         queues.finish(3);
         assert_eq!(queues.waiting("http://h"), waiting(2, 40));
         assert_eq!((a.next(0), a.next(4), a.next(5)), (Some(4), Some(5), None));
-        assert_eq!(queues.waiting("http://none"), Waiting::default());
+        assert_eq!(queues.waiting("http://none"), QueueDepth::default());
     }
 
     #[test]
     fn what_is_answered_while_the_list_is_read_again_does_not_come_back() {
-        let queues = Queues::default();
+        let queues = TargetQueues::default();
         let queue = queues.of(&Destination::to("http://h/"), |_| {});
         queues.add(&queue, 1, Timestamp(0));
         queues.set_rereading(true);
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn settings_that_share_a_target_share_its_largest_limit() {
-        let queues = Queues::default();
+        let queues = TargetQueues::default();
         let mut begun = 0;
         let mut queue =
             |at_once, scope| queues.of(&to("http://h/", at_once, scope), |_| begun += 1);

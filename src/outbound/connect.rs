@@ -8,19 +8,19 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::fault::Fault;
-use super::http2::Lane;
-use super::ours::Ours;
+use super::error::SendError;
+use super::http1_connection::{Http1Connection, Stream};
+use super::http2::Http2Connection;
+use super::own_connections::OwnConnections;
 use super::resolver::Resolver;
 use super::tls::Tls;
-use super::wire::{Stream, Wire};
-use super::{Options, Outgoing};
+use super::{Outgoing, SendOptions};
 use crate::domain::address::{Kind, is_metadata_name, kind};
 
 /// A connection to a target, by what was agreed on to speak.
-pub(super) enum Connected {
-    Http1(Wire),
-    Http2(Lane),
+pub(super) enum NewConnection {
+    Http1(Http1Connection),
+    Http2(Http2Connection),
 }
 
 /// Says whether a request goes over TLS.
@@ -31,53 +31,59 @@ pub(super) fn is_tls(outgoing: &Outgoing) -> bool {
 /// Connects to a request's target.
 pub(super) async fn connect(
     outgoing: &Outgoing,
-    options: Options,
+    options: SendOptions,
     deadline: Instant,
     resolver: &Resolver,
     tls: &Tls,
-    ours: &Ours,
-) -> Result<Connected, Fault> {
+    own_connections: &OwnConnections,
+) -> Result<NewConnection, SendError> {
     let addresses = allowed(outgoing, options, resolver).await?;
     let reached = reach(outgoing, &addresses, deadline).await;
     let stream = reached.inspect_err(|_| resolver.failed(&outgoing.url))?;
     let _ = stream.set_nodelay(true);
     let peer = stream.peer_addr().unwrap_or(addresses[0]);
-    let near = ours.watch(&stream);
+    let guard = own_connections.register(&stream);
     if !is_tls(outgoing) {
-        return Ok(Connected::Http1(Wire::new(
+        return Ok(NewConnection::Http1(Http1Connection::new(
             Stream::Plain(stream),
             peer,
-            near,
+            guard,
         )));
     }
     let name = outgoing.host();
     let server_name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned())
-        .map_err(|_| Fault::NoTlsName(name.clone()))?;
+        .map_err(|_| SendError::NoTlsName(name.clone()))?;
     let stream = TlsConnector::from(tls.config(options.insecure)?)
         .connect(server_name, stream)
         .await
-        .map_err(|error| Fault::of_tls(peer, &name, &error))?;
+        .map_err(|error| SendError::tls(peer, &name, &error))?;
     let stream = Box::new(stream);
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        return Ok(Connected::Http2(Lane::open(stream, peer, near).await?));
+        return Ok(NewConnection::Http2(
+            Http2Connection::open(stream, peer, guard).await?,
+        ));
     }
-    Ok(Connected::Http1(Wire::new(Stream::Tls(stream), peer, near)))
+    Ok(NewConnection::Http1(Http1Connection::new(
+        Stream::Tls(stream),
+        peer,
+        guard,
+    )))
 }
 
 /// Finds the addresses that may be sent to.
 async fn allowed(
     outgoing: &Outgoing,
-    options: Options,
+    options: SendOptions,
     resolver: &Resolver,
-) -> Result<Vec<SocketAddr>, Fault> {
+) -> Result<Vec<SocketAddr>, SendError> {
     if !options.link_local && is_metadata_name(&outgoing.host()) {
-        return Err(Fault::Metadata(outgoing.host()));
+        return Err(SendError::Metadata(outgoing.host()));
     }
     let mut found = resolver.addresses(&outgoing.url).await?;
     let first = found[0].ip();
     found.retain(|found| options.link_local || kind(found.ip()) != Kind::LinkLocal);
     if found.is_empty() {
-        return Err(Fault::LinkLocal(outgoing.host(), first));
+        return Err(SendError::LinkLocal(outgoing.host(), first));
     }
     Ok(found)
 }
@@ -87,7 +93,7 @@ async fn reach(
     outgoing: &Outgoing,
     addresses: &[SocketAddr],
     deadline: Instant,
-) -> Result<TcpStream, Fault> {
+) -> Result<TcpStream, SendError> {
     let mut last = io::Error::from(io::ErrorKind::TimedOut);
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -101,5 +107,5 @@ async fn reach(
             Err(_) => {}
         }
     }
-    Err(Fault::of_connect(outgoing.authority(), &last))
+    Err(SendError::connect(outgoing.authority(), &last))
 }

@@ -5,154 +5,171 @@ use std::io;
 use bytes::Buf as _;
 
 use super::MAX_HEAD_BYTES;
-use super::answer::{Answer, Hearing};
-use super::fault::Fault;
-use super::head::{End, Head, Read, Reader};
+use super::error::SendError;
+use super::http1_connection::Http1Connection;
 use super::outgoing::Outgoing;
-use super::wire::Wire;
+use super::response::{PartialResponse, ReadOptions};
+use super::response_head::{BodyFraming, HeadParse, HeadReader, ResponseHead};
 
 /// How long the line may be that says how long a chunk is, in bytes.
 const MAX_CHUNK_LINE: usize = 16 * 1024;
 
 /// How many bytes of an answer's beginning are told as evidence.
-const EVIDENCE: usize = 24;
+const MAX_EVIDENCE_BYTES: usize = 24;
 
 /// Sends a request and reads the answer to its end; says whether another
 /// request may follow on the connection.
-pub(super) async fn converse(
-    wire: &mut Wire,
+pub(super) async fn exchange(
+    connection: &mut Http1Connection,
     outgoing: &Outgoing,
-    hearing: &Hearing,
-    answer: &mut Option<Answer>,
-) -> Result<bool, Fault> {
-    wire.say(outgoing.head(), outgoing.body.clone());
-    let head = tokio::time::timeout(hearing.first_byte, head(wire, &outgoing.method))
+    options: &ReadOptions,
+    answer: &mut Option<PartialResponse>,
+) -> Result<bool, SendError> {
+    connection.start_request(outgoing.head(), outgoing.body.clone());
+    let head = tokio::time::timeout(options.first_byte, read_head(connection, &outgoing.method))
         .await
-        .map_err(|_| Fault::FirstByte(hearing.first_byte))??;
-    let answer = answer.insert(Answer::new(head.status, head.headers, hearing.room.clone()));
-    match head.end {
-        End::After(length) => counted(wire, length, answer).await?,
-        End::Chunks => chunked(wire, answer).await?,
-        End::Close => to_the_end(wire, answer).await?,
+        .map_err(|_| SendError::FirstByte(options.first_byte))??;
+    let answer = answer.insert(PartialResponse::new(
+        head.status,
+        head.headers,
+        options.room.clone(),
+    ));
+    match head.framing {
+        BodyFraming::Length(length) => read_sized(connection, length, answer).await?,
+        BodyFraming::Chunked => read_chunked(connection, answer).await?,
+        BodyFraming::Close => read_until_close(connection, answer).await?,
     }
-    Ok(head.stays && wire.is_clean())
+    Ok(head.keep_alive && connection.is_clean())
 }
 
 /// Reads heads up to the last: those before it only inform (RFC 9110
 /// section 15.2).
-async fn head(wire: &mut Wire, method: &str) -> Result<Head, Fault> {
-    let mut informed = 0;
-    let mut reader = Reader::default();
+async fn read_head(
+    connection: &mut Http1Connection,
+    method: &str,
+) -> Result<ResponseHead, SendError> {
+    let mut interim_bytes = 0;
+    let mut reader = HeadReader::default();
     loop {
         // An empty line before a head is borne, as servers are told to.
-        while let Some(b'\r' | b'\n') = wire.heard.first() {
-            wire.heard.advance(1);
-            informed += 1;
+        while let Some(b'\r' | b'\n') = connection.buffer.first() {
+            connection.buffer.advance(1);
+            interim_bytes += 1;
         }
-        match reader.read(&wire.heard, method) {
-            Read::Part => {}
-            Read::Whole(head, length) => {
-                wire.heard.advance(length);
+        match reader.read(&connection.buffer, method) {
+            HeadParse::Partial => {}
+            HeadParse::Complete(head, length) => {
+                connection.buffer.advance(length);
                 if head.status >= 200 || head.status == 101 {
                     return Ok(head);
                 }
-                informed += length;
-                reader = Reader::default();
-                if informed <= MAX_HEAD_BYTES {
+                interim_bytes += length;
+                reader = HeadReader::default();
+                if interim_bytes <= MAX_HEAD_BYTES {
                     continue;
                 }
             }
-            Read::Large => return Err(Fault::LargeHead),
-            Read::Garbage(why) => return Err(garbage(wire, why)),
+            HeadParse::TooLarge => return Err(SendError::LargeHead),
+            HeadParse::Malformed(why) => return Err(malformed_response(connection, why)),
         }
-        if informed > MAX_HEAD_BYTES {
-            return Err(Fault::OnlyInforms(wire.peer));
+        if interim_bytes > MAX_HEAD_BYTES {
+            return Err(SendError::OnlyInterimResponses(connection.peer));
         }
-        match wire.hear().await {
-            Ok(0) if wire.heard.is_empty() && wire.was_reset() => {
-                return Err(Fault::Reset(wire.peer));
+        match connection.read().await {
+            Ok(0) if connection.buffer.is_empty() && connection.was_reset() => {
+                return Err(SendError::Reset(connection.peer));
             }
-            Ok(0) if wire.heard.is_empty() && informed == 0 => {
-                return Err(Fault::NoAnswer(wire.peer));
+            Ok(0) if connection.buffer.is_empty() && interim_bytes == 0 => {
+                return Err(SendError::NoAnswer(connection.peer));
             }
-            Ok(0) => return Err(Fault::HalfHead(wire.peer)),
+            Ok(0) => return Err(SendError::TruncatedHead(connection.peer)),
             Ok(_) => {}
-            Err(error) => return Err(Fault::of_reading(wire.peer, &error)),
+            Err(error) => return Err(SendError::read(connection.peer, &error)),
         }
     }
 }
 
 /// Explains an answer that is no HTTP/1 by what it begins with.
-fn garbage(wire: &Wire, why: String) -> Fault {
-    match wire.heard[..] {
+fn malformed_response(connection: &Http1Connection, why: String) -> SendError {
+    match connection.buffer[..] {
         // A TLS record that is an alert or a handshake (RFC 8446 section 5.1).
-        [0x15 | 0x16, 0x03, ..] => Fault::SpeaksTls(wire.peer),
+        [0x15 | 0x16, 0x03, ..] => SendError::SpeaksTls(connection.peer),
         // Settings, which HTTP/2 begins with (RFC 9113 section 3.4).
-        [0, _, _, 4, _, 0, 0, 0, 0, ..] => Fault::SpeaksHttp2(wire.peer),
+        [0, _, _, 4, _, 0, 0, 0, 0, ..] => SendError::SpeaksHttp2(connection.peer),
         _ => {
-            let begins = &wire.heard[..wire.heard.len().min(EVIDENCE)];
-            Fault::Garbage(wire.peer, why, begins.escape_ascii().to_string())
+            let begins = &connection.buffer[..connection.buffer.len().min(MAX_EVIDENCE_BYTES)];
+            SendError::Malformed(connection.peer, why, begins.escape_ascii().to_string())
         }
     }
 }
 
 /// Reads a body of a known length.
-async fn counted(wire: &mut Wire, mut left: u64, answer: &mut Answer) -> Result<(), Fault> {
+async fn read_sized(
+    connection: &mut Http1Connection,
+    mut left: u64,
+    answer: &mut PartialResponse,
+) -> Result<(), SendError> {
     while left > 0 {
-        if wire.heard.is_empty() {
-            more(wire, answer).await?;
+        if connection.buffer.is_empty() {
+            read_more(connection, answer).await?;
         }
-        let here = usize::try_from(left).map_or(wire.heard.len(), |l| l.min(wire.heard.len()));
-        answer.take(&wire.heard[..here])?;
-        wire.heard.advance(here);
+        let here = usize::try_from(left)
+            .map_or(connection.buffer.len(), |l| l.min(connection.buffer.len()));
+        answer.take(&connection.buffer[..here])?;
+        connection.buffer.advance(here);
         left -= here as u64;
     }
     Ok(())
 }
 
 /// Reads a body in chunks, and the fields behind it, which are not kept.
-async fn chunked(wire: &mut Wire, answer: &mut Answer) -> Result<(), Fault> {
-    let garbled = |answer: &Answer, why: &str| Fault::BodyGarbage(answer.size(), why.to_owned());
+async fn read_chunked(
+    connection: &mut Http1Connection,
+    answer: &mut PartialResponse,
+) -> Result<(), SendError> {
+    let malformed = |answer: &PartialResponse, why: &str| {
+        SendError::MalformedBody(answer.size(), why.to_owned())
+    };
     loop {
         let size = loop {
-            match httparse::parse_chunk_size(&wire.heard) {
+            match httparse::parse_chunk_size(&connection.buffer) {
                 Ok(httparse::Status::Complete((length, size))) => {
-                    wire.heard.advance(length);
+                    connection.buffer.advance(length);
                     break size;
                 }
-                Ok(httparse::Status::Partial) if wire.heard.len() <= MAX_CHUNK_LINE => {
-                    more(wire, answer).await?;
+                Ok(httparse::Status::Partial) if connection.buffer.len() <= MAX_CHUNK_LINE => {
+                    read_more(connection, answer).await?;
                 }
                 Ok(httparse::Status::Partial) => {
-                    return Err(garbled(answer, "a chunk's size does not end"));
+                    return Err(malformed(answer, "a chunk's size does not end"));
                 }
-                Err(_) => return Err(garbled(answer, "a chunk's size cannot be read")),
+                Err(_) => return Err(malformed(answer, "a chunk's size cannot be read")),
             }
         };
         if size == 0 {
             break;
         }
-        counted(wire, size, answer).await?;
-        while wire.heard.len() < 2 {
-            more(wire, answer).await?;
+        read_sized(connection, size, answer).await?;
+        while connection.buffer.len() < 2 {
+            read_more(connection, answer).await?;
         }
-        if !wire.heard.starts_with(b"\r\n") {
-            return Err(garbled(answer, "a chunk is longer than it says"));
+        if !connection.buffer.starts_with(b"\r\n") {
+            return Err(malformed(answer, "a chunk is longer than it says"));
         }
-        wire.heard.advance(2);
+        connection.buffer.advance(2);
     }
     let mut trailers = 0;
     loop {
-        let end = wire.heard.iter().position(|byte| *byte == b'\n');
-        if trailers + end.unwrap_or(wire.heard.len()) > MAX_HEAD_BYTES {
-            return Err(garbled(answer, "the fields behind it do not end"));
+        let end = connection.buffer.iter().position(|byte| *byte == b'\n');
+        if trailers + end.unwrap_or(connection.buffer.len()) > MAX_HEAD_BYTES {
+            return Err(malformed(answer, "the fields behind it do not end"));
         }
         let Some(end) = end else {
-            more(wire, answer).await?;
+            read_more(connection, answer).await?;
             continue;
         };
-        let empty = matches!(wire.heard[..end], [] | [b'\r']);
-        wire.heard.advance(end + 1);
+        let empty = matches!(connection.buffer[..end], [] | [b'\r']);
+        connection.buffer.advance(end + 1);
         if empty {
             return Ok(());
         }
@@ -161,31 +178,37 @@ async fn chunked(wire: &mut Wire, answer: &mut Answer) -> Result<(), Fault> {
 }
 
 /// Reads a body that ends where the connection does.
-async fn to_the_end(wire: &mut Wire, answer: &mut Answer) -> Result<(), Fault> {
+async fn read_until_close(
+    connection: &mut Http1Connection,
+    answer: &mut PartialResponse,
+) -> Result<(), SendError> {
     loop {
-        answer.take(&wire.heard)?;
-        wire.heard.clear();
-        match wire.hear().await {
+        answer.take(&connection.buffer)?;
+        connection.buffer.clear();
+        match connection.read().await {
             Ok(0) => return Ok(()),
             Ok(_) => {}
-            Err(error) => return Err(broke(&error, answer)),
+            Err(error) => return Err(body_error(&error, answer)),
         }
     }
 }
 
 /// Waits for more of a body that is not at its end.
-async fn more(wire: &mut Wire, answer: &Answer) -> Result<(), Fault> {
-    match wire.hear().await {
-        Ok(0) => Err(Fault::BodyCut(answer.size())),
+async fn read_more(
+    connection: &mut Http1Connection,
+    answer: &PartialResponse,
+) -> Result<(), SendError> {
+    match connection.read().await {
+        Ok(0) => Err(SendError::TruncatedBody(answer.size())),
         Ok(_) => Ok(()),
-        Err(error) => Err(broke(&error, answer)),
+        Err(error) => Err(body_error(&error, answer)),
     }
 }
 
 /// Explains why a body broke off.
-fn broke(error: &io::Error, answer: &Answer) -> Fault {
+fn body_error(error: &io::Error, answer: &PartialResponse) -> SendError {
     match error.kind() {
-        io::ErrorKind::ConnectionReset => Fault::BodyReset(answer.size()),
-        _ => Fault::BodyCut(answer.size()),
+        io::ErrorKind::ConnectionReset => SendError::ResetInBody(answer.size()),
+        _ => SendError::TruncatedBody(answer.size()),
     }
 }

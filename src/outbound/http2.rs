@@ -11,46 +11,46 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::MAX_HEAD_BYTES;
-use super::answer::{Answer, Hearing};
-use super::fault::Fault;
-use super::ours::NearEnd;
+use super::error::SendError;
 use super::outgoing::Outgoing;
+use super::own_connections::OwnConnectionGuard;
+use super::response::{PartialResponse, ReadOptions};
 use crate::domain::headers::Headers;
 
 /// A connection that HTTP/2 is spoken on; it ends with this.
-pub(super) struct Lane {
+pub(super) struct Http2Connection {
     sender: SendRequest<Full<Bytes>>,
     peer: SocketAddr,
-    _near: NearEnd,
+    _guard: OwnConnectionGuard,
     _connection: AbortOnDropHandle<()>,
 }
 
 /// Why a request failed on a connection.
-pub(super) enum Failed {
+pub(super) enum Http2Error {
     /// The connection had ended before it was sent.
-    Unsent(Fault),
+    Unsent(SendError),
     /// Something else.
-    For(Fault),
+    Failed(SendError),
 }
 
-impl Lane {
+impl Http2Connection {
     /// Begins to speak HTTP/2.
     pub(super) async fn open(
         stream: Box<TlsStream<TcpStream>>,
         peer: SocketAddr,
-        near: NearEnd,
-    ) -> Result<Self, Fault> {
+        guard: OwnConnectionGuard,
+    ) -> Result<Self, SendError> {
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD_BYTES as u32)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| Fault::of_http2(peer, &error))?;
+            .map_err(|error| SendError::http2(peer, &error))?;
         let connection = tokio::spawn(async move { drop(connection.await) });
         Ok(Self {
             sender,
             peer,
-            _near: near,
+            _guard: guard,
             _connection: AbortOnDropHandle::new(connection),
         })
     }
@@ -61,43 +61,43 @@ impl Lane {
     }
 
     /// Sends a request and reads the answer. `sent` are the fields as they go out.
-    pub(super) async fn converse(
+    pub(super) async fn exchange(
         &self,
         outgoing: &Outgoing,
-        hearing: &Hearing,
+        options: &ReadOptions,
         sent: &mut Headers,
-        answer: &mut Option<Answer>,
-    ) -> Result<(), Failed> {
+        answer: &mut Option<PartialResponse>,
+    ) -> Result<(), Http2Error> {
         let fault = |error: hyper::Error| {
-            let fault = Fault::of_http2(self.peer, &error);
+            let fault = SendError::http2(self.peer, &error);
             if error.is_canceled() || error.is_closed() {
-                Failed::Unsent(fault)
+                Http2Error::Unsent(fault)
             } else {
-                Failed::For(fault)
+                Http2Error::Failed(fault)
             }
         };
-        let request = outgoing.http2().map_err(Failed::For)?;
+        let request = outgoing.http2().map_err(Http2Error::Failed)?;
         *sent = fields(request.headers());
         let mut sender = self.sender.clone();
         let asking = async {
             sender.ready().await?;
             sender.send_request(request.map(Full::new)).await
         };
-        let response = tokio::time::timeout(hearing.first_byte, asking)
+        let response = tokio::time::timeout(options.first_byte, asking)
             .await
-            .map_err(|_| Failed::For(Fault::FirstByte(hearing.first_byte)))?
+            .map_err(|_| Http2Error::Failed(SendError::FirstByte(options.first_byte)))?
             .map_err(fault)?;
         let (head, mut body) = response.into_parts();
-        let answer = answer.insert(Answer::new(
+        let answer = answer.insert(PartialResponse::new(
             head.status.as_u16(),
             fields(&head.headers),
-            hearing.room.clone(),
+            options.room.clone(),
         ));
         while let Some(frame) = body.frame().await {
-            let frame =
-                frame.map_err(|error| Failed::For(Fault::of_body(&error, answer.size())))?;
+            let frame = frame
+                .map_err(|error| Http2Error::Failed(SendError::body(&error, answer.size())))?;
             if let Some(data) = frame.data_ref() {
-                answer.take(data).map_err(Failed::For)?;
+                answer.take(data).map_err(Http2Error::Failed)?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use hyper::http::uri::Scheme;
 use hyper::{Method, Uri};
 use url::Url;
 
-use super::fault::Fault;
+use super::error::SendError;
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
 use crate::domain::hop;
@@ -15,7 +15,7 @@ use crate::domain::request::Request;
 use crate::domain::route::without_credentials;
 
 /// An example for those who wrote a target creel cannot use.
-const EXAMPLE: &str = "Write a target like  http://127.0.0.1:3000/hooks";
+const TARGET_EXAMPLE: &str = "Write a target like  http://127.0.0.1:3000/hooks";
 
 /// A request ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Outgoing {
 /// Fails where the target is no http or https URL with a host, holds a name
 /// and password, or where the request cannot be written in HTTP.
 pub fn prepare(request: &Request, target: &str, headers: Headers) -> Result<Outgoing, Failure> {
-    let url = parse_again(target)?;
+    let url = parse_cached(target)?;
     let outgoing = Outgoing {
         method: request.method.clone(),
         target: fit_target(request, &url),
@@ -111,13 +111,13 @@ impl Outgoing {
     }
 
     /// Returns the method as hyper knows it.
-    pub(super) fn http_method(&self) -> Result<Method, Fault> {
+    pub(super) fn http_method(&self) -> Result<Method, SendError> {
         Method::from_bytes(self.method.as_bytes()).map_err(not_http2)
     }
 
     /// Returns the request as it is sent over HTTP/2: `host` becomes the
     /// authority, and repeats of a name are grouped.
-    pub(super) fn http2(&self) -> Result<hyper::Request<Bytes>, Fault> {
+    pub(super) fn http2(&self) -> Result<hyper::Request<Bytes>, SendError> {
         let scheme = match self.url.scheme() {
             "http" => Scheme::HTTP,
             _ => Scheme::HTTPS,
@@ -146,12 +146,12 @@ impl Outgoing {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "serves map_err")]
-fn not_http2(error: impl ToString) -> Fault {
-    Fault::NotHttp2(error.to_string())
+fn not_http2(error: impl ToString) -> SendError {
+    SendError::NotHttp2(error.to_string())
 }
 
 /// Reads a target; who sends much sends it to the same one mostly.
-fn parse_again(target: &str) -> Result<Url, Failure> {
+fn parse_cached(target: &str) -> Result<Url, Failure> {
     thread_local! {
         static LAST: RefCell<Option<(String, Url)>> = const { RefCell::new(None) };
     }
@@ -171,7 +171,7 @@ pub(super) fn parse(target: &str) -> Result<Url, Failure> {
         Err(Failure::usage(
             format!("{:?} is no target.", without_credentials(target)),
             why,
-            EXAMPLE,
+            TARGET_EXAMPLE,
         ))
     };
     let url = match Url::parse(target.trim()) {
@@ -187,7 +187,7 @@ pub(super) fn parse(target: &str) -> Result<Url, Failure> {
     if !url.username().is_empty() || url.password().is_some() {
         let what = "This target holds a name or password.";
         let why = "It would be kept and shown with every attempt.";
-        return Err(Failure::usage(what, why, EXAMPLE));
+        return Err(Failure::usage(what, why, TARGET_EXAMPLE));
     }
     Ok(url)
 }
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_invented_but_what_http_needs() {
+    fn only_required_fields_are_added() {
         assert_eq!(
             sent(&[("transfer-encoding", "chunked")], "four"),
             "POST /hooks HTTP/1.1\r\nhost: app.test:3000\r\ncontent-length: 4\r\n\r\n"
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_creel_cannot_use_are_told() {
+    fn unusable_targets_are_explained() {
         for (target, why) in [
             ("", "It is no whole URL: relative URL without a base."),
             (
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_disguise_are_addresses() {
+    fn numeric_hosts_are_read_as_addresses() {
         for target in [
             "http://2852039166/",
             "http://0xa9fea9fe/",
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_out_of_its_line_is_refused() {
+    fn line_breaks_in_any_part_are_refused() {
         let no_headers = Headers::new;
         let bad_value = [("a", "1\r\nb: 2")].into_iter().collect();
         let bad_name = [("a b", "1")].into_iter().collect();

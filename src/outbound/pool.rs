@@ -1,39 +1,39 @@
 //! Connections that wait for another request to the same target.
 //!
 //! Only one that is known to be clean gets here, stays for a few seconds, and
-//! is looked at again before it is used: see [`super::wire::Wire`].
+//! is looked at again before it is used: see [`super::http1_connection::Http1Connection`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::http2::Lane;
+use super::http1_connection::Http1Connection;
+use super::http2::Http2Connection;
 use super::outgoing::Outgoing;
-use super::wire::Wire;
-use super::{Options, connect};
+use super::{SendOptions, connect};
 
 /// How long a connection waits. Servers wait longer, five seconds mostly, so
 /// that it is not they who close it just as it is used again.
-const IDLE: Duration = Duration::from_secs(3);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How many connections wait for one target at the most.
-const EACH: usize = 64;
+const MAX_IDLE_PER_TARGET: usize = 64;
 
 /// How many connections wait at the most.
-const ALL: usize = 256;
+const MAX_IDLE: usize = 256;
 
 /// What connections can be used for one another's requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
+pub(super) struct PoolKey {
     tls: bool,
     host: String,
     port: u16,
-    options: Options,
+    options: SendOptions,
 }
 
-impl Origin {
+impl PoolKey {
     /// Returns where a request goes.
-    pub(super) fn of(outgoing: &Outgoing, options: Options) -> Self {
+    pub(super) fn of(outgoing: &Outgoing, options: SendOptions) -> Self {
         Self {
             tls: connect::is_tls(outgoing),
             host: outgoing.host(),
@@ -45,91 +45,91 @@ impl Origin {
 
 /// Connections that wait.
 #[derive(Default)]
-pub(super) struct Pool(Arc<Mutex<Waiting>>);
+pub(super) struct Pool(Arc<Mutex<IdleConnections>>);
 
 #[derive(Default)]
-struct Waiting {
+struct IdleConnections {
     /// By origin, the newest last, with the time until which each waits.
-    wires: HashMap<Origin, Vec<(Wire, Instant)>>,
-    lanes: HashMap<Origin, (Arc<Lane>, Instant)>,
+    http1: HashMap<PoolKey, Vec<(Http1Connection, Instant)>>,
+    http2: HashMap<PoolKey, (Arc<Http2Connection>, Instant)>,
     /// How many wires there are.
     count: usize,
     /// Whether a task sees to it that none waits too long.
-    watched: bool,
+    has_reaper: bool,
 }
 
 impl Pool {
     /// Takes a connection out that has peace and quiet on it.
-    pub(super) async fn wire(&self, origin: &Origin) -> Option<Wire> {
+    pub(super) async fn take_http1(&self, origin: &PoolKey) -> Option<Http1Connection> {
         loop {
-            let mut wire = {
-                let mut waiting = lock(&self.0);
-                let (wire, until) = waiting.wires.get_mut(origin)?.pop()?;
-                waiting.count -= 1;
+            let mut connection = {
+                let mut idle = lock(&self.0);
+                let (connection, until) = idle.http1.get_mut(origin)?.pop()?;
+                idle.count -= 1;
                 if until < Instant::now() {
                     continue;
                 }
-                wire
+                connection
             };
-            if wire.is_quiet().await {
-                return Some(wire);
+            if connection.is_idle().await {
+                return Some(connection);
             }
         }
     }
 
     /// Lets a clean connection wait.
-    pub(super) fn put(&self, origin: Origin, wire: Wire) {
-        let mut waiting = lock(&self.0);
-        let full = waiting.count >= ALL;
-        let wires = waiting.wires.entry(origin).or_default();
-        if full || wires.len() >= EACH {
+    pub(super) fn put(&self, origin: PoolKey, connection: Http1Connection) {
+        let mut idle = lock(&self.0);
+        let full = idle.count >= MAX_IDLE;
+        let http1 = idle.http1.entry(origin).or_default();
+        if full || http1.len() >= MAX_IDLE_PER_TARGET {
             return;
         }
-        wires.push((wire, Instant::now() + IDLE));
-        waiting.count += 1;
-        self.watch(&mut waiting);
+        http1.push((connection, Instant::now() + IDLE_TIMEOUT));
+        idle.count += 1;
+        self.start_reaper(&mut idle);
     }
 
     /// Returns the HTTP/2 connection there is.
-    pub(super) fn lane(&self, origin: &Origin) -> Option<Arc<Lane>> {
-        let mut waiting = lock(&self.0);
-        let (lane, until) = waiting.lanes.get_mut(origin)?;
-        if lane.is_closed() {
-            waiting.lanes.remove(origin);
+    pub(super) fn http2(&self, origin: &PoolKey) -> Option<Arc<Http2Connection>> {
+        let mut idle = lock(&self.0);
+        let (connection, until) = idle.http2.get_mut(origin)?;
+        if connection.is_closed() {
+            idle.http2.remove(origin);
             return None;
         }
-        *until = Instant::now() + IDLE;
-        Some(Arc::clone(lane))
+        *until = Instant::now() + IDLE_TIMEOUT;
+        Some(Arc::clone(connection))
     }
 
     /// Lets a connection be used by others too, unless there is one.
-    pub(super) fn share(&self, origin: Origin, lane: &Arc<Lane>) {
-        let mut waiting = lock(&self.0);
-        if waiting.lanes.len() >= ALL {
+    pub(super) fn share(&self, origin: PoolKey, connection: &Arc<Http2Connection>) {
+        let mut idle = lock(&self.0);
+        if idle.http2.len() >= MAX_IDLE {
             return;
         }
-        let until = Instant::now() + IDLE;
-        let lane = || (Arc::clone(lane), until);
-        waiting.lanes.entry(origin).or_insert_with(lane).1 = until;
-        self.watch(&mut waiting);
+        let until = Instant::now() + IDLE_TIMEOUT;
+        let connection = || (Arc::clone(connection), until);
+        idle.http2.entry(origin).or_insert_with(connection).1 = until;
+        self.start_reaper(&mut idle);
     }
 
     /// Lets a connection on which something went wrong not be used again.
-    pub(super) fn forget(&self, origin: &Origin, lane: &Arc<Lane>) {
-        let mut waiting = lock(&self.0);
-        if waiting
-            .lanes
+    pub(super) fn forget(&self, origin: &PoolKey, connection: &Arc<Http2Connection>) {
+        let mut idle = lock(&self.0);
+        if idle
+            .http2
             .get(origin)
-            .is_some_and(|(known, _)| Arc::ptr_eq(known, lane))
+            .is_some_and(|(known, _)| Arc::ptr_eq(known, connection))
         {
-            waiting.lanes.remove(origin);
+            idle.http2.remove(origin);
         }
     }
 
     /// Has somebody close what waited long enough.
-    fn watch(&self, waiting: &mut Waiting) {
-        if !std::mem::replace(&mut waiting.watched, true) {
-            tokio::spawn(close_old(Arc::downgrade(&self.0)));
+    fn start_reaper(&self, idle: &mut IdleConnections) {
+        if !std::mem::replace(&mut idle.has_reaper, true) {
+            tokio::spawn(close_expired(Arc::downgrade(&self.0)));
         }
     }
 }
@@ -141,28 +141,27 @@ impl std::fmt::Debug for Pool {
 }
 
 /// Closes what waited long enough, until nothing waits.
-async fn close_old(pool: Weak<Mutex<Waiting>>) {
+async fn close_expired(pool: Weak<Mutex<IdleConnections>>) {
     loop {
-        tokio::time::sleep(IDLE / 2).await;
+        tokio::time::sleep(IDLE_TIMEOUT / 2).await;
         let Some(pool) = pool.upgrade() else { return };
-        let mut waiting = lock(&pool);
+        let mut idle = lock(&pool);
         let now = Instant::now();
-        waiting.wires.retain(|_, wires| {
-            wires.retain(|(_, until)| *until > now);
-            !wires.is_empty()
+        idle.http1.retain(|_, http1| {
+            http1.retain(|(_, until)| *until > now);
+            !http1.is_empty()
         });
-        waiting.count = waiting.wires.values().map(Vec::len).sum();
+        idle.count = idle.http1.values().map(Vec::len).sum();
         // One that is in use waits for nobody.
-        waiting
-            .lanes
-            .retain(|_, (lane, until)| *until > now || Arc::strong_count(lane) > 1);
-        if waiting.count == 0 && waiting.lanes.is_empty() {
-            waiting.watched = false;
+        idle.http2
+            .retain(|_, (connection, until)| *until > now || Arc::strong_count(connection) > 1);
+        if idle.count == 0 && idle.http2.is_empty() {
+            idle.has_reaper = false;
             return;
         }
     }
 }
 
-fn lock(pool: &Mutex<Waiting>) -> std::sync::MutexGuard<'_, Waiting> {
+fn lock(pool: &Mutex<IdleConnections>) -> std::sync::MutexGuard<'_, IdleConnections> {
     pool.lock().unwrap_or_else(PoisonError::into_inner)
 }

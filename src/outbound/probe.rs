@@ -7,11 +7,11 @@ use tokio::net::TcpStream;
 use crate::domain::route::{authority, is_loopback};
 
 /// How long a connection may take.
-const PATIENCE: Duration = Duration::from_millis(500);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Says whether a target on this machine takes connections; `None` for all
 /// others, which nobody asked creel to try.
-pub async fn reachable(target: &str) -> Option<bool> {
+pub async fn probe_loopback(target: &str) -> Option<bool> {
     if !is_loopback(target) {
         return None;
     }
@@ -22,7 +22,7 @@ pub async fn reachable(target: &str) -> Option<bool> {
         let here: Vec<_> = found.filter(|at| at.ip().is_loopback()).collect();
         TcpStream::connect(&here[..]).await
     };
-    let connected = tokio::time::timeout(PATIENCE, connecting).await;
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
     Some(matches!(connected, Ok(Ok(_))))
 }
 
@@ -34,10 +34,10 @@ mod tests {
     async fn tries_this_machine_and_no_other() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let target = format!("http://{}/x", listener.local_addr().unwrap());
-        assert_eq!(reachable(&target).await, Some(true));
+        assert_eq!(probe_loopback(&target).await, Some(true));
         drop(listener);
-        assert_eq!(reachable(&target).await, Some(false));
-        assert_eq!(reachable("http://192.0.2.1/").await, None);
-        assert_eq!(reachable("nonsense").await, None);
+        assert_eq!(probe_loopback(&target).await, Some(false));
+        assert_eq!(probe_loopback("http://192.0.2.1/").await, None);
+        assert_eq!(probe_loopback("nonsense").await, None);
     }
 }

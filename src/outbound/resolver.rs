@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use url::{Host, Url};
 
-use super::fault::Fault;
+use super::error::SendError;
 use crate::domain::address::{Kind, kind};
 
 /// How long the addresses of a name hold.
-const HOLD_TIME: Duration = Duration::from_mins(5);
+const CACHE_TTL: Duration = Duration::from_mins(5);
 
 /// How many names are held at once; beyond it all are forgotten.
-const MAX_NAMES: usize = 1024;
+const MAX_CACHED_NAMES: usize = 1024;
 
 /// Finds the addresses of a name.
 pub type Lookup = Box<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
@@ -29,10 +29,10 @@ pub type Lookup = Box<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr
 /// Looks names up and holds what was found.
 pub(super) struct Resolver {
     lookup: Lookup,
-    held: Mutex<HashMap<String, Held>>,
+    cache: Mutex<HashMap<String, CachedName>>,
 }
 
-struct Held {
+struct CachedName {
     addresses: Vec<IpAddr>,
     since: Instant,
     /// Whether none of the addresses took a connection.
@@ -41,16 +41,16 @@ struct Held {
 
 /// Whether a name may lead elsewhere than it did.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Move {
+enum Rebinding {
     /// Yes: somebody is asked about the place before anything is sent.
     Allowed,
     /// Not from this machine to another, of which nobody was asked.
-    NotAway,
+    NotFromLoopback,
 }
 
 impl Default for Resolver {
     fn default() -> Self {
-        Self::new(Box::new(|name| Box::pin(by_system(name))))
+        Self::new(Box::new(|name| Box::pin(system_lookup(name))))
     }
 }
 
@@ -64,35 +64,35 @@ impl Resolver {
     pub(super) fn new(lookup: Lookup) -> Self {
         Self {
             lookup,
-            held: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
     /// Looks the addresses of a URL's host up for somebody who asks about the
     /// place, and holds them.
-    pub(super) async fn look_up(&self, url: &Url) -> Result<Vec<SocketAddr>, Fault> {
+    pub(super) async fn refresh(&self, url: &Url) -> Result<Vec<SocketAddr>, SendError> {
         if let Some(Host::Domain(name)) = url.host() {
-            self.query(name, Move::Allowed).await?;
+            self.query(name, Rebinding::Allowed).await?;
         }
         self.addresses(url).await
     }
 
     /// Returns the addresses of a URL's host, at its port: those that are held,
     /// where there are any.
-    pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, Fault> {
+    pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, SendError> {
         let port = url.port_or_known_default().unwrap_or(80);
         let found = match url.host() {
             Some(Host::Ipv4(address)) => vec![address.into()],
             Some(Host::Ipv6(address)) => vec![address.into()],
-            Some(Host::Domain(name)) => match self.held_for(name) {
-                Some(held) => held,
-                None => self.query(name, Move::NotAway).await?,
+            Some(Host::Domain(name)) => match self.cached(name) {
+                Some(cache) => cache,
+                None => self.query(name, Rebinding::NotFromLoopback).await?,
             },
             None => Vec::new(),
         };
         if found.is_empty() {
             let host = url.host_str().unwrap_or_default().to_owned();
-            return Err(Fault::NoAddress(host, "no address".to_owned()));
+            return Err(SendError::NoAddress(host, "no address".to_owned()));
         }
         Ok(found.into_iter().map(|ip| (ip, port).into()).collect())
     }
@@ -101,55 +101,55 @@ impl Resolver {
     /// are looked up again for the next one, as the host may have moved.
     pub(super) fn failed(&self, url: &Url) {
         if let Some(Host::Domain(name)) = url.host()
-            && let Some(held) = self.held().get_mut(name)
+            && let Some(cache) = self.cache().get_mut(name)
         {
-            held.failed = true;
+            cache.failed = true;
         }
     }
 
-    fn held_for(&self, name: &str) -> Option<Vec<IpAddr>> {
-        let held = self.held();
-        let held = held.get(name)?;
-        let holds = !held.failed && held.since.elapsed() < HOLD_TIME;
-        holds.then(|| held.addresses.clone())
+    fn cached(&self, name: &str) -> Option<Vec<IpAddr>> {
+        let cache = self.cache();
+        let cache = cache.get(name)?;
+        let holds = !cache.failed && cache.since.elapsed() < CACHE_TTL;
+        holds.then(|| cache.addresses.clone())
     }
 
-    async fn query(&self, name: &str, may_move: Move) -> Result<Vec<IpAddr>, Fault> {
+    async fn query(&self, name: &str, rebinding: Rebinding) -> Result<Vec<IpAddr>, SendError> {
         let mut found = (self.lookup)(name.to_owned())
             .await
-            .map_err(|error| Fault::of_look_up(name, &error))?;
+            .map_err(|error| SendError::lookup(name, &error))?;
         let Some(first) = found.first().copied() else {
             return Ok(found);
         };
         let is_here = |address: &IpAddr| kind(*address) == Kind::Loopback;
-        let mut held = self.held();
-        let was_here = held
+        let mut cache = self.cache();
+        let was_here = cache
             .get(name)
-            .is_some_and(|held| held.addresses.iter().all(is_here));
-        if was_here && may_move == Move::NotAway {
+            .is_some_and(|cache| cache.addresses.iter().all(is_here));
+        if was_here && rebinding == Rebinding::NotFromLoopback {
             found.retain(is_here);
             if found.is_empty() {
-                return Err(Fault::MovedAway(name.to_owned(), first));
+                return Err(SendError::LeftLoopback(name.to_owned(), first));
             }
         }
-        if held.len() >= MAX_NAMES {
-            held.clear();
+        if cache.len() >= MAX_CACHED_NAMES {
+            cache.clear();
         }
-        let fresh = Held {
+        let fresh = CachedName {
             addresses: found.clone(),
             since: Instant::now(),
             failed: false,
         };
-        held.insert(name.to_owned(), fresh);
+        cache.insert(name.to_owned(), fresh);
         Ok(found)
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> MutexGuard<'_, HashMap<String, CachedName>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn by_system(name: String) -> io::Result<Vec<IpAddr>> {
+async fn system_lookup(name: String) -> io::Result<Vec<IpAddr>> {
     let found = tokio::net::lookup_host((name, 0)).await?;
     Ok(found.map(|address| address.ip()).collect())
 }

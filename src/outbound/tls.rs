@@ -8,21 +8,21 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
-use super::fault::Fault;
+use super::error::SendError;
 
 /// TLS settings, each made when it is first needed: reading the system's
 /// roots takes time.
 #[derive(Debug, Default)]
 pub(super) struct Tls {
-    trusting_roots: Made,
-    trusting_any: Made,
+    trusting_roots: LazyConfig,
+    trusting_any: LazyConfig,
 }
 
-type Made = OnceLock<Result<Arc<ClientConfig>, String>>;
+type LazyConfig = OnceLock<Result<Arc<ClientConfig>, String>>;
 
 impl Tls {
     /// Returns the settings that trust the system's roots, or any certificate.
-    pub(super) fn config(&self, insecure: bool) -> Result<Arc<ClientConfig>, Fault> {
+    pub(super) fn config(&self, insecure: bool) -> Result<Arc<ClientConfig>, SendError> {
         let made = if insecure {
             &self.trusting_any
         } else {
@@ -30,7 +30,7 @@ impl Tls {
         };
         made.get_or_init(|| config(insecure))
             .clone()
-            .map_err(Fault::NoRoots)
+            .map_err(SendError::NoRoots)
     }
 }
 

@@ -44,10 +44,10 @@ const MAX_CONCURRENT_STREAMS: u32 = 256;
 /// How often an HTTP/2 client is asked whether it still lives.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long it may accept to say so.
+/// How long it may take to say so.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// At shutdown, how long a connection without a request under way may accept to
+/// At shutdown, how long a connection without a request under way may take to
 /// close: enough for bytes that are on their way.
 const IDLE_GRACE: Duration = Duration::from_millis(300);
 

@@ -25,7 +25,7 @@ pub(super) struct ConnectionState {
     in_flight: AtomicUsize,
     /// How many of them are whole and with the intake.
     in_intake: AtomicUsize,
-    /// When the last request was answered; at first, when it all head_received.
+    /// When the last request was answered; at first, when it all began.
     idle_since: Mutex<Instant>,
     /// When the head of the next request was whole, where its body was waited for.
     head_received: Mutex<Option<(Timestamp, Instant)>>,
@@ -69,7 +69,7 @@ impl Drop for IntakeGuard<'_> {
 }
 
 impl ConnectionState {
-    /// Makes the connection of a connection from `remote_addr`.
+    /// Makes the state of a connection from `remote_addr`.
     pub(super) fn new(remote_addr: SocketAddr) -> Self {
         Self {
             remote_addr,

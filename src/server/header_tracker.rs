@@ -1,6 +1,6 @@
 //! Follows the bytes of an HTTP/1 connection to learn the exact header list.
 //!
-//! hyper keeps fields in a map, which groups repeats; on the tracker they may
+//! hyper keeps fields in a map, which groups repeats; on the wire they may
 //! interleave, and order is evidence. A [`HeaderTracker`] reads the same bytes as hyper,
 //! finds the heads among them and keeps each one's fields as they stood. It
 //! decides nothing: what it finds is only used where it agrees with hyper.
@@ -15,7 +15,7 @@ use crate::domain::headers::Headers;
 /// How many fields a head may have before its parse takes a second, larger try.
 const INLINE_FIELDS: usize = 64;
 
-/// The head of one request, as it stood on the tracker.
+/// The head of one request, as it stood on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequestHead {
     /// The method.

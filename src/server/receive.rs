@@ -18,7 +18,7 @@ use super::connection_state::ConnectionState;
 use super::header_tracker::{HeaderTracker, RequestHead};
 use super::memory::BodyBuffer;
 use super::response::{self, AfterResponse};
-use super::{Arrival, Refusal, Reply, ReplyTiming};
+use super::{ReceivedRequest, Refusal, ReplyTiming, SenderResponse};
 use crate::domain::headers::Headers;
 use crate::domain::request::Request;
 
@@ -37,7 +37,7 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
     let _in_flight = connection.begin_request();
     let is_head = parts.method == Method::HEAD;
     let close = AfterResponse::close(&parts);
-    let refuse = |status| response::build(Reply::new(status), is_head, close);
+    let refuse = |status| response::build(SenderResponse::new(status), is_head, close);
     let wire_head = connection.next_head();
     if parts.method == Method::CONNECT {
         return refuse(405);
@@ -65,7 +65,7 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
             tracing::warn!(
                 "too many bytes of deliveries wait to be kept; a sender was told to try again"
             );
-            let mut reply = Reply::new(503);
+            let mut reply = SenderResponse::new(503);
             reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
             return response::build(reply, is_head, close);
         }
@@ -74,7 +74,7 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
     let in_intake = connection.enter_intake();
     let mut reply = call_intake(
         &server,
-        Arrival {
+        ReceivedRequest {
             received_at,
             started,
             remote_addr: connection.remote_addr,
@@ -113,11 +113,11 @@ async fn delay_reply(server: &ServerState, connection: &ConnectionState, timing:
 }
 
 /// Hands an arrival to the intake, whose panic ends nothing else.
-async fn call_intake(server: &ServerState, arrival: Arrival) -> Reply {
+async fn call_intake(server: &ServerState, arrival: ReceivedRequest) -> SenderResponse {
     let work = AssertUnwindSafe(async { (server.intake)(arrival).await });
     work.catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("keeping a delivery failed unexpectedly");
-        Reply::new(500)
+        SenderResponse::new(500)
     })
 }
 
@@ -158,7 +158,7 @@ fn read_head(
     })
 }
 
-/// Says whether a head found on the tracker is the one hyper read: same method,
+/// Says whether a head found on the wire is the one hyper read: same method,
 /// same target, the same fields with the same values in the same order for
 /// each name.
 fn matches_hyper(head: &RequestHead, parts: &Parts) -> bool {
@@ -175,7 +175,7 @@ fn matches_hyper(head: &RequestHead, parts: &Parts) -> bool {
         let fields = parts.headers.iter();
         fields.map(|(name, value)| (name.as_str(), value.as_bytes()))
     };
-    // Without repeats hyper's order is that of the tracker.
+    // Without repeats hyper's order is that of the wire.
     if found.clone().eq(read()) {
         return true;
     }

@@ -1,4 +1,4 @@
-//! Makes the HTTP response of a [`Reply`].
+//! Makes the HTTP response of a [`SenderResponse`].
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -7,7 +7,7 @@ use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 
 use super::slow_body::SlowBody;
-use super::{Reply, ReplyTiming};
+use super::{ReplyTiming, SenderResponse};
 use crate::domain::hop;
 
 /// What becomes of the connection after the answer.
@@ -32,7 +32,11 @@ impl AfterResponse {
 
 /// Makes the response of a reply whose body may take its time; `shutdown` says
 /// that there is none left.
-pub(super) fn build_slow(reply: Reply, is_head: bool, shutdown: &CancellationToken) -> Response {
+pub(super) fn build_slow(
+    reply: SenderResponse,
+    is_head: bool,
+    shutdown: &CancellationToken,
+) -> Response {
     let slow = match reply.timing {
         ReplyTiming::Delayed { over, .. } if !over.is_zero() && !is_head => {
             Some(SlowBody::new(reply.body.clone(), over, shutdown.clone()))
@@ -48,7 +52,7 @@ pub(super) fn build_slow(reply: Reply, is_head: bool, shutdown: &CancellationTok
 
 /// Makes the response. The fields that concern one connection go, the length
 /// is made anew, and what cannot stand in a response is left out.
-pub(super) fn build(reply: Reply, is_head: bool, connection: AfterResponse) -> Response {
+pub(super) fn build(reply: SenderResponse, is_head: bool, connection: AfterResponse) -> Response {
     let mut fields = reply.headers;
     hop::remove(&mut fields);
     // An answer to HEAD tells the length of a body that is not there.
@@ -81,7 +85,7 @@ mod tests {
 
     #[test]
     fn leaves_out_what_concerns_one_connection() {
-        let mut reply = Reply::new(200);
+        let mut reply = SenderResponse::new(200);
         reply.headers = [
             ("set-cookie", "a"),
             ("connection", "x-hop"),
@@ -100,12 +104,12 @@ mod tests {
     #[test]
     fn a_status_no_response_can_have_becomes_500() {
         for status in [0, 101, 1000] {
-            let response = build(Reply::new(status), false, AfterResponse::Close);
+            let response = build(SenderResponse::new(status), false, AfterResponse::Close);
             assert_eq!(response.status(), 500);
             assert_eq!(response.headers()["connection"], "close");
         }
         assert_eq!(
-            build(Reply::new(299), false, AfterResponse::KeepAlive).status(),
+            build(SenderResponse::new(299), false, AfterResponse::KeepAlive).status(),
             299
         );
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::command::{AnswerOrder, ListQuery, MarkOrder, ResendOrder, SecretOrder, Which};
+use crate::engine::command::{
+    AdoptSecretRequest, ListQuery, MarkRequest, ResendRequest, ResponseOverrideRequest, Selection,
+};
 
 /// Something that is to be done outside of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,30 +20,30 @@ pub enum Effect {
     /// Ask for a delivery with everything tried: [`super::msg::Msg::Shown`].
     Examine(u64, String),
     /// Let a secret count: [`super::msg::Msg::Adopted`].
-    Secret(SecretOrder),
+    Secret(AdoptSecretRequest),
     /// Send deliveries again: [`super::msg::Msg::Begun`], and
     /// [`super::msg::Msg::Sent`] where it is one delivery.
-    Resend(ResendOrder),
+    Resend(ResendRequest),
     /// Look up where an order would go, which is to these targets:
     /// [`super::msg::Msg::Located`].
-    Locate(ResendOrder, BTreeSet<String>),
+    Locate(ResendRequest, BTreeSet<String>),
     /// Stop a job; [`super::msg::Msg::Engine`] tells of its end.
     Stop(u64),
     /// Count the deliveries that wait for their app: [`super::msg::Msg::Waiting`].
     CountWaiting,
     /// Give up on those of these deliveries that wait:
     /// [`super::msg::Msg::GivenUp`].
-    GiveUp(Which),
+    GiveUp(Selection),
     /// Believe the clock: [`super::msg::Msg::Trusted`].
     TrustClock,
     /// Mark deliveries: [`super::msg::Msg::Marked`].
-    Mark(MarkOrder),
+    Mark(MarkRequest),
     /// Send a sample: [`super::msg::Msg::Sampled`].
     Sample,
     /// Answer otherwise from now on: [`super::msg::Msg::Answered`].
-    Answer(AnswerOrder),
+    Answer(ResponseOverrideRequest),
     /// Say what sending again would send: [`super::msg::Msg::Previewed`].
-    Preview(ResendOrder),
+    Preview(ResendRequest),
     /// Lend the terminal to the user's editor, on a text:
     /// [`super::msg::Msg::Edited`].
     Edit(Vec<u8>),

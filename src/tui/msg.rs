@@ -9,7 +9,8 @@ use crate::domain::failure::Failure;
 use crate::domain::timestamp::Timestamp;
 use crate::engine::command::Preview;
 use crate::engine::command::{
-    Adopted, AnswerOrder, Detail, Event, Info, Job, ListQuery, MarkOrder, Page, ResendOrder, Sent,
+    Adopted, Detail, Event, Info, Job, ListQuery, MarkRequest, Page, ResendRequest,
+    ResponseOverrideRequest, SendResult,
 };
 
 /// Something that happened.
@@ -35,17 +36,17 @@ pub enum Msg {
     /// A window of the list that was asked for in search of a problem.
     Sought(ListQuery, Result<Page, Failure>),
     /// Where an order would go to these targets, this machine left out.
-    Located(ResendOrder, BTreeSet<String>, Result<Vec<Place>, Failure>),
+    Located(ResendRequest, BTreeSet<String>, Result<Vec<Place>, Failure>),
     /// A delivery, whole, by sequence number.
     Shown(u64, Result<Box<Detail>, Failure>),
     /// A job was begun for an order, or why it was not.
-    Begun(ResendOrder, Result<Job, Failure>),
+    Begun(ResendRequest, Result<Job, Failure>),
     /// What came of sending one delivery.
-    Sent(Box<Sent>),
+    Sent(Box<SendResult>),
     /// A job was told to stop.
     Stopped(Result<(), Failure>),
     /// What sending again would send.
-    Previewed(ResendOrder, Result<Box<Preview>, Failure>),
+    Previewed(ResendRequest, Result<Box<Preview>, Failure>),
     /// The user's editor ended: what it left, or why there is nothing.
     Edited(Result<Vec<u8>, Failure>),
     /// So many deliveries wait for their app.
@@ -55,13 +56,13 @@ pub enum Msg {
     /// The clock is believed.
     Trusted(Result<(), Failure>),
     /// Deliveries were marked.
-    Marked(MarkOrder, Result<(), Failure>),
+    Marked(MarkRequest, Result<(), Failure>),
     /// A secret counts from now on.
     Adopted(Result<Adopted, Failure>),
     /// A sample was sent.
     Sampled(Result<(), Failure>),
     /// Something else is answered from now on.
-    Answered(AnswerOrder, Result<(), Failure>),
+    Answered(ResponseOverrideRequest, Result<(), Failure>),
     /// The process was stopped and goes on.
     Resumed,
     /// A task panicked; the screen goes on.

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
 use crate::engine::Engine;
-use crate::engine::command::{Command, Event, Reply, ResendOrder, Which};
+use crate::engine::command::{Command, Event, Reply, ResendRequest, Selection};
 
 use super::app::{App, update, waiting};
 use super::editor::Editor;
@@ -423,11 +423,11 @@ impl<E: Inspected> Screen<E> {
     }
 
     /// Begins to send deliveries; what comes of a single one is asked for.
-    fn send(&self, order: ResendOrder) {
-        let one = matches!(&order.which, Which::Ids(ids) if ids.len() == 1);
+    fn send(&self, order: ResendRequest) {
+        let one = matches!(&order.which, Selection::Ids(ids) if ids.len() == 1);
         let followed = one && order.retry.is_none();
         let (engine, answers) = (self.engine.clone(), self.answers_in.clone());
-        let command = ResendOrder {
+        let command = ResendRequest {
             followed,
             ..order.clone()
         };

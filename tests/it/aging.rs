@@ -11,7 +11,7 @@ use creel::domain::request::Request;
 use creel::domain::timestamp::Timestamp;
 use creel::engine::command::{Command, Info, Reply};
 use creel::engine::local::Local;
-use creel::server::Arrival;
+use creel::server::ReceivedRequest;
 
 const NOW: i64 = 1_790_000_000;
 
@@ -33,7 +33,7 @@ async fn receive(local: &Arc<Local>, clock: &Fixed, count: u32) {
     let intake = local.intake();
     for _ in 0..count {
         clock.pass(Duration::from_secs(1));
-        let arrival = Arrival {
+        let arrival = ReceivedRequest {
             received_at: clock.now(),
             started: Instant::now(),
             remote_addr: "127.0.0.1:1".parse().unwrap(),
@@ -56,7 +56,7 @@ async fn info(local: &Arc<Local>) -> Info {
 }
 
 async fn left(local: &Arc<Local>) -> (u64, Option<ClockDoubt>) {
-    local.let_old_ones_go().await;
+    local.prune().await;
     let info = info(local).await;
     (info.kept, info.clock)
 }

@@ -9,7 +9,7 @@ use creel::control::client;
 use creel::domain::answer::{AnswerPlan, read_steps};
 use creel::domain::route::Mode;
 use creel::engine::Engine;
-use creel::engine::command::{AnswerOrder, Command, Event, Info, Reply};
+use creel::engine::command::{Command, Event, Info, Reply, ResponseOverrideRequest};
 use serde_json::json;
 
 use crate::support::app::{App, until};
@@ -215,7 +215,7 @@ async fn what_somebody_says_applies_at_once_and_is_told_to_all() {
         steps: read_steps("503, 201").unwrap(),
         ..AnswerPlan::default()
     };
-    let mut order = AnswerOrder {
+    let mut order = ResponseOverrideRequest {
         endpoint: Some("a".into()),
         mode: None,
         plan: Some(plan.clone()),
@@ -265,7 +265,7 @@ async fn what_is_owed_waits_while_held_and_goes_on_after() {
         .unwrap();
     creel.post("/owed", "", b"");
     let mode = |mode| {
-        Command::Answer(AnswerOrder {
+        Command::Answer(ResponseOverrideRequest {
             endpoint: None,
             mode: Some(mode),
             plan: None,

@@ -450,7 +450,7 @@ async fn a_loop_that_shows_only_later_is_cut() {
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     // As if a name had come to mean creel itself after the start.
-    local.default_target(format!("http://{address}"));
+    local.set_default_target(format!("http://{address}"));
     assert!(local.refuse_loops(address).await.is_err());
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let limits = server::Limits::default();
@@ -474,7 +474,7 @@ async fn a_loop_that_shows_only_later_is_cut() {
     )
     .unwrap();
     let told = outbound::Client::default()
-        .send(&outgoing, outbound::Options::default())
+        .send(&outgoing, outbound::SendOptions::default())
         .await;
     assert_eq!(told.response.unwrap().status, 200);
     let rows = loop {

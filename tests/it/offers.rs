@@ -5,7 +5,7 @@ use creel::control::client;
 use creel::domain::attempt::Signing;
 use creel::domain::failure::Failure;
 use creel::engine::Engine;
-use creel::engine::command::{Command, Detail, Reply, ResendOrder, RetryOrder, Which};
+use creel::engine::command::{Command, Detail, Reply, ResendRequest, RetryOptions, Selection};
 use creel::tui::advice;
 use creel::tui::keymap::Keymap;
 
@@ -32,11 +32,11 @@ async fn detail(engine: &Engine, id: &str) -> Box<Detail> {
     }
 }
 
-fn order(id: &str) -> ResendOrder {
-    ResendOrder {
-        which: Which::Ids(vec![id.to_owned()]),
+fn order(id: &str) -> ResendRequest {
+    ResendRequest {
+        which: Selection::Ids(vec![id.to_owned()]),
         target: Some("http://127.0.0.1:9".to_owned()),
-        ..ResendOrder::default()
+        ..ResendRequest::default()
     }
 }
 
@@ -59,7 +59,7 @@ async fn what_is_offered_is_accepted_and_nothing_else() {
         let id = row["id"].as_str().unwrap();
         let offers = detail(&engine, id).await.offers;
         for new_event in [false, true] {
-            let order = ResendOrder {
+            let order = ResendRequest {
                 signing: Some(Signing::Fresh),
                 new_event,
                 ..order(id)
@@ -68,8 +68,8 @@ async fn what_is_offered_is_accepted_and_nothing_else() {
             assert_eq!(answer.is_err(), offers.no_signature.is_some(), "{offers:?}");
             answer.err().iter().for_each(is_followed_here);
         }
-        let order = ResendOrder {
-            retry: Some(RetryOrder { compress: 60 }),
+        let order = ResendRequest {
+            retry: Some(RetryOptions { compress: 60 }),
             signing: Some(Signing::Kept),
             ..order(id)
         };
@@ -99,11 +99,11 @@ async fn what_is_refused_is_explained_in_the_inspector_s_words() {
     creel.post("/", "", b"{}");
     let id = creel.list()[0]["id"].as_str().unwrap().to_owned();
     let engine = engine(&creel).await;
-    let matching = |filter: &str| ResendOrder {
-        which: Which::Matching(filter.to_owned()),
+    let matching = |filter: &str| ResendRequest {
+        which: Selection::Matching(filter.to_owned()),
         ..order(&id)
     };
-    let nowhere = ResendOrder {
+    let nowhere = ResendRequest {
         target: None,
         ..order(&id)
     };

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use creel::domain::headers::Headers;
 use creel::domain::request::Request;
 use creel::outbound::{
-    COUNTED_BYTES, Client, Exchange, Lookup, Options, Outgoing, Timeouts, prepare, strangers,
+    Client, Exchange, Lookup, MAX_READ_BYTES, Outgoing, SendOptions, Timeouts, prepare,
+    remote_hosts,
 };
 
 use crate::support::receiver::{Receiver, within};
@@ -24,7 +25,7 @@ const SHORT: Timeouts = Timeouts {
 };
 
 /// The options with which self-made certificates are taken.
-const INSECURE: Options = Options {
+const INSECURE: SendOptions = SendOptions {
     insecure: true,
     link_local: false,
 };
@@ -41,10 +42,15 @@ fn delivery() -> Request {
 }
 
 async fn send(client: &Client, request: &Request, target: &str) -> Exchange {
-    send_with(client, request, target, Options::default()).await
+    send_with(client, request, target, SendOptions::default()).await
 }
 
-async fn send_with(client: &Client, request: &Request, target: &str, options: Options) -> Exchange {
+async fn send_with(
+    client: &Client,
+    request: &Request,
+    target: &str,
+    options: SendOptions,
+) -> Exchange {
     let outgoing = prepare(request, target, request.headers.clone()).unwrap();
     within(client.send(&outgoing, options)).await
 }
@@ -239,7 +245,7 @@ async fn stops_reading_an_answer_without_end() {
         "{exchange:?}"
     );
     let response = exchange.response.unwrap();
-    assert!(response.body_size >= COUNTED_BYTES);
+    assert!(response.body_size >= MAX_READ_BYTES);
     assert_eq!(response.body.len(), 65_536);
 }
 
@@ -554,15 +560,15 @@ async fn a_name_is_looked_up_once_and_that_address_is_connected_to() {
     let client = Client::with_lookup(Timeouts::default(), lookup);
     let outgoing = named("app.example.test", &upstream);
     let places = client.locate([outgoing.address().as_str()]).await.unwrap();
-    assert!(strangers(places, Options::default()).is_empty());
+    assert!(remote_hosts(places, SendOptions::default()).is_empty());
     for _ in 0..2 {
-        let exchange = client.send(&outgoing, Options::default()).await;
+        let exchange = client.send(&outgoing, SendOptions::default()).await;
         assert_eq!(status(&exchange), Some(200), "{exchange:?}");
     }
     assert_eq!(count.load(Ordering::SeqCst), 1);
     // Asked about again, it is elsewhere, and that is said.
     let places = client.locate([outgoing.address().as_str()]).await.unwrap();
-    assert_eq!(strangers(places, Options::default()).len(), 1);
+    assert_eq!(remote_hosts(places, SendOptions::default()).len(), 1);
 }
 
 #[tokio::test]
@@ -575,13 +581,16 @@ async fn a_name_of_this_machine_that_leads_elsewhere_gets_nothing() {
     let client = Client::with_lookup(Timeouts::default(), lookup);
     let target = format!("http://app.example.test:{port}/");
     let closed = prepare(&delivery(), &target, delivery().headers).unwrap();
-    let refused = client.send(&closed, Options::default()).await;
+    let refused = client.send(&closed, SendOptions::default()).await;
     assert!(error(&refused).contains("refused"), "{refused:?}");
-    let moved = client.send(&closed, Options::default()).await;
+    let moved = client.send(&closed, SendOptions::default()).await;
     assert!(error(&moved).contains("is 203.0.113.7 now"), "{moved:?}");
     assert!(!moved.connected);
     let back = client
-        .send(&named("app.example.test", &upstream), Options::default())
+        .send(
+            &named("app.example.test", &upstream),
+            SendOptions::default(),
+        )
         .await;
     assert_eq!(status(&back), Some(200), "{back:?}");
 }
@@ -603,7 +612,7 @@ async fn metadata_services_get_nothing_whatever_their_name_leads_to() {
         let client = Client::with_lookup(Timeouts::default(), lookup);
         let outgoing =
             prepare(&delivery(), &format!("http://{host}/"), delivery().headers).unwrap();
-        let exchange = client.send(&outgoing, Options::default()).await;
+        let exchange = client.send(&outgoing, SendOptions::default()).await;
         assert!(
             error(&exchange).contains("metadata"),
             "{host}: {exchange:?}"

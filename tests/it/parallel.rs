@@ -13,9 +13,11 @@ use creel::domain::headers::Headers;
 use creel::domain::request::Request;
 use creel::domain::route::Mode;
 use creel::domain::timestamp::Timestamp;
-use creel::engine::command::{AnswerOrder, AppInfo, Command, Reply, ResendOrder, Which};
+use creel::engine::command::{
+    AppInfo, Command, Reply, ResendRequest, ResponseOverrideRequest, Selection,
+};
 use creel::engine::local::Local;
-use creel::server::Arrival;
+use creel::server::ReceivedRequest;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -385,7 +387,7 @@ impl Inside {
     }
 
     async fn take(&self, path: &str, received_at: Timestamp) {
-        let reply = self.local.intake()(Arrival {
+        let reply = self.local.intake()(ReceivedRequest {
             received_at,
             started: Instant::now(),
             remote_addr: SocketAddr::from(([127, 0, 0, 1], 4000)),
@@ -423,7 +425,7 @@ impl Inside {
     }
 
     async fn set_mode(&self, mode: Mode) {
-        let order = AnswerOrder {
+        let order = ResponseOverrideRequest {
             endpoint: None,
             mode: Some(mode),
             plan: None,
@@ -452,11 +454,11 @@ async fn the_header_is_told_how_many_wait_and_since_when_while_the_app_answers()
     let told = creel.wait_for(30).await;
     assert_eq!(told.oldest, Some(at(0)));
     // What is answered by hand does not wait any more.
-    let order = ResendOrder {
-        which: Which::Matching("path:/29".into()),
+    let order = ResendRequest {
+        which: Selection::Matching("path:/29".into()),
         target: Some(other.url()),
         parallel: 1,
-        ..ResendOrder::default()
+        ..ResendRequest::default()
     };
     creel.ask(Command::Resend(order)).await;
     creel.wait_for(29).await;

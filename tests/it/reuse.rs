@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use creel::domain::request::Request;
-use creel::outbound::{Client, Exchange, Options, Timeouts, prepare};
+use creel::outbound::{Client, Exchange, SendOptions, Timeouts, prepare};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -14,7 +14,7 @@ use crate::support::upstream::{Act, Plan, Speech, Upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-const INSECURE: Options = Options {
+const INSECURE: SendOptions = SendOptions {
     insecure: true,
     link_local: false,
 };
@@ -32,13 +32,13 @@ fn delivery(path: &str) -> Request {
     }
 }
 
-async fn send(client: &Client, request: &Request, target: &str, options: Options) -> Exchange {
+async fn send(client: &Client, request: &Request, target: &str, options: SendOptions) -> Exchange {
     let outgoing = prepare(request, target, request.headers.clone()).unwrap();
     within(client.send(&outgoing, options)).await
 }
 
 async fn deliver(client: &Client, target: &str) -> Exchange {
-    send(client, &delivery("/"), target, Options::default()).await
+    send(client, &delivery("/"), target, SendOptions::default()).await
 }
 
 fn well(exchange: &Exchange) {
@@ -67,7 +67,7 @@ async fn a_clean_connection_is_used_again_and_the_bytes_stay_exact() {
                 &client,
                 &delivery(path),
                 &upstream.url(),
-                Options::default(),
+                SendOptions::default(),
             )
             .await;
             well(&sent);
@@ -99,7 +99,7 @@ async fn so_it_is_over_tls() {
     }
     assert_eq!(upstream.connections(), 1);
     // One that took any certificate serves nobody who asks for a good one.
-    let strict = send(&client, &delivery("/"), &target, Options::default()).await;
+    let strict = send(&client, &delivery("/"), &target, SendOptions::default()).await;
     assert!(strict.error.unwrap().starts_with("TLS: the certificate of"));
     assert_eq!(upstream.requests().len(), 3);
 }
@@ -157,7 +157,7 @@ async fn a_connection_that_is_not_clean_is_not_used_again() {
             ..delivery("/")
         };
         for _ in 0..2 {
-            let sent = send(&client, &request, &upstream.url(), Options::default()).await;
+            let sent = send(&client, &request, &upstream.url(), SendOptions::default()).await;
             assert_eq!(sent.error, None, "{answer}");
             assert_ne!(sent.response.unwrap().status, 500, "{answer}");
         }

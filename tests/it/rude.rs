@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use creel::domain::request::Request;
-use creel::outbound::{Client, Exchange, Options, Timeouts, prepare};
+use creel::outbound::{Client, Exchange, SendOptions, Timeouts, prepare};
 use serde_json::{Value, json};
 
 use crate::support::creel::{Creel, command};
@@ -31,7 +31,7 @@ fn delivery() -> Request {
 async fn send(client: &Client, target: &str) -> Exchange {
     let request = delivery();
     let outgoing = prepare(&request, target, request.headers.clone()).unwrap();
-    within(client.send(&outgoing, Options::default())).await
+    within(client.send(&outgoing, SendOptions::default())).await
 }
 
 async fn rude(acts: Vec<Act>) -> Upstream {
@@ -213,7 +213,7 @@ async fn an_early_refusal_is_the_answer_even_where_the_connection_is_reset_behin
     for _ in 0..5 {
         let outgoing = prepare(&request, &upstream.url(), request.headers.clone()).unwrap();
         let client = Client::default();
-        let exchange = within(client.send(&outgoing, Options::default())).await;
+        let exchange = within(client.send(&outgoing, SendOptions::default())).await;
         assert_eq!(exchange.error, None);
         let response = exchange.response.unwrap();
         assert_eq!((response.status, &response.body[..]), (413, &b"no."[..]));

@@ -1,6 +1,6 @@
 //! What goes out, byte for byte, of what came in over a raw socket.
 
-use creel::outbound::{Client, Options, prepare};
+use creel::outbound::{Client, SendOptions, prepare};
 use creel::server::Limits;
 
 use crate::support::receiver::{Receiver, within};
@@ -14,7 +14,7 @@ async fn sent(request: &[u8]) -> String {
     receiver.send(request).await;
     let request = receiver.only().request;
     let outgoing = prepare(&request, &upstream.url(), request.headers.clone()).unwrap();
-    let exchange = within(Client::default().send(&outgoing, Options::default())).await;
+    let exchange = within(Client::default().send(&outgoing, SendOptions::default())).await;
     assert_eq!(exchange.error, None);
     let seen = upstream.requests().remove(0).escape_ascii().to_string();
     let (_, fields) = seen.split_once(r"\r\n").unwrap();

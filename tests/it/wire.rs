@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use creel::server::{Arrival, Intake, Limits, Refused, Reply};
+use creel::server::{Intake, Limits, ReceivedRequest, Refusal, SenderResponse};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::support::receiver::{NOW, Raw, Receiver, within};
 
 /// Returns names and values of the fields, in order.
-fn fields(arrival: &Arrival) -> Vec<(&str, &[u8])> {
+fn fields(arrival: &ReceivedRequest) -> Vec<(&str, &[u8])> {
     let headers = &arrival.request.headers;
     headers.iter().map(|h| (h.name, h.value)).collect()
 }
@@ -202,7 +202,7 @@ async fn takes_ten_mebibytes_and_not_one_byte_more() {
         assert_eq!(statuses(&answer), ["413"]);
         assert!(answer.contains("connection: close\r\n"), "{answer}");
         let arrival = receiver.arrivals().pop().unwrap();
-        let expected = Refused::TooLarge {
+        let expected = Refusal::TooLarge {
             limit: limit as u64,
             declared,
         };
@@ -325,7 +325,7 @@ async fn answers_head_without_a_body() {
 #[tokio::test]
 async fn answers_with_the_fields_of_the_reply_and_few_of_its_own() {
     let receiver = Receiver::answering(Limits::default(), |_| {
-        let mut reply = Reply::new(418);
+        let mut reply = SenderResponse::new(418);
         reply.headers = [("x-b", "1"), ("x-a", "2"), ("x-b", "3")]
             .into_iter()
             .collect();
@@ -493,7 +493,7 @@ async fn closes_an_idle_connection_in_peace() {
 async fn a_panic_of_the_intake_is_a_500_and_no_more() {
     let receiver = Receiver::answering(Limits::default(), |arrival| {
         assert_ne!(arrival.request.path, "/bad", "as the test wants it");
-        Reply::new(204)
+        SenderResponse::new(204)
     })
     .await;
     let mut raw = receiver.connect().await;
@@ -513,7 +513,7 @@ fn gated() -> (Intake, Arc<Semaphore>, Arc<Semaphore>) {
             enter.add_permits(1);
             let _permit = pass.acquire().await;
             drop(arrival);
-            Reply::new(202)
+            SenderResponse::new(202)
         })
     });
     (intake, entered, gate)

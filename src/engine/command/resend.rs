@@ -9,13 +9,13 @@ use crate::domain::id::Id;
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verdict::Verdict;
-use crate::outbound::Options;
+use crate::outbound::SendOptions;
 
 /// What to send again, where to, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResendOrder {
+pub struct ResendRequest {
     /// Which deliveries.
-    pub which: Which,
+    pub which: Selection,
     /// The target; `None`: the endpoint's own, else the configured one.
     pub target: Option<String>,
     /// Which signature to send; `None`: the one that was received, but a new
@@ -32,7 +32,7 @@ pub struct ResendOrder {
     /// How many may be under way at a time; 0 stands for 1.
     pub parallel: u32,
     /// Tries as often and with such waits as the provider does.
-    pub retry: Option<RetryOrder>,
+    pub retry: Option<RetryOptions>,
     /// Whether somebody asks for the [`super::Command::Results`]; the job then waits
     /// for them to be taken.
     pub followed: bool,
@@ -41,26 +41,26 @@ pub struct ResendOrder {
     pub stop_unreached: bool,
     /// What is allowed besides what the creel that sends allows anyway.
     #[serde(default)]
-    pub options: Options,
+    pub options: SendOptions,
 }
 
 /// Which deliveries to send, in the order of arrival.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Which {
+pub enum Selection {
     /// Those with such ids, as in [`super::Command::Show`], in the order given.
     Ids(Vec<String>),
     /// All that match a filter, oldest first.
     Matching(String),
 }
 
-impl Which {
+impl Selection {
     /// Says whether a filter chooses them.
     pub(in crate::engine) const fn is_filter(&self) -> bool {
         matches!(self, Self::Matching(_))
     }
 }
 
-impl Default for Which {
+impl Default for Selection {
     fn default() -> Self {
         Self::Ids(Vec::new())
     }
@@ -68,7 +68,7 @@ impl Default for Which {
 
 /// How to follow a provider's retry schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetryOrder {
+pub struct RetryOptions {
     /// How many times shorter the waits are, from 1.
     pub compress: u32,
 }
@@ -100,7 +100,7 @@ pub struct Job {
 
 /// Which ways of sending a delivery again do not work for it, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Offers {
+pub struct ResendSupport {
     /// Why it cannot be signed anew; `None` where it can.
     pub no_signature: Option<String>,
     /// Why it cannot be tried as its provider retries; `None` where it can.
@@ -109,9 +109,9 @@ pub struct Offers {
 
 /// What came of a followed job since the last time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Results {
+pub struct JobResults {
     /// The attempts, in the order they ended.
-    pub sent: Vec<Sent>,
+    pub sent: Vec<SendResult>,
     /// How the job goes.
     pub job: Job,
     /// Whether nothing more comes; the job is then forgotten.
@@ -120,7 +120,7 @@ pub struct Results {
 
 /// What came of sending one delivery once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
+pub struct SendResult {
     /// The delivery.
     pub delivery: Id,
     /// The attempt and what to make of it; or why nothing could be sent.
@@ -131,7 +131,7 @@ pub struct Sent {
     pub note: Option<String>,
 }
 
-impl Sent {
+impl SendResult {
     /// Says whether nothing could be sent to its target.
     pub fn is_unreached(&self) -> bool {
         !self.reached && self.attempt.is_ok()
@@ -140,7 +140,7 @@ impl Sent {
 
 /// A retry schedule of a delivery: what was tried stands among its attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planned {
+pub struct RetryPlan {
     /// When it began; its attempts' [`crate::domain::attempt::Try::began`].
     pub began: Timestamp,
     /// When the tries after the newest would be made, if all fail.

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::domain::failure::Failure;
-use crate::engine::command::{AnswerOrder, AppInfo};
+use crate::engine::command::{AppInfo, ResponseOverrideRequest};
 use crate::tui::advice;
 use crate::tui::effect::Effect;
 use crate::tui::keymap::Chord;
@@ -75,7 +75,7 @@ impl App {
     /// Takes the end of saying what is answered.
     pub(super) fn take_answered(
         &mut self,
-        order: &AnswerOrder,
+        order: &ResponseOverrideRequest,
         answer: Result<(), Failure>,
     ) -> Vec<Effect> {
         let open = self.overlay.take_if(

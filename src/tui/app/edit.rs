@@ -3,7 +3,7 @@
 use crate::domain::edit::text;
 use crate::domain::failure::Failure;
 use crate::engine::command::Preview;
-use crate::engine::command::ResendOrder;
+use crate::engine::command::ResendRequest;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::confirm::{Confirm, Then};
@@ -133,7 +133,7 @@ impl App {
     /// Takes what would be sent, for the form.
     pub(super) fn take_preview(
         &mut self,
-        order: &ResendOrder,
+        order: &ResendRequest,
         answer: Result<Box<Preview>, Failure>,
     ) -> Vec<Effect> {
         if let Some(Overlay::Resend(form)) = &mut self.overlay {

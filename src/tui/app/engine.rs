@@ -5,7 +5,7 @@ use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::domain::verdict::Verdict;
 use crate::domain::verification::{Trial, Verification};
-use crate::engine::command::{Detail, Event, Info, ListQuery, MarkOrder, Page};
+use crate::engine::command::{Detail, Event, Info, ListQuery, MarkRequest, Page};
 use crate::tui::action::Action;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
@@ -209,7 +209,7 @@ impl App {
     /// Takes the end of marking.
     pub(super) fn take_marked(
         &mut self,
-        order: &MarkOrder,
+        order: &MarkRequest,
         answer: Result<(), Failure>,
     ) -> Vec<Effect> {
         match answer {

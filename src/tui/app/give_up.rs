@@ -2,7 +2,7 @@
 
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
-use crate::engine::command::{ListQuery, Which};
+use crate::engine::command::{ListQuery, Selection};
 use crate::tui::effect::Effect;
 use crate::tui::overlay::confirm::{Confirm, Then};
 
@@ -30,7 +30,7 @@ impl App {
         let mut rows = self.chosen();
         rows.retain(Summary::waits);
         let ids = rows.iter().map(|row| row.id.to_string()).collect();
-        self.ask_to_give_up(rows.len() as u64, "", Which::Ids(ids));
+        self.ask_to_give_up(rows.len() as u64, "", Selection::Ids(ids));
         Vec::new()
     }
 
@@ -38,14 +38,14 @@ impl App {
     pub(super) fn take_waiting(&mut self, answer: Result<u64, Failure>) -> Vec<Effect> {
         match answer {
             Ok(waiting) => {
-                self.ask_to_give_up(waiting, "all ", Which::Matching(WAITING.to_owned()));
+                self.ask_to_give_up(waiting, "all ", Selection::Matching(WAITING.to_owned()));
             }
             Err(failure) => self.fail_with(&failure),
         }
         Vec::new()
     }
 
-    fn ask_to_give_up(&mut self, waiting: u64, all: &str, which: Which) {
+    fn ask_to_give_up(&mut self, waiting: u64, all: &str, which: Selection) {
         if waiting == 0 {
             self.say("Nothing to give up: none of them waits for its app");
             return;

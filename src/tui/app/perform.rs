@@ -1,7 +1,7 @@
 //! What each action does.
 
 use crate::domain::body::ViewMode;
-use crate::engine::command::MarkOrder;
+use crate::engine::command::MarkRequest;
 use crate::tui::action::Action;
 use crate::tui::copy;
 use crate::tui::effect::Effect;
@@ -270,7 +270,7 @@ impl App {
             self.say("Nothing to mark: no delivery is selected");
             return Vec::new();
         };
-        let order = MarkOrder {
+        let order = MarkRequest {
             seqs: vec![row.seq],
             marked: !row.marked,
         };

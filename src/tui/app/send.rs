@@ -10,7 +10,7 @@ use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::domain::text::thousands;
 use crate::domain::verdict::Verdict;
-use crate::engine::command::{Job, ResendOrder, Sent, Which};
+use crate::engine::command::{Job, ResendRequest, Selection, SendResult};
 use crate::tui::action::Action;
 use crate::tui::advice;
 use crate::tui::effect::Effect;
@@ -70,9 +70,9 @@ impl App {
             };
             hosts.insert(target);
         }
-        let order = ResendOrder {
-            which: Which::Ids(rows.iter().map(|r| r.id.to_string()).collect()),
-            ..ResendOrder::default()
+        let order = ResendRequest {
+            which: Selection::Ids(rows.iter().map(|r| r.id.to_string()).collect()),
+            ..ResendRequest::default()
         };
         self.ask_or_send(order, hosts)
     }
@@ -149,7 +149,7 @@ impl App {
     /// Sends at once to this machine and to hosts that were agreed to before;
     /// has it looked up where others are. Several deliveries are asked about
     /// each time they go to another machine.
-    fn ask_or_send(&mut self, order: ResendOrder, targets: BTreeSet<String>) -> Vec<Effect> {
+    fn ask_or_send(&mut self, order: ResendRequest, targets: BTreeSet<String>) -> Vec<Effect> {
         let strangers: BTreeSet<String> = targets
             .iter()
             .filter(|target| !is_this_machine(target))
@@ -168,7 +168,7 @@ impl App {
     /// where others are among the places.
     pub(super) fn take_places(
         &mut self,
-        order: ResendOrder,
+        order: ResendRequest,
         targets: &BTreeSet<String>,
         answer: Result<Vec<Place>, Failure>,
     ) -> Vec<Effect> {
@@ -209,7 +209,7 @@ impl App {
     }
 
     /// Sends a few deliveries at once and asks before many are sent.
-    fn send_or_ask_if_many(&mut self, order: ResendOrder, to: &str) -> Vec<Effect> {
+    fn send_or_ask_if_many(&mut self, order: ResendRequest, to: &str) -> Vec<Effect> {
         if self.count(&order) <= MAX_UNASKED {
             return self.send(order, to);
         }
@@ -264,7 +264,7 @@ impl App {
     }
 
     /// Says why an order is not sent: in its form, where that is still open.
-    fn refuse(&mut self, order: &ResendOrder, failure: &Failure) {
+    fn refuse(&mut self, order: &ResendRequest, failure: &Failure) {
         self.end_progress();
         match &mut self.overlay {
             Some(Overlay::Resend(form)) if form.sent() == Some(order) => {
@@ -275,29 +275,29 @@ impl App {
     }
 
     /// Returns whether an order is about several deliveries.
-    fn is_batch(&self, order: &ResendOrder) -> bool {
-        matches!(order.which, Which::Matching(_)) || self.count(order) > 1
+    fn is_batch(&self, order: &ResendRequest) -> bool {
+        matches!(order.which, Selection::Matching(_)) || self.count(order) > 1
     }
 
     /// Returns how many deliveries an order is about.
-    fn count(&self, order: &ResendOrder) -> u64 {
+    fn count(&self, order: &ResendRequest) -> u64 {
         match &order.which {
-            Which::Ids(ids) => ids.len() as u64,
-            Which::Matching(_) => self.list.rows.matching() as u64,
+            Selection::Ids(ids) => ids.len() as u64,
+            Selection::Matching(_) => self.list.rows.matching() as u64,
         }
     }
 
     /// Says which deliveries an order is about.
-    fn deliveries(&self, order: &ResendOrder) -> String {
+    fn deliveries(&self, order: &ResendRequest) -> String {
         let number = self.count(order);
         match &order.which {
-            Which::Ids(_) => count(number),
-            Which::Matching(filter) if filter.is_empty() => format!("all {}", count(number)),
-            Which::Matching(filter) => format!("{} that match {filter}", count(number)),
+            Selection::Ids(_) => count(number),
+            Selection::Matching(filter) if filter.is_empty() => format!("all {}", count(number)),
+            Selection::Matching(filter) => format!("{} that match {filter}", count(number)),
         }
     }
 
-    fn send(&mut self, order: ResendOrder, to: &str) -> Vec<Effect> {
+    fn send(&mut self, order: ResendRequest, to: &str) -> Vec<Effect> {
         let which = self.deliveries(&order);
         let how = match order.signing {
             _ if order.new_event => "as a new event",
@@ -318,7 +318,7 @@ impl App {
     /// Takes the beginning of a job, or why it did not begin.
     pub(super) fn take_begun(
         &mut self,
-        order: &ResendOrder,
+        order: &ResendRequest,
         answer: Result<Job, Failure>,
     ) -> Vec<Effect> {
         let job = match answer {
@@ -380,7 +380,7 @@ impl App {
     }
 
     /// Takes what came of sending one delivery.
-    pub(super) fn take_sent(&mut self, sent: &Sent) -> Vec<Effect> {
+    pub(super) fn take_sent(&mut self, sent: &SendResult) -> Vec<Effect> {
         self.detail.expire();
         self.end_progress();
         let Ok((attempt, verdict)) = &sent.attempt else {

@@ -10,7 +10,7 @@ use crate::domain::answer::{
 };
 use crate::domain::route::Mode;
 use crate::domain::text::{pad, width as columns};
-use crate::engine::command::AnswerOrder;
+use crate::engine::command::ResponseOverrideRequest;
 use crate::tui::layout::centred;
 use crate::tui::pane::Ctx;
 use crate::tui::pane::detail::put;
@@ -59,7 +59,7 @@ pub struct AnswerForm {
     /// Why it cannot be done like this.
     pub problem: Option<String>,
     /// The order that was given and is not accepted yet.
-    pub sent: Option<AnswerOrder>,
+    pub sent: Option<ResponseOverrideRequest>,
     endpoint: Option<String>,
     title: String,
     configured: String,
@@ -210,10 +210,10 @@ impl AnswerForm {
     }
 
     /// Returns what is to be done, or says why that cannot be.
-    pub fn order(&mut self) -> Option<AnswerOrder> {
+    pub fn order(&mut self) -> Option<ResponseOverrideRequest> {
         if self.part == Part::Picks {
             let Some((steps, delay, _)) = PICKS.get(self.pick) else {
-                return Some(AnswerOrder {
+                return Some(ResponseOverrideRequest {
                     endpoint: self.endpoint.clone(),
                     mode: None,
                     plan: None,
@@ -224,7 +224,7 @@ impl AnswerForm {
             self.slow = Field::new("0 s");
         }
         match self.plan() {
-            Ok(plan) => Some(AnswerOrder {
+            Ok(plan) => Some(ResponseOverrideRequest {
                 endpoint: self.endpoint.clone(),
                 mode: Some(self.mode),
                 plan: Some(plan),

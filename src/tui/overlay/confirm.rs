@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use crate::engine::command::{ResendOrder, Which};
+use crate::engine::command::{ResendRequest, Selection};
 use crate::tui::action::Action;
 use crate::tui::layout::centred;
 use crate::tui::pane::{Ctx, detail};
@@ -35,14 +35,14 @@ pub enum Then {
     /// Send deliveries to hosts that are not asked for again.
     Send {
         /// What is sent.
-        order: ResendOrder,
+        order: ResendRequest,
         /// The hosts.
         hosts: Vec<String>,
         /// Where to, as the screen says it.
         to: String,
     },
     /// Give up on deliveries that wait for their app.
-    GiveUp(Which),
+    GiveUp(Selection),
     /// Perform an action that was found by words.
     Do(Action),
     /// Quit while deliveries are being sent.

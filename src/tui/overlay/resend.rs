@@ -15,7 +15,7 @@ use crate::domain::edit::Edit;
 use crate::domain::failure::Failure;
 use crate::domain::request::Request;
 use crate::domain::summary::Summary;
-use crate::engine::command::{Offers, Preview, ResendOrder};
+use crate::engine::command::{Preview, ResendRequest, ResendSupport};
 use crate::tui::changes::{self, Written};
 use crate::tui::look::Look;
 use crate::tui::pane::detail::Shown;
@@ -45,13 +45,13 @@ pub struct ResendForm {
     edited: Option<Box<Request>>,
     /// What was done to the text for the editor's sake.
     remarks: Vec<String>,
-    asked: Option<ResendOrder>,
+    asked: Option<ResendRequest>,
     outlook: Outlook,
     seed: Option<u64>,
     /// Which ways do not work for the delivery.
-    offers: Offers,
+    offers: ResendSupport,
     /// The order that was given and is not accepted yet.
-    sent: Option<ResendOrder>,
+    sent: Option<ResendRequest>,
 }
 
 /// As what a delivery is sent again.
@@ -169,7 +169,7 @@ impl ResendForm {
             asked: None,
             outlook: Outlook::Unknown,
             seed: None,
-            offers: Offers::default(),
+            offers: ResendSupport::default(),
             sent: None,
         }
     }
@@ -201,7 +201,7 @@ impl ResendForm {
     }
 
     /// Returns the order that was given and is not accepted yet.
-    pub const fn sent(&self) -> Option<&ResendOrder> {
+    pub const fn sent(&self) -> Option<&ResendRequest> {
         self.sent.as_ref()
     }
 
@@ -346,7 +346,7 @@ impl ResendForm {
     }
 
     /// Returns what is to be sent, or says why that cannot be.
-    pub fn order(&mut self) -> Option<ResendOrder> {
+    pub fn order(&mut self) -> Option<ResendRequest> {
         let Some(mut order) = self.draft() else {
             self.problem = Some("An address looks like this: http://localhost:3000/hooks".into());
             self.part = Part::Target;
@@ -370,7 +370,7 @@ impl ResendForm {
 
     /// Returns the order whose outcome should be worked out now, and
     /// remembers that it was asked for.
-    pub fn wants(&mut self) -> Option<ResendOrder> {
+    pub fn wants(&mut self) -> Option<ResendRequest> {
         if self.is_batch() {
             return None;
         }
@@ -385,7 +385,7 @@ impl ResendForm {
     /// Takes what would be sent.
     pub fn take(
         &mut self,
-        order: &ResendOrder,
+        order: &ResendRequest,
         answer: Result<Box<Preview>, Failure>,
         look: &Look,
     ) {
@@ -417,13 +417,13 @@ impl ResendForm {
         };
     }
 
-    fn draft(&self) -> Option<ResendOrder> {
+    fn draft(&self) -> Option<ResendRequest> {
         let target = self.target.text().trim();
         let url = Url::parse(target).ok()?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return None;
         }
-        Some(ResendOrder {
+        Some(ResendRequest {
             which: self.way.which(&self.ids),
             target: Some(target.to_owned()),
             signing: Some(match self.choice {
@@ -438,7 +438,7 @@ impl ResendForm {
                     ..Edit::default()
                 })
             }),
-            ..ResendOrder::default()
+            ..ResendRequest::default()
         })
     }
 }

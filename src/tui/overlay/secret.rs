@@ -14,7 +14,7 @@ use crate::domain::provider::KeyForm;
 use crate::domain::secret::Typed;
 use crate::domain::summary::Summary;
 use crate::domain::text::width as columns;
-use crate::engine::command::{Info, KnownSecret, SecretChoice, SecretOrder};
+use crate::engine::command::{AdoptSecretRequest, Info, KnownSecret, SecretChoice};
 use crate::tui::layout::centred;
 use crate::tui::pane::Ctx;
 use crate::tui::pane::detail::{Shown, put};
@@ -203,7 +203,7 @@ impl SecretForm {
     }
 
     /// Returns what is asked for, or says why that cannot be.
-    pub fn order(&mut self) -> Option<SecretOrder> {
+    pub fn order(&mut self) -> Option<AdoptSecretRequest> {
         let secret = if let Some(known) = self.known() {
             SecretChoice::Known(self.chosen, known.clone())
         } else {
@@ -215,7 +215,7 @@ impl SecretForm {
         };
         self.waiting = true;
         self.problem = None;
-        Some(SecretOrder {
+        Some(AdoptSecretRequest {
             id: self.id.clone(),
             secret,
             how: self.how,

@@ -9,7 +9,7 @@ use crate::domain::delivery::{Answer, AnsweredBy};
 use crate::domain::summary::Summary;
 use crate::domain::text::{age, bytes, duration_us, span, thousands};
 use crate::domain::verification::{Status, Verification};
-use crate::engine::command::Arrival;
+use crate::engine::command::EventArrival;
 use crate::tui::action::Action;
 use crate::tui::column::status_role;
 use crate::tui::look::Look;
@@ -319,7 +319,7 @@ impl Page<'_> {
     }
 
     /// Writes when the arrivals came; of many, those around this one.
-    fn times(&self, arrivals: &[Arrival], at: usize) -> String {
+    fn times(&self, arrivals: &[EventArrival], at: usize) -> String {
         let first = at
             .saturating_sub(TIMES / 2)
             .min(arrivals.len().saturating_sub(TIMES));

@@ -7,7 +7,9 @@ use creel::domain::endpoint::Endpoint;
 use creel::domain::failure::Failure;
 use creel::domain::route::Mode;
 use creel::domain::timestamp::Timestamp;
-use creel::engine::command::{AnswerOrder, AppInfo, AppState, Detail, Event, LiveAnswer};
+use creel::engine::command::{
+    AppInfo, AppState, Detail, Event, ResponseOverride, ResponseOverrideRequest,
+};
 use creel::tui::effect::Effect;
 use creel::tui::msg::Msg;
 use creel::tui::overlay::Overlay;
@@ -138,7 +140,7 @@ fn the_header_says_how_long_the_oldest_waits_also_while_the_app_answers() {
 #[test]
 fn the_header_says_what_is_answered_otherwise() {
     let mut world = world(SIZE);
-    let live = |endpoint: Option<&str>, mode, steps: Option<&str>| LiveAnswer {
+    let live = |endpoint: Option<&str>, mode, steps: Option<&str>| ResponseOverride {
         endpoint: endpoint.map(str::to_owned),
         mode,
         plan: steps.map(plan),
@@ -175,7 +177,7 @@ fn the_header_says_what_waits_at_every_width() {
 
 #[test]
 fn the_header_says_nothing_twice() {
-    let live = |endpoint: Option<&str>| LiveAnswer {
+    let live = |endpoint: Option<&str>| ResponseOverride {
         endpoint: endpoint.map(str::to_owned),
         mode: None,
         plan: Some(plan("503")),
@@ -203,7 +205,7 @@ fn the_header_says_nothing_twice() {
 }
 
 /// Accepts what the form orders.
-fn accepted(world: &mut World) -> AnswerOrder {
+fn accepted(world: &mut World) -> ResponseOverrideRequest {
     let effects = world.took();
     let [Effect::Answer(order)] = &effects[..] else {
         panic!("{effects:?}");
@@ -238,7 +240,7 @@ fn a_number_in_the_form_picks_and_applies() {
     world.keys("a3");
     assert_eq!(
         accepted(&mut world),
-        AnswerOrder {
+        ResponseOverrideRequest {
             endpoint: None,
             mode: Some(Mode::AckFirst),
             plan: Some(plan("500, 500, 200")),
@@ -249,7 +251,7 @@ fn a_number_in_the_form_picks_and_applies() {
     let dropped = AnswerPlan::of(Step::Drop);
     assert_eq!(accepted(&mut world).plan, Some(dropped));
     world.keys("a6");
-    assert_eq!(accepted(&mut world), AnswerOrder::default());
+    assert_eq!(accepted(&mut world), ResponseOverrideRequest::default());
     world.keys("a9x<esc>");
     assert!(world.took().is_empty() && world.app.overlay.is_none());
 }
@@ -257,7 +259,7 @@ fn a_number_in_the_form_picks_and_applies() {
 #[test]
 fn what_is_picked_is_answered_by_creel_even_where_the_app_answered_before() {
     let mut world = world(SIZE);
-    world.tell(Msg::Engine(Event::Answering(vec![LiveAnswer {
+    world.tell(Msg::Engine(Event::Answering(vec![ResponseOverride {
         endpoint: None,
         mode: Some(Mode::PassThrough),
         plan: None,
@@ -276,7 +278,7 @@ fn what_is_picked_is_answered_by_creel_even_where_the_app_answered_before() {
 #[test]
 fn on_a_narrow_screen_what_is_answered_otherwise_goes_before_the_app() {
     let mut world = world((60, 16));
-    world.tell(Msg::Engine(Event::Answering(vec![LiveAnswer {
+    world.tell(Msg::Engine(Event::Answering(vec![ResponseOverride {
         endpoint: None,
         mode: None,
         plan: Some(plan("500, 500, 200")),
@@ -300,7 +302,7 @@ fn all_of_it_can_be_set_by_hand() {
     };
     assert_eq!(
         world.took(),
-        [Effect::Answer(AnswerOrder {
+        [Effect::Answer(ResponseOverrideRequest {
             endpoint: None,
             mode: Some(Mode::Hold),
             plan: Some(wanted),

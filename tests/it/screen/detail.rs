@@ -1,6 +1,6 @@
 //! The delivery on the right is always the one marked in the list.
 
-use creel::engine::command::{Detail, Which};
+use creel::engine::command::{Detail, Selection};
 use creel::tui::effect::Effect;
 use creel::tui::msg::Msg;
 use creel::tui::pane::detail::Shown;
@@ -144,7 +144,7 @@ fn keys_concern_the_selected_delivery_while_it_is_read() {
     world.keys("r");
     let wanted = id(&world);
     match &world.took()[..] {
-        [Effect::Resend(order)] => assert_eq!(order.which, Which::Ids(vec![wanted])),
+        [Effect::Resend(order)] => assert_eq!(order.which, Selection::Ids(vec![wanted])),
         other => panic!("{other:?}"),
     }
     // The editor waits for the delivery.

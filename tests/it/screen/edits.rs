@@ -3,7 +3,7 @@
 use creel::domain::attempt::Signing;
 use creel::domain::edit::text;
 use creel::domain::failure::Failure;
-use creel::engine::command::{Offers, ResendOrder};
+use creel::engine::command::{ResendRequest, ResendSupport};
 use creel::tui::effect::Effect;
 use creel::tui::msg::Msg;
 use creel::tui::overlay::Overlay;
@@ -31,7 +31,7 @@ fn left(world: &mut World, text: impl Into<Vec<u8>>) {
     world.tell(Msg::Edited(Ok(text.into())));
 }
 
-fn ordered(world: &mut World) -> ResendOrder {
+fn ordered(world: &mut World) -> ResendRequest {
     let effects = world.took();
     let [Effect::Resend(order)] = &effects[..] else {
         panic!("nothing is sent: {effects:?}");
@@ -172,7 +172,7 @@ fn what_nobody_signed_goes_as_it_came() {
     // Where that is known only when it is tried: what is refused can be seen,
     // and is not sent.
     let mut detail = unknown(1);
-    detail.offers = Offers::default();
+    detail.offers = ResendSupport::default();
     let mut world = World::open(SIZE, vec![detail]).with_target("http://localhost:3000");
     world.keys("e");
     let file = opened(&mut world);

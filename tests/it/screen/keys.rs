@@ -16,7 +16,9 @@ use creel::domain::delivery::AnsweredBy;
 use creel::domain::failure::{Failure, Remedy};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verdict::Verdict;
-use creel::engine::command::{Event, Job, MarkOrder, Offers, ResendOrder, RetryOrder, Sent, Which};
+use creel::engine::command::{
+    Event, Job, MarkRequest, ResendRequest, ResendSupport, RetryOptions, Selection, SendResult,
+};
 use creel::tui::app::{Focus, ToastKind};
 use creel::tui::effect::Effect;
 use creel::tui::layout::layout;
@@ -43,9 +45,9 @@ fn moves_and_resends() {
     let id = world.deliveries[17].delivery.id.to_string();
     assert_eq!(
         world.took(),
-        [Effect::Resend(ResendOrder {
-            which: Which::Ids(vec![id]),
-            ..ResendOrder::default()
+        [Effect::Resend(ResendRequest {
+            which: Selection::Ids(vec![id]),
+            ..ResendRequest::default()
         })]
     );
     assert!(
@@ -64,7 +66,7 @@ fn filters_while_typing_and_resends_what_is_found() {
     assert_eq!(world.app.list.filter(), "sig:bad");
     let effects = world.took();
     assert!(
-        matches!(&effects[..], [Effect::Resend(order)] if matches!(&order.which, Which::Ids(ids) if ids.len() == 1)),
+        matches!(&effects[..], [Effect::Resend(order)] if matches!(&order.which, Selection::Ids(ids) if ids.len() == 1)),
         "{effects:?}"
     );
 }
@@ -226,7 +228,7 @@ fn selects_several_and_sends_them_in_order() {
     let ids: Vec<_> = [6, 8, 9]
         .map(|at: usize| world.deliveries[at].delivery.id.to_string())
         .into();
-    assert_eq!(order.which, Which::Ids(ids));
+    assert_eq!(order.which, Selection::Ids(ids));
     let job = Job {
         id: 1,
         total: 3,
@@ -397,7 +399,7 @@ fn what_was_refused_is_not_offered_to_be_sent() {
 #[test]
 fn the_form_offers_only_what_works_for_its_delivery() {
     let why = |text: &str| Some(text.to_owned());
-    let offers = Offers {
+    let offers = ResendSupport {
         no_signature: why("no secret is configured"),
         no_retries: why("its provider does not retry"),
     };
@@ -500,8 +502,8 @@ fn the_form_sends_all_that_match_at_a_pace_and_as_the_provider_retries() {
     let [order] = &orders[..] else {
         panic!("{orders:?}");
     };
-    assert_eq!(order.which, Which::Matching("sig:bad".into()));
-    assert_eq!(order.retry, Some(RetryOrder { compress: 60 }));
+    assert_eq!(order.which, Selection::Matching("sig:bad".into()));
+    assert_eq!(order.retry, Some(RetryOptions { compress: 60 }));
     assert_eq!(order.signing, Some(Signing::Fresh), "as a provider would");
     assert_eq!((order.spacing_us, order.parallel), (50_000, 8));
     world.keys("R<tab><tab> <tab><tab>fast<enter>");
@@ -532,7 +534,7 @@ fn tells_what_became_of_a_resend() {
     let effects = world.took();
     assert!(matches!(&effects[..], [Effect::Resend(_)]), "{effects:?}");
     let late = world.deliveries[0].attempts[1].clone();
-    world.tell(Msg::Sent(Box::new(Sent {
+    world.tell(Msg::Sent(Box::new(SendResult {
         delivery: late.id,
         attempt: Ok((late, Verdict::TooLate)),
         reached: true,
@@ -551,7 +553,7 @@ fn tells_what_became_of_a_resend() {
     world.keys("j");
     assert_eq!(world.toast(), "");
     let failure = Failure::cannot("It was not sent.", "No secret is known.", "Give one.");
-    world.tell(Msg::Begun(ResendOrder::default(), Err(failure)));
+    world.tell(Msg::Begun(ResendRequest::default(), Err(failure)));
     assert_eq!(
         world.toast(),
         "It was not sent.\nNo secret is known.\nGive one."
@@ -584,7 +586,7 @@ fn an_attempt_shows_under_the_tries_at_once() {
 fn marks_and_says_so() {
     let mut world = world(5);
     world.keys("m");
-    let order = MarkOrder {
+    let order = MarkRequest {
         seqs: vec![5],
         marked: true,
     };
@@ -728,7 +730,7 @@ fn an_accepted_stale_delivery_is_not_counted_as_failed() {
         (Verdict::StillFailing, ToastKind::Failed),
         (Verdict::Stopped, ToastKind::Note),
     ] {
-        world.tell(Msg::Sent(Box::new(Sent {
+        world.tell(Msg::Sent(Box::new(SendResult {
             delivery: attempt.id,
             attempt: Ok((attempt.clone(), verdict)),
             reached: true,
@@ -1037,7 +1039,7 @@ fn deliveries_sent_one_by_one_do_not_keep_from_leaving() {
             total: 1,
             ..Job::default()
         };
-        world.tell(Msg::Begun(ResendOrder::default(), Ok(job)));
+        world.tell(Msg::Begun(ResendRequest::default(), Ok(job)));
     }
     world.keys("q");
     assert_eq!(world.took(), [Effect::Quit]);
@@ -1048,7 +1050,7 @@ fn deliveries_sent_one_by_one_do_not_keep_from_leaving() {
         done: 1,
         ..Job::default()
     };
-    world.tell(Msg::Begun(ResendOrder::default(), Ok(job)));
+    world.tell(Msg::Begun(ResendRequest::default(), Ok(job)));
     world.keys("q");
     assert!(matches!(world.app.overlay, Some(Overlay::Confirm(_))));
     assert!(world.took().is_empty());
@@ -1073,7 +1075,7 @@ fn giving_up_asks_with_the_number_and_concerns_the_selected_or_all() {
     world.keys("g   W<enter>");
     let effects = world.took();
     assert!(
-        matches!(&effects[..], [Effect::GiveUp(Which::Ids(ids))] if ids.len() == 2),
+        matches!(&effects[..], [Effect::GiveUp(Selection::Ids(ids))] if ids.len() == 2),
         "{effects:?}"
     );
     world.tell(Msg::GivenUp(Ok(2)));

@@ -3,7 +3,7 @@
 use creel::domain::failure::Failure;
 use creel::domain::keyring::{Adoption, Scope};
 use creel::domain::verification::{Status, Trial};
-use creel::engine::command::{Adopted, Detail, SecretChoice, SecretOrder};
+use creel::engine::command::{AdoptSecretRequest, Adopted, Detail, SecretChoice};
 use creel::tui::app::ToastKind;
 use creel::tui::effect::Effect;
 use creel::tui::msg::Msg;
@@ -35,14 +35,14 @@ fn world(size: (u16, u16), detail: Detail) -> World {
     world
 }
 
-fn order(world: &mut World) -> SecretOrder {
+fn order(world: &mut World) -> AdoptSecretRequest {
     match &world.took()[..] {
         [Effect::Secret(order)] => order.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn typed(order: &SecretOrder) -> &str {
+fn typed(order: &AdoptSecretRequest) -> &str {
     match &order.secret {
         SecretChoice::Typed(text) => text.reveal(),
         SecretChoice::Known(..) => panic!("{order:?}"),

@@ -18,8 +18,8 @@ use creel::domain::verdict::Verdict;
 use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
 use creel::engine::command::Preview;
 use creel::engine::command::{
-    Arrival, Detail, Event, Info, Job, KnownSecret, ListQuery, Offers, Page, Planned,
-    ProviderFacts, ResendOrder, Which,
+    Detail, Event, EventArrival, Info, Job, KnownSecret, ListQuery, Page, ProviderFacts,
+    ResendRequest, ResendSupport, RetryPlan, Selection,
 };
 use creel::tui::app::{App, update};
 use creel::tui::effect::Effect;
@@ -150,7 +150,7 @@ impl World {
 
     /// Begins what the inspector asked to be sent, and nothing else; returns
     /// the orders.
-    pub(super) fn begin(&mut self) -> Vec<ResendOrder> {
+    pub(super) fn begin(&mut self) -> Vec<ResendRequest> {
         let effects = self.took();
         let orders = effects.into_iter().map(|effect| match effect {
             Effect::Resend(order) => order,
@@ -230,8 +230,8 @@ impl World {
 
     /// Says what would be sent, as an engine would: another host, and where
     /// it is signed, another signature, time and id.
-    fn preview(&self, order: &ResendOrder) -> Result<Box<Preview>, Failure> {
-        let Which::Ids(ids) = &order.which else {
+    fn preview(&self, order: &ResendRequest) -> Result<Box<Preview>, Failure> {
+        let Selection::Ids(ids) = &order.which else {
             panic!("the form names its deliveries");
         };
         let named = |d: &&Detail| d.delivery.id.to_string() == ids[0];
@@ -524,7 +524,7 @@ pub(super) fn unknown(seq: u64) -> Detail {
     detail.provider = None;
     detail.signed = None;
     let why = Some("nothing says which provider sent it".to_owned());
-    detail.offers = Offers {
+    detail.offers = ResendSupport {
         no_signature: why.clone(),
         no_retries: why,
     };
@@ -591,7 +591,7 @@ pub(super) fn scheduled(seq: u64) -> Detail {
     detail.attempts[2].retry = a_try(3, third, None);
     detail.attempts[2].outcome = Outcome::Pending;
     detail.verdicts = Verdict::all(&detail.attempts, |_| Status::Valid);
-    detail.schedule = Some(Planned {
+    detail.schedule = Some(RetryPlan {
         began,
         later: [30, 150].map(|s| Timestamp(third.0 + s * 1_000_000)).into(),
         assumed: false,
@@ -617,7 +617,7 @@ pub(super) fn retried(seq: u64) -> Detail {
         summary.seq = seq - 3 + n;
         summary.arrival = n as u32;
         summary.received_at = at(minutes);
-        Arrival {
+        EventArrival {
             summary,
             same_body: true,
         }
@@ -761,7 +761,7 @@ fn detail(
             answer,
             refused: None,
         },
-        arrivals: vec![Arrival {
+        arrivals: vec![EventArrival {
             summary: summary.clone(),
             same_body: true,
         }],
@@ -778,6 +778,6 @@ fn detail(
         verdicts: Vec::new(),
         schedule: None,
         target: None,
-        offers: Offers::default(),
+        offers: ResendSupport::default(),
     }
 }

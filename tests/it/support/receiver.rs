@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use creel::clock::Fixed;
 use creel::domain::timestamp::Timestamp;
-use creel::server::{self, Arrival, Intake, Limits, Reply};
+use creel::server::{self, Intake, Limits, ReceivedRequest, SenderResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -23,14 +23,14 @@ pub(crate) struct Receiver {
     pub(crate) addr: SocketAddr,
     pub(crate) shutdown: CancellationToken,
     pub(crate) serving: JoinHandle<()>,
-    arrivals: Arc<Mutex<Vec<Arrival>>>,
+    arrivals: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 impl Receiver {
     /// Starts one that answers 200 "kept".
     pub(crate) async fn start(limits: Limits) -> Self {
         Self::answering(limits, |_| {
-            let mut reply = Reply::new(200);
+            let mut reply = SenderResponse::new(200);
             reply.body = "kept".into();
             reply
         })
@@ -40,7 +40,7 @@ impl Receiver {
     /// Starts one that answers what `answer` says.
     pub(crate) async fn answering(
         limits: Limits,
-        answer: impl Fn(&Arrival) -> Reply + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> SenderResponse + Send + Sync + 'static,
     ) -> Self {
         let arrivals = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&arrivals);
@@ -76,12 +76,12 @@ impl Receiver {
     }
 
     /// Returns what arrived so far.
-    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
+    pub(crate) fn arrivals(&self) -> Vec<ReceivedRequest> {
         self.arrivals.lock().unwrap().clone()
     }
 
     /// Returns the one arrival there is.
-    pub(crate) fn only(&self) -> Arrival {
+    pub(crate) fn only(&self) -> ReceivedRequest {
         let mut all = self.arrivals();
         assert_eq!(all.len(), 1, "{all:?}");
         all.remove(0)

@@ -2,7 +2,7 @@
 
 use crate::domain::pace;
 use crate::domain::text::thousands;
-use crate::engine::command::{ResendOrder, RetryOrder, Which};
+use crate::engine::command::{ResendRequest, RetryOptions, Selection};
 use crate::tui::widget::field::Field;
 
 /// How many times shorter the waits are of a schedule that is to be watched.
@@ -77,10 +77,10 @@ impl Way {
     }
 
     /// Returns which deliveries are meant.
-    pub fn which(&self, selected: &[String]) -> Which {
+    pub fn which(&self, selected: &[String]) -> Selection {
         match &self.matching {
-            Some((filter, _)) if self.all => Which::Matching(filter.clone()),
-            _ => Which::Ids(selected.to_vec()),
+            Some((filter, _)) if self.all => Selection::Matching(filter.clone()),
+            _ => Selection::Ids(selected.to_vec()),
         }
     }
 
@@ -88,11 +88,11 @@ impl Way {
     ///
     /// # Errors
     /// What is wrong with what was typed, and the part it is in.
-    pub fn complete(&self, order: &mut ResendOrder) -> Result<(), (super::Part, String)> {
+    pub fn complete(&self, order: &mut ResendRequest) -> Result<(), (super::Part, String)> {
         order.retry = match self.tries {
             Tries::Once => None,
-            Tries::AsProvider => Some(RetryOrder { compress: 1 }),
-            Tries::Faster => Some(RetryOrder { compress: FASTER }),
+            Tries::AsProvider => Some(RetryOptions { compress: 1 }),
+            Tries::Faster => Some(RetryOptions { compress: FASTER }),
         };
         let pace = pace::either(self.pace.text()).map_err(|why| (super::Part::Pace, why))?;
         order.spacing_us = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX);

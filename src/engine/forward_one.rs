@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::local::{Local, aside};
-use super::sending::{forwarded, not_sent, outgoing};
+use super::local::{Local, run_blocking};
+use super::routing::{attempt_record, outgoing, unsent_exchange};
 use crate::domain::delivery::Delivery;
 use crate::domain::headers::Headers;
 use crate::domain::route::{Destination, Mode};
@@ -14,7 +14,7 @@ use crate::domain::summary::Summary;
 use crate::store::{AppendError, NewAttempt};
 
 /// How long an exchange may still take when creel is to end.
-const GRACE: Duration = Duration::from_secs(3);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
 /// The outcome of forwarding one delivery.
 pub(super) enum ForwardOutcome {
@@ -30,7 +30,7 @@ pub(super) enum ForwardOutcome {
         connected: bool,
     },
     /// creel is to end.
-    Ended,
+    Cancelled,
 }
 
 /// A delivery that was read to be forwarded.
@@ -39,14 +39,14 @@ pub(super) enum Loaded {
     /// Its endpoint holds deliveries back.
     HeldBack,
     /// It is not owed any more, or cannot be read.
-    Gone,
+    NotOwed,
 }
 
 impl Local {
     /// Returns where a delivery is to be forwarded to now, if at all.
-    pub(super) fn due(&self, row: &Summary) -> Option<Destination> {
+    pub(super) fn destination_due(&self, row: &Summary) -> Option<Destination> {
         let endpoint = row.endpoint.as_deref();
-        if !row.owed() || self.answering.of(endpoint).mode == Mode::Hold {
+        if !row.owed() || self.response_plans.of(endpoint).mode == Mode::Hold {
             return None;
         }
         self.destination_of_row(row)
@@ -56,13 +56,13 @@ impl Local {
     pub(super) fn load_owed(&self, seq: u64) -> Loaded {
         let delivery = match self.store.delivery(seq) {
             Ok(Some(delivery)) if delivery.answer.owed() => delivery,
-            Ok(_) => return Loaded::Gone,
+            Ok(_) => return Loaded::NotOwed,
             Err(error) => {
                 tracing::warn!(%error, seq, "a delivery to be forwarded cannot be read");
-                return Loaded::Gone;
+                return Loaded::NotOwed;
             }
         };
-        match self.answering.of(delivery.endpoint.as_deref()).mode {
+        match self.response_plans.of(delivery.endpoint.as_deref()).mode {
             Mode::Hold => Loaded::HeldBack,
             Mode::AckFirst | Mode::PassThrough => Loaded::Owed(Box::new(delivery)),
         }
@@ -79,33 +79,33 @@ pub(super) async fn forward_one(
     shutdown: &CancellationToken,
 ) -> ForwardOutcome {
     let (seq, endpoint) = (delivery.seq, delivery.endpoint.as_deref());
-    let limit = aside(|| local.acknowledged_in(endpoint, &delivery.request));
+    let limit = run_blocking(|| local.acknowledged_in(endpoint, &delivery.request));
     let started_at = local.clock.now();
-    let attempt = |address, exchange| forwarded(seq, limit, address, started_at, exchange);
+    let attempt = |address, exchange| attempt_record(seq, limit, address, started_at, exchange);
     let outgoing = match outgoing(&delivery.request, &to, delivery.request.headers.clone()) {
         Ok(outgoing) => outgoing,
         Err(failure) => {
             let why = format!("{} {}", failure.what, failure.why);
-            let never = attempt(to.address(), not_sent(why, Headers::new()));
-            warn_unkept(local.store.append_attempt(never).await.err().as_ref());
+            let never = attempt(to.address(), unsent_exchange(why, Headers::new()));
+            warn_unpersisted(local.store.append_attempt(never).await.err().as_ref());
             return ForwardOutcome::Unsendable;
         }
     };
     drop(delivery);
     let exchange = tokio::select! {
         exchange = local.client.send(&outgoing, local.options) => exchange,
-        () = end_of_grace(shutdown) => return ForwardOutcome::Ended,
+        () = shutdown_deadline(shutdown) => return ForwardOutcome::Cancelled,
     };
     let (answered, connected) = (exchange.response.is_some(), exchange.connected);
     if answered || !connected {
         local
             .apps
-            .sent(&outgoing.origin(), &exchange, local.clock.now());
+            .record_exchange(&outgoing.origin(), &exchange, local.clock.now());
     }
     let attempt = attempt(outgoing.address(), exchange);
     if answered {
         on_response();
-        warn_unkept(local.store.append_attempt(attempt).await.err().as_ref());
+        warn_unpersisted(local.store.append_attempt(attempt).await.err().as_ref());
         return ForwardOutcome::Answered;
     }
     ForwardOutcome::Unanswered {
@@ -115,14 +115,14 @@ pub(super) async fn forward_one(
 }
 
 /// Warns that an attempt was made and could not be kept.
-pub(super) fn warn_unkept(error: Option<&AppendError>) {
+pub(super) fn warn_unpersisted(error: Option<&AppendError>) {
     if let Some(error) = error {
         tracing::warn!(%error, "a delivery was forwarded, but that could not be kept");
     }
 }
 
 /// Waits until creel is to end and some time more.
-async fn end_of_grace(shutdown: &CancellationToken) {
+async fn shutdown_deadline(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
-    tokio::time::sleep(GRACE).await;
+    tokio::time::sleep(SHUTDOWN_GRACE).await;
 }

@@ -1,6 +1,6 @@
 //! Which ways of sending a delivery again work for it.
 
-use super::command::Offers;
+use super::command::ResendSupport;
 use super::prepare::secret_to_sign;
 use crate::domain::assess::Assessor;
 use crate::domain::delivery::Delivery;
@@ -10,16 +10,16 @@ use crate::domain::signature;
 
 /// Says which ways of sending a delivery again work with the secrets and
 /// providers configured now.
-pub(super) fn offers(assessor: &Assessor, delivery: &Delivery) -> Offers {
+pub(super) fn resend_support(assessor: &Assessor, delivery: &Delivery) -> ResendSupport {
     let endpoint = delivery.endpoint.as_deref();
     let Some(provider) = assessor.provider_of(endpoint, &delivery.request) else {
         let why = "nothing says which provider sent it";
-        return Offers {
+        return ResendSupport {
             no_signature: Some(why.to_owned()),
             no_retries: Some(why.to_owned()),
         };
     };
-    Offers {
+    ResendSupport {
         no_signature: no_signature(assessor, delivery, provider),
         no_retries: Schedule::of(provider)
             .err()

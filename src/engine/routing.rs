@@ -22,7 +22,7 @@ use crate::outbound::{self, Exchange, Outgoing};
 use crate::store::NewAttempt;
 
 /// How long finding out a target's address may take at the start.
-const LOOK_UP: Duration = Duration::from_secs(2);
+const DNS_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Local {
     /// Returns where a delivery goes that is listed.
@@ -154,7 +154,7 @@ pub(super) fn outgoing(
 }
 
 /// Makes the record of having sent a delivery on.
-pub(super) fn forwarded(
+pub(super) fn attempt_record(
     delivery_seq: u64,
     acknowledged_in: Option<u64>,
     to: String,
@@ -189,7 +189,7 @@ pub(super) fn forwarded(
 }
 
 /// Makes the exchange that did not take place, and why.
-pub(super) fn not_sent(why: String, sent_headers: Headers) -> Exchange {
+pub(super) fn unsent_exchange(why: String, sent_headers: Headers) -> Exchange {
     Exchange {
         response: None,
         error: Some(why),
@@ -205,7 +205,7 @@ async fn resolves_to(target: &str, listening: SocketAddr) -> bool {
         return false;
     };
     let looking = tokio::net::lookup_host((host, port));
-    let Ok(Ok(found)) = tokio::time::timeout(LOOK_UP, looking).await else {
+    let Ok(Ok(found)) = tokio::time::timeout(DNS_TIMEOUT, looking).await else {
         return false;
     };
     found

@@ -8,60 +8,60 @@ use crate::domain::headers::Headers;
 
 /// The head of an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) headers: Headers,
-    pub(super) end: End,
+    pub(super) framing: BodyFraming,
     /// Whether the target lets another request follow on the connection.
-    pub(super) stays: bool,
+    pub(super) keep_alive: bool,
 }
 
 /// How the body of an answer ends (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum BodyFraming {
     /// After so many bytes.
-    After(u64),
+    Length(u64),
     /// Where its last chunk does.
-    Chunks,
+    Chunked,
     /// Where the connection does.
     Close,
 }
 
 /// What the bytes of an answer so far come to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Read {
+pub(super) enum HeadParse {
     /// The beginning of a head.
-    Part,
+    Partial,
     /// A head of so many bytes.
-    Whole(Head, usize),
+    Complete(ResponseHead, usize),
     /// A head that is too large.
-    Large,
+    TooLarge,
     /// No HTTP, and why.
-    Garbage(String),
+    Malformed(String),
 }
 
 /// Reads heads as they grow.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct HeadReader {
     /// How many bytes were there when it was last tried.
     tried: usize,
 }
 
-impl Reader {
+impl HeadReader {
     /// Reads the head that `bytes` begin with, in answer to `method`.
-    pub(super) fn read(&mut self, bytes: &[u8], method: &str) -> Read {
+    pub(super) fn read(&mut self, bytes: &[u8], method: &str) -> HeadParse {
         const START: &[u8] = b"HTTP/";
         let start = &bytes[..bytes.len().min(START.len())];
         if start != &START[..start.len()] {
-            return Read::Garbage("no status line came".to_owned());
+            return HeadParse::Malformed("no status line came".to_owned());
         }
         // Where it comes byte by byte, it is not read anew at each.
         let looked_at = self.tried.saturating_sub(3);
-        if !ends(&bytes[looked_at..]) && bytes.len() < self.tried * 2 {
+        if !has_empty_line(&bytes[looked_at..]) && bytes.len() < self.tried * 2 {
             if bytes.len() > MAX_HEAD_BYTES {
-                return Read::Large;
+                return HeadParse::TooLarge;
             }
-            return Read::Part;
+            return HeadParse::Partial;
         }
         self.tried = bytes.len();
         read(bytes, method)
@@ -69,7 +69,7 @@ impl Reader {
 }
 
 /// Says whether an empty line stands somewhere in the bytes.
-fn ends(bytes: &[u8]) -> bool {
+fn has_empty_line(bytes: &[u8]) -> bool {
     bytes
         .iter()
         .enumerate()
@@ -77,7 +77,7 @@ fn ends(bytes: &[u8]) -> bool {
         .any(|(at, _)| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
 }
 
-fn read(bytes: &[u8], method: &str) -> Read {
+fn read(bytes: &[u8], method: &str) -> HeadParse {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default()
@@ -86,13 +86,15 @@ fn read(bytes: &[u8], method: &str) -> Read {
         .parse_response_with_uninit_headers(&mut response, bytes, &mut fields);
     let length = match parsed {
         Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD_BYTES => length,
-        Ok(httparse::Status::Partial) if bytes.len() <= MAX_HEAD_BYTES => return Read::Part,
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Read::Large,
-        Err(error) => return Read::Garbage(error.to_string()),
+        Ok(httparse::Status::Partial) if bytes.len() <= MAX_HEAD_BYTES => {
+            return HeadParse::Partial;
+        }
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return HeadParse::TooLarge,
+        Err(error) => return HeadParse::Malformed(error.to_string()),
     };
     let status = response.code.unwrap_or_default();
     if status < 100 {
-        return Read::Garbage(format!("{status} is no status"));
+        return HeadParse::Malformed(format!("{status} is no status"));
     }
     let headers: Headers = response
         .headers
@@ -100,42 +102,42 @@ fn read(bytes: &[u8], method: &str) -> Read {
         .map(|field| (field.name, unfolded(field.value)))
         .collect();
     let old = response.version == Some(0);
-    match end_of(status, &headers, method) {
-        Ok(end) => {
+    match body_framing(status, &headers, method) {
+        Ok(framing) => {
             let framed_twice =
                 headers.contains("transfer-encoding") && headers.contains("content-length");
             // A body where none may be would be taken for the next answer.
             let bodiless = status == 204
                 && (headers.contains("transfer-encoding") || headers.contains("content-length"));
-            let stays = !old
+            let keep_alive = !old
                 && status != 101
-                && end != End::Close
+                && framing != BodyFraming::Close
                 && !framed_twice
                 && !bodiless
                 && !tokens(&headers, "connection").any(|token| token == "close");
-            let head = Head {
+            let head = ResponseHead {
                 status,
                 headers,
-                end,
-                stays,
+                framing,
+                keep_alive,
             };
-            Read::Whole(head, length)
+            HeadParse::Complete(head, length)
         }
-        Err(why) => Read::Garbage(why),
+        Err(why) => HeadParse::Malformed(why),
     }
 }
 
 /// Says how the body ends.
-fn end_of(status: u16, headers: &Headers, method: &str) -> Result<End, String> {
+fn body_framing(status: u16, headers: &Headers, method: &str) -> Result<BodyFraming, String> {
     if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
-        return Ok(End::After(0));
+        return Ok(BodyFraming::Length(0));
     }
     if headers.contains("transfer-encoding") {
         let last = tokens(headers, "transfer-encoding").last();
         return Ok(if last.as_deref() == Some("chunked") {
-            End::Chunks
+            BodyFraming::Chunked
         } else {
-            End::Close
+            BodyFraming::Close
         });
     }
     let mut length = None;
@@ -149,7 +151,7 @@ fn end_of(status: u16, headers: &Headers, method: &str) -> Result<End, String> {
         }
         length = Some(number);
     }
-    Ok(length.map_or(End::Close, End::After))
+    Ok(length.map_or(BodyFraming::Close, BodyFraming::Length))
 }
 
 /// Returns the elements of a list field, in lower case.
@@ -176,9 +178,9 @@ fn unfolded(value: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn whole(text: &str, method: &str) -> Head {
-        match Reader::default().read(text.as_bytes(), method) {
-            Read::Whole(head, length) => {
+    fn whole(text: &str, method: &str) -> ResponseHead {
+        match HeadReader::default().read(text.as_bytes(), method) {
+            HeadParse::Complete(head, length) => {
                 assert_eq!(length, text.len());
                 head
             }
@@ -188,41 +190,75 @@ mod tests {
 
     #[test]
     fn the_body_ends_as_the_rfc_says() {
-        for (head, method, end, stays) in [
-            ("200\r\ncontent-length: 5", "GET", End::After(5), true),
-            ("200\r\ncontent-length: 5, 5", "GET", End::After(5), true),
-            ("200\r\ncontent-length: 5", "HEAD", End::After(0), true),
-            ("204", "POST", End::After(0), true),
-            ("204\r\ncontent-length: 5", "POST", End::After(0), false),
-            ("304\r\ncontent-length: 5", "GET", End::After(0), true),
-            ("101\r\nupgrade: x", "GET", End::After(0), false),
-            ("200", "GET", End::Close, false),
+        for (head, method, framing, keep_alive) in [
+            (
+                "200\r\ncontent-length: 5",
+                "GET",
+                BodyFraming::Length(5),
+                true,
+            ),
+            (
+                "200\r\ncontent-length: 5, 5",
+                "GET",
+                BodyFraming::Length(5),
+                true,
+            ),
+            (
+                "200\r\ncontent-length: 5",
+                "HEAD",
+                BodyFraming::Length(0),
+                true,
+            ),
+            ("204", "POST", BodyFraming::Length(0), true),
+            (
+                "204\r\ncontent-length: 5",
+                "POST",
+                BodyFraming::Length(0),
+                false,
+            ),
+            (
+                "304\r\ncontent-length: 5",
+                "GET",
+                BodyFraming::Length(0),
+                true,
+            ),
+            ("101\r\nupgrade: x", "GET", BodyFraming::Length(0), false),
+            ("200", "GET", BodyFraming::Close, false),
             (
                 "200\r\ntransfer-encoding: gzip, Chunked",
                 "GET",
-                End::Chunks,
+                BodyFraming::Chunked,
                 true,
             ),
-            ("200\r\ntransfer-encoding: gzip", "GET", End::Close, false),
+            (
+                "200\r\ntransfer-encoding: gzip",
+                "GET",
+                BodyFraming::Close,
+                false,
+            ),
             (
                 "200\r\ntransfer-encoding: chunked\r\ncontent-length: 5",
                 "GET",
-                End::Chunks,
+                BodyFraming::Chunked,
                 false,
             ),
             (
                 "200\r\ncontent-length: 5\r\nconnection: x, Close",
                 "GET",
-                End::After(5),
+                BodyFraming::Length(5),
                 false,
             ),
         ] {
             let text = format!("HTTP/1.1 {head}\r\n\r\n");
             let read = whole(&text, method);
-            assert_eq!((read.end, read.stays), (end, stays), "{text:?}");
+            assert_eq!(
+                (read.framing, read.keep_alive),
+                (framing, keep_alive),
+                "{text:?}"
+            );
         }
         let old = whole("HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\n", "GET");
-        assert!(!old.stays);
+        assert!(!old.keep_alive);
     }
 
     #[test]
@@ -235,10 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_head_is_told_at_once() {
-        let read = |text: &str| Reader::default().read(text.as_bytes(), "GET");
+    fn malformed_heads_are_refused_at_once() {
+        let read = |text: &str| HeadReader::default().read(text.as_bytes(), "GET");
         let garbage = |text: &str| match read(text) {
-            Read::Garbage(why) => why,
+            HeadParse::Malformed(why) => why,
             other => panic!("{text:?} is {other:?}"),
         };
         assert_eq!(garbage("hello"), "no status line came");
@@ -254,21 +290,31 @@ mod tests {
         );
         assert_eq!(garbage("HTTP/1.1 099\r\n\r\n"), "99 is no status");
         for part in ["", "HT", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\na: b\r\n"] {
-            assert_eq!(read(part), Read::Part, "{part:?}");
+            assert_eq!(read(part), HeadParse::Partial, "{part:?}");
         }
         let many = "x: y\r\n".repeat(MAX_FIELDS + 1);
-        assert_eq!(read(&format!("HTTP/1.1 200\r\n{many}\r\n")), Read::Large);
+        assert_eq!(
+            read(&format!("HTTP/1.1 200\r\n{many}\r\n")),
+            HeadParse::TooLarge
+        );
         let long = "y".repeat(MAX_HEAD_BYTES);
-        assert_eq!(read(&format!("HTTP/1.1 200\r\nx: {long}")), Read::Large);
+        assert_eq!(
+            read(&format!("HTTP/1.1 200\r\nx: {long}")),
+            HeadParse::TooLarge
+        );
     }
 
     #[test]
-    fn a_head_that_comes_byte_by_byte_is_found_whole() {
+    fn a_head_in_single_bytes_is_parsed_once_complete() {
         let text = b"HTTP/1.1 200 OK\r\na: b\r\ncontent-length: 0\r\n\r\n";
-        let mut reader = Reader::default();
+        let mut reader = HeadReader::default();
         for end in 0..text.len() {
-            assert_eq!(reader.read(&text[..end], "GET"), Read::Part, "{end}");
+            assert_eq!(
+                reader.read(&text[..end], "GET"),
+                HeadParse::Partial,
+                "{end}"
+            );
         }
-        assert!(matches!(reader.read(text, "GET"), Read::Whole(_, n) if n == text.len()));
+        assert!(matches!(reader.read(text, "GET"), HeadParse::Complete(_, n) if n == text.len()));
     }
 }

@@ -7,10 +7,10 @@ use crate::domain::failure::Failure;
 use crate::engine::command::{Command, Event, Reply};
 
 /// Counts changes of these lines that an older creel would not understand.
-pub(super) const PROTOCOL: u32 = 3;
+pub(super) const PROTOCOL_VERSION: u32 = 3;
 
 /// The longest line taken, in bytes: a body of 1 GiB in base64, and its headers.
-const LONGEST_LINE: u64 = 1_500 * 1024 * 1024;
+const MAX_LINE_BYTES: u64 = 1_500 * 1024 * 1024;
 
 /// The first line, from the creel that owns the data.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,14 +21,14 @@ pub(super) struct Hello {
 
 /// A line from the one who asks.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Ask {
+pub(super) struct Request {
     pub(super) number: u64,
     pub(super) command: Command,
 }
 
 /// A line to the one who asks.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Tell {
+pub(super) enum ServerMessage {
     Reply(u64, Result<Reply, Failure>),
     Event(Box<Event>),
 }
@@ -50,7 +50,9 @@ pub(super) async fn read<T: for<'de> Deserialize<'de>>(
 ) -> std::io::Result<Option<T>> {
     use tokio::io::AsyncReadExt as _;
     let mut line = Vec::new();
-    from.take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+    from.take(MAX_LINE_BYTES)
+        .read_until(b'\n', &mut line)
+        .await?;
     if line.is_empty() {
         return Ok(None);
     }

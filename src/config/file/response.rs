@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Many, Source};
+use super::{OneOrMany, SourceFile};
 use crate::domain::answer::{AnswerPlan, Step, read_wait};
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
@@ -16,22 +16,22 @@ use crate::domain::headers::Headers;
 pub(super) struct AnswerTable {
     status: Option<u16>,
     #[serde(default)]
-    headers: BTreeMap<String, Many>,
+    headers: BTreeMap<String, OneOrMany>,
     body: Option<String>,
     delay: Option<Spanned<String>>,
-    sequence: Option<Vec<Told>>,
+    sequence: Option<Vec<SequenceEntry>>,
     drop: Option<bool>,
     slow: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a status, or \"drop\"")]
-enum Told {
+enum SequenceEntry {
     Status(u16),
     Word(String),
 }
 
-impl Source<'_> {
+impl SourceFile<'_> {
     /// Reads what is answered.
     pub(super) fn answer(&self, answer: Spanned<AnswerTable>) -> Result<AnswerPlan, Failure> {
         let span = answer.span();
@@ -57,11 +57,11 @@ impl Source<'_> {
                     "Put it into the sequence:  sequence = [\"drop\", 200]",
                 ));
             }
-            Some(told) => told
+            Some(entry) => entry
                 .into_iter()
-                .map(|told| match told {
-                    Told::Status(status) => Ok(Step::Status(status)),
-                    Told::Word(word) => word.parse().map_err(|why| {
+                .map(|entry| match entry {
+                    SequenceEntry::Status(status) => Ok(Step::Status(status)),
+                    SequenceEntry::Word(word) => word.parse().map_err(|why| {
                         self.at(
                             &span,
                             "this is no sequence of answers.",

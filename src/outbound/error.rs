@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
-use super::HELD_BYTES;
+use super::MAX_BUFFERED_BYTES;
 use super::{MAX_FIELDS, MAX_HEAD_BYTES};
 
 /// What went wrong with an exchange. Names of time-outs are those of
 /// [`super::Timeouts`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum SendError {
     #[error("The name {0} was not found: {1}.")]
     NoAddress(String, String),
     #[error(
         "{name} a link-local or cloud metadata address; creel sends nothing there unless told to.",
-        name = naming(.0, *.1)
+        name = name_with_address(.0, *.1)
     )]
     LinkLocal(String, IpAddr),
     #[error(
@@ -28,16 +28,16 @@ pub(super) enum Fault {
     #[error(
         "{0} was this machine and is {1} now; nothing is sent there unasked. Resend to it by hand, or start creel again."
     )]
-    MovedAway(String, IpAddr),
+    LeftLoopback(String, IpAddr),
     #[error("{0} refused the connection: nothing listens there.")]
     Refused(String),
     #[error("{0} cannot be reached: {1}.")]
     Unreachable(String, String),
-    #[error("No connection to {0} within {time} (connect time-out).", time = words(*.1))]
+    #[error("No connection to {0} within {time} (connect time-out).", time = seconds_or_millis(*.1))]
     Connect(String, Duration),
-    #[error("No answer within {time} (first-byte time-out).", time = words(*.0))]
+    #[error("No answer within {time} (first-byte time-out).", time = seconds_or_millis(*.0))]
     FirstByte(Duration),
-    #[error("The answer was not complete within {time} (total time-out).", time = words(*.0))]
+    #[error("The answer was not complete within {time} (total time-out).", time = seconds_or_millis(*.0))]
     Total(Duration),
     #[error("TLS: the system's trusted certificates cannot be read: {0}.")]
     NoRoots(String),
@@ -52,7 +52,7 @@ pub(super) enum Fault {
     #[error("{0} closed the connection without an answer.")]
     NoAnswer(SocketAddr),
     #[error("{0} closed the connection in the middle of the answer's head.")]
-    HalfHead(SocketAddr),
+    TruncatedHead(SocketAddr),
     #[error("{0} reset the connection before it answered.")]
     Reset(SocketAddr),
     #[error("{0} speaks TLS; an https:// target may be meant.")]
@@ -60,9 +60,9 @@ pub(super) enum Fault {
     #[error("{0} speaks HTTP/2 only, which creel does over https alone.")]
     SpeaksHttp2(SocketAddr),
     #[error("{0} sends one interim answer (1xx) after the other, and no final one.")]
-    OnlyInforms(SocketAddr),
+    OnlyInterimResponses(SocketAddr),
     #[error("{0} does not answer in HTTP: {1}. Its answer begins with \"{2}\".")]
-    Garbage(SocketAddr, String, String),
+    Malformed(SocketAddr, String, String),
     #[error(
         "The answer's head is larger than {MAX_HEAD_BYTES} B or has more than {MAX_FIELDS} fields."
     )]
@@ -70,40 +70,40 @@ pub(super) enum Fault {
     #[error("The exchange with {0} failed: {1}.")]
     Other(SocketAddr, String),
     #[error("The connection was reset after {0} B of the answer's body.")]
-    BodyReset(u64),
+    ResetInBody(u64),
     #[error("The connection was closed after {0} B of the answer's body, before its end.")]
-    BodyCut(u64),
+    TruncatedBody(u64),
     #[error("The answer's body is malformed after {0} B: {1}.")]
-    BodyGarbage(u64, String),
+    MalformedBody(u64, String),
     #[error("Reading stopped after {0} B of the answer's body; there is more.")]
-    Endless(u64),
+    BodyTooLarge(u64),
     #[error(
         "{held} MiB of answers are held for senders who have not taken them yet; after {0} B this one has no room.",
-        held = HELD_BYTES >> 20
+        held = MAX_BUFFERED_BYTES >> 20
     )]
-    NoRoom(u64),
+    NoMemory(u64),
     #[error("HTTP/2 cannot carry this request: {0}.")]
     NotHttp2(String),
 }
 
-impl Fault {
+impl SendError {
     /// Explains why a name gave no address.
-    pub(super) fn of_look_up(name: &str, error: &io::Error) -> Self {
+    pub(super) fn lookup(name: &str, error: &io::Error) -> Self {
         let why = error.to_string();
         let why = why.rsplit(": ").next().unwrap_or(&why);
         Self::NoAddress(name.to_owned(), lower_first(why))
     }
 
     /// Explains why no connection came about.
-    pub(super) fn of_connect(authority: String, error: &io::Error) -> Self {
+    pub(super) fn connect(authority: String, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused(authority),
-            _ => Self::Unreachable(authority, plain(error)),
+            _ => Self::Unreachable(authority, without_os_code(error)),
         }
     }
 
     /// Explains why a TLS handshake failed.
-    pub(super) fn of_tls(peer: SocketAddr, host: &str, error: &io::Error) -> Self {
+    pub(super) fn tls(peer: SocketAddr, host: &str, error: &io::Error) -> Self {
         let Some(tls) = error
             .get_ref()
             .and_then(|e| e.downcast_ref::<rustls::Error>())
@@ -111,14 +111,14 @@ impl Fault {
             let why = match error.kind() {
                 io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
                 io::ErrorKind::ConnectionReset => "it reset the connection".to_owned(),
-                _ => plain(error),
+                _ => without_os_code(error),
             };
             return Self::Handshake(peer, why);
         };
         match tls {
             rustls::Error::InvalidMessage(_) => Self::NotTls(peer),
             rustls::Error::InvalidCertificate(why) => {
-                Self::Certificate(host.to_owned(), certificate(why))
+                Self::Certificate(host.to_owned(), certificate_problem(why))
             }
             rustls::Error::AlertReceived(alert) => {
                 Self::Handshake(peer, format!("it answered with the alert {alert:?}"))
@@ -128,19 +128,19 @@ impl Fault {
     }
 
     /// Explains why nothing more could be read before an answer's head was whole.
-    pub(super) fn of_reading(peer: SocketAddr, error: &io::Error) -> Self {
+    pub(super) fn read(peer: SocketAddr, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Reset(peer),
             // TLS that was not ended as it should be.
             io::ErrorKind::UnexpectedEof => Self::NoAnswer(peer),
-            _ => Self::Other(peer, plain(error)),
+            _ => Self::Other(peer, without_os_code(error)),
         }
     }
 
     /// Explains why no head of an answer came over HTTP/2.
-    pub(super) fn of_http2(peer: SocketAddr, error: &hyper::Error) -> Self {
+    pub(super) fn http2(peer: SocketAddr, error: &hyper::Error) -> Self {
         if let Some(io) = cause::<io::Error>(error) {
-            return Self::of_reading(peer, io);
+            return Self::read(peer, io);
         }
         if error.is_canceled() || error.is_closed() || error.is_incomplete_message() {
             return Self::NoAnswer(peer);
@@ -154,19 +154,19 @@ impl Fault {
     }
 
     /// Explains why the body broke off after `size` bytes over HTTP/2.
-    pub(super) fn of_body(error: &hyper::Error, size: u64) -> Self {
+    pub(super) fn body(error: &hyper::Error, size: u64) -> Self {
         match cause::<io::Error>(error).map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionReset) => Self::BodyReset(size),
+            Some(io::ErrorKind::ConnectionReset) => Self::ResetInBody(size),
             None if !error.is_incomplete_message() => {
-                Self::BodyGarbage(size, lower_first(&chain(error)))
+                Self::MalformedBody(size, lower_first(&chain(error)))
             }
-            _ => Self::BodyCut(size),
+            _ => Self::TruncatedBody(size),
         }
     }
 }
 
 /// Says what is wrong with a certificate, to follow its name.
-fn certificate(why: &CertificateError) -> String {
+fn certificate_problem(why: &CertificateError) -> String {
     match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "has expired".to_owned()
@@ -217,7 +217,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// Writes a system error without its number.
-fn plain(error: &io::Error) -> String {
+fn without_os_code(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     lower_first(text)
@@ -232,7 +232,7 @@ fn lower_first(text: &str) -> String {
 }
 
 /// Says what address a name stands for, where it does not say so itself.
-fn naming(name: &str, address: IpAddr) -> String {
+fn name_with_address(name: &str, address: IpAddr) -> String {
     if name.trim_matches(['[', ']']).parse() == Ok(address) {
         format!("{address} is")
     } else {
@@ -241,7 +241,7 @@ fn naming(name: &str, address: IpAddr) -> String {
 }
 
 /// Writes a time-out with its unit.
-fn words(time: Duration) -> String {
+fn seconds_or_millis(time: Duration) -> String {
     if time.subsec_millis() == 0 {
         format!("{} s", time.as_secs())
     } else {
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_are_told_by_what_is_wrong_with_them() {
+    fn certificate_errors_name_the_problem() {
         let peer = "127.0.0.1:443".parse().unwrap();
         for (why, expected) in [
             (CertificateError::Expired, "has expired"),
@@ -264,38 +264,45 @@ mod tests {
         ] {
             let error = io::Error::other(rustls::Error::InvalidCertificate(why));
             assert_eq!(
-                Fault::of_tls(peer, "h.test", &error).to_string(),
+                SendError::tls(peer, "h.test", &error).to_string(),
                 format!("TLS: the certificate of h.test {expected}.")
             );
         }
     }
 
     #[test]
-    fn a_self_signed_certificate_is_called_so() {
+    fn a_self_signed_certificate_is_named_as_such() {
         let why = rustls::OtherError(std::sync::Arc::new(io::Error::other("CaUsedAsEndEntity")));
-        assert_eq!(certificate(&CertificateError::Other(why)), "is self-signed");
+        assert_eq!(
+            certificate_problem(&CertificateError::Other(why)),
+            "is self-signed"
+        );
     }
 
     #[test]
-    fn time_outs_are_told_apart_by_their_words() {
+    fn each_timeout_has_its_own_message() {
         use crate::domain::attempt::TIME_OUT;
         let time = Duration::from_secs(1);
         for fault in [
-            Fault::Connect("h:1".into(), time),
-            Fault::FirstByte(time),
-            Fault::Total(time),
+            SendError::Connect("h:1".into(), time),
+            SendError::FirstByte(time),
+            SendError::Total(time),
         ] {
             assert!(fault.to_string().contains(TIME_OUT), "{fault}");
         }
-        assert!(!Fault::Refused("h:1".into()).to_string().contains(TIME_OUT));
+        assert!(
+            !SendError::Refused("h:1".into())
+                .to_string()
+                .contains(TIME_OUT)
+        );
     }
 
     #[test]
     fn time_outs_have_units() {
         assert_eq!(
-            Fault::FirstByte(Duration::from_secs(30)).to_string(),
+            SendError::FirstByte(Duration::from_secs(30)).to_string(),
             "No answer within 30 s (first-byte time-out)."
         );
-        assert_eq!(words(Duration::from_millis(1500)), "1500 ms");
+        assert_eq!(seconds_or_millis(Duration::from_millis(1500)), "1500 ms");
     }
 }

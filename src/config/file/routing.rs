@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Source;
+use super::SourceFile;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Catalog;
 use crate::domain::route::{MAX_PARALLEL, Mode, PathMode, Route, target_problem};
@@ -19,7 +19,7 @@ pub(super) struct RouteTable {
     parallel: Option<Spanned<u32>>,
 }
 
-impl Source<'_> {
+impl SourceFile<'_> {
     /// Reads where deliveries go.
     pub(super) fn target(&self, target: Spanned<String>) -> Result<String, Failure> {
         if let Some(why) = target_problem(target.get_ref()) {

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::command::{ResendOrder, Sent};
-use super::jobs::{PATIENCE, Running};
-use super::local::{Local, not_kept};
-use super::retry::{Run, Step};
+use super::command::{ResendRequest, SendResult};
+use super::jobs::{RESULTS_TIMEOUT, RunningJob};
+use super::local::{Local, persist_failure};
+use super::retry::{ScheduleRun, TryOutcome};
 use crate::domain::attempt::{Attempt, AttemptKind};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
@@ -24,35 +24,35 @@ use crate::domain::verification::Status;
 use crate::store::{AppendError, NewAttempt, Rows};
 
 /// How many may be under way at a time.
-const MOST_PARALLEL: u32 = 256;
+const MAX_PARALLEL_SENDS: u32 = 256;
 
 /// How many bytes of attempts may be on their way to the disk and to whoever
 /// follows, about: while those are slow, sending goes on.
-const ON_THE_WAY: usize = 32 << 20;
+const MAX_UNREPORTED_BYTES: usize = 32 << 20;
 
 /// How many bytes of deliveries may be under way at a time, about: of large
 /// ones not as many are sent at once as were asked for.
-const CARRIED: usize = 128 << 20;
+const MAX_IN_FLIGHT_BYTES: usize = 128 << 20;
 
 /// How many attempts are written and synced together.
-const ENOUGH: usize = 128;
+const MAX_BATCH_ATTEMPTS: usize = 128;
 
 /// How long fewer are waited for, where several are sent at once.
-const GATHERING: Duration = Duration::from_millis(3);
+const BATCH_WAIT: Duration = Duration::from_millis(3);
 
 /// How much lateness is made good, for timers are coarse.
-const BEHIND: Duration = Duration::from_millis(5);
+const MAX_SCHEDULE_LAG: Duration = Duration::from_millis(5);
 
 /// A job being worked on.
-struct Crew {
+struct BatchSender {
     local: Arc<Local>,
-    running: Arc<Running>,
-    order: Arc<ResendOrder>,
-    feed: Mutex<Feed>,
+    running: Arc<RunningJob>,
+    order: Arc<ResendRequest>,
+    queue: Mutex<WorkQueue>,
     /// Room for deliveries that are being sent, in bytes.
-    carried: Semaphore,
+    in_flight: Semaphore,
     /// Room for attempts that are still to be kept or told, in bytes.
-    room: Semaphore,
+    unreported: Semaphore,
     /// Set when the workers are done: then nothing is waited for any more.
     sent: CancellationToken,
     /// Schedules whose first try is made; they wait beside what is being sent.
@@ -60,7 +60,7 @@ struct Crew {
 }
 
 /// The deliveries that are still to be sent.
-struct Feed {
+struct WorkQueue {
     seqs: std::vec::IntoIter<u64>,
     rows: Rows,
     spacing: Duration,
@@ -69,44 +69,44 @@ struct Feed {
 }
 
 /// An attempt that was made and is still to be kept.
-struct Made {
+struct CompletedAttempt {
     new: NewAttempt,
-    about: About,
+    context: AttemptContext,
     /// Where creel ends meanwhile, it waits until this is kept.
     under_way: TaskTrackerToken,
 }
 
 /// What came of keeping an attempt, which is still to be told.
-struct Kept {
+struct PersistedAttempt {
     attempt: Result<Attempt, Failure>,
-    about: About,
+    context: AttemptContext,
 }
 
 /// What is known of an attempt besides.
-struct About {
+struct AttemptContext {
     /// The delivery's id.
     id: Id,
     /// What the signature was worth that came with it.
-    worth: Status,
+    signature_status: Status,
     reached: bool,
     /// How many bytes it takes, about.
-    room: u32,
+    unreported: u32,
 }
 
 /// Whether there was somebody to send a delivery to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Reached(bool);
+struct TargetReached(bool);
 
 /// Sends a job's deliveries.
 pub(super) async fn run(
     local: Arc<Local>,
-    running: Arc<Running>,
+    running: Arc<RunningJob>,
     seqs: Vec<u64>,
-    order: ResendOrder,
+    order: ResendRequest,
 ) {
-    let parallel = (order.parallel.clamp(1, MOST_PARALLEL) as usize).min(seqs.len());
-    let crew = Arc::new(Crew {
-        feed: Mutex::new(Feed {
+    let parallel = (order.parallel.clamp(1, MAX_PARALLEL_SENDS) as usize).min(seqs.len());
+    let sender = Arc::new(BatchSender {
+        queue: Mutex::new(WorkQueue {
             seqs: seqs.into_iter(),
             rows: Rows::default(),
             spacing: Duration::from_micros(order.spacing_us),
@@ -115,38 +115,42 @@ pub(super) async fn run(
         local: Arc::clone(&local),
         running: Arc::clone(&running),
         order: Arc::new(order),
-        carried: Semaphore::new(CARRIED),
-        room: Semaphore::new(ON_THE_WAY),
+        in_flight: Semaphore::new(MAX_IN_FLIGHT_BYTES),
+        unreported: Semaphore::new(MAX_UNREPORTED_BYTES),
         sent: CancellationToken::new(),
         schedules: TaskTracker::new(),
     });
-    let (done, made) = unbounded_channel();
-    let (kept, to_tell) = unbounded_channel();
-    let keeper = tokio::spawn(Arc::clone(&crew).keep(made, kept, parallel > 1));
-    let teller = tokio::spawn(Arc::clone(&crew).tell(to_tell));
-    let one_app = crew.order.target.is_some() || local.origins().len() < 2;
-    if crew.order.stop_unreached && one_app && crew.send_next(&done).await == Some(Reached(false)) {
+    let (done, completed) = unbounded_channel();
+    let (persisted, to_report) = unbounded_channel();
+    let persist_task =
+        tokio::spawn(Arc::clone(&sender).persist(completed, persisted, parallel > 1));
+    let report_task = tokio::spawn(Arc::clone(&sender).report(to_report));
+    let one_app = sender.order.target.is_some() || local.origins().len() < 2;
+    if sender.order.stop_unreached
+        && one_app
+        && sender.send_next(&done).await == Some(TargetReached(false))
+    {
         running.stop.cancel();
     }
     let mut workers = JoinSet::new();
     for _ in 0..parallel {
-        workers.spawn(Arc::clone(&crew).work(done.clone()));
+        workers.spawn(Arc::clone(&sender).run_worker(done.clone()));
     }
     drop(done);
     // Where one of them panics, that is told there.
     while workers.join_next().await.is_some() {}
-    crew.sent.cancel();
-    let _ = keeper.await;
-    let _ = teller.await;
-    crew.schedules.close();
-    crew.schedules.wait().await;
+    sender.sent.cancel();
+    let _ = persist_task.await;
+    let _ = report_task.await;
+    sender.schedules.close();
+    sender.schedules.wait().await;
     running.end();
     let id = running.job().id;
     if running.followed {
         // Whoever followed it may be gone without a word.
         let weak = Arc::downgrade(&local);
-        drop((local, crew));
-        tokio::time::sleep(PATIENCE).await;
+        drop((local, sender));
+        tokio::time::sleep(RESULTS_TIMEOUT).await;
         if let Some(local) = weak.upgrade() {
             local.jobs.forget(id);
         }
@@ -155,16 +159,16 @@ pub(super) async fn run(
     }
 }
 
-impl Crew {
+impl BatchSender {
     /// Sends one delivery after the other until there is none left.
-    async fn work(self: Arc<Self>, done: UnboundedSender<Made>) {
+    async fn run_worker(self: Arc<Self>, done: UnboundedSender<CompletedAttempt>) {
         while self.send_next(&done).await.is_some() {}
     }
 
     /// Sends the next delivery when its time has come; `None`: there is none,
     /// or the job is stopped.
-    async fn send_next(&self, done: &UnboundedSender<Made>) -> Option<Reached> {
-        let (seq, due) = self.feed().take()?;
+    async fn send_next(&self, done: &UnboundedSender<CompletedAttempt>) -> Option<TargetReached> {
+        let (seq, due) = self.queue().take()?;
         // A timer is a millisecond at the least, which is long.
         if due > Instant::now() {
             tokio::select! {
@@ -183,179 +187,187 @@ impl Crew {
         match sent {
             Ok(reached) => reached,
             Err(failure) => {
-                let sent = Sent {
+                let sent = SendResult {
                     delivery: self.local.id_of(seq),
                     attempt: Err(failure),
                     reached: false,
                     note: None,
                 };
-                self.running.finish(sent).await;
+                self.running.finish_delivery(sent).await;
                 // That says nothing of the target.
-                Some(Reached(true))
+                Some(TargetReached(true))
             }
         }
     }
 
-    /// Sends a delivery once, and gives what came of it to the keeper; `None`:
+    /// Sends a delivery once, and gives what came of it to the persister; `None`:
     /// the job was stopped while there was no room for it.
     async fn send(
         &self,
         seq: u64,
-        done: &UnboundedSender<Made>,
-    ) -> Result<Option<Reached>, Failure> {
+        done: &UnboundedSender<CompletedAttempt>,
+    ) -> Result<Option<TargetReached>, Failure> {
         let local = &self.local;
-        let listed = local.listed(seq, &mut self.feed().rows)?;
-        let size = listed.size().min(CARRIED as u32);
-        let _carried = tokio::select! {
+        let listed = local.look_up(seq, &mut self.queue().rows)?;
+        let size = listed.size().min(MAX_IN_FLIGHT_BYTES as u32);
+        let _in_flight = tokio::select! {
             biased;
             () = self.running.stop.cancelled() => return Ok(None),
-            carried = self.carried.acquire_many(size) => carried,
+            in_flight = self.in_flight.acquire_many(size) => in_flight,
         };
         let prepared = local.prepare_listed(&listed, &self.order)?;
         let under_way = local.exchanges.token();
         let (new, reached) = local.exchange(&prepared, AttemptKind::Resend).await;
-        let about = About {
+        let context = AttemptContext {
             id: prepared.delivery.id,
-            worth: local.worth(&prepared.delivery, prepared.listed.status, new.started_at),
+            signature_status: local.signature_status_at(
+                &prepared.delivery,
+                prepared.listed.status,
+                new.started_at,
+            ),
             reached,
-            room: new.size().min(ON_THE_WAY) as u32,
+            unreported: new.size().min(MAX_UNREPORTED_BYTES) as u32,
         };
         // Neither is closed as long as there are workers.
-        if let Ok(room) = self.room.acquire_many(about.room).await {
-            room.forget();
+        if let Ok(unreported) = self.unreported.acquire_many(context.unreported).await {
+            unreported.forget();
         }
-        let _ = done.send(Made {
+        let _ = done.send(CompletedAttempt {
             new,
-            about,
+            context,
             under_way,
         });
-        Ok(Some(Reached(reached)))
+        Ok(Some(TargetReached(reached)))
     }
 
     /// Makes the first try of a delivery's schedule; the others are made
     /// beside what is being sent.
-    async fn begin_schedule(&self, seq: u64) -> Result<Reached, Failure> {
+    async fn begin_schedule(&self, seq: u64) -> Result<TargetReached, Failure> {
         let stop = self.running.stop.child_token();
         let order = Arc::clone(&self.order);
-        let mut schedule = Run::begin(Arc::clone(&self.local), seq, order, stop).await?;
-        let reached = match schedule.step().await? {
-            Step::Again(sent) => {
-                self.running.note(sent).await;
+        let mut schedule = ScheduleRun::begin(Arc::clone(&self.local), seq, order, stop).await?;
+        let reached = match schedule.next_try().await? {
+            TryOutcome::Continues(sent) => {
+                self.running.push_result(sent).await;
                 let running = Arc::clone(&self.running);
-                self.schedules.spawn(go_on(running, schedule));
+                self.schedules.spawn(run_schedule(running, schedule));
                 true
             }
-            Step::Over(sent) => {
+            TryOutcome::Finished(sent) => {
                 let unreached = sent.is_unreached();
-                self.running.finish(sent).await;
+                self.running.finish_delivery(sent).await;
                 !unreached
             }
-            Step::Rests => true,
+            TryOutcome::Suspended => true,
         };
-        Ok(Reached(reached))
+        Ok(TargetReached(reached))
     }
 
     /// Keeps what the workers made until they are all gone.
-    async fn keep(
+    async fn persist(
         self: Arc<Self>,
-        mut made: UnboundedReceiver<Made>,
-        kept: UnboundedSender<Kept>,
-        together: bool,
+        mut completed: UnboundedReceiver<CompletedAttempt>,
+        persisted: UnboundedSender<PersistedAttempt>,
+        collects: bool,
     ) {
-        let mut waiting = Vec::with_capacity(ENOUGH);
-        while made.recv_many(&mut waiting, ENOUGH).await > 0 {
-            if together && waiting.len() < ENOUGH {
+        let mut waiting = Vec::with_capacity(MAX_BATCH_ATTEMPTS);
+        while completed.recv_many(&mut waiting, MAX_BATCH_ATTEMPTS).await > 0 {
+            if collects && waiting.len() < MAX_BATCH_ATTEMPTS {
                 tokio::select! {
                     () = self.sent.cancelled() => {}
-                    () = tokio::time::sleep(GATHERING) => {}
+                    () = tokio::time::sleep(BATCH_WAIT) => {}
                 }
-                while waiting.len() < ENOUGH
-                    && let Ok(more) = made.try_recv()
+                while waiting.len() < MAX_BATCH_ATTEMPTS
+                    && let Ok(more) = completed.try_recv()
                 {
                     waiting.push(more);
                 }
             }
-            self.keep_all(&mut waiting, &kept).await;
+            self.persist_batch(&mut waiting, &persisted).await;
         }
     }
 
     /// Keeps attempts, and passes them on to be told.
-    async fn keep_all(&self, made: &mut Vec<Made>, told: &UnboundedSender<Kept>) {
-        let mut news = Vec::with_capacity(made.len());
-        let mut rest = Vec::with_capacity(made.len());
-        for made in made.drain(..) {
-            news.push(made.new);
-            rest.push((made.about, made.under_way));
+    async fn persist_batch(
+        &self,
+        completed: &mut Vec<CompletedAttempt>,
+        reports: &UnboundedSender<PersistedAttempt>,
+    ) {
+        let mut news = Vec::with_capacity(completed.len());
+        let mut rest = Vec::with_capacity(completed.len());
+        for completed in completed.drain(..) {
+            news.push(completed.new);
+            rest.push((completed.context, completed.under_way));
         }
-        let kept: Vec<_> = match self.local.store.append_attempts(news).await {
-            Ok(kept) => {
-                for kept in &kept {
-                    self.local.note_answered(kept);
+        let persisted: Vec<_> = match self.local.store.append_attempts(news).await {
+            Ok(persisted) => {
+                for persisted in &persisted {
+                    self.local.note_answered(persisted);
                 }
-                kept.into_iter().map(Ok).collect()
+                persisted.into_iter().map(Ok).collect()
             }
             Err(error) => {
                 // What could not be kept is not sent either.
                 if error != AppendError::Busy {
                     self.running.stop.cancel();
                 }
-                vec![Err(not_kept(error)); rest.len()]
+                vec![Err(persist_failure(error)); rest.len()]
             }
         };
-        for ((about, under_way), attempt) in rest.into_iter().zip(kept) {
+        for ((context, under_way), attempt) in rest.into_iter().zip(persisted) {
             drop(under_way);
-            let _ = told.send(Kept { attempt, about });
+            let _ = reports.send(PersistedAttempt { attempt, context });
         }
     }
 
     /// Says what to make of each attempt, beside the keeping: a follower who
     /// is slow keeps nothing from the disk.
-    async fn tell(self: Arc<Self>, mut kept: UnboundedReceiver<Kept>) {
-        while let Some(Kept { attempt, about }) = kept.recv().await {
+    async fn report(self: Arc<Self>, mut persisted: UnboundedReceiver<PersistedAttempt>) {
+        while let Some(PersistedAttempt { attempt, context }) = persisted.recv().await {
             let attempt = match attempt {
                 Ok(attempt) => {
-                    let verdict = self.local.verdict(&attempt, about.worth).await;
+                    let verdict = self.local.verdict(&attempt, context.signature_status).await;
                     verdict.map(|verdict| (attempt, verdict))
                 }
                 Err(failure) => Err(failure),
             };
-            let sent = Sent {
-                delivery: about.id,
-                reached: about.reached && attempt.is_ok(),
+            let sent = SendResult {
+                delivery: context.id,
+                reached: context.reached && attempt.is_ok(),
                 attempt,
                 note: None,
             };
-            self.running.finish(sent).await;
-            self.room.add_permits(about.room as usize);
+            self.running.finish_delivery(sent).await;
+            self.unreported.add_permits(context.unreported as usize);
         }
     }
 
-    fn feed(&self) -> std::sync::MutexGuard<'_, Feed> {
-        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> std::sync::MutexGuard<'_, WorkQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Feed {
+impl WorkQueue {
     /// Takes the next delivery, and says when it may be sent.
     fn take(&mut self) -> Option<(u64, Instant)> {
         let seq = self.seqs.next()?;
         let due = self.next;
         if !self.spacing.is_zero() {
             let now = Instant::now();
-            self.next = due.max(now.checked_sub(BEHIND).unwrap_or(now)) + self.spacing;
+            self.next = due.max(now.checked_sub(MAX_SCHEDULE_LAG).unwrap_or(now)) + self.spacing;
         }
         Some((seq, due))
     }
 }
 
 /// Makes the tries that are left of a schedule.
-async fn go_on(running: Arc<Running>, mut schedule: Run) {
+async fn run_schedule(running: Arc<RunningJob>, mut schedule: ScheduleRun) {
     loop {
-        match schedule.step().await {
-            Ok(Step::Again(sent)) => running.note(sent).await,
-            Ok(Step::Over(sent)) => return running.finish(sent).await,
-            Ok(Step::Rests) => return,
-            Err(failure) => return running.done(Err(failure)),
+        match schedule.next_try().await {
+            Ok(TryOutcome::Continues(sent)) => running.push_result(sent).await,
+            Ok(TryOutcome::Finished(sent)) => return running.finish_delivery(sent).await,
+            Ok(TryOutcome::Suspended) => return,
+            Err(failure) => return running.count_done(Err(failure)),
         }
     }
 }

@@ -6,36 +6,44 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::intake::{kept_badly, plain};
+use super::intake::{append_failure_response, text_response};
 use super::local::Local;
-use super::sending::{forwarded, not_sent, outgoing};
+use super::routing::{attempt_record, outgoing, unsent_exchange};
 use crate::domain::attempt::{ENDED, passed_on};
 use crate::domain::delivery::{Answer, AnsweredBy};
 use crate::domain::headers::Headers;
 use crate::domain::route::Destination;
 use crate::outbound::Exchange;
-use crate::server::{Arrival, Reply, ReplyTiming};
+use crate::server::{ReceivedRequest, ReplyTiming, SenderResponse};
 use crate::store::Incoming;
 
 /// How much of an app's answer is passed on at the most.
-const LARGEST_ANSWER: usize = 16 << 20;
+const MAX_RESPONSE_BYTES: usize = 16 << 20;
 
 impl Local {
     /// Keeps a delivery, sends it to its app and returns the app's answer. It
     /// goes on when the sender goes away.
-    pub(super) async fn pass(self: &Arc<Self>, arrival: Arrival, to: Destination) -> Reply {
-        let (tell, told) = oneshot::channel();
+    pub(super) async fn pass_through(
+        self: &Arc<Self>,
+        arrival: ReceivedRequest,
+        to: Destination,
+    ) -> SenderResponse {
+        let (sender, receiver) = oneshot::channel();
         let local = Arc::clone(self);
         self.exchanges.spawn(async move {
-            let reply = local.pass_on(arrival, &to).await;
+            let reply = local.exchange_and_record(arrival, &to).await;
             // Who has gone away needs no answer.
-            let _ = tell.send(reply);
+            let _ = sender.send(reply);
         });
-        told.await.unwrap_or_else(|_| Reply::new(500))
+        receiver.await.unwrap_or_else(|_| SenderResponse::new(500))
     }
 
-    async fn pass_on(&self, arrival: Arrival, to: &Destination) -> Reply {
-        let Arrival {
+    async fn exchange_and_record(
+        &self,
+        arrival: ReceivedRequest,
+        to: &Destination,
+    ) -> SenderResponse {
+        let ReceivedRequest {
             received_at,
             started,
             remote_addr,
@@ -65,34 +73,38 @@ impl Local {
             .await;
         let kept = match kept {
             Ok(kept) => kept,
-            Err(error) => return kept_badly(&error),
+            Err(error) => return append_failure_response(&error),
         };
         let started_at = self.clock.now();
         let (address, exchange, body) = match outgoing {
             Err(failure) => {
                 let why = format!("{} {}", failure.what, failure.why);
-                (to.address(), not_sent(why, Headers::new()), Bytes::new())
+                (
+                    to.address(),
+                    unsent_exchange(why, Headers::new()),
+                    Bytes::new(),
+                )
             }
             Ok(outgoing) => {
                 let (exchange, body) = tokio::select! {
-                    answered = self.client.send_for_whole(&outgoing, self.options, LARGEST_ANSWER) => answered,
+                    answered = self.client.send_buffered(&outgoing, self.options, MAX_RESPONSE_BYTES) => answered,
                     () = self.ending.cancelled() => {
                         let took = self.clock.now().0.saturating_sub(started_at.0).max(0);
                         let cut_off = Exchange {
                             duration_us: took.cast_unsigned(),
                             connected: true,
-                            ..not_sent(ENDED.to_owned(), outgoing.headers.clone())
+                            ..unsent_exchange(ENDED.to_owned(), outgoing.headers.clone())
                         };
                         (cut_off, Bytes::new())
                     }
                 };
                 self.apps
-                    .sent(&outgoing.origin(), &exchange, self.clock.now());
+                    .record_exchange(&outgoing.origin(), &exchange, self.clock.now());
                 (outgoing.address(), exchange, body)
             }
         };
         let reply = reply(&exchange, body);
-        let attempt = forwarded(kept.seq, limit, address, started_at, exchange);
+        let attempt = attempt_record(kept.seq, limit, address, started_at, exchange);
         if let Err(error) = self.store.append_attempt(attempt).await {
             tracing::warn!(%error, "a delivery was passed through, but the app's answer could not be kept");
         }
@@ -101,18 +113,18 @@ impl Local {
 }
 
 /// Makes the sender's answer of the app's, or says why there is none.
-fn reply(exchange: &Exchange, body: Bytes) -> Reply {
+fn reply(exchange: &Exchange, body: Bytes) -> SenderResponse {
     let response = exchange.response.as_ref();
     let error = exchange.error.as_deref();
     let (status, by) = passed_on(response.map(|r| r.status), error);
     match (response, by) {
-        (Some(response), AnsweredBy::Target) => Reply {
+        (Some(response), AnsweredBy::Target) => SenderResponse {
             status,
             headers: response.headers.clone(),
             body,
             timing: ReplyTiming::Immediate,
         },
-        (Some(response), _) if error.is_none() => plain(
+        (Some(response), _) if error.is_none() => text_response(
             status,
             &format!(
                 "The app answered {}, which is no final answer.\n",
@@ -121,7 +133,7 @@ fn reply(exchange: &Exchange, body: Bytes) -> Reply {
         ),
         _ => {
             let why = error.unwrap_or("It says nothing.");
-            plain(
+            text_response(
                 status,
                 &format!(
                     "The delivery is kept, but the app behind creel did not answer it. {why}\n"
@@ -137,7 +149,7 @@ mod tests {
 
     use super::*;
     use crate::domain::request::Request;
-    use crate::outbound::{Client, Options, Timeouts, prepare};
+    use crate::outbound::{Client, SendOptions, Timeouts, prepare};
 
     fn get() -> Request {
         Request {
@@ -158,7 +170,7 @@ mod tests {
         let outgoing = prepare(&get(), &target, Headers::new()).unwrap();
         let client = Client::new(timeouts);
         let (exchange, body) = client
-            .send_for_whole(&outgoing, Options::default(), LARGEST_ANSWER)
+            .send_buffered(&outgoing, SendOptions::default(), MAX_RESPONSE_BYTES)
             .await;
         let reply = reply(&exchange, body);
         assert_eq!(reply.status, 504);
@@ -179,7 +191,7 @@ mod tests {
         });
         let outgoing = prepare(&get(), &target, Headers::new()).unwrap();
         let (exchange, body) = Client::default()
-            .send_for_whole(&outgoing, Options::default(), 1 << 20)
+            .send_buffered(&outgoing, SendOptions::default(), 1 << 20)
             .await;
         assert_eq!(body.len(), 0);
         let response = exchange.response.as_ref().unwrap();

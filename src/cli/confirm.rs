@@ -8,11 +8,11 @@ use super::session;
 use crate::domain::address::Place;
 use crate::domain::failure::Failure;
 use crate::engine::Engine;
-use crate::engine::command::{Command, Options, Reply, ResendOrder};
+use crate::engine::command::{Command, Reply, ResendRequest, SendOptions};
 
 /// Returns what the flags allow.
-pub(super) fn options(sending: Sending) -> Options {
-    Options {
+pub(super) fn options(sending: Sending) -> SendOptions {
+    SendOptions {
         insecure: sending.insecure,
         link_local: sending.allow_link_local,
     }
@@ -22,9 +22,9 @@ pub(super) fn options(sending: Sending) -> Options {
 ///
 /// # Errors
 /// A [`Failure`] where the answer is no, or where there is nobody to ask.
-pub(super) async fn first(engine: &Engine, order: &ResendOrder) -> Result<(), Failure> {
+pub(super) async fn confirm_request(engine: &Engine, order: &ResendRequest) -> Result<(), Failure> {
     match engine.call(Command::Locate(order.clone())).await? {
-        Reply::Places(places) => agree(places).await,
+        Reply::Places(places) => confirm_hosts(places).await,
         other => Err(session::unexpected(&other)),
     }
 }
@@ -33,7 +33,7 @@ pub(super) async fn first(engine: &Engine, order: &ResendOrder) -> Result<(), Fa
 ///
 /// # Errors
 /// A [`Failure`] where the answer is no, or where there is nobody to ask.
-pub(super) async fn agree(places: Vec<Place>) -> Result<(), Failure> {
+pub(super) async fn confirm_hosts(places: Vec<Place>) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         let Some(place) = places.first() else {
             return Ok(());
@@ -47,7 +47,7 @@ pub(super) async fn agree(places: Vec<Place>) -> Result<(), Failure> {
     for place in places {
         let host = place.host.clone();
         // Reading may wait for ever, which no task of the runtime should.
-        let answer = tokio::task::spawn_blocking(move || ask(&place)).await;
+        let answer = tokio::task::spawn_blocking(move || ask_host(&place)).await;
         if !answer.unwrap_or(false) {
             return Err(Failure::no(
                 "Nothing was sent.",
@@ -63,7 +63,7 @@ pub(super) async fn agree(places: Vec<Place>) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A [`Failure`] where the answer is no, or where there is nobody to ask.
-pub(super) async fn yes(question: &str, why: &str) -> Result<(), Failure> {
+pub(super) async fn confirm_question(question: &str, why: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::usage(
             "Nothing was done.",
@@ -72,7 +72,7 @@ pub(super) async fn yes(question: &str, why: &str) -> Result<(), Failure> {
         ));
     }
     let question = question.to_owned();
-    let answer = tokio::task::spawn_blocking(move || is_yes(&question)).await;
+    let answer = tokio::task::spawn_blocking(move || ask_yes_or_no(&question)).await;
     if answer.unwrap_or(false) {
         Ok(())
     } else {
@@ -84,12 +84,12 @@ pub(super) async fn yes(question: &str, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn ask(place: &Place) -> bool {
+fn ask_host(place: &Place) -> bool {
     let kind = place.kind().map_or("", |kind| kind.words());
-    is_yes(&format!("Send to {}, {kind}? [y/N] ", place.words()))
+    ask_yes_or_no(&format!("Send to {}, {kind}? [y/N] ", place.words()))
 }
 
-fn is_yes(question: &str) -> bool {
+fn ask_yes_or_no(question: &str) -> bool {
     let mut err = std::io::stderr();
     let _ = write!(err, "{}", shown(question));
     let _ = err.flush();

@@ -13,20 +13,20 @@ use crate::domain::assess::Assessor;
 use crate::domain::pins::{Pin, Pins};
 
 /// The file's name in the data directory.
-const NAME: &str = "pins.json";
+const FILE_NAME: &str = "pins.json";
 
 /// The version of the file's form.
-const VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct Contents {
+struct PinFileContents {
     version: u32,
     pins: Vec<Pin>,
 }
 
 /// The file of pins, and the assessor that they count for.
 #[derive(Clone, Debug)]
-pub(super) struct Pinning {
+pub(super) struct PinFile {
     assessor: Arc<Swap<Assessor>>,
     folder: PathBuf,
     /// Held while the file is written, so that the last state is the one kept.
@@ -36,10 +36,10 @@ pub(super) struct Pinning {
 /// Reads the pins of a data directory, with a note where that failed. A file that
 /// cannot be read holds none: the next valid delivery pins its secret again.
 pub(super) fn load(folder: &Path) -> (Pins, Option<String>) {
-    let path = folder.join(NAME);
+    let path = folder.join(FILE_NAME);
     let why = match std::fs::read(&path) {
-        Ok(bytes) => match serde_json::from_slice::<Contents>(&bytes) {
-            Ok(contents) if contents.version == VERSION => {
+        Ok(bytes) => match serde_json::from_slice::<PinFileContents>(&bytes) {
+            Ok(contents) if contents.version == FORMAT_VERSION => {
                 return (contents.pins.into_iter().collect(), None);
             }
             Ok(_) => "is of another version".to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn load(folder: &Path) -> (Pins, Option<String>) {
     (Pins::default(), Some(note))
 }
 
-impl Pinning {
+impl PinFile {
     pub(super) fn new(assessor: Arc<Swap<Assessor>>, folder: &Path) -> Self {
         Self {
             assessor,
@@ -77,8 +77,8 @@ impl Pinning {
     pub(super) fn save(&self) {
         let writing = self.writing.lock();
         let _writing = writing.unwrap_or_else(PoisonError::into_inner);
-        let contents = Contents {
-            version: VERSION,
+        let contents = PinFileContents {
+            version: FORMAT_VERSION,
             pins: self.assessor.get().pins.iter().collect(),
         };
         if let Err(error) = write(&self.folder, &contents) {
@@ -87,7 +87,7 @@ impl Pinning {
     }
 }
 
-fn write(folder: &Path, contents: &Contents) -> io::Result<()> {
+fn write(folder: &Path, contents: &PinFileContents) -> io::Result<()> {
     let new = folder.join("pins.json.new");
     let mut file = OpenOptions::new()
         .create(true)
@@ -97,6 +97,6 @@ fn write(folder: &Path, contents: &Contents) -> io::Result<()> {
         .open(&new)?;
     file.write_all(&serde_json::to_vec_pretty(contents)?)?;
     file.sync_all()?;
-    std::fs::rename(&new, folder.join(NAME))?;
+    std::fs::rename(&new, folder.join(FILE_NAME))?;
     File::open(folder)?.sync_all()
 }

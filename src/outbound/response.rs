@@ -6,108 +6,108 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::HELD_BYTES;
-use super::fault::Fault;
+use super::MAX_BUFFERED_BYTES;
+use super::error::SendError;
 use crate::domain::attempt::{KEPT_ANSWER_BYTES, Response};
 use crate::domain::headers::Headers;
 
 /// How many bytes of an answer's body are read and counted; where there are
 /// more, reading stops.
-pub const COUNTED_BYTES: u64 = 128 * 1024 * 1024;
+pub const MAX_READ_BYTES: u64 = 128 * 1024 * 1024;
 
 /// An answer as far as it was read.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct PartialResponse {
     status: u16,
     headers: Headers,
     kept: Vec<u8>,
     size: u64,
-    room: Room,
+    room: BodyLimits,
     /// The place of what is held on the shelf.
-    place: Option<Place>,
+    permit: Option<MemoryPermit>,
 }
 
 /// How an answer is listened to.
 #[derive(Clone, Debug)]
-pub(super) struct Hearing {
+pub(super) struct ReadOptions {
     /// How long its head may take.
     pub(super) first_byte: Duration,
     /// How much of it is taken.
-    pub(super) room: Room,
+    pub(super) room: BodyLimits,
 }
 
 /// How much of an answer's body is held, and how much is read, in bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Room {
-    held: usize,
-    counted: u64,
-    shelf: Option<Shelf>,
+pub(super) struct BodyLimits {
+    max_kept: usize,
+    max_read: u64,
+    memory: Option<ResponseMemory>,
 }
 
 /// The bytes that all answers wanted whole hold together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shelf(Arc<AtomicUsize>);
+pub(super) struct ResponseMemory(Arc<AtomicUsize>);
 
 /// What one of them holds; given back when this is dropped.
 #[derive(Debug)]
-struct Place {
-    shelf: Shelf,
+struct MemoryPermit {
+    memory: ResponseMemory,
     bytes: usize,
 }
 
-impl Place {
+impl MemoryPermit {
     /// Takes more bytes; says no where there are none left.
-    fn grow(&mut self, bytes: usize) -> bool {
+    fn acquire(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
-        self.shelf.0.fetch_add(bytes, Ordering::Relaxed) + bytes <= HELD_BYTES
+        self.memory.0.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_BUFFERED_BYTES
     }
 }
 
-impl Drop for Place {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
-        self.shelf.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.memory.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
 /// A body and its place on the shelf.
-struct Shelved {
+struct BufferedBody {
     body: Vec<u8>,
-    _place: Place,
+    _permit: MemoryPermit,
 }
 
-impl AsRef<[u8]> for Shelved {
+impl AsRef<[u8]> for BufferedBody {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
 }
 
-impl Room {
+impl BodyLimits {
     /// What is kept of every answer.
-    pub(super) const KEPT: Self = Self {
-        held: KEPT_ANSWER_BYTES,
-        counted: COUNTED_BYTES,
-        shelf: None,
+    pub(super) const EXCERPT: Self = Self {
+        max_kept: KEPT_ANSWER_BYTES,
+        max_read: MAX_READ_BYTES,
+        memory: None,
     };
 
     /// All of the answer, up to so many bytes and what the shelf has room for.
-    pub(super) fn whole(most: usize, shelf: &Shelf) -> Self {
+    pub(super) fn buffered(most: usize, memory: &ResponseMemory) -> Self {
         Self {
-            held: most,
-            counted: most as u64,
-            shelf: Some(shelf.clone()),
+            max_kept: most,
+            max_read: most as u64,
+            memory: Some(memory.clone()),
         }
     }
 }
 
-impl Answer {
+impl PartialResponse {
     /// Makes an answer of which only the head is known.
-    pub(super) fn new(status: u16, headers: Headers, room: Room) -> Self {
-        let place = |shelf: &Shelf| Place {
-            shelf: shelf.clone(),
+    pub(super) fn new(status: u16, headers: Headers, room: BodyLimits) -> Self {
+        let permit = |memory: &ResponseMemory| MemoryPermit {
+            memory: memory.clone(),
             bytes: 0,
         };
         Self {
-            place: room.shelf.as_ref().map(place),
+            permit: room.memory.as_ref().map(permit),
             status,
             headers,
             kept: Vec::new(),
@@ -117,8 +117,8 @@ impl Answer {
     }
 
     /// Takes more of the body: keeps its beginning, counts the rest.
-    pub(super) fn take(&mut self, data: &[u8]) -> Result<(), Fault> {
-        let room = self.room.held - self.kept.len();
+    pub(super) fn take(&mut self, data: &[u8]) -> Result<(), SendError> {
+        let room = self.room.max_kept - self.kept.len();
         let before = self.kept.capacity();
         self.kept.extend_from_slice(&data[..data.len().min(room)]);
         self.size += data.len() as u64;
@@ -126,13 +126,13 @@ impl Answer {
         let taken = self.kept.capacity() - before;
         if taken > 0
             && self.kept.len() > KEPT_ANSWER_BYTES
-            && let Some(place) = &mut self.place
-            && !place.grow(taken)
+            && let Some(permit) = &mut self.permit
+            && !permit.acquire(taken)
         {
-            return Err(Fault::NoRoom(self.size));
+            return Err(SendError::NoMemory(self.size));
         }
-        if self.size > self.room.counted {
-            return Err(Fault::Endless(self.size));
+        if self.size > self.room.max_read {
+            return Err(SendError::BodyTooLarge(self.size));
         }
         Ok(())
     }
@@ -144,18 +144,18 @@ impl Answer {
 
     /// Returns what is kept of it, and all of the body that is held.
     pub(super) fn into_response(self) -> (Response, Bytes) {
-        let held = match self.place {
-            Some(place) if place.bytes > 0 => Bytes::from_owner(Shelved {
+        let max_kept = match self.permit {
+            Some(permit) if permit.bytes > 0 => Bytes::from_owner(BufferedBody {
                 body: self.kept,
-                _place: place,
+                _permit: permit,
             }),
             _ => Bytes::from(self.kept),
         };
-        let kept = if held.len() > KEPT_ANSWER_BYTES {
+        let kept = if max_kept.len() > KEPT_ANSWER_BYTES {
             // A copy, so that what is kept does not hold the rest.
-            Bytes::copy_from_slice(&held[..KEPT_ANSWER_BYTES])
+            Bytes::copy_from_slice(&max_kept[..KEPT_ANSWER_BYTES])
         } else {
-            held.clone()
+            max_kept.clone()
         };
         let response = Response {
             status: self.status,
@@ -163,7 +163,7 @@ impl Answer {
             body: kept,
             body_size: self.size,
         };
-        (response, held)
+        (response, max_kept)
     }
 }
 
@@ -172,12 +172,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_held_whole_share_their_room_and_give_it_back() {
-        let shelf = Shelf::default();
-        let answer = |shelf| Answer::new(200, Headers::new(), Room::whole(16 << 20, shelf));
-        let used = || shelf.0.load(Ordering::Relaxed);
+    fn buffered_responses_share_a_memory_bound() {
+        let memory = ResponseMemory::default();
+        let answer = |memory| {
+            PartialResponse::new(200, Headers::new(), BodyLimits::buffered(16 << 20, memory))
+        };
+        let used = || memory.0.load(Ordering::Relaxed);
         let large = vec![7; 1 << 20];
-        let mut first = answer(&shelf);
+        let mut first = answer(&memory);
         first.take(&large).unwrap();
         let (response, body) = first.into_response();
         assert_eq!(used(), 1 << 20);
@@ -191,14 +193,14 @@ mod tests {
         drop((copy, response));
         assert_eq!(used(), 0);
 
-        shelf.0.store(HELD_BYTES, Ordering::Relaxed);
-        let mut none = answer(&shelf);
-        assert_eq!(none.take(&large), Err(Fault::NoRoom(1 << 20)));
+        memory.0.store(MAX_BUFFERED_BYTES, Ordering::Relaxed);
+        let mut none = answer(&memory);
+        assert_eq!(none.take(&large), Err(SendError::NoMemory(1 << 20)));
         drop(none);
-        assert_eq!(used(), HELD_BYTES);
-        let mut small = answer(&shelf);
+        assert_eq!(used(), MAX_BUFFERED_BYTES);
+        let mut small = answer(&memory);
         small.take(b"ok").unwrap();
         assert_eq!(small.into_response().1, "ok");
-        assert_eq!(used(), HELD_BYTES);
+        assert_eq!(used(), MAX_BUFFERED_BYTES);
     }
 }

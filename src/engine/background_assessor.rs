@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::pinning::Pinning;
+use super::pin_file::PinFile;
 use super::swap::Swap;
 use crate::domain::assess::{Assessment, Assessor, Sketch};
 use crate::domain::doctor::Deadline;
@@ -23,31 +23,31 @@ use crate::store::Assess;
 const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How much time for searching is saved up at the most, by endpoint.
-const SAVED: Duration = Duration::from_secs(1);
+const MAX_SAVED_TIME: Duration = Duration::from_secs(1);
 
 /// One part in so many of the time goes into it.
-const SHARE: u32 = 5;
+const TIME_DIVISOR: u32 = 5;
 
 /// What any delivery takes, and is not counted.
-const FREE: Duration = Duration::from_micros(50);
+const FREE_TIME: Duration = Duration::from_micros(50);
 
 /// Assesses deliveries for the store.
-pub(super) struct Judge {
+pub(super) struct BackgroundAssessor {
     assessor: Arc<Swap<Assessor>>,
     /// Records the pins of new secrets. With it, assessments also replace
     /// those of stored deliveries.
-    pinning: Option<Pinning>,
+    pinning: Option<PinFile>,
     /// By endpoint, so that none uses up another's.
-    allowances: Mutex<HashMap<Option<String>, Allowance>>,
+    allowances: Mutex<HashMap<Option<String>, SearchAllowance>>,
 }
 
-struct Allowance {
+struct SearchAllowance {
     left: Duration,
     since: Instant,
 }
 
-impl Judge {
-    pub(super) fn new(assessor: Arc<Swap<Assessor>>, pinning: Option<Pinning>) -> Self {
+impl BackgroundAssessor {
+    pub(super) fn new(assessor: Arc<Swap<Assessor>>, pinning: Option<PinFile>) -> Self {
         Self {
             assessor,
             pinning,
@@ -57,26 +57,30 @@ impl Judge {
 
     /// Pins the secret of an assessment where it had no pin: what is verified
     /// next already counts with it.
-    fn pinned(&self, assessment: Assessment) -> Assessment {
+    fn pin_secret(&self, assessment: Assessment) -> Assessment {
         if let (Some(pinning), Some(pin)) = (&self.pinning, &assessment.pin) {
             pinning.add(pin.clone());
         }
         assessment
     }
 
-    fn allowance<T>(&self, endpoint: Option<&str>, ask: impl FnOnce(&mut Allowance) -> T) -> T {
+    fn allowance<T>(
+        &self,
+        endpoint: Option<&str>,
+        work: impl FnOnce(&mut SearchAllowance) -> T,
+    ) -> T {
         let allowances = self.allowances.lock();
         let mut allowances = allowances.unwrap_or_else(PoisonError::into_inner);
-        let full = || Allowance {
-            left: SAVED,
+        let full = || SearchAllowance {
+            left: MAX_SAVED_TIME,
             since: Instant::now(),
         };
         let endpoint = endpoint.map(str::to_owned);
-        ask(allowances.entry(endpoint).or_insert_with(full))
+        work(allowances.entry(endpoint).or_insert_with(full))
     }
 }
 
-impl Assess for Judge {
+impl Assess for BackgroundAssessor {
     fn sketch(&self, endpoint: Option<&str>, request: &Request, body_size: usize) -> Sketch {
         self.assessor.get().sketch(endpoint, request, body_size)
     }
@@ -85,7 +89,7 @@ impl Assess for Judge {
         let began = Instant::now();
         if !self.allowance(endpoint, |allowance| allowance.is_left(began)) {
             let assessor = self.assessor.get();
-            return self.pinned(assessor.glance(endpoint, request, at));
+            return self.pin_secret(assessor.glance(endpoint, request, at));
         }
         let assessment = self.assess_again(endpoint, request, at);
         self.allowance(endpoint, |allowance| allowance.spend(began.elapsed()));
@@ -96,7 +100,7 @@ impl Assess for Judge {
         let began = Instant::now();
         let is_over = || began.elapsed() > SEARCH_TIMEOUT;
         let assessor = self.assessor.get();
-        self.pinned(assessor.assess_until(endpoint, request, at, Deadline::when(&is_over)))
+        self.pin_secret(assessor.assess_until(endpoint, request, at, Deadline::when(&is_over)))
     }
 
     fn depends_on_order(&self) -> bool {
@@ -109,17 +113,17 @@ impl Assess for Judge {
     }
 }
 
-impl Allowance {
+impl SearchAllowance {
     /// Adds what has been saved up by `now`; says whether any is left.
     fn is_left(&mut self, now: Instant) -> bool {
-        let saved = now.saturating_duration_since(self.since) / SHARE;
-        self.left = SAVED.min(self.left + saved);
+        let saved = now.saturating_duration_since(self.since) / TIME_DIVISOR;
+        self.left = MAX_SAVED_TIME.min(self.left + saved);
         self.since = now;
         !self.left.is_zero()
     }
 
     fn spend(&mut self, time: Duration) {
-        self.left = self.left.saturating_sub(time.saturating_sub(FREE));
+        self.left = self.left.saturating_sub(time.saturating_sub(FREE_TIME));
     }
 }
 
@@ -128,13 +132,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifth_of_the_time_may_be_spent() {
+    fn a_fifth_of_the_time_is_available() {
         let start = Instant::now();
-        let mut allowance = Allowance {
+        let mut allowance = SearchAllowance {
             left: Duration::from_millis(10),
             since: start,
         };
-        allowance.spend(FREE);
+        allowance.spend(FREE_TIME);
         assert!(allowance.is_left(start));
         allowance.spend(Duration::from_millis(11));
         assert!(!allowance.is_left(start));
@@ -142,6 +146,6 @@ mod tests {
         assert!(allowance.is_left(later));
         assert_eq!(allowance.left, Duration::from_millis(10));
         assert!(allowance.is_left(start + Duration::from_mins(1)));
-        assert_eq!(allowance.left, SAVED);
+        assert_eq!(allowance.left, MAX_SAVED_TIME);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-use super::command::{AnswerOrder, LiveAnswer};
+use super::command::{ResponseOverride, ResponseOverrideRequest};
 use crate::config::Config;
 use crate::domain::answer::{AnswerPlan, Step};
 use crate::domain::endpoint::Endpoint;
@@ -16,11 +16,11 @@ use crate::domain::route::Mode;
 
 /// How many events' arrivals are counted at once; beyond it they are counted
 /// from the beginning.
-const COUNTED: usize = 100_000;
+const MAX_COUNTED_EVENTS: usize = 100_000;
 
 /// What one delivery's sender is answered.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct EffectiveResponse {
     /// Who answers, and when it is sent on.
     pub(super) mode: Mode,
     /// What creel answers where it is creel.
@@ -30,36 +30,36 @@ pub(super) struct Told {
 }
 
 /// What senders are answered.
-pub(super) struct Answering {
-    everywhere: Told,
-    endpoints: BTreeMap<String, Told>,
-    live: RwLock<BTreeMap<Option<String>, LiveAnswer>>,
+pub(super) struct ResponsePlans {
+    default: EffectiveResponse,
+    endpoints: BTreeMap<String, EffectiveResponse>,
+    live: RwLock<BTreeMap<Option<String>, ResponseOverride>>,
     counts: Mutex<HashMap<EventKey, u32>>,
     changed: watch::Sender<()>,
 }
 
-impl Answering {
+impl ResponsePlans {
     pub(super) fn new(config: &Config) -> Self {
-        let everywhere = Told {
+        let default = EffectiveResponse {
             mode: config.mode,
             plan: Arc::new(config.answer.clone()),
             live: false,
         };
-        let told = |endpoint: &Endpoint| Told {
-            mode: endpoint.mode.unwrap_or(everywhere.mode),
+        let effective = |endpoint: &Endpoint| EffectiveResponse {
+            mode: endpoint.mode.unwrap_or(default.mode),
             plan: endpoint
                 .answer
                 .as_ref()
-                .map_or_else(|| Arc::clone(&everywhere.plan), |p| Arc::new(p.clone())),
+                .map_or_else(|| Arc::clone(&default.plan), |p| Arc::new(p.clone())),
             live: false,
         };
         Self {
             endpoints: config
                 .endpoints
                 .iter()
-                .map(|endpoint| (endpoint.name.clone(), told(endpoint)))
+                .map(|endpoint| (endpoint.name.clone(), effective(endpoint)))
                 .collect(),
-            everywhere,
+            default,
             live: RwLock::default(),
             counts: Mutex::default(),
             changed: watch::Sender::new(()),
@@ -67,21 +67,21 @@ impl Answering {
     }
 
     /// Returns what holds for deliveries to an endpoint.
-    pub(super) fn of(&self, endpoint: Option<&str>) -> Told {
+    pub(super) fn of(&self, endpoint: Option<&str>) -> EffectiveResponse {
         let configured = endpoint
             .and_then(|name| self.endpoints.get(name))
-            .unwrap_or(&self.everywhere);
+            .unwrap_or(&self.default);
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         if live.is_empty() {
             return configured.clone();
         }
-        let Some(said) = live.get(&endpoint.map(str::to_owned)) else {
+        let Some(overridden) = live.get(&endpoint.map(str::to_owned)) else {
             return configured.clone();
         };
-        Told {
-            mode: said.mode.unwrap_or(configured.mode),
-            live: said.plan.is_some(),
-            plan: said
+        EffectiveResponse {
+            mode: overridden.mode.unwrap_or(configured.mode),
+            live: overridden.plan.is_some(),
+            plan: overridden
                 .plan
                 .as_ref()
                 .map_or_else(|| Arc::clone(&configured.plan), |p| Arc::new(p.clone())),
@@ -93,32 +93,35 @@ impl Answering {
     /// `known` says how many came before, as far as that is kept: a plan of
     /// the configuration goes on where it was when creel ended, one that was
     /// made just now begins anew.
-    pub(super) fn step(
+    pub(super) fn next_step(
         &self,
-        told: &Told,
+        effective: &EffectiveResponse,
         key: impl FnOnce() -> EventKey,
         known: impl FnOnce(&EventKey) -> u32,
     ) -> Step {
-        if !told.plan.counts() {
-            return told.plan.step(1);
+        if !effective.plan.counts() {
+            return effective.plan.step(1);
         }
         let key = key();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= COUNTED && !counts.contains_key(&key) {
+        if counts.len() >= MAX_COUNTED_EVENTS && !counts.contains_key(&key) {
             counts.clear();
         }
         let count = counts
             .entry(key)
-            .or_insert_with(|| if told.live { 0 } else { known(&key) });
+            .or_insert_with(|| if effective.live { 0 } else { known(&key) });
         *count = count.saturating_add(1);
-        told.plan.step(*count)
+        effective.plan.step(*count)
     }
 
     /// Does from now on as somebody says.
     ///
     /// # Errors
     /// A [`Failure`] where there is no such endpoint, or it cannot be done.
-    pub(super) fn set(&self, order: AnswerOrder) -> Result<Vec<LiveAnswer>, Failure> {
+    pub(super) fn set_override(
+        &self,
+        order: ResponseOverrideRequest,
+    ) -> Result<Vec<ResponseOverride>, Failure> {
         if let Some(name) = &order.endpoint
             && !self.endpoints.contains_key(name)
         {
@@ -141,16 +144,16 @@ impl Answering {
                 .endpoint
                 .as_ref()
                 .and_then(|name| self.endpoints.get(name))
-                .unwrap_or(&self.everywhere);
-            let said = LiveAnswer {
+                .unwrap_or(&self.default);
+            let overridden = ResponseOverride {
                 mode: order.mode.filter(|mode| *mode != configured.mode),
                 plan: order.plan.filter(|plan| *plan != *configured.plan),
                 endpoint: order.endpoint.clone(),
             };
-            if said.mode.is_none() && said.plan.is_none() {
+            if overridden.mode.is_none() && overridden.plan.is_none() {
                 live.remove(&order.endpoint);
             } else {
-                live.insert(order.endpoint, said);
+                live.insert(order.endpoint, overridden);
             }
             live.values().cloned().collect()
         };
@@ -163,7 +166,7 @@ impl Answering {
     }
 
     /// Returns what differs from the configuration.
-    pub(super) fn live(&self) -> Vec<LiveAnswer> {
+    pub(super) fn live(&self) -> Vec<ResponseOverride> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         live.values().cloned().collect()
     }
@@ -179,20 +182,20 @@ mod tests {
     use super::*;
     use crate::domain::answer::{read_steps, steps_text};
 
-    fn answering() -> Answering {
+    fn plans() -> ResponsePlans {
         let plan = |text| AnswerPlan {
             steps: read_steps(text).unwrap(),
             ..AnswerPlan::default()
         };
-        Answering {
-            everywhere: Told {
+        ResponsePlans {
+            default: EffectiveResponse {
                 mode: Mode::AckFirst,
                 plan: Arc::new(plan("500, 500, 200")),
                 live: false,
             },
             endpoints: BTreeMap::from([(
                 "a".to_owned(),
-                Told {
+                EffectiveResponse {
                     mode: Mode::Hold,
                     plan: Arc::new(plan("201")),
                     live: false,
@@ -209,11 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn each_event_has_its_own_turn() {
-        let answering = answering();
-        let told = answering.of(None);
+    fn each_event_advances_its_own_sequence() {
+        let plans = plans();
+        let effective = plans.of(None);
         let next = |id: &str, known| {
-            let step = answering.step(&told, || key(id), |_| known);
+            let step = plans.next_step(&effective, || key(id), |_| known);
             step.to_string()
         };
         assert_eq!([next("x", 0), next("y", 0), next("x", 9)], ["500"; 3]);
@@ -222,9 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_holds_until_it_is_as_configured_again() {
-        let answering = answering();
-        let order = |mode, steps: Option<&str>| AnswerOrder {
+    fn an_override_holds_until_it_equals_the_configuration() {
+        let plans = plans();
+        let order = |mode, steps: Option<&str>| ResponseOverrideRequest {
             endpoint: Some("a".into()),
             mode,
             plan: steps.map(|text| AnswerPlan {
@@ -232,28 +235,31 @@ mod tests {
                 ..AnswerPlan::default()
             }),
         };
-        let live = answering.set(order(None, Some("500, 200"))).unwrap();
+        let live = plans.set_override(order(None, Some("500, 200"))).unwrap();
         assert_eq!((live.len(), live[0].mode), (1, None));
-        let told = answering.of(Some("a"));
+        let effective = plans.of(Some("a"));
         assert_eq!(
-            (told.mode, steps_text(&told.plan.steps).as_str()),
+            (effective.mode, steps_text(&effective.plan.steps).as_str()),
             (Mode::Hold, "500, 200")
         );
-        assert_eq!(answering.step(&told, || key("x"), |_| 7), Step::Status(500));
-        assert_eq!(answering.of(None).plan.steps.len(), 3);
+        assert_eq!(
+            plans.next_step(&effective, || key("x"), |_| 7),
+            Step::Status(500)
+        );
+        assert_eq!(plans.of(None).plan.steps.len(), 3);
         // As configured is nothing that was said.
         assert!(
-            answering
-                .set(order(Some(Mode::Hold), Some("201")))
+            plans
+                .set_override(order(Some(Mode::Hold), Some("201")))
                 .unwrap()
                 .is_empty()
         );
-        assert!(answering.live().is_empty());
-        let nobody = AnswerOrder {
+        assert!(plans.live().is_empty());
+        let nobody = ResponseOverrideRequest {
             endpoint: Some("b".into()),
             mode: None,
             plan: None,
         };
-        assert!(answering.set(nobody).is_err());
+        assert!(plans.set_override(nobody).is_err());
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Client, Options, outgoing};
+use super::{Client, SendOptions, outgoing};
 use crate::domain::address::Place;
 use crate::domain::failure::Failure;
 
 /// How long a look-up may take before it is left to the sending.
-const PATIENCE: Duration = Duration::from_secs(5);
+const DNS_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Client {
     /// Looks up where targets are, each host once. One that cannot be found
@@ -28,7 +28,7 @@ impl Client {
         }
         let mut places = Vec::with_capacity(hosts.len());
         for (host, url) in hosts {
-            let found = tokio::time::timeout(PATIENCE, self.resolver.look_up(&url)).await;
+            let found = tokio::time::timeout(DNS_TIMEOUT, self.resolver.refresh(&url)).await;
             let mut addresses: Vec<_> = found
                 .ok()
                 .and_then(Result::ok)
@@ -47,7 +47,7 @@ impl Client {
 /// Returns the places that are asked for before anything is sent to them: all
 /// that are not this machine. What would be refused or is not found is not
 /// asked for; sending to it tells why.
-pub fn strangers(places: Vec<Place>, options: Options) -> Vec<Place> {
+pub fn remote_hosts(places: Vec<Place>, options: SendOptions) -> Vec<Place> {
     places
         .into_iter()
         .filter(|place| place.is_strange(options.link_local))

@@ -14,7 +14,7 @@ use crate::domain::text::visible;
 ///
 /// # Errors
 /// A [`Failure`] of kind usage with the text to write.
-pub fn useless_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
+pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
     let text = secret.reveal().trim_ascii();
     let origin = visible(secret.origin());
     if text.is_empty() {
@@ -66,7 +66,7 @@ pub fn useless_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure>
 ///
 /// # Errors
 /// A [`Failure`] of kind usage with the expected form.
-pub(super) fn unreadable_secret(secret: &Secret, provider: &Provider) -> Result<(), Failure> {
+pub(super) fn check_secret_form(secret: &Secret, provider: &Provider) -> Result<(), Failure> {
     match typing(secret.reveal(), provider.secret_form()) {
         Some(seen) if !seen.usable => Err(Failure::usage(
             format!(
@@ -101,7 +101,7 @@ pub(super) fn provider_of<'a>(
 ///
 /// # Errors
 /// A [`Failure`] of kind usage that names those that it knows.
-pub fn unknown_params(
+pub fn check_params(
     params: &BTreeMap<String, String>,
     provider: Option<&Provider>,
     shown: &str,

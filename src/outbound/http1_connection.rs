@@ -13,14 +13,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::ours::NearEnd;
+use super::own_connections::OwnConnectionGuard;
 
 /// How much is read at once at the least, where there is as much.
-const READ: usize = 8 * 1024;
+const READ_BYTES: usize = 8 * 1024;
 
 /// How long a reset is waited for that follows on a closing, where the target
 /// closed before it had read everything.
-const RESET_FOLLOWS: Duration = Duration::from_millis(200);
+const RESET_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What bytes go through in both directions.
 pub(super) enum Stream {
@@ -38,38 +38,38 @@ impl Stream {
 }
 
 /// A connection that is spoken HTTP/1 on.
-pub(super) struct Wire {
+pub(super) struct Http1Connection {
     stream: Stream,
     pub(super) peer: SocketAddr,
-    _near: NearEnd,
+    _guard: OwnConnectionGuard,
     /// What is still to be said.
     head: Bytes,
     body: Bytes,
     /// Whether all that was said is on its way.
     flushed: bool,
     /// Why the target takes no more.
-    deaf: Option<io::ErrorKind>,
+    write_error: Option<io::ErrorKind>,
     /// What was heard and not yet taken.
-    pub(super) heard: BytesMut,
+    pub(super) buffer: BytesMut,
 }
 
-impl Wire {
+impl Http1Connection {
     /// Makes one of a fresh connection.
-    pub(super) fn new(stream: Stream, peer: SocketAddr, near: NearEnd) -> Self {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, guard: OwnConnectionGuard) -> Self {
         Self {
             stream,
             peer,
-            _near: near,
+            _guard: guard,
             head: Bytes::new(),
             body: Bytes::new(),
             flushed: true,
-            deaf: None,
-            heard: BytesMut::new(),
+            write_error: None,
+            buffer: BytesMut::new(),
         }
     }
 
     /// Begins to say a request. It goes out while the answer is listened for.
-    pub(super) fn say(&mut self, head: Vec<u8>, body: Bytes) {
+    pub(super) fn start_request(&mut self, head: Vec<u8>, body: Bytes) {
         self.head = head.into();
         self.body = body;
         self.flushed = false;
@@ -78,14 +78,14 @@ impl Wire {
     /// Says whether the request is out, the answer taken to its last byte, and
     /// nothing went wrong: another request may follow.
     pub(super) fn is_clean(&self) -> bool {
-        self.flushed && self.deaf.is_none() && self.heard.is_empty()
+        self.flushed && self.write_error.is_none() && self.buffer.is_empty()
     }
 
     /// Says whether the peer has neither closed a connection that lies idle
     /// nor said anything unasked.
-    pub(super) async fn is_quiet(&mut self) -> bool {
+    pub(super) async fn is_idle(&mut self) -> bool {
         let pending = std::future::poll_fn(|cx| {
-            let reading = pin!(self.stream.read_buf(&mut self.heard));
+            let reading = pin!(self.stream.read_buf(&mut self.buffer));
             Poll::Ready(reading.poll(cx).is_pending())
         });
         // The runtime may not have heard yet what the system knows.
@@ -105,25 +105,25 @@ impl Wire {
     /// # Errors
     /// What the system says of reading. That the target takes no more of the
     /// request is no error: it may have answered before that.
-    pub(super) async fn hear(&mut self) -> io::Result<usize> {
+    pub(super) async fn read(&mut self) -> io::Result<usize> {
         std::future::poll_fn(|cx| {
             if !self.flushed
-                && let Poll::Ready(Err(error)) = self.poll_say(cx)
+                && let Poll::Ready(Err(error)) = self.poll_write_request(cx)
             {
-                self.deaf = Some(error.kind());
+                self.write_error = Some(error.kind());
                 self.flushed = true;
                 self.head.clear();
                 self.body.clear();
             }
-            self.heard.reserve(READ);
-            let heard = ready!(pin!(self.stream.read_buf(&mut self.heard)).poll(cx));
-            if let Err(error) = &heard
+            self.buffer.reserve(READ_BYTES);
+            let buffer = ready!(pin!(self.stream.read_buf(&mut self.buffer)).poll(cx));
+            if let Err(error) = &buffer
                 && is_reset(error.kind())
             {
                 // The system tells it only once.
-                self.deaf = Some(error.kind());
+                self.write_error = Some(error.kind());
             }
-            Poll::Ready(heard)
+            Poll::Ready(buffer)
         })
         .await
     }
@@ -133,21 +133,21 @@ impl Wire {
     /// may come a moment after the end.
     pub(super) async fn was_unread(&self) -> bool {
         let socket = self.stream.socket();
-        let broken = || self.deaf.is_some() || !matches!(socket.take_error(), Ok(None));
+        let broken = || self.write_error.is_some() || !matches!(socket.take_error(), Ok(None));
         if broken() {
             return true;
         }
         let reset = socket.ready(Interest::ERROR);
-        tokio::time::timeout(RESET_FOLLOWS, reset).await.is_ok() && broken()
+        tokio::time::timeout(RESET_TIMEOUT, reset).await.is_ok() && broken()
     }
 
     /// Says whether the target would take no more of the request because it
     /// had reset the connection.
     pub(super) fn was_reset(&self) -> bool {
-        self.deaf.is_some_and(is_reset)
+        self.write_error.is_some_and(is_reset)
     }
 
-    fn poll_say(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.head.has_remaining() || self.body.has_remaining() {
             let parts = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
             // An empty first slice would be written alone where the stream

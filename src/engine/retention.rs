@@ -6,27 +6,27 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::command::Event;
-use super::local::{Local, aside};
+use super::local::{Local, run_blocking};
 use crate::domain::believed::{BelievedTime, ClockDoubt};
 use crate::domain::timestamp::Timestamp;
 
 /// How often old deliveries are looked for.
-const EVERY: Duration = Duration::from_mins(1);
+const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The same where deliveries are refused for want of room.
-const FILLED_EVERY: Duration = Duration::from_secs(2);
+const FULL_DISK_PRUNE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often the time that is believed is saved.
-const SAVED_EVERY: Duration = Duration::from_mins(10);
+const CLOCK_SAVE_INTERVAL: Duration = Duration::from_mins(10);
 
 /// The file it is saved in.
-const FILE: &str = "clock";
+const CLOCK_FILE: &str = "clock";
 
 /// The time that age is counted by.
 #[derive(Default)]
-pub(super) struct AgeClock(Mutex<Option<Looked>>);
+pub(super) struct AgeClock(Mutex<Option<ClockState>>);
 
-struct Looked {
+struct ClockState {
     time: BelievedTime,
     /// When the clock was looked at, as uptime.
     at: Duration,
@@ -35,39 +35,39 @@ struct Looked {
 }
 
 impl AgeClock {
-    fn lock(&self) -> MutexGuard<'_, Option<Looked>> {
+    fn lock(&self) -> MutexGuard<'_, Option<ClockState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says why the clock is not believed, where that is so.
     pub(super) fn doubt(&self) -> Option<ClockDoubt> {
-        let looked = self.lock();
-        looked.as_ref().and_then(|looked| looked.time.doubt())
+        let state = self.lock();
+        state.as_ref().and_then(|state| state.time.doubt())
     }
 }
 
 impl Local {
     /// Lets old deliveries go, now and then, until `shutdown`.
     pub async fn retain(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut pause = tokio::time::interval(EVERY);
+        let mut pause = tokio::time::interval(PRUNE_INTERVAL);
         loop {
             let filled = self.store.is_filled();
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = pause.tick() => {}
                 () = self.store.room_wanted(), if !filled => {}
-                () = tokio::time::sleep(FILLED_EVERY), if filled => {}
+                () = tokio::time::sleep(FULL_DISK_PRUNE_INTERVAL), if filled => {}
             }
-            self.let_old_ones_go().await;
+            self.prune().await;
         }
-        aside(|| self.look_at_clock(|_| {}));
+        run_blocking(|| self.update_clock(|_| {}));
     }
 
     /// Lets old deliveries go that need not be kept any longer.
-    pub async fn let_old_ones_go(&self) {
+    pub async fn prune(&self) {
         // The newest delivery must be known.
         self.store.settle_index().await;
-        let now = aside(|| self.believed_time());
+        let now = run_blocking(|| self.believed_time());
         match self.store.retire(&self.keep, now).await {
             Ok(0) => {}
             Ok(gone) => {
@@ -80,40 +80,40 @@ impl Local {
 
     /// Believes the clock as it is, because somebody says that it is right.
     pub(super) fn trust_clock(&self) {
-        self.look_at_clock(BelievedTime::trust);
+        self.update_clock(BelievedTime::trust);
         self.store.want_room();
     }
 
     /// Returns the time that age is counted by.
     fn believed_time(&self) -> Timestamp {
-        self.look_at_clock(|_| {})
+        self.update_clock(|_| {})
     }
 
     /// Looks at the clock, changes what is believed of it, and tells where that
     /// is another than before.
-    fn look_at_clock(&self, change: impl FnOnce(&mut BelievedTime)) -> Timestamp {
+    fn update_clock(&self, change: impl FnOnce(&mut BelievedTime)) -> Timestamp {
         let clock = self.clock.now();
         let Some(age) = self.keep.age_seconds else {
             return clock;
         };
         let uptime = self.clock.uptime();
-        let mut looked = self.age_clock.lock();
-        let first = looked.is_none();
-        let looked = looked.get_or_insert_with(|| Looked {
-            time: self.begin_clock(clock, age),
+        let mut state = self.age_clock.lock();
+        let first = state.is_none();
+        let state = state.get_or_insert_with(|| ClockState {
+            time: self.restore_clock(clock, age),
             at: uptime,
             saved_at: uptime,
             doubted: false,
         });
-        looked.time.look(clock, uptime.saturating_sub(looked.at));
-        change(&mut looked.time);
-        looked.at = uptime;
-        let doubt = looked.time.doubt();
-        let changed = looked.doubted != doubt.is_some();
-        looked.doubted = doubt.is_some();
-        if first || changed || uptime.saturating_sub(looked.saved_at) >= SAVED_EVERY {
-            looked.saved_at = uptime;
-            self.save_clock(&looked.time);
+        state.time.look(clock, uptime.saturating_sub(state.at));
+        change(&mut state.time);
+        state.at = uptime;
+        let doubt = state.time.doubt();
+        let changed = state.doubted != doubt.is_some();
+        state.doubted = doubt.is_some();
+        if first || changed || uptime.saturating_sub(state.saved_at) >= CLOCK_SAVE_INTERVAL {
+            state.saved_at = uptime;
+            self.save_clock(&state.time);
         }
         if changed && let Some(doubt) = doubt {
             tracing::warn!("{doubt}; nothing goes by age until it was steady for an hour");
@@ -122,19 +122,19 @@ impl Local {
             // Nobody listening is no error.
             let _ = self.events.send(Event::Clock(doubt));
         }
-        looked.time.now()
+        state.time.now()
     }
 
     /// Begins where an earlier creel ended.
-    fn begin_clock(&self, clock: Timestamp, age: u64) -> BelievedTime {
-        let saved = std::fs::read_to_string(self.data_dir().join(FILE)).ok();
+    fn restore_clock(&self, clock: Timestamp, age: u64) -> BelievedTime {
+        let saved = std::fs::read_to_string(self.data_dir().join(CLOCK_FILE)).ok();
         let newest = self.store.page(0, 1).unwrap_or_default();
         let newest = newest.first().map(|row| row.received_at);
         BelievedTime::begin(clock, age, saved.as_deref(), newest)
     }
 
     fn save_clock(&self, time: &BelievedTime) {
-        let path = self.data_dir().join(FILE);
+        let path = self.data_dir().join(CLOCK_FILE);
         if let Err(error) = std::fs::write(path, time.saved()) {
             tracing::debug!(%error, "the time that is believed cannot be saved");
         }

@@ -1,0 +1,93 @@
+//! A client's open connections, by both ends: what arrives over one of them,
+//! creel has sent to itself. The near end alone does not tell: another process
+//! may connect to creel from the same port, as long as the far ends differ.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::TcpStream;
+
+/// Open connections: near end and far end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OwnConnections(Arc<Mutex<BTreeSet<AddrPair>>>);
+
+/// The near and the far end of a connection.
+type AddrPair = (SocketAddr, SocketAddr);
+
+/// A connection's ends; known until this is dropped.
+#[derive(Debug)]
+pub(super) struct OwnConnectionGuard {
+    pair: Option<AddrPair>,
+    own_connections: OwnConnections,
+}
+
+impl OwnConnections {
+    /// Knows a connection from now on.
+    pub(super) fn register(&self, stream: &TcpStream) -> OwnConnectionGuard {
+        let pair = || {
+            let local = canonical(stream.local_addr().ok()?);
+            Some((local, canonical(stream.peer_addr().ok()?)))
+        };
+        let pair = pair();
+        if let Some(pair) = pair {
+            self.lock().insert(pair);
+        }
+        OwnConnectionGuard {
+            pair,
+            own_connections: self.clone(),
+        }
+    }
+
+    /// Says whether an address is the near end of one that goes to `port`;
+    /// without a port, of any.
+    pub(super) fn contains(&self, local: SocketAddr, port: Option<u16>) -> bool {
+        let local = canonical(local);
+        let first = (local, SocketAddr::from(([0, 0, 0, 0], 0)));
+        self.lock()
+            .range(first..)
+            .take_while(|(other, _)| *other == local)
+            .any(|(_, far)| port.is_none_or(|port| far.port() == port))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<AddrPair>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket of both families writes IPv4 addresses in IPv6.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+impl Drop for OwnConnectionGuard {
+    fn drop(&mut self) {
+        if let Some(pair) = self.pair {
+            self.own_connections.lock().remove(&pair);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_registered_by_both_addresses_until_dropped() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(far).await.unwrap();
+        let local = stream.local_addr().unwrap();
+        let own_connections = OwnConnections::default();
+        let known = own_connections.register(&stream);
+        assert!(
+            own_connections.contains(local, Some(far.port()))
+                && own_connections.contains(local, None)
+        );
+        // Somebody else's, from the same port to another.
+        assert!(!own_connections.contains(local, Some(far.port() ^ 1)));
+        assert!(!own_connections.contains(far, None));
+        drop(known);
+        assert!(!own_connections.contains(local, None));
+    }
+}
