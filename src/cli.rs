@@ -3,6 +3,7 @@
 pub mod args;
 mod confirm;
 pub mod edit;
+mod help;
 mod inspect;
 
 mod list;
@@ -147,6 +148,7 @@ async fn run(
         Some(Subcommand::Send(args)) => send::run(&global, &args, output).await,
         Some(Subcommand::Providers(args)) => providers::run(&global, &args, output),
         Some(Subcommand::Repair(args)) => repair::run(&global, &args, output),
+        Some(Subcommand::Help { subject }) => help::run(subject.as_deref(), output),
         Some(Subcommand::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "creel", &mut script);

@@ -17,7 +17,13 @@ use crate::domain::pace;
 /// Without a command: receive and open the inspector; where a creel already
 /// runs on the same data directory, open the inspector on that one.
 #[derive(Debug, Parser)]
-#[command(name = "creel", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(
+    name = "creel",
+    version,
+    max_term_width = 100,
+    after_help = EXIT_CODES,
+    disable_help_subcommand = true
+)]
 pub struct Args {
     /// Flags every command takes.
     #[command(flatten)]
@@ -294,6 +300,12 @@ pub enum Subcommand {
     },
     /// Print the manual page.
     Man,
+    /// Print help on a command or a topic.
+    Help {
+        /// A command, or one of signatures, filters, keys, config, providers, limits.
+        #[arg(value_name = "COMMAND|TOPIC")]
+        subject: Option<String>,
+    },
 }
 
 /// Arguments of `creel list`.

@@ -116,8 +116,8 @@ fn every_provider_s_own_delivery_is_known_for_it() {
 }
 
 #[test]
-fn the_readme_names_every_provider_and_its_example_reads() {
-    let readme = include_str!("../../README.md");
+fn the_documentation_names_every_provider_and_its_example_reads() {
+    let readme = include_str!("../../assets/docs/providers.md");
     let text = readme.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut catalog = Catalog::builtin();
     for provider in catalog.iter() {

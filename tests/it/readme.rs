@@ -1,5 +1,5 @@
-//! What the README says is true: its commands run, its pictures are the
-//! screen's, its keys are the keys.
+//! The README and the pages in `assets/docs` are true: their commands run,
+//! their pictures are the screen's, their tables those of the source.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
@@ -14,8 +14,23 @@ use creel::tui::keymap::Keymap;
 use crate::support::creel::{command, run};
 use crate::support::pty::Pty;
 
+/// The pages that `creel help` prints.
+const TOPICS: [&str; 6] = [
+    "signatures",
+    "filters",
+    "keys",
+    "config",
+    "providers",
+    "limits",
+];
+
+/// Reads a file of the repository.
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
 fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+    page("README.md")
 }
 
 /// Returns the code blocks that stand behind a mark.
@@ -132,7 +147,7 @@ fn its_configuration_is_read() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(
         home.path().join("creel.toml"),
-        &blocks(&readme(), "config")[0],
+        &blocks(&page("assets/docs/config.md"), "config")[0],
     )
     .unwrap();
     let ran = run(home.path(), &["list"], b"");
@@ -151,7 +166,6 @@ fn it_names_every_command_and_no_other() {
         .skip(1)
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help")
         .collect();
     assert!(commands.len() >= 9, "{help}");
     let readme = readme();
@@ -183,22 +197,63 @@ fn filled(readme: &str, mark: &str, end: &str, text: &str) -> String {
     format!("{before}{mark}\n{text}\n{end}{after}")
 }
 
-/// Writes the README anew where that is asked for.
-fn updated(readme: &str) -> bool {
+/// Writes a page where an update is asked for.
+fn updated(name: &str, text: &str) -> bool {
     let asked = std::env::var_os("CREEL_UPDATE_README").is_some();
     if asked {
-        std::fs::write(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"),
-            readme,
-        )
-        .unwrap();
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), text).unwrap();
     }
     asked
 }
 
 #[test]
-fn its_codes_are_those_of_the_doctor() {
+fn every_page_is_printed_and_linked() {
+    let home = tempfile::tempdir().unwrap();
     let readme = readme();
+    for topic in TOPICS {
+        let name = format!("assets/docs/{topic}.md");
+        assert!(readme.contains(&name), "the README does not link {name}");
+        let printed = run(home.path(), &["help", topic], b"");
+        assert_eq!(printed.code, 0);
+        let shown = page(&name);
+        let shown = shown.lines().filter(|line| !line.starts_with("<!--"));
+        assert!(printed.out.lines().eq(shown), "{topic}");
+    }
+    assert!(readme.lines().count() <= 300, "the README is too long");
+    // Every link leads to a file, and to a heading where it names one.
+    for link in readme.split("](assets/").skip(1) {
+        let link = link.split(')').next().unwrap();
+        let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+        let text = page(&format!("assets/{file}"));
+        let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+        let mut slugs = headings.map(|line| line.to_lowercase().replace(' ', "-"));
+        assert!(
+            heading.is_empty() || slugs.any(|slug| slug == heading),
+            "{link}"
+        );
+    }
+}
+
+#[test]
+fn help_on_an_unknown_subject_names_the_nearest() {
+    let home = tempfile::tempdir().unwrap();
+    let near = run(home.path(), &["help", "signature"], b"");
+    assert_eq!(near.code, 2);
+    assert!(near.err.contains("creel help signatures"), "{}", near.err);
+    let far = run(home.path(), &["help", "xyzzy"], b"");
+    assert_eq!(far.code, 2);
+    for topic in TOPICS {
+        assert!(far.err.contains(topic), "{}", far.err);
+    }
+    let command = run(home.path(), &["help", "resend"], b"");
+    assert_eq!(command.code, 0);
+    assert!(command.out.contains("--new-event"), "{}", command.out);
+}
+
+#[test]
+fn its_codes_are_those_of_the_doctor() {
+    const PAGE: &str = "assets/docs/signatures.md";
+    let before = page(PAGE);
     let mut table =
         String::from("| code | about | in the list | what |\n| --- | --- | --- | --- |");
     for known in doctor::codes() {
@@ -206,16 +261,17 @@ fn its_codes_are_those_of_the_doctor() {
         let (code, word, what) = (known.code, known.word, known.what);
         write!(table, "\n| `{code}` | {about} | {word} | {what} |").unwrap();
     }
-    let with_codes = filled(&readme, "<!-- codes -->", "<!-- /codes -->", &table);
+    let with_codes = filled(&before, "<!-- codes -->", "<!-- /codes -->", &table);
     assert!(
-        with_codes == readme || updated(&with_codes),
+        with_codes == before || updated(PAGE, &with_codes),
         "the table of codes is out of date; set CREEL_UPDATE_README=1 and test again"
     );
 }
 
 #[test]
-fn its_pictures_and_keys_are_those_of_the_screen() {
-    let readme = readme();
+fn its_keys_are_those_of_the_screen() {
+    const PAGE: &str = "assets/docs/keys.md";
+    let before = page(PAGE);
     let keymap = Keymap::load(None).unwrap();
     let mut table = String::from("| keys | does | where |\n| --- | --- | --- |");
     for spec in ACTIONS {
@@ -233,6 +289,16 @@ fn its_pictures_and_keys_are_those_of_the_screen() {
         )
         .unwrap();
     }
+    let with_keys = filled(&before, "<!-- keys -->", "<!-- /keys -->", &table);
+    assert!(
+        with_keys == before || updated(PAGE, &with_keys),
+        "the table of keys is out of date; set CREEL_UPDATE_README=1 and test again"
+    );
+}
+
+#[test]
+fn its_picture_is_that_of_the_screen() {
+    let readme = readme();
     let home = tempfile::tempdir().unwrap();
     let mut pty = Pty::start(
         home.path(),
@@ -287,20 +353,14 @@ fn its_pictures_and_keys_are_those_of_the_screen() {
         &format!("listening 127.0.0.1:{port}"),
         "listening 127.0.0.1:2733",
     );
-    let with_keys = filled(&readme, "<!-- keys -->", "<!-- /keys -->", &table);
     let main = "<!-- screen: main -->";
-    if updated(&filled(
-        &with_keys,
-        main,
-        "<!-- /screen -->",
-        &format!("```text\n{picture}\n```"),
-    )) {
+    let block = format!("```text\n{picture}\n```");
+    if updated(
+        "README.md",
+        &filled(&readme, main, "<!-- /screen -->", &block),
+    ) {
         return;
     }
-    assert!(
-        with_keys == readme,
-        "the table of keys is out of date; set CREEL_UPDATE_README=1 and test again"
-    );
     let shown = readme
         .split(main)
         .nth(1)
