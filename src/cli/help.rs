@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 
-use super::Ended;
+use super::CommandOutcome;
 use super::args::Args;
 use super::output::Output;
 use crate::domain::failure::Failure;
@@ -26,7 +26,7 @@ const TOPICS: [(&str, &str); 6] = [
 /// # Errors
 /// A [`Failure`] of wrong usage for a subject that is neither a command nor a
 /// topic, or one of writing.
-pub(super) fn run(subject: Option<&str>, output: &Output) -> Result<Ended, Failure> {
+pub(super) fn run(subject: Option<&str>, output: &Output) -> Result<CommandOutcome, Failure> {
     let mut command = Args::command();
     let Some(subject) = subject else {
         return output.raw(format!("{}\n", command.render_long_help()).as_bytes());
