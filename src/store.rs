@@ -54,7 +54,6 @@ use self::disk::{Disk, RealDisk};
 pub use self::error::{AppendError, Filled, FindError, ReadError};
 pub use self::open::{OpenError, Opened};
 pub use self::permissions::tighten;
-use self::record::Kind;
 pub use self::repair::{Repaired, repair};
 pub use self::retention::RetireError;
 pub use self::rows::{Listed, Rows};
@@ -468,12 +467,7 @@ impl Store {
         };
         let mut attempts = Vec::new();
         for place in index.attempts(&row)? {
-            let record = self.0.shared.segments.read(place).map_err(ReadError::io)?;
-            let attempt = record
-                .filter(|record| record.kind == Kind::Attempt)
-                .and_then(|record| codec::attempt(&record.payload))
-                .filter(|attempt| attempt.delivery_seq == seq);
-            match attempt {
+            match work::read_attempt(&self.0.shared.segments, place, seq)? {
                 Some(attempt) => attempts.push(attempt),
                 None => self.0.shared.note_damaged(&[seq]),
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::id::Id;
+use super::summary::Summary;
 use super::text::{thousands, visible};
 use super::timestamp::Timestamp;
 
@@ -28,6 +29,17 @@ pub struct DamagedDelivery {
     pub endpoint: Option<String>,
     /// When it came.
     pub received_at: Timestamp,
+}
+
+impl From<&Summary> for DamagedDelivery {
+    fn from(row: &Summary) -> Self {
+        Self {
+            seq: row.seq,
+            id: row.id,
+            endpoint: row.endpoint.clone(),
+            received_at: row.received_at,
+        }
+    }
 }
 
 impl Damaged {

@@ -1,11 +1,12 @@
 //! Reads the whole journal once after opening, in the background and with low
 //! priority, so that damage is known before the delivery is needed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::journal::Record;
+use super::row::Row;
 use super::shared::Shared;
 use super::{Change, ReadError, Store};
 use crate::domain::damage::{Damaged, DamagedDelivery};
@@ -27,6 +28,8 @@ const WAIT: Duration = Duration::from_millis(20);
 pub(super) struct Found {
     /// Deliveries, by number.
     seqs: HashSet<u64>,
+    /// Those of them that retention removed because they could not be moved, by number.
+    lost: HashMap<u64, DamagedDelivery>,
     others: bool,
     /// Whether all was looked through.
     done: bool,
@@ -68,6 +71,17 @@ impl Shared {
         if new {
             let _ = self.changes.send(Change::Removed(0));
         }
+    }
+
+    /// Records that damaged deliveries were removed, so that they are still reported.
+    pub(super) fn note_lost(&self, lost: &[Row]) {
+        self.with_damage(|found| {
+            for row in lost {
+                let seq = row.summary.seq;
+                found.lost.insert(seq, DamagedDelivery::from(&row.summary));
+                found.seqs.insert(seq);
+            }
+        });
     }
 
     /// Looks through every segment that the index knows.
@@ -138,23 +152,18 @@ impl Shared {
 
     /// Returns what is known to be damaged.
     pub(super) fn damaged(&self) -> Result<Damaged, ReadError> {
-        let (mut seqs, others) = self.with_damage(|found| {
+        let (mut seqs, mut lost, others) = self.with_damage(|found| {
             let seqs: Vec<u64> = found.seqs.iter().copied().collect();
-            (seqs, found.others)
+            (seqs, found.lost.clone(), found.others)
         });
         seqs.sort_unstable();
         let index = self.index();
         let mut deliveries = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            // What has gone since is not missed.
-            if let Some(row) = index.row(seq)? {
-                deliveries.push(DamagedDelivery {
-                    seq,
-                    id: row.summary.id,
-                    endpoint: row.summary.endpoint,
-                    received_at: row.summary.received_at,
-                });
-            }
+            // A delivery that retention was to remove anyway is not reported.
+            let row = index.row(seq)?;
+            let listed = row.map(|row| DamagedDelivery::from(&row.summary));
+            deliveries.extend(listed.or_else(|| lost.remove(&seq)));
         }
         Ok(Damaged { deliveries, others })
     }

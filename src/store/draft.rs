@@ -198,27 +198,8 @@ impl<'a> Draft<'a> {
             // It ended while this was on its way to the journal's end.
             return Ok(());
         }
-        if number == 1 {
-            row.first_attempt = Some(place);
-        }
-        let row = &mut row.summary;
-        let open = attempt.outcome == Outcome::Pending
-            || attempt.retry.as_ref().is_some_and(|r| r.next.is_some());
-        let ends = row.pending == Some(attempt.number) && attempt.outcome != Outcome::Pending;
-        // Others were carried to the journal's end before their old place goes.
-        let new = attempt.number > row.attempts || ends;
-        if attempt.number >= row.attempts {
-            row.attempts = attempt.number;
-            row.last_attempt = LastAttempt::after(row.last_attempt, attempt);
-        }
-        row.answer = settled(row.answer, row.received_at, attempt);
-        if new && open {
-            row.pending = Some(attempt.number);
-        } else if ends || (new && attempt.retry.is_some()) {
-            // Of a try that was carried only its end is there.
-            row.pending = None;
-        }
-        let row = new.then(|| row.clone());
+        let new = row.take_attempt(attempt, place);
+        let row = new.then(|| row.summary.clone());
         if let Some(row) = row.filter(|_| self.heard) {
             self.told.push(Change::Attempted(attempt.clone()));
             self.told.push(Change::Changed(row));
@@ -511,6 +492,31 @@ fn lock<T>(lock: &std::sync::RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 }
 
 impl Row {
+    /// Updates the row with an attempt. Returns whether the attempt is new;
+    /// others were moved to the journal's end before their segment is deleted.
+    pub(super) fn take_attempt(&mut self, attempt: &Attempt, place: Place) -> bool {
+        if attempt.number == 1 {
+            self.first_attempt = Some(place);
+        }
+        let row = &mut self.summary;
+        let open = attempt.outcome == Outcome::Pending
+            || attempt.retry.as_ref().is_some_and(|r| r.next.is_some());
+        let ends = row.pending == Some(attempt.number) && attempt.outcome != Outcome::Pending;
+        let new = attempt.number > row.attempts || ends;
+        if attempt.number >= row.attempts {
+            row.attempts = attempt.number;
+            row.last_attempt = LastAttempt::after(row.last_attempt, attempt);
+        }
+        row.answer = settled(row.answer, row.received_at, attempt);
+        if new && open {
+            row.pending = Some(attempt.number);
+        } else if ends || (new && attempt.retry.is_some()) {
+            // Of a try that was moved only its end is there.
+            row.pending = None;
+        }
+        new
+    }
+
     /// Puts the row into another event, of which the arrivals are counted
     /// again afterwards.
     fn leave(&mut self, group: Option<Group>) {

@@ -10,8 +10,9 @@ use super::row::Row;
 use super::runs::Runs;
 use super::shared::Shared;
 use super::verify::{Verdict, VerdictOf};
-use super::work::{Item, Retired, Work, reread};
+use super::work::{Item, Retired, Work, read_attempt, read_delivery, reread};
 use super::{Change, ReadError};
+use crate::domain::delivery::Answer;
 
 /// The one who writes to the index.
 pub(super) struct Editor {
@@ -129,20 +130,33 @@ impl Editor {
         position.reach(number, place);
         position.retired = position.retired.max(below);
         position.seq = position.seq.max(below.saturating_sub(1));
-        let mut gone = Vec::new();
+        let dropped = first > position.first;
+        let (mut gone, mut lost) = (Vec::new(), Vec::new());
         for (key, mut block) in self.index.blocks(0, below)? {
             let before = block.size();
+            let mut hurt = Vec::new();
+            if dropped {
+                hurt = self.without_lost_attempts(shared, &block, first, &mut changes)?;
+                block.put(&hurt).ok_or(ReadError::Index)?;
+            }
             let stays = |row: &Row| {
-                let stays = row.summary.seq >= below || retired.spares(&row.summary);
+                let is_protected = row.summary.seq >= below || retired.spares(&row.summary);
+                // A record before the first that is kept was damaged; readable
+                // ones were moved to the journal's end.
+                let stays = is_protected && row.place.segment >= first;
                 if !stays {
                     gone.push((row.summary.seq, row.summary.attempts));
+                }
+                let is_hurt = || hurt.iter().any(|hurt| hurt.summary.seq == row.summary.seq);
+                if !stays && (is_protected || is_hurt()) {
+                    lost.push(row.clone());
                 }
                 stays
             };
             block.retain(stays).ok_or(ReadError::Index)?;
             let after = block.size();
-            if after != before {
-                position.bytes = position.bytes.saturating_sub((before - after) as u64);
+            if !hurt.is_empty() || after != before {
+                position.bytes = (position.bytes + after as u64).saturating_sub(before as u64);
                 if self
                     .newest
                     .as_ref()
@@ -163,7 +177,6 @@ impl Editor {
         for (first, length) in self.runs.take_changes() {
             changes.run(first, length);
         }
-        let dropped = first > position.first;
         if dropped {
             position.first = first;
             for sealed in self.index.sealed()? {
@@ -174,6 +187,7 @@ impl Editor {
         }
         self.index.apply(changes, position)?;
         self.position = position;
+        shared.note_lost(&lost);
         {
             let mut runs = shared.runs.write().unwrap_or_else(PoisonError::into_inner);
             for (seq, _) in &gone {
@@ -200,6 +214,72 @@ impl Editor {
         }
         Ok(())
     }
+}
+
+impl Editor {
+    /// Returns the rows of a block that lose attempts with the segments before
+    /// `first`, without these attempts: as an index built from the journal
+    /// would have them.
+    fn without_lost_attempts(
+        &self,
+        shared: &Shared,
+        block: &Block,
+        first: u64,
+        changes: &mut Changes,
+    ) -> Result<Vec<Row>, ReadError> {
+        let mut without = Vec::new();
+        for row in block.rows() {
+            let mut row = row.and_then(Row::read).ok_or(ReadError::Index)?;
+            if row.summary.attempts == 0 || row.place.segment < first {
+                continue;
+            }
+            let mut attempts = self.index.attempts(&row)?;
+            let all = attempts.len();
+            attempts.retain(|place| place.segment >= first);
+            if attempts.len() == all {
+                continue;
+            }
+            for number in 2..=row.summary.attempts {
+                changes.forget_attempt(row.summary.seq, number);
+            }
+            derive_attempts(shared, &mut row, attempts, changes)?;
+            without.push(row);
+        }
+        Ok(without)
+    }
+}
+
+/// Derives what a row says of its attempts from the attempts' records.
+fn derive_attempts(
+    shared: &Shared,
+    row: &mut Row,
+    attempts: Vec<Place>,
+    changes: &mut Changes,
+) -> Result<(), ReadError> {
+    let (seq, was_owed) = (row.summary.seq, row.summary.owed());
+    if let Some(delivery) = read_delivery(&shared.segments, row.place)? {
+        row.summary.answer = Answer {
+            duration_us: row.summary.answer.duration_us,
+            ..delivery.answer
+        };
+    }
+    row.first_attempt = None;
+    row.summary.attempts = 0;
+    row.summary.last_attempt = None;
+    row.summary.pending = None;
+    for place in attempts {
+        let Some(attempt) = read_attempt(&shared.segments, place, seq)? else {
+            continue;
+        };
+        row.take_attempt(&attempt, place);
+        if attempt.number > 1 {
+            changes.attempt(seq, attempt.number, place);
+        }
+    }
+    if !was_owed {
+        row.summary.answer = row.summary.answer.given_up();
+    }
+    Ok(())
 }
 
 impl Position {

@@ -111,6 +111,15 @@ impl Segments {
         Ok(record_of(&bytes.into(), place.segment, place.offset).filter(whole))
     }
 
+    /// Reads the bytes at a place, as many as the segment has, unchecked.
+    pub(super) fn bytes(&self, place: Place) -> io::Result<Vec<u8>> {
+        let file = self.file(place.segment)?;
+        let left = file.metadata()?.len().saturating_sub(place.offset);
+        let mut bytes = vec![0; left.min(u64::from(place.length)) as usize];
+        file.read_exact_at(&mut bytes, place.offset)?;
+        Ok(bytes)
+    }
+
     /// Reads the records of a segment from `offset` on, and gives them to
     /// `each` until it has had enough.
     pub(super) fn scan(

@@ -5,16 +5,19 @@
 //! written once more at the journal's end before the segment it lies in is
 //! deleted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::error::Filled;
 use super::index::{Index, Sealed};
 use super::journal::Place;
+use super::open::{make_folder, write_private};
 use super::room::Space;
+use super::row::Row;
 use super::rows::Rows;
 use super::work::Retired;
 use super::writer::Other;
 use super::{AppendError, ReadError, Store};
+use crate::domain::damage::DamagedDelivery;
 use crate::domain::failure::sentence;
 use crate::domain::keep::Keep;
 use crate::domain::timestamp::Timestamp;
@@ -49,6 +52,15 @@ struct Plan {
 struct Note {
     marked: bool,
     owed: bool,
+}
+
+/// The progress of moving one segment's protected records to the journal's end.
+struct Carry {
+    segment: u64,
+    /// The note last written for each delivery.
+    notes: HashMap<u64, Note>,
+    /// Records that cannot be read, and are removed with the segment.
+    damaged: BTreeSet<Place>,
 }
 
 /// Why old deliveries could not be let go.
@@ -340,8 +352,11 @@ impl Store {
         let shared = &self.0.shared;
         let retired = shared.index().position().unwrap_or_default().retired;
         let mut survivors = self.survivors(retired);
-        // What was noted of those that were carried.
-        let mut notes: HashMap<u64, Note> = HashMap::new();
+        let mut carry = Carry {
+            segment,
+            notes: HashMap::new(),
+            damaged: BTreeSet::new(),
+        };
         for _ in 0..ROUNDS {
             if survivors.is_empty() {
                 return Ok(true);
@@ -351,13 +366,12 @@ impl Store {
             for seqs in survivors.chunks(CARRIED) {
                 let mut begun = Vec::new();
                 for seq in seqs {
-                    let Some((others, note)) = self.still_wanted(*seq, segment, &notes)? else {
+                    let Some(others) = self.still_wanted(*seq, &mut carry)? else {
                         continue;
                     };
                     for other in others {
                         begun.push(self.begin(other)?);
                     }
-                    notes.insert(*seq, note);
                     carried.push(*seq);
                 }
                 for kept in begun {
@@ -377,41 +391,77 @@ impl Store {
 
     /// Returns what is to be written once more of a delivery, in its order, so
     /// that the journal alone tells the same; `None`: nothing.
-    fn still_wanted(
-        &self,
-        seq: u64,
-        segment: u64,
-        notes: &HashMap<u64, Note>,
-    ) -> Result<Option<(Vec<Other>, Note)>, ReadError> {
+    fn still_wanted(&self, seq: u64, carry: &mut Carry) -> Result<Option<Vec<Other>>, ReadError> {
         let shared = &self.0.shared;
         let index = shared.index();
         let Some(row) = index.row(seq)? else {
             return Ok(None);
         };
-        let attempts = index.attempts(&row)?;
+        if carry.damaged.contains(&row.place) {
+            return Ok(None);
+        }
+        let mut attempts = index.attempts(&row)?;
+        attempts.retain(|place| !carry.damaged.contains(place));
         // One before its delivery was kept while that was carried.
-        let stays = |place: &Place| place.segment != segment && *place >= row.place;
+        let stays = |place: &Place| place.segment != carry.segment && *place >= row.place;
         let stay = stays(&row.place) && attempts.iter().all(stays);
         let note = Note {
             marked: row.summary.marked,
             owed: row.summary.owed(),
         };
-        if stay && notes.get(&seq).is_none_or(|noted| *noted == note) {
+        if stay && carry.notes.get(&seq).is_none_or(|noted| *noted == note) {
             return Ok(None);
         }
         let mut others = Vec::new();
         if !stay {
             for place in [row.place].into_iter().chain(attempts) {
                 let record = shared.segments.read(place).map_err(ReadError::io)?;
-                let record = record.ok_or(ReadError::Damaged(place.segment))?;
-                others.push(Other::Again(record));
+                if let Some(record) = record {
+                    others.push(Other::Again(record));
+                } else {
+                    carry.damaged.insert(place);
+                    self.set_aside(&row, place);
+                }
+            }
+            if carry.damaged.contains(&row.place) {
+                return Ok(None);
             }
         }
         if !note.owed {
             others.push(Other::GiveUp(vec![seq]));
         }
         others.push(Other::MarkAgain(seq, note.marked));
-        Ok(Some((others, note)))
+        carry.notes.insert(seq, note);
+        Ok(Some(others))
+    }
+
+    /// Copies the bytes of a damaged record to a file of their own before
+    /// retention deletes their segment, and logs which delivery is affected.
+    /// Retention continues where that fails: one damaged record must not let
+    /// the journal grow beyond its limit.
+    fn set_aside(&self, row: &Row, place: Place) {
+        let shared = &self.0.shared;
+        shared.note_damaged(&[row.summary.seq]);
+        let folder = shared.folder.join("damaged");
+        let path = folder.join(format!("{:020}-{}.record", place.segment, place.offset));
+        let saved = shared.segments.bytes(place).and_then(|bytes| {
+            make_folder(&folder)?;
+            write_private(&path, &bytes)
+        });
+        let (delivery, path) = (DamagedDelivery::from(&row.summary), path.display());
+        let what = if place == row.place {
+            "the delivery"
+        } else {
+            "an attempt of the delivery"
+        };
+        match saved {
+            Ok(()) => tracing::warn!(
+                "{what} {delivery} is damaged and cannot be kept; its bytes were copied to {path}"
+            ),
+            Err(error) => tracing::warn!(
+                "{what} {delivery} is damaged and cannot be kept; its bytes could not be copied to {path}: {error}"
+            ),
+        }
     }
 
     fn oldest(&self) -> Option<u64> {

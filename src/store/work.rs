@@ -96,6 +96,20 @@ pub(super) fn read_delivery(
         .and_then(|record| delivery_of(&record)))
 }
 
+/// Reads an attempt of a delivery from the journal; `None` where the record
+/// does not check.
+pub(super) fn read_attempt(
+    segments: &Segments,
+    place: Place,
+    seq: u64,
+) -> Result<Option<Attempt>, ReadError> {
+    let record = segments.read(place).map_err(ReadError::io)?;
+    Ok(record
+        .filter(|record| record.kind == Kind::Attempt)
+        .and_then(|record| codec::attempt(&record.payload))
+        .filter(|attempt| attempt.delivery_seq == seq))
+}
+
 /// Reads the delivery in a record.
 fn delivery_of(record: &Record) -> Option<Delivery> {
     let (head, body) = codec::delivery_parts(&record.payload)?;

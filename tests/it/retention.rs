@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use creel::domain::attempt::{Attempt, Outcome};
 use creel::domain::delivery::AnsweredBy;
 use creel::domain::keep::Keep;
+use creel::domain::summary::Summary;
 use creel::domain::timestamp::Timestamp;
-use creel::store::{Assess, Incoming, Options, Store};
+use creel::store::{Assess, Incoming, NewAttempt, Options, Store};
 use tempfile::TempDir;
 
 use crate::support::deliveries::{ByPath, answered, attempt, incoming};
@@ -67,6 +69,20 @@ async fn retire(store: &Store, keep: &Keep, now: Timestamp) -> u64 {
     gone
 }
 
+fn remove_index(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("index")
+        {
+            std::fs::remove_dir_all(path).unwrap();
+        }
+    }
+}
+
 const ALL: Keep = Keep {
     count: None,
     age_seconds: None,
@@ -96,17 +112,7 @@ async fn holds(dir: &TempDir, store: Store, expected: &[u64], tried: u64) {
     look(&again);
     again.close().await;
     drop(again);
-    for entry in std::fs::read_dir(dir.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("index")
-        {
-            std::fs::remove_dir_all(path).unwrap();
-        }
-    }
+    remove_index(dir.path());
     let anew = open(dir.path()).await;
     look(&anew);
     let next = anew.append(delivery(1000)).await.unwrap();
@@ -340,4 +346,102 @@ async fn where_all_are_gone_numbers_go_on_all_the_same() {
     }
     store.retire(&keep, now).await.unwrap();
     holds(&dir, store, &[], 0).await;
+}
+
+/// Flips a bit of the first record in the journal that contains `text`.
+fn damage(folder: &Path, text: &str) {
+    for entry in std::fs::read_dir(folder.join("journal")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(text.len()).position(|w| w == text.as_bytes());
+        if let Some(at) = found {
+            bytes[at] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+            return;
+        }
+    }
+    panic!("{text} is not in the journal");
+}
+
+/// Returns the rows and attempts, without what the journal does not hold.
+fn contents(store: &Store) -> Vec<(Summary, Vec<Attempt>)> {
+    let mut rows = store.page(0, usize::MAX).unwrap();
+    for row in &mut rows {
+        row.answer.duration_us = None;
+        // Arrivals keep their ordinals when earlier ones are removed.
+        row.arrival = 1;
+    }
+    let with_attempts = |row: Summary| {
+        let attempts = store.attempts(row.seq).unwrap();
+        (row, attempts)
+    };
+    rows.into_iter().map(with_attempts).collect()
+}
+
+#[tokio::test]
+async fn damaged_records_are_reported_and_do_not_stop_retention() {
+    let (dir, store) = filled(1..1).await;
+    // Of each protected delivery: is it marked, is it owed, its attempts, and
+    // the text of the record to damage.
+    let delivered: fn(u64) -> NewAttempt = attempt;
+    let pending: fn(u64) -> NewAttempt = |seq| NewAttempt {
+        outcome: Outcome::Pending,
+        ..attempt(seq)
+    };
+    let protected = [
+        (true, false, vec![delivered, delivered], ""),
+        (true, false, vec![], "body-2"),
+        (false, true, vec![delivered], "body-3"),
+        (false, true, vec![delivered, delivered], "attempt-4-0"),
+        (true, false, vec![delivered, delivered], "attempt-5-1"),
+        (true, true, vec![answered], "attempt-6-0"),
+        (true, false, vec![pending], "attempt-7-0"),
+        (false, false, vec![pending], "attempt-8-0"),
+    ];
+    for (seq, (marked, owed, attempts, _)) in (1..).zip(&protected) {
+        let mut incoming = delivery(seq);
+        incoming.request.body = format!("body-{seq} {}", "x".repeat(1000)).into();
+        if *owed {
+            incoming.answer.by = AnsweredBy::CreelTargetDown;
+        }
+        store.append(incoming).await.unwrap();
+        store.set_marked(&[seq], *marked).await.unwrap();
+        for (n, make) in attempts.iter().enumerate() {
+            let target = format!("http://attempt-{seq}-{n}/");
+            let attempt = NewAttempt {
+                target,
+                ..make(seq)
+            };
+            store.append_attempt(attempt).await.unwrap();
+        }
+    }
+    for number in 9..101 {
+        store.append(delivery(number)).await.unwrap();
+    }
+    store.settle().await;
+    let before = journal(dir.path());
+    for (.., text) in protected.iter().filter(|(.., text)| !text.is_empty()) {
+        damage(dir.path(), text);
+    }
+    let keep = Keep {
+        count: Some(20),
+        ..ALL
+    };
+    retire(&store, &keep, Timestamp::default()).await;
+    let after = journal(dir.path());
+    assert!(after.1 < before.1 / 2, "{before:?} {after:?}");
+    let expected: Vec<u64> = [1, 4, 5, 6, 7].into_iter().chain(81..101).collect();
+    assert_eq!(seqs(&store), expected);
+    let damaged = store.damaged().unwrap().deliveries;
+    let damaged: Vec<u64> = damaged.iter().map(|one| one.seq).collect();
+    assert_eq!(damaged, [2, 3, 4, 5, 6, 7, 8]);
+    let copied = std::fs::read_dir(dir.path().join("damaged")).unwrap();
+    assert_eq!(copied.count(), 7);
+    let live = contents(&store);
+    store.close().await;
+    drop(store);
+    remove_index(dir.path());
+    let rebuilt = open(dir.path()).await;
+    assert_eq!(contents(&rebuilt), live);
+    rebuilt.close().await;
 }
