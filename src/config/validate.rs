@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::doctor::typing;
+use crate::domain::doctor::check_secret_entry;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::mend::nearest;
@@ -67,7 +67,7 @@ pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
 /// # Errors
 /// A [`Failure`] of kind usage with the expected form.
 pub(super) fn check_secret_form(secret: &Secret, provider: &Provider) -> Result<(), Failure> {
-    match typing(secret.reveal(), provider.secret_form()) {
+    match check_secret_entry(secret.reveal(), provider.secret_form()) {
         Some(seen) if !seen.usable => Err(Failure::usage(
             format!(
                 "A secret can be none of {}'s ({}).",

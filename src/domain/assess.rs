@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use self::standing::Checked;
-use super::doctor::{self, Deadline, Effort, History, Patient};
+use super::doctor::{self, Deadline, Effort, History, Subject};
 use super::endpoint::Endpoint;
 use super::event::EventKey;
 use super::handshake::{self, Handshake};
@@ -307,7 +307,7 @@ impl Assessor {
         let Some(provider) = self.provider_of(endpoint, request) else {
             let challenge = self.challenge(endpoint, request);
             let findings = match challenge {
-                Some(handshake) => vec![doctor::challenge(handshake)],
+                Some(handshake) => vec![doctor::unlisted_handshake(handshake)],
                 None => doctor::unknown_provider(request, self.catalog.iter().as_slice()),
             };
             return Assessment {
@@ -449,7 +449,7 @@ impl Assessor {
             pin,
             is_unclear,
         } = self.checked(endpoint, provider, request, keys, at);
-        let patient = Patient {
+        let subject = Subject {
             request,
             provider,
             known: self.catalog.iter().as_slice(),
@@ -461,7 +461,7 @@ impl Assessor {
             history: search.history,
         };
         let (effort, deadline) = (search.effort, search.deadline);
-        let found = doctor::diagnose_until(&patient, &verification, effort, deadline);
+        let found = doctor::diagnose_until(&subject, &verification, effort, deadline);
         // What is proved tells more than what a look at the header said.
         let (first, rest): (Vec<_>, Vec<_>) = found
             .findings

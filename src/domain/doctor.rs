@@ -7,38 +7,38 @@
 //! ([`search`], [`pairs`]); what was tried in vain is told as well.
 
 mod algorithm;
-mod begun;
 mod body;
 mod budget;
-mod came;
+mod candidates;
 mod case;
 mod charset;
-mod document;
+mod deviation;
+mod deviation_finding;
 mod form;
 mod header;
+mod hmac_prefix_cache;
+mod hypotheses;
 mod hypothesis;
 mod inflate;
 mod json;
-mod list;
+mod json_body;
 mod mac;
 mod pairs;
 mod percent;
-mod piece;
 mod rewrite;
 mod search;
 mod secret;
-mod shape;
-mod spelled;
-mod spelling;
+mod secret_entry;
+mod signed_part;
+mod signed_shape;
 mod text;
 mod time;
 mod tokens;
-mod typing;
 mod url;
-mod values;
+mod value_style;
 
 use self::case::Case;
-pub use self::typing::{Typing, typing};
+pub use self::secret_entry::{SecretWarning, check_secret_entry};
 use super::handshake::Handshake;
 use super::id::Id;
 use super::keyring::OldSecret;
@@ -52,7 +52,7 @@ use super::verification::{Finding, Group, Status, Tried, Verification};
 
 /// A delivery whose signature is looked into.
 #[derive(Clone, Copy, Debug)]
-pub struct Patient<'a> {
+pub struct Subject<'a> {
     /// The request as it came.
     pub request: &'a Request,
     /// Who sent it.
@@ -81,12 +81,12 @@ pub struct History<'a> {
     /// The same of other senders' last deliveries.
     pub other_offsets: &'a [i64],
     /// An older delivery that carried the same signature.
-    pub same_signature: Option<Earlier>,
+    pub same_signature: Option<EarlierDelivery>,
 }
 
 /// An older delivery that carried the same signature.
 #[derive(Clone, Copy, Debug)]
-pub struct Earlier {
+pub struct EarlierDelivery {
     /// The delivery.
     pub id: Id,
     /// When it came.
@@ -114,7 +114,7 @@ pub struct Deadline<'a>(Option<&'a dyn Fn() -> bool>);
 impl<'a> Deadline<'a> {
     /// Makes a deadline of a function that says whether it has passed. The
     /// search asks it before each digest.
-    pub const fn when(is_over: &'a dyn Fn() -> bool) -> Self {
+    pub const fn new(is_over: &'a dyn Fn() -> bool) -> Self {
         Self(Some(is_over))
     }
 
@@ -140,26 +140,26 @@ pub struct Diagnosis {
 }
 
 /// Finds what explains a verdict.
-pub fn diagnose(patient: &Patient<'_>, verification: &Verification, effort: Effort) -> Diagnosis {
-    diagnose_until(patient, verification, effort, Deadline::default())
+pub fn diagnose(subject: &Subject<'_>, verification: &Verification, effort: Effort) -> Diagnosis {
+    diagnose_until(subject, verification, effort, Deadline::default())
 }
 
 /// Finds what explains a verdict before a deadline. Where that cuts the search
 /// short, a signature is not called unexplained.
 pub fn diagnose_until(
-    patient: &Patient<'_>,
+    subject: &Subject<'_>,
     verification: &Verification,
     effort: Effort,
     deadline: Deadline<'_>,
 ) -> Diagnosis {
-    let Some(scheme) = &patient.provider.signature else {
+    let Some(scheme) = &subject.provider.signature else {
         return Diagnosis::default();
     };
-    let suited = scheme.suited(patient.request);
+    let suited = scheme.suited(subject.request);
     let scheme = suited.as_ref();
     let right = matches!(verification.status, Status::Valid | Status::Stale);
     let compared = effort == Effort::Full || effort == Effort::Brief && !right;
-    let case = Case::new(*patient, scheme, verification, compared).until(deadline);
+    let case = Case::new(*subject, scheme, verification, compared).until(deadline);
     let found = search::search(&case, effort);
     // What stands in the headers and the body explains as well, a time does not.
     let seen = |(group, finding): &(Group, Finding)| finding.proved && *group != Group::Time;
@@ -172,7 +172,7 @@ pub fn diagnose_until(
     let mut findings: Vec<Finding> = Vec::new();
     if unexplained {
         findings.push(if mac::Hash::of(scheme.algorithm).is_some() {
-            self::unexplained(&case, effort, &found.left_out)
+            self::unexplained(&case, effort, &found.skipped)
         } else {
             super::signature::unexplained()
         });
@@ -191,7 +191,7 @@ pub fn diagnose_until(
 
 /// A code that a finding may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Code {
+pub struct FindingCode {
     /// The code.
     pub code: &'static str,
     /// What it is about; `None` where it is about nothing in particular.
@@ -204,23 +204,23 @@ pub struct Code {
 
 /// Returns the word that a list shows of a finding.
 pub fn word(code: &str) -> &'static str {
-    about(code).map_or("", |known| known.word)
+    find_code(code).map_or("", |known| known.word)
 }
 
 /// Returns what is known of a finding's code.
-pub fn about(code: &str) -> Option<Code> {
+pub fn find_code(code: &str) -> Option<FindingCode> {
     codes().find(|known| known.code == code)
 }
 
 /// Returns every code a finding may have, in the order in which they are told.
-pub fn codes() -> impl Iterator<Item = Code> {
-    let hypotheses = list::HYPOTHESES.iter().map(|h| Code {
+pub fn codes() -> impl Iterator<Item = FindingCode> {
+    let hypotheses = hypotheses::HYPOTHESES.iter().map(|h| FindingCode {
         code: h.code,
         group: Some(h.group),
         word: h.word,
         what: h.what,
     });
-    let open = coverage::CODES.iter().map(|(code, what)| Code {
+    let open = coverage::CODES.iter().map(|(code, what)| FindingCode {
         code,
         group: None,
         word: match *code {
@@ -230,12 +230,14 @@ pub fn codes() -> impl Iterator<Item = Code> {
         },
         what,
     });
-    hypotheses.chain(list::VERDICTS.iter().copied()).chain(open)
+    hypotheses
+        .chain(hypotheses::OTHER_CODES.iter().copied())
+        .chain(open)
 }
 
 /// Says what to do about a request that nobody known sent.
 pub fn unknown_provider(request: &Request, known: &[Provider]) -> Vec<Finding> {
-    if let Some(renamed) = header::renamed_of(request, known) {
+    if let Some(renamed) = header::find_renamed_header(request, known) {
         return vec![renamed];
     }
     let signed = request
@@ -258,35 +260,35 @@ pub fn unknown_provider(request: &Request, known: &[Provider]) -> Vec<Finding> {
 }
 
 /// Says that a request is the handshake of a service without a provider file.
-pub fn challenge(handshake: &Handshake) -> Finding {
-    header::tries_the_address(&handshake.sender, &handshake.name)
+pub fn unlisted_handshake(handshake: &Handshake) -> Finding {
+    header::handshake_finding(&handshake.sender, &handshake.name)
 }
 
 /// How many changes that were not tried are named.
 const MAX_CHANGES_NAMED: usize = 3;
 
 /// Says that nothing explains the signature, and what was not tried.
-fn unexplained(case: &Case<'_>, effort: Effort, left_out: &[&str]) -> Finding {
-    let many = if case.patient.secrets.len() == 1 {
+fn unexplained(case: &Case<'_>, effort: Effort, skipped: &[&str]) -> Finding {
+    let many = if case.subject.secrets.len() == 1 {
         "the secret"
     } else {
         "any of the secrets"
     };
-    let changes = match left_out {
+    let changes = match skipped {
         _ if effort == Effort::Least => {
             "; the usual changes to them were not tried, as many deliveries arrived. Open it to try them".to_owned()
         }
         [] => ", nor over any of the usual changes to them".to_owned(),
         _ => {
-            let named = left_out.len().min(MAX_CHANGES_NAMED);
-            let rest = match left_out.len() - named {
+            let named = skipped.len().min(MAX_CHANGES_NAMED);
+            let rest = match skipped.len() - named {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
             format!(
                 ". The body has {} bytes, so of the usual changes not all were tried; left out, wholly or in part: {}{rest}",
                 thousands(case.body().len() as u64),
-                left_out[..named].join("; "),
+                skipped[..named].join("; "),
             )
         }
     };

@@ -100,7 +100,7 @@ impl Assess for BackgroundAssessor {
         let began = Instant::now();
         let is_over = || began.elapsed() > SEARCH_TIMEOUT;
         let assessor = self.assessor.get();
-        self.pin_secret(assessor.assess_until(endpoint, request, at, Deadline::when(&is_over)))
+        self.pin_secret(assessor.assess_until(endpoint, request, at, Deadline::new(&is_over)))
     }
 
     fn depends_on_order(&self) -> bool {

@@ -96,8 +96,8 @@ impl Local {
         if self.is_receiver || knew_nothing || computed.status == summary.status {
             return computed;
         }
-        let cause = summary.cause.as_deref().and_then(doctor::about);
-        let told = |cause: doctor::Code| Finding {
+        let cause = summary.cause.as_deref().and_then(doctor::find_code);
+        let told = |cause: doctor::FindingCode| Finding {
             code: cause.code.to_owned(),
             proved: false,
             message: format!("Found by the creel that received it: {}.", cause.what),

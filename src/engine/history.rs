@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::local::{Local, read_failure};
 use crate::domain::assess::{Assessment, Assessor};
 use crate::domain::delivery::Delivery;
-use crate::domain::doctor::{Deadline, Earlier, Effort, History};
+use crate::domain::doctor::{Deadline, EarlierDelivery, Effort, History};
 use crate::domain::failure::Failure;
 use crate::domain::signature::Reading;
 use crate::domain::verification::Status;
@@ -27,7 +27,7 @@ const MAX_SCANNED_BYTES: u64 = 256 << 10;
 struct EarlierDeliveries {
     offsets: Vec<i64>,
     other_offsets: Vec<i64>,
-    same_signature: Option<Earlier>,
+    same_signature: Option<EarlierDelivery>,
 }
 
 impl Local {
@@ -44,7 +44,7 @@ impl Local {
         let at = delivery.received_at;
         let began = Instant::now();
         let is_over = || began.elapsed() > SEARCH_TIMEOUT;
-        let deadline = Deadline::when(&is_over);
+        let deadline = Deadline::new(&is_over);
         if effort != Effort::Full {
             let assessment = assessor.assess_until(endpoint, request, at, deadline);
             if assessment.verification.status == Status::Valid {
@@ -95,7 +95,7 @@ impl Local {
             let same = ours.all_signatures().next().is_some()
                 && read.all_signatures().eq(ours.all_signatures());
             if same && earlier.same_signature.is_none() {
-                earlier.same_signature = Some(Earlier {
+                earlier.same_signature = Some(EarlierDelivery {
                     id: other.id,
                     received_at: other.received_at,
                     same_body: other.request.body == delivery.request.body,

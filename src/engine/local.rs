@@ -402,7 +402,7 @@ impl Local {
         let mut values = Vec::with_capacity(page.rows.len());
         let began = Instant::now();
         let is_over = || began.elapsed() > SEARCH_TIMEOUT;
-        let deadline = Deadline::when(&is_over);
+        let deadline = Deadline::new(&is_over);
         for summary in page.rows {
             // Removed between the two readings: then it is no longer listed.
             let delivery = match self.store.delivery(summary.seq) {

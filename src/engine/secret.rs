@@ -5,7 +5,7 @@ use super::local::{Local, read_failure, run_blocking};
 use crate::config;
 use crate::domain::assess::Assessor;
 use crate::domain::delivery::Delivery;
-use crate::domain::doctor::{self, Typing};
+use crate::domain::doctor::{self, SecretWarning};
 use crate::domain::failure::Failure;
 use crate::domain::provider::Provider;
 use crate::domain::secret::Secret;
@@ -133,8 +133,8 @@ fn resolve_choice(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secre
 fn check_form(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Result<(), Failure> {
     let provider = assessor.provider_of(delivery.endpoint.as_deref(), &delivery.request);
     let form = provider.and_then(Provider::secret_form);
-    match doctor::typing(secret.reveal(), form) {
-        Some(Typing {
+    match doctor::check_secret_entry(secret.reveal(), form) {
+        Some(SecretWarning {
             usable: false,
             message,
             advice,
@@ -143,7 +143,7 @@ fn check_form(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Resu
             message,
             advice,
         )),
-        Some(Typing { usable: true, .. }) | None => Ok(()),
+        Some(SecretWarning { usable: true, .. }) | None => Ok(()),
     }
 }
 

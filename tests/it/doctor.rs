@@ -9,7 +9,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use creel::domain::assess::Assessor;
-use creel::domain::doctor::{self, Earlier, History};
+use creel::domain::doctor::{self, EarlierDelivery, History};
 use creel::domain::endpoint::Endpoint;
 use creel::domain::headers::Headers;
 use creel::domain::provider::{Catalog, Provider};
@@ -176,11 +176,13 @@ fn every_case_is_called_by_its_name() {
         let history = History {
             offsets: &offsets,
             other_offsets: &other_offsets,
-            same_signature: history["same_body"].as_bool().map(|same_body| Earlier {
-                id: "01JD2M7Q9V3K8ZP5T6WXYB4C0E".parse().unwrap(),
-                received_at: Timestamp::from_unix_seconds(NOW.unix_seconds() - 60),
-                same_body,
-            }),
+            same_signature: history["same_body"]
+                .as_bool()
+                .map(|same_body| EarlierDelivery {
+                    id: "01JD2M7Q9V3K8ZP5T6WXYB4C0E".parse().unwrap(),
+                    received_at: Timestamp::from_unix_seconds(NOW.unix_seconds() - 60),
+                    same_body,
+                }),
         };
         let request = case.request(case.headers("headers"));
         let found = case.examine(&request, history);

@@ -6,7 +6,7 @@ pub(super) struct Budget(pub(super) usize);
 
 impl Budget {
     /// Takes what a computation costs; says whether there was enough.
-    pub(super) fn spend(&mut self, cost: usize) -> bool {
+    pub(super) fn try_spend(&mut self, cost: usize) -> bool {
         let enough = self.0 >= cost;
         self.0 -= if enough { cost } else { 0 };
         enough

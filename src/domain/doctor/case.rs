@@ -5,13 +5,13 @@ use std::cell::{OnceCell, RefCell};
 
 use zeroize::Zeroizing;
 
-use super::begun::Shelf;
-use super::came::{self, Came};
-use super::document::Json;
+use super::candidates::{self, CandidateDigest};
+use super::hmac_prefix_cache::HmacPrefixCache;
+use super::json_body::JsonBody;
 use super::mac::{Hash, Method};
-use super::piece::Piece;
-use super::shape::{self, Place, Values};
-use super::{Deadline, Patient};
+use super::signed_part::SignedPart;
+use super::signed_shape::{self, Slot, SlotValues};
+use super::{Deadline, Subject};
 use crate::domain::provider::Scheme;
 use crate::domain::provider::template::Part;
 use crate::domain::secret::Secret;
@@ -19,15 +19,15 @@ use crate::domain::signature::{Reading, decode_key};
 use crate::domain::verification::Verification;
 
 /// Over larger bodies few ideas are tried; 128 KiB.
-const LARGE: usize = 128 << 10;
+const LARGE_BODY_BYTES: usize = 128 << 10;
 
 /// Over bodies of this size on, an HMAC is begun once for all that differs
 /// behind the body's end; 4 KiB.
-const BEGUN: usize = 4 << 10;
+const MIN_CACHED_PREFIX_BYTES: usize = 4 << 10;
 
-/// A patient with its headers read by its provider's scheme.
+/// A subject with its headers read by its provider's scheme.
 pub(crate) struct Case<'a> {
-    pub(super) patient: Patient<'a>,
+    pub(super) subject: Subject<'a>,
     pub(super) scheme: &'a Scheme,
     pub(super) reading: Reading,
     pub(super) verification: &'a Verification,
@@ -39,25 +39,25 @@ pub(crate) struct Case<'a> {
     /// body, time, id, method and address.
     pub(super) plain: bool,
     /// The order of what the scheme signs; empty where it is not plain.
-    pub(super) shape: Vec<Place>,
+    pub(super) shape: Vec<Slot>,
     /// What fills its places.
-    pub(super) values: Values,
+    pub(super) values: SlotValues,
     /// What the scheme signs of this request.
-    pub(super) text: Vec<Piece>,
+    pub(super) text: Vec<SignedPart>,
     /// Every digest that may have come.
-    pub(super) came: Vec<Came>,
+    pub(super) candidates: Vec<CandidateDigest>,
     /// When the search must end.
     pub(super) deadline: Deadline<'a>,
-    json: OnceCell<Option<Json<'a>>>,
+    json: OnceCell<Option<JsonBody<'a>>>,
     /// HMACs over the text up to the body's end, what stands behind it left out.
-    begun: RefCell<Shelf>,
+    hmac_prefixes: RefCell<HmacPrefixCache>,
 }
 
 /// A digest that was computed and came.
 #[derive(Clone)]
-pub(super) struct Hit {
+pub(super) struct DigestMatch {
     /// Which of those that came.
-    pub(super) came: usize,
+    pub(super) candidate: usize,
     /// Whether only its beginning came.
     pub(super) cut: bool,
     /// Which of the configured keys gave it, where it was one of them.
@@ -66,11 +66,11 @@ pub(super) struct Hit {
 
 /// All that a digest is made of.
 #[derive(Clone, Copy)]
-pub(super) struct Setting<'s> {
+pub(super) struct DigestInputs<'s> {
     /// The key; `None`: each of the configured ones.
     pub(super) key: Option<&'s [u8]>,
     pub(super) body: &'s [u8],
-    pub(super) text: &'s [Piece],
+    pub(super) text: &'s [SignedPart],
     pub(super) method: Method,
 }
 
@@ -86,45 +86,45 @@ pub(super) fn key(secret: &Secret, scheme: &Scheme) -> Option<Zeroizing<Vec<u8>>
 }
 
 impl<'a> Case<'a> {
-    /// Reads a patient. Where nothing is to be compared, no digest is looked for.
+    /// Reads a subject. Where nothing is to be compared, no digest is looked for.
     pub(super) fn new(
-        patient: Patient<'a>,
+        subject: Subject<'a>,
         scheme: &'a Scheme,
         verification: &'a Verification,
         compared: bool,
     ) -> Self {
-        let reading = Reading::of(patient.request, scheme);
-        let keys = patient
+        let reading = Reading::of(subject.request, scheme);
+        let keys = subject
             .secrets
             .iter()
             .filter_map(|secret| Some((*secret, key(secret, scheme)?)))
             .collect();
         let hash = Hash::of(scheme.algorithm);
         let plain = scheme.is_plain();
-        let repaired = came::repaired(patient.request, scheme, &reading);
+        let repaired = candidates::repaired(subject.request, scheme, &reading);
         let read = repaired.as_ref().map_or(&reading, |(repaired, _)| repaired);
-        let values = Values::of(read, patient.request, patient.url);
+        let values = SlotValues::of(read, subject.request, subject.url);
         let shape = if plain {
-            shape::of(&scheme.signed)
+            signed_shape::of(&scheme.signed)
         } else {
             Vec::new()
         };
         let text = if plain {
-            shape::fill(&shape, &values)
+            signed_shape::fill(&shape, &values)
         } else {
-            let filling = reading.filling(patient.request, patient.url);
-            vec![Piece::Bytes(scheme.signed.fill(&filling))]
+            let filling = reading.filling(subject.request, subject.url);
+            vec![SignedPart::Bytes(scheme.signed.fill(&filling))]
         };
         Self {
             text,
-            came: if compared && hash.is_some() {
-                came::all(patient.request, scheme, &reading)
+            candidates: if compared && hash.is_some() {
+                candidates::all(subject.request, scheme, &reading)
             } else {
                 Vec::new()
             },
             method: Method::Hmac(hash.unwrap_or(Hash::Sha256)),
             plain,
-            patient,
+            subject,
             scheme,
             reading,
             verification,
@@ -133,7 +133,7 @@ impl<'a> Case<'a> {
             values,
             deadline: Deadline::default(),
             json: OnceCell::new(),
-            begun: RefCell::default(),
+            hmac_prefixes: RefCell::default(),
         }
     }
 
@@ -145,23 +145,23 @@ impl<'a> Case<'a> {
 
     /// Returns the same case as if `secrets` were configured for it.
     pub(super) fn with_secrets(&self, secrets: &'a [&'a Secret]) -> Self {
-        let patient = Patient {
+        let subject = Subject {
             secrets,
             others: &[],
-            ..self.patient
+            ..self.subject
         };
-        Self::new(patient, self.scheme, self.verification, true).until(self.deadline)
+        Self::new(subject, self.scheme, self.verification, true).until(self.deadline)
     }
 
     /// Returns the body as it came.
     pub(super) fn body(&self) -> &'a [u8] {
-        &self.patient.request.body
+        &self.subject.request.body
     }
 
     /// Returns the body as JSON, where it is.
-    pub(super) fn json(&self) -> Option<&Json<'a>> {
+    pub(super) fn json(&self) -> Option<&JsonBody<'a>> {
         let body = self.body();
-        self.json.get_or_init(|| Json::read(body)).as_ref()
+        self.json.get_or_init(|| JsonBody::read(body)).as_ref()
     }
 
     /// Says whether the address is part of the signed text.
@@ -170,21 +170,21 @@ impl<'a> Case<'a> {
     }
 
     /// Returns the signed text as if `url` were the address.
-    pub(super) fn text_at(&self, url: &str) -> Vec<Piece> {
+    pub(super) fn text_at(&self, url: &str) -> Vec<SignedPart> {
         if self.plain {
-            let values = Values {
+            let values = SlotValues {
                 url: url.as_bytes().to_vec(),
                 ..self.values.clone()
             };
-            return shape::fill(&self.shape, &values);
+            return signed_shape::fill(&self.shape, &values);
         }
-        let filling = self.reading.filling(self.patient.request, Some(url));
-        vec![Piece::Bytes(self.scheme.signed.fill(&filling))]
+        let filling = self.reading.filling(self.subject.request, Some(url));
+        vec![SignedPart::Bytes(self.scheme.signed.fill(&filling))]
     }
 
     /// Returns what scheme and configuration say.
-    pub(super) fn setting(&self) -> Setting<'_> {
-        Setting {
+    pub(super) fn inputs(&self) -> DigestInputs<'_> {
+        DigestInputs {
             key: None,
             body: self.body(),
             text: &self.text,
@@ -194,9 +194,11 @@ impl<'a> Case<'a> {
 
     /// Says whether a digest made so can have come. Over a large body, the
     /// start of one is looked for by the scheme's own method only.
-    fn possible(&self, method: Method) -> bool {
-        let cut = method == self.method || !self.large();
-        self.came.iter().any(|came| came.may_be(method.size(), cut))
+    fn is_possible(&self, method: Method) -> bool {
+        let cut = method == self.method || !self.is_large();
+        self.candidates
+            .iter()
+            .any(|candidate| candidate.can_be(method.size(), cut))
     }
 
     /// Says whether the time for the search is over.
@@ -205,34 +207,38 @@ impl<'a> Case<'a> {
     }
 
     /// Says whether the body is so large that little can be tried with it.
-    pub(super) fn large(&self) -> bool {
-        self.body().len() > LARGE
+    pub(super) fn is_large(&self) -> bool {
+        self.body().len() > LARGE_BODY_BYTES
     }
 
     /// Computes what scheme and configuration say, with every key.
-    pub(super) fn base(&self) -> Option<Hit> {
-        self.with_keys(&self.setting(), self.keys.len())
+    pub(super) fn base(&self) -> Option<DigestMatch> {
+        self.with_keys(&self.inputs(), self.keys.len())
     }
 
     /// Computes a digest and looks for it among those that came. Over a large
     /// body, only the first of the configured keys is tried.
-    pub(super) fn hit(&self, setting: &Setting<'_>) -> Option<Hit> {
-        self.with_keys(setting, self.tried_keys())
+    pub(super) fn find_match(&self, inputs: &DigestInputs<'_>) -> Option<DigestMatch> {
+        self.with_keys(inputs, self.tried_keys())
     }
 
     fn tried_keys(&self) -> usize {
-        if self.large() { 1 } else { self.keys.len() }
+        if self.is_large() { 1 } else { self.keys.len() }
     }
 
-    fn with_keys(&self, setting: &Setting<'_>, keys: usize) -> Option<Hit> {
-        if !self.possible(setting.method) {
+    fn with_keys(&self, inputs: &DigestInputs<'_>, keys: usize) -> Option<DigestMatch> {
+        if !self.is_possible(inputs.method) {
             return None;
         }
         let with = |key: &[u8], at: Option<usize>| {
-            let digest = self.digest(setting, key);
-            came::find(&self.came, &digest).map(|(came, cut)| Hit { came, cut, key: at })
+            let digest = self.digest(inputs, key);
+            candidates::find(&self.candidates, &digest).map(|(candidate, cut)| DigestMatch {
+                candidate,
+                cut,
+                key: at,
+            })
         };
-        match setting.key {
+        match inputs.key {
             Some(key) => with(key, None),
             None => self
                 .keys
@@ -251,43 +257,48 @@ impl<'a> Case<'a> {
 
     /// Says what stands before the body, and behind its stem, where an HMAC
     /// over a setting can be begun for others too.
-    fn parted<'s>(&self, setting: &'s Setting<'_>) -> Option<(Hash, &'s [u8], &'s [u8])> {
-        let Method::Hmac(hash) = setting.method else {
+    fn split_at_stem<'s>(
+        &self,
+        inputs: &'s DigestInputs<'_>,
+    ) -> Option<(Hash, &'s [u8], &'s [u8])> {
+        let Method::Hmac(hash) = inputs.method else {
             return None;
         };
-        let before: &[u8] = match setting.text {
-            [Piece::Body] => &[],
-            [Piece::Bytes(before), Piece::Body] => before,
+        let before: &[u8] = match inputs.text {
+            [SignedPart::Body] => &[],
+            [SignedPart::Bytes(before), SignedPart::Body] => before,
             _ => return None,
         };
         let stem = self.stem();
-        let behind = setting.body.strip_prefix(stem)?;
-        (stem.len() >= BEGUN).then_some((hash, before, behind))
+        let behind = inputs.body.strip_prefix(stem)?;
+        (stem.len() >= MIN_CACHED_PREFIX_BYTES).then_some((hash, before, behind))
     }
 
-    fn digest(&self, setting: &Setting<'_>, key: &[u8]) -> Vec<u8> {
-        if let Some((hash, before, behind)) = self.parted(setting) {
-            let mut kept = self.begun.borrow_mut();
-            let mut begun = kept.take(hash, key, before, self.stem());
-            begun.update(behind);
-            return begun.end();
+    fn digest(&self, inputs: &DigestInputs<'_>, key: &[u8]) -> Vec<u8> {
+        if let Some((hash, before, behind)) = self.split_at_stem(inputs) {
+            let mut cached = self.hmac_prefixes.borrow_mut();
+            let mut partial = cached.get_or_compute(hash, key, before, self.stem());
+            partial.update(behind);
+            return partial.finalize();
         }
-        let pieces = setting.text.iter().map(|piece| match piece {
-            Piece::Bytes(bytes) => bytes.as_slice(),
-            Piece::Body => setting.body,
+        let pieces = inputs.text.iter().map(|piece| match piece {
+            SignedPart::Bytes(bytes) => bytes.as_slice(),
+            SignedPart::Body => inputs.body,
         });
-        setting.method.digest(key, pieces)
+        inputs.method.digest(key, pieces)
     }
 
     /// Returns how many bytes [`Case::hit`] hashes, near enough.
-    pub(super) fn cost(&self, setting: &Setting<'_>) -> usize {
-        let parted = self.parted(setting);
-        let kept = self.begun.borrow();
-        let cost = |key: &[u8]| match parted {
-            Some((hash, before, behind)) if kept.has(hash, key, before) => behind.len() + 256,
-            _ => setting.body.len() + 256,
+    pub(super) fn cost(&self, inputs: &DigestInputs<'_>) -> usize {
+        let split_at_stem = self.split_at_stem(inputs);
+        let cached = self.hmac_prefixes.borrow();
+        let cost = |key: &[u8]| match split_at_stem {
+            Some((hash, before, behind)) if cached.contains(hash, key, before) => {
+                behind.len() + 256
+            }
+            _ => inputs.body.len() + 256,
         };
-        match setting.key {
+        match inputs.key {
             Some(key) => cost(key),
             None => self
                 .keys

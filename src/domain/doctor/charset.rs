@@ -2,30 +2,30 @@
 
 use super::case::Case;
 use super::finding;
-use super::hypothesis::{Idea, Ideas, Seen};
+use super::hypothesis::{Observation, Variation, Variations};
 use crate::domain::verification::Status;
 
 /// Bodies larger than this are not tried; 2 MiB.
-const LARGEST: usize = 2 << 20;
+const MAX_BODY_BYTES: usize = 2 << 20;
 
 const ADVICE: &str = "Something reads the body as text: hand it on as bytes. In Java getInputStream() in the place of getReader(); in Python request.data, not request.text.";
 
 /// Windows-1252 where it differs from Latin-1: 0x80 to 0x9f.
-const WINDOWS: [char; 32] = [
+const WINDOWS_1252: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
     '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
 /// Tries the body in other charsets.
-pub(super) fn wrong<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn wrong<'a>(case: &Case<'a>) -> Variations<'a> {
     let body = case.body();
-    if body.len() > LARGEST {
+    if body.len() > MAX_BODY_BYTES {
         return Err("the body is too large");
     }
-    let mut ideas = Vec::new();
+    let mut variations = Vec::new();
     let mut add = |bytes: Option<Vec<u8>>, how: &str| {
-        ideas.extend(bytes.map(|bytes| {
-            Idea::body(
+        variations.extend(bytes.map(|bytes| {
+            Variation::body(
                 bytes,
                 format!("The body's charset was changed on the way; it was signed {how}."),
                 ADVICE,
@@ -35,11 +35,11 @@ pub(super) fn wrong<'a>(case: &Case<'a>) -> Ideas<'a> {
     if let Ok(text) = std::str::from_utf8(body) {
         if body.is_ascii() {
             add(Some(utf16(text, u16::to_le_bytes)), "as UTF-16");
-            if !case.large() {
+            if !case.is_large() {
                 let bytes = utf16(text, u16::to_be_bytes);
                 add(Some(bytes), "as UTF-16, high byte first");
             }
-            return Ok(ideas);
+            return Ok(variations);
         }
         add(narrow(text, false), "as Latin-1");
         add(narrow(text, true), "as Windows-1252");
@@ -69,7 +69,7 @@ pub(super) fn wrong<'a>(case: &Case<'a>) -> Ideas<'a> {
             "with \u{fffd} for what is no UTF-8",
         );
     }
-    Ok(ideas)
+    Ok(variations)
 }
 
 fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
@@ -84,7 +84,10 @@ fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
 fn narrow(text: &str, windows: bool) -> Option<Vec<u8>> {
     text.chars()
         .map(|c| {
-            let at = WINDOWS.iter().position(|w| *w == c).filter(|_| windows);
+            let at = WINDOWS_1252
+                .iter()
+                .position(|w| *w == c)
+                .filter(|_| windows);
             at.map(|at| 0x80 + at as u8)
                 .or_else(|| u8::try_from(u32::from(c)).ok())
         })
@@ -94,22 +97,22 @@ fn narrow(text: &str, windows: bool) -> Option<Vec<u8>> {
 /// Reads each byte as one character.
 fn wide(bytes: &[u8], windows: bool) -> Vec<u8> {
     let read = |b: &u8| match b {
-        0x80..=0x9f if windows => WINDOWS[usize::from(*b) - 0x80],
+        0x80..=0x9f if windows => WINDOWS_1252[usize::from(*b) - 0x80],
         _ => char::from(*b),
     };
     bytes.iter().map(read).collect::<String>().into_bytes()
 }
 
 /// Sees characters that were lost on the way.
-pub(super) fn lost(case: &Case<'_>) -> Seen {
+pub(super) fn lost(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::Invalid {
-        return Seen::Nothing("the signature is not in doubt");
+        return Observation::NotApplicable("the signature is not in doubt");
     }
     let mark = "\u{fffd}".as_bytes();
-    if case.body().len() > LARGEST || !case.body().windows(3).any(|w| w == mark) {
-        return Seen::No("the body holds no \u{fffd}");
+    if case.body().len() > MAX_BODY_BYTES || !case.body().windows(3).any(|w| w == mark) {
+        return Observation::Absent("the body holds no \u{fffd}");
     }
-    Seen::Yes(finding(
+    Observation::Present(finding(
         "body_characters_lost",
         false,
         "The body holds \u{fffd}, which stands for bytes that could not be read: they are lost, so nothing can be computed.",

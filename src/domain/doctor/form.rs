@@ -1,31 +1,31 @@
 //! Bodies of forms, decoded or encoded again on the way.
 
 use super::case::Case;
-use super::hypothesis::{Idea, Ideas};
+use super::hypothesis::{Variation, Variations};
 use super::percent::{decode, encode};
 
 /// Bodies larger than this are not tried; 1 MiB.
-const LARGEST: usize = 1 << 20;
+const MAX_BODY_BYTES: usize = 1 << 20;
 
 const ADVICE: &str = "Sign and check the bytes of the form as they are sent, not the fields put together again. In Express, take express.raw({type: '*/*'}) for this route.";
 
 /// Tries a form's body decoded, and encoded in other ways.
-pub(super) fn recoded<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn recoded<'a>(case: &Case<'a>) -> Variations<'a> {
     let body = case.body();
     let declared = case
-        .patient
+        .subject
         .request
         .content_type()
         .is_some_and(|t| t.to_ascii_lowercase().contains("form-urlencoded"));
-    if !declared && !looks_like(body) {
+    if !declared && !looks_like_form(body) {
         return Err("the body is no form");
     }
-    if body.len() > LARGEST {
+    if body.len() > MAX_BODY_BYTES {
         return Err("the form is too large");
     }
-    let mut ideas = Vec::new();
+    let mut variations = Vec::new();
     let mut add = |bytes: Vec<u8>, how: &str| {
-        ideas.push(Idea::body(
+        variations.push(Variation::body(
             bytes,
             format!("The form was written anew on the way; it was signed {how}."),
             ADVICE,
@@ -82,10 +82,10 @@ pub(super) fn recoded<'a>(case: &Case<'a>) -> Ideas<'a> {
     }
     pairs.sort_unstable();
     add(pairs.join(&b'&'), "with sorted fields");
-    Ok(ideas)
+    Ok(variations)
 }
 
-fn looks_like(body: &[u8]) -> bool {
+fn looks_like_form(body: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"%+=&-._~*!'()[]@:,$".contains(b);
     body.contains(&b'=') && body.iter().all(plain)
 }

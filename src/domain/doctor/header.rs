@@ -1,10 +1,10 @@
 //! What may be wrong with the headers.
 
-use super::came::Came;
+use super::candidates::CandidateDigest;
 use super::case::Case;
+use super::deviation::Deviation;
 use super::finding;
-use super::hypothesis::Seen;
-use super::spelling::Spelling;
+use super::hypothesis::Observation;
 use crate::domain::handshake::Handshake;
 use crate::domain::provider::Provider;
 use crate::domain::request::Request;
@@ -14,18 +14,21 @@ use crate::domain::text::{thousands, visible};
 use crate::domain::verification::{Finding, Status};
 
 /// Sees that the signature header is absent.
-pub(super) fn missing(case: &Case<'_>) -> Seen {
+pub(super) fn missing(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::MissingSignature {
-        return Seen::No("the header is there");
+        return Observation::Absent("the header is there");
     }
-    let provider = case.patient.provider;
-    if renamed_name(case).is_some() || theirs(case).is_some() || found_elsewhere(case).is_some() {
-        return Seen::No("it came under another name");
+    let provider = case.subject.provider;
+    if renamed_name(case).is_some()
+        || other_provider_header(case).is_some()
+        || found_elsewhere(case).is_some()
+    {
+        return Observation::Absent("it came under another name");
     }
     if probable_handshake(case) || unsigned_handshake(case).is_some() {
-        return Seen::No("a request that registers an endpoint is not signed");
+        return Observation::Absent("a request that registers an endpoint is not signed");
     }
-    Seen::Yes(finding(
+    Observation::Present(finding(
         "signature_missing",
         true,
         format!(
@@ -39,40 +42,40 @@ pub(super) fn missing(case: &Case<'_>) -> Seen {
 /// Returns the name of the request's handshake, where it is one of those that
 /// come unsigned.
 fn unsigned_handshake<'c>(case: &'c Case<'_>) -> Option<&'c str> {
-    let found = Handshake::unsigned(case.patient.provider, case.patient.request);
-    found.filter(|_| case.patient.provider.sender.handshake.is_none())
+    let found = Handshake::unsigned(case.subject.provider, case.subject.request);
+    found.filter(|_| case.subject.provider.sender.handshake.is_none())
 }
 
 fn probable_handshake(case: &Case<'_>) -> bool {
-    case.patient.provider.sender.handshake.is_some() && case.patient.request.method == "POST"
+    case.subject.provider.sender.handshake.is_some() && case.subject.request.method == "POST"
 }
 
 /// Sees a request that registers an endpoint.
-pub(super) fn handshake(case: &Case<'_>) -> Seen {
+pub(super) fn handshake(case: &Case<'_>) -> Observation {
     if let Some(name) = unsigned_handshake(case) {
-        return Seen::Yes(tries_the_address(&case.patient.provider.title, name));
+        return Observation::Present(handshake_finding(&case.subject.provider.title, name));
     }
-    if case.patient.provider.sender.handshake.is_none() {
-        return Seen::Nothing("the provider sends none");
+    if case.subject.provider.sender.handshake.is_none() {
+        return Observation::NotApplicable("the provider sends none");
     }
     let unsigned =
         case.verification.status == Status::MissingSignature && renamed_name(case).is_none();
     if !unsigned || !probable_handshake(case) {
-        return Seen::No("it is signed");
+        return Observation::Absent("it is signed");
     }
-    Seen::Yes(finding(
+    Observation::Present(finding(
         "probable_verification",
         false,
         format!(
             "Unsigned: probably the verification POST that {} sends when an endpoint is registered.",
-            case.patient.provider.title
+            case.subject.provider.title
         ),
         "Nothing; it was answered, and signed events follow.",
     ))
 }
 
 /// Says that a request is a handshake that needs no signature.
-pub(super) fn tries_the_address(sender: &str, name: &str) -> Finding {
+pub(super) fn handshake_finding(sender: &str, name: &str) -> Finding {
     finding(
         "probable_verification",
         true,
@@ -86,9 +89,9 @@ pub(super) fn tries_the_address(sender: &str, name: &str) -> Finding {
 }
 
 /// Says what a digest in another header means.
-pub(super) fn elsewhere(case: &Case<'_>, header: &str) -> Finding {
+pub(super) fn other_header_finding(case: &Case<'_>, header: &str) -> Finding {
     let (shown, expected) = (visible(header), &case.scheme.header);
-    if alike(header, expected) {
+    if is_renamed(header, expected) {
         return finding(
             "header_renamed",
             true,
@@ -121,23 +124,23 @@ const RENAMED: &str = "Keep the proxy from renaming headers; in nginx, proxy_set
 /// Returns a right signature's header, where it is not the scheme's.
 fn found_elsewhere<'c>(case: &'c Case<'_>) -> Option<&'c str> {
     let hit = case.base()?;
-    let found = &case.came[hit.came];
+    let found = &case.candidates[hit.candidate];
     found
-        .spelled
-        .contains(&Spelling::Elsewhere)
+        .deviations
+        .contains(&Deviation::Elsewhere)
         .then_some(found.header.as_str())
 }
 
 fn renamed_name<'c>(case: &'c Case<'_>) -> Option<&'c str> {
-    let headers = &case.patient.request.headers;
+    let headers = &case.subject.request.headers;
     headers
         .iter()
         .map(|h| h.name)
-        .find(|name| alike(name, &case.scheme.header))
+        .find(|name| is_renamed(name, &case.scheme.header))
 }
 
 /// Says whether a header's name is another's, as proxies change names.
-pub(super) fn alike(name: &str, expected: &str) -> bool {
+pub(super) fn is_renamed(name: &str, expected: &str) -> bool {
     name != expected && same(plain(name.as_bytes()), plain(expected.as_bytes()))
 }
 
@@ -168,7 +171,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Finds a known provider's signature header under a changed name.
-pub(super) fn renamed_of(request: &Request, known: &[Provider]) -> Option<Finding> {
+pub(super) fn find_renamed_header(request: &Request, known: &[Provider]) -> Option<Finding> {
     let named = known.iter().filter_map(|p| {
         let expected = p.signature.as_ref().map(|s| s.header.as_str())?;
         let mut names = request.headers.iter().map(|h| h.name);
@@ -178,7 +181,7 @@ pub(super) fn renamed_of(request: &Request, known: &[Provider]) -> Option<Findin
                 || !name.ends_with(expected.trim_start_matches("x-"))
                 || name.len() > expected.len() + 2
         };
-        let name = names.find(|name| alike(name, expected) && changed(name))?;
+        let name = names.find(|name| is_renamed(name, expected) && changed(name))?;
         Some((p, name, expected))
     });
     let (provider, name, expected) = named.into_iter().next()?;
@@ -195,13 +198,15 @@ pub(super) fn renamed_of(request: &Request, known: &[Provider]) -> Option<Findin
 }
 
 /// Sees the signature header under a changed name.
-pub(super) fn renamed(case: &Case<'_>) -> Seen {
+pub(super) fn renamed(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::MissingSignature {
-        return Seen::No("the header has its own name");
+        return Observation::Absent("the header has its own name");
     }
     match renamed_name(case) {
-        Some(name) if found_elsewhere(case).is_some() => Seen::Yes(elsewhere(case, name)),
-        Some(name) => Seen::Yes(finding(
+        Some(name) if found_elsewhere(case).is_some() => {
+            Observation::Present(other_header_finding(case, name))
+        }
+        Some(name) => Observation::Present(finding(
             "header_renamed",
             true,
             format!(
@@ -211,23 +216,23 @@ pub(super) fn renamed(case: &Case<'_>) -> Seen {
             ),
             RENAMED,
         )),
-        None => Seen::No("no header's name is like it"),
+        None => Observation::Absent("no header's name is like it"),
     }
 }
 
 /// Returns the name of the provider whose signature header that is.
 fn provider_of<'c>(case: &'c Case<'_>, header: &str) -> Option<&'c str> {
-    let known = case.patient.known.iter();
+    let known = case.subject.known.iter();
     let of = |p: &&Provider| p.signature.as_ref().is_some_and(|s| s.header == header);
     known
-        .filter(|p| p.name != case.patient.provider.name)
+        .filter(|p| p.name != case.subject.provider.name)
         .find(of)
         .map(|p| p.title.as_str())
 }
 
 /// Returns another provider's signature header that came.
-fn theirs<'c>(case: &'c Case<'_>) -> Option<(&'c str, &'c str)> {
-    let mut headers = case.patient.request.headers.iter();
+fn other_provider_header<'c>(case: &'c Case<'_>) -> Option<(&'c str, &'c str)> {
+    let mut headers = case.subject.request.headers.iter();
     headers.find_map(|h| {
         (h.name != case.scheme.header)
             .then(|| provider_of(case, h.name))
@@ -238,22 +243,22 @@ fn theirs<'c>(case: &'c Case<'_>) -> Option<(&'c str, &'c str)> {
 
 /// Finds that another provider's header came, and holds by that one's scheme
 /// with a configured secret.
-pub(super) fn rightly_signed(case: &Case<'_>) -> Option<Finding> {
+pub(super) fn signed_as_other_provider(case: &Case<'_>) -> Option<Finding> {
     if case.verification.status != Status::MissingSignature {
         return None;
     }
-    let (name, _) = theirs(case)?;
-    let patient = &case.patient;
-    let secrets: Vec<&Secret> = [patient.secrets, patient.others].concat();
+    let (name, _) = other_provider_header(case)?;
+    let subject = &case.subject;
+    let secrets: Vec<&Secret> = [subject.secrets, subject.others].concat();
     let keys = Keys {
         secrets: &secrets,
-        url: patient.url,
+        url: subject.url,
     };
     let of = |p: &&Provider| p.signature.as_ref().is_some_and(|s| s.header == name);
-    let known = patient.known.iter().filter(of);
+    let known = subject.known.iter().filter(of);
     let (provider, with) = known
-        .take(MOST_PROVIDERS)
-        .map(|p| (p, verify(patient.request, p, keys, patient.now)))
+        .take(MAX_PROVIDERS_TRIED)
+        .map(|p| (p, verify(subject.request, p, keys, subject.now)))
         .find(|(_, v)| matches!(v.status, Status::Valid | Status::Stale))?;
     let expected = &case.scheme.header;
     let mut finding = finding(
@@ -278,16 +283,18 @@ pub(super) fn rightly_signed(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// More providers that share one header are not tried.
-const MOST_PROVIDERS: usize = 8;
+const MAX_PROVIDERS_TRIED: usize = 8;
 
 /// Sees another provider's signature header.
-pub(super) fn other_provider(case: &Case<'_>) -> Seen {
+pub(super) fn other_provider(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::MissingSignature {
-        return Seen::No("the provider's own header came");
+        return Observation::Absent("the provider's own header came");
     }
-    match theirs(case) {
-        Some((name, _)) if found_elsewhere(case) == Some(name) => Seen::Yes(elsewhere(case, name)),
-        Some((name, provider)) => Seen::Yes(finding(
+    match other_provider_header(case) {
+        Some((name, _)) if found_elsewhere(case) == Some(name) => {
+            Observation::Present(other_header_finding(case, name))
+        }
+        Some((name, provider)) => Observation::Present(finding(
             "other_provider_header",
             true,
             format!(
@@ -297,49 +304,51 @@ pub(super) fn other_provider(case: &Case<'_>) -> Seen {
             ),
             "Name the provider that sends here for this endpoint, or send it to another endpoint.",
         )),
-        None => Seen::No("no other provider's header came"),
+        None => Observation::Absent("no other provider's header came"),
     }
 }
 
 /// Sees a signature in some other header.
-pub(super) fn anywhere(case: &Case<'_>) -> Seen {
+pub(super) fn other_header(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::MissingSignature {
-        return Seen::Nothing("the scheme's own header came");
+        return Observation::NotApplicable("the scheme's own header came");
     }
     match found_elsewhere(case) {
-        Some(name) if !alike(name, &case.scheme.header) && provider_of(case, name).is_none() => {
-            Seen::Yes(elsewhere(case, name))
+        Some(name)
+            if !is_renamed(name, &case.scheme.header) && provider_of(case, name).is_none() =>
+        {
+            Observation::Present(other_header_finding(case, name))
         }
-        _ => Seen::No("no other header holds it"),
+        _ => Observation::Absent("no other header holds it"),
     }
 }
 
 /// Sees a signature header that came more than once where there should be one.
-pub(super) fn doubled(case: &Case<'_>) -> Seen {
+pub(super) fn doubled(case: &Case<'_>) -> Observation {
     let times = case
-        .patient
+        .subject
         .request
         .headers
         .all(&case.scheme.header)
         .count();
     if !matches!(case.reading.problem, Some(Problem::Doubled(_))) {
         return if times > 1 {
-            Seen::No("the scheme allows a list")
+            Observation::Absent("the scheme allows a list")
         } else {
-            Seen::No("it came once")
+            Observation::Absent("it came once")
         };
     }
-    Seen::Yes(twice(case, "none of them is right."))
+    Observation::Present(twice(case, "none of them is right."))
 }
 
 /// Says that one of the signature headers that came is right.
-pub(super) fn doubled_right(case: &Case<'_>, found: &Came) -> Finding {
+pub(super) fn doubled_finding(case: &Case<'_>, found: &CandidateDigest) -> Finding {
     twice(case, &format!("one of them is right: {}.", found.text))
 }
 
 fn twice(case: &Case<'_>, which: &str) -> Finding {
     let header = &case.scheme.header;
-    let times = case.patient.request.headers.all(header).count();
+    let times = case.subject.request.headers.all(header).count();
     finding(
         "header_doubled",
         true,
@@ -349,18 +358,18 @@ fn twice(case: &Case<'_>, which: &str) -> Finding {
 }
 
 /// Sees that only versions came which the scheme does not know.
-pub(super) fn versions(case: &Case<'_>) -> Seen {
+pub(super) fn versions(case: &Case<'_>) -> Observation {
     if !matches!(case.reading.problem, Some(Problem::Form)) {
-        return Seen::No("the version that came is known");
+        return Observation::Absent("the version that came is known");
     }
     let Some(found) = case
-        .came
+        .candidates
         .iter()
-        .find(|c| c.spelled.contains(&Spelling::Version))
+        .find(|c| c.deviations.contains(&Deviation::Version))
     else {
-        return Seen::No("no version of another number came");
+        return Observation::Absent("no version of another number came");
     };
-    Seen::Yes(finding(
+    Observation::Present(finding(
         "signature_version",
         true,
         format!(
@@ -372,15 +381,15 @@ pub(super) fn versions(case: &Case<'_>) -> Seen {
 }
 
 /// Compares `content-length` with the body.
-pub(super) fn content_length(case: &Case<'_>) -> Seen {
-    let request = case.patient.request;
+pub(super) fn content_length(case: &Case<'_>) -> Observation {
+    let request = case.subject.request;
     let size = request.body.len();
     match request
         .headers
         .text("content-length")
         .map(str::parse::<usize>)
     {
-        Some(Ok(stated)) if stated != size => Seen::Yes(finding(
+        Some(Ok(stated)) if stated != size => Observation::Present(finding(
             "content_length",
             true,
             format!(
@@ -394,25 +403,27 @@ pub(super) fn content_length(case: &Case<'_>) -> Seen {
                 "Something was added to the body on the way."
             },
         )),
-        Some(_) => Seen::No("content-length agrees"),
-        None => Seen::Nothing("there is no content-length"),
+        Some(_) => Observation::Absent("content-length agrees"),
+        None => Observation::NotApplicable("there is no content-length"),
     }
 }
 
 /// Says that a body came compressed, where the signature does not hold.
-pub(super) fn content_encoding(case: &Case<'_>) -> Seen {
-    let coding = case.patient.request.headers.text("content-encoding");
+pub(super) fn content_encoding(case: &Case<'_>) -> Observation {
+    let coding = case.subject.request.headers.text("content-encoding");
     match coding.filter(|c| !c.eq_ignore_ascii_case("identity")) {
-        Some(coding) if case.verification.status == Status::Invalid => Seen::Yes(finding(
-            "content_encoding",
-            false,
-            format!(
-                "The body came with content-encoding {}; a sender signs it before or after compressing.",
-                visible(coding)
-            ),
-            "Check that no proxy compresses bodies.",
-        )),
-        Some(_) => Seen::Nothing("the signature is not in doubt"),
-        None => Seen::Nothing("there is no content-encoding"),
+        Some(coding) if case.verification.status == Status::Invalid => {
+            Observation::Present(finding(
+                "content_encoding",
+                false,
+                format!(
+                    "The body came with content-encoding {}; a sender signs it before or after compressing.",
+                    visible(coding)
+                ),
+                "Check that no proxy compresses bodies.",
+            ))
+        }
+        Some(_) => Observation::NotApplicable("the signature is not in doubt"),
+        None => Observation::NotApplicable("there is no content-encoding"),
     }
 }

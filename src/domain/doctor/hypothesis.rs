@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
-use super::case::{Case, Setting};
+use super::case::{Case, DigestInputs};
 use super::mac::Method;
-use super::piece::Piece;
+use super::signed_part::SignedPart;
 use crate::domain::secret::Secret;
 use crate::domain::verification::{Finding, Group};
 
@@ -21,14 +21,14 @@ pub(crate) struct Hypothesis {
     /// What is tried, in a few words.
     pub(crate) what: &'static str,
     /// How it is tried.
-    pub(super) test: Test,
+    pub(super) procedure: Procedure,
 }
 
 impl Hypothesis {
     /// Says whether body and text can be changed as it would have them: of a
     /// scheme that signs more than body, time, id, method and address, only
     /// the address can.
-    pub(super) fn fits(&self, case: &Case<'_>) -> bool {
+    pub(super) fn applies_to(&self, case: &Case<'_>) -> bool {
         case.plain
             || !matches!(self.group, Group::Body | Group::Text)
             || case.signs_address() && self.code.starts_with("url_")
@@ -36,23 +36,23 @@ impl Hypothesis {
 }
 
 /// How a hypothesis is tried.
-pub(super) enum Test {
+pub(super) enum Procedure {
     /// By computing the signature anew as if each idea were true.
-    Compute(for<'a> fn(&Case<'a>) -> Ideas<'a>),
+    Compute(for<'a> fn(&Case<'a>) -> Variations<'a>),
     /// By reading the signature that came in another spelling.
-    Spelled,
+    Deviation,
     /// By looking at the bytes.
-    Look(fn(&Case<'_>) -> Seen),
+    Inspect(fn(&Case<'_>) -> Observation),
 }
 
 /// What is to be computed; the reason where there is nothing to.
-pub(super) type Ideas<'a> = Result<Vec<Idea<'a>>, &'static str>;
+pub(super) type Variations<'a> = Result<Vec<Variation<'a>>, &'static str>;
 
 /// A way in which the signature may have been made.
 #[derive(Clone)]
-pub(super) struct Idea<'a> {
+pub(super) struct Variation<'a> {
     /// What differs from the scheme.
-    pub(super) change: Change<'a>,
+    pub(super) change: InputChange<'a>,
     /// What would then be true, as a sentence.
     pub(super) what: String,
     /// What to do then.
@@ -63,44 +63,44 @@ pub(super) struct Idea<'a> {
 
 /// What differs from what the scheme and the configuration say.
 #[derive(Clone)]
-pub(super) enum Change<'a> {
+pub(super) enum InputChange<'a> {
     /// Another key.
     Key(Zeroizing<Vec<u8>>),
     /// Other bytes in the place of the body.
     Body(Cow<'a, [u8]>),
     /// Another text around the body.
-    Text(Vec<Piece>),
+    Text(Vec<SignedPart>),
     /// Another way to make the digest.
     Method(Method),
 }
 
 /// What looking at the bytes gave.
-pub(super) enum Seen {
+pub(super) enum Observation {
     /// It is so.
-    Yes(Finding),
+    Present(Finding),
     /// It is not so; what shows it.
-    No(&'static str),
+    Absent(&'static str),
     /// There was nothing to look at; why.
-    Nothing(&'static str),
+    NotApplicable(&'static str),
 }
 
-impl<'a> Idea<'a> {
+impl<'a> Variation<'a> {
     /// Makes an idea of the body.
     pub(super) fn body(
         body: impl Into<Cow<'a, [u8]>>,
         what: impl Into<String>,
         advice: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::new(Change::Body(body.into()), what, advice)
+        Self::new(InputChange::Body(body.into()), what, advice)
     }
 
     /// Makes an idea of the signed text.
     pub(super) fn text(
-        text: Vec<Piece>,
+        text: Vec<SignedPart>,
         what: impl Into<String>,
         advice: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::new(Change::Text(text), what, advice)
+        Self::new(InputChange::Text(text), what, advice)
     }
 
     /// Makes an idea of the digest.
@@ -109,7 +109,7 @@ impl<'a> Idea<'a> {
         what: impl Into<String>,
         advice: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::new(Change::Method(method), what, advice)
+        Self::new(InputChange::Method(method), what, advice)
     }
 
     /// Makes an idea of the key.
@@ -121,12 +121,12 @@ impl<'a> Idea<'a> {
     ) -> Self {
         Self {
             secret: Some(secret),
-            ..Self::new(Change::Key(Zeroizing::new(key)), what, advice)
+            ..Self::new(InputChange::Key(Zeroizing::new(key)), what, advice)
         }
     }
 
     fn new(
-        change: Change<'a>,
+        change: InputChange<'a>,
         what: impl Into<String>,
         advice: impl Into<Cow<'static, str>>,
     ) -> Self {
@@ -140,39 +140,41 @@ impl<'a> Idea<'a> {
 }
 
 /// Gives ideas on, or the reason where there are none.
-pub(super) fn some<'a>(why: &'static str) -> impl FnOnce(Vec<Idea<'a>>) -> Ideas<'a> {
-    move |ideas| {
-        if ideas.is_empty() {
+pub(super) fn non_empty_or<'a>(
+    why: &'static str,
+) -> impl FnOnce(Vec<Variation<'a>>) -> Variations<'a> {
+    move |variations| {
+        if variations.is_empty() {
             Err(why)
         } else {
-            Ok(ideas)
+            Ok(variations)
         }
     }
 }
 
-impl Idea<'_> {
+impl Variation<'_> {
     /// Says whether it differs from what scheme and configuration say.
     pub(super) fn changes(&self, case: &Case<'_>) -> bool {
         match &self.change {
-            Change::Key(key) => case.keys.iter().all(|(_, own)| own != key),
-            Change::Body(body) => body[..] != *case.body(),
-            Change::Text(text) => *text != case.text,
-            Change::Method(method) => *method != case.method,
+            InputChange::Key(key) => case.keys.iter().all(|(_, own)| own != key),
+            InputChange::Body(body) => body[..] != *case.body(),
+            InputChange::Text(text) => *text != case.text,
+            InputChange::Method(method) => *method != case.method,
         }
     }
 
     /// Changes a setting as it says.
-    pub(super) fn applied<'s>(&'s self, setting: Setting<'s>) -> Setting<'s> {
+    pub(super) fn applied<'s>(&'s self, inputs: DigestInputs<'s>) -> DigestInputs<'s> {
         match &self.change {
-            Change::Key(key) => Setting {
+            InputChange::Key(key) => DigestInputs {
                 key: Some(key),
-                ..setting
+                ..inputs
             },
-            Change::Body(body) => Setting { body, ..setting },
-            Change::Text(text) => Setting { text, ..setting },
-            Change::Method(method) => Setting {
+            InputChange::Body(body) => DigestInputs { body, ..inputs },
+            InputChange::Text(text) => DigestInputs { text, ..inputs },
+            InputChange::Method(method) => DigestInputs {
                 method: *method,
-                ..setting
+                ..inputs
             },
         }
     }

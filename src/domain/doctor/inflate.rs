@@ -4,14 +4,14 @@
 
 /// Returns what a gzip, zlib or bare deflate stream holds; `None` where it is
 /// none, is cut short, or holds more than `most` bytes.
-pub(super) fn inflate(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
+pub(super) fn inflate(bytes: &[u8], max_bytes: usize) -> Option<Vec<u8>> {
     match bytes {
-        [0x1f, 0x8b, 8, ..] => stream(gzip(bytes)?, most),
+        [0x1f, 0x8b, 8, ..] => stream(gzip(bytes)?, max_bytes),
         [first, second, rest @ ..]
             if first & 15 == 8
                 && (u16::from(*first) * 256 + u16::from(*second)).is_multiple_of(31) =>
         {
-            stream(rest, most)
+            stream(rest, max_bytes)
         }
         _ => None,
     }
@@ -35,14 +35,14 @@ fn gzip(bytes: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// Bits, the lowest of each byte first.
-struct Bits<'a> {
+/// BitReader, the lowest of each byte first.
+struct BitReader<'a> {
     bytes: &'a [u8],
     held: u32,
     count: u32,
 }
 
-impl Bits<'_> {
+impl BitReader<'_> {
     fn take(&mut self, count: u32) -> Option<u32> {
         while self.count < count {
             let (first, rest) = self.bytes.split_first()?;
@@ -58,12 +58,12 @@ impl Bits<'_> {
 }
 
 /// A Huffman code: how many codes there are of each length, and their symbols.
-struct Code {
+struct HuffmanCode {
     counts: [u16; 16],
     symbols: Vec<u16>,
 }
 
-impl Code {
+impl HuffmanCode {
     fn of(lengths: &[u8]) -> Self {
         let mut counts = [0; 16];
         for length in lengths.iter().filter(|l| **l > 0) {
@@ -76,7 +76,7 @@ impl Code {
         Self { counts, symbols }
     }
 
-    fn read(&self, bits: &mut Bits<'_>) -> Option<usize> {
+    fn read(&self, bits: &mut BitReader<'_>) -> Option<usize> {
         let (mut code, mut first, mut index) = (0i32, 0i32, 0i32);
         for count in &self.counts[1..] {
             code |= bits.take(1)?.cast_signed();
@@ -95,7 +95,7 @@ impl Code {
     }
 }
 
-const LENGTHS: [(usize, u32); 29] = [
+const LENGTH_CODES: [(usize, u32); 29] = [
     (3, 0),
     (4, 0),
     (5, 0),
@@ -127,7 +127,7 @@ const LENGTHS: [(usize, u32); 29] = [
     (258, 0),
 ];
 
-const DISTANCES: [(usize, u32); 30] = [
+const DISTANCE_CODES: [(usize, u32); 30] = [
     (1, 0),
     (2, 0),
     (3, 0),
@@ -161,12 +161,12 @@ const DISTANCES: [(usize, u32); 30] = [
 ];
 
 /// The order in which the lengths of the code lengths' codes stand.
-const ORDER: [usize; 19] = [
+const CODE_LENGTH_ORDER: [usize; 19] = [
     16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
 ];
 
-fn stream(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
-    let mut bits = Bits {
+fn stream(bytes: &[u8], max_bytes: usize) -> Option<Vec<u8>> {
+    let mut bits = BitReader {
         bytes,
         held: 0,
         count: 0,
@@ -183,7 +183,7 @@ fn stream(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
                 ]));
                 out.extend_from_slice(bits.bytes.get(4..4 + length)?);
                 bits.bytes = &bits.bytes[4 + length..];
-                if out.len() > most {
+                if out.len() > max_bytes {
                     return None;
                 }
             }
@@ -193,15 +193,15 @@ fn stream(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
                 lengths[256..280].fill(7);
                 block(
                     &mut bits,
-                    &Code::of(&lengths),
-                    &Code::of(&[5; 30]),
+                    &HuffmanCode::of(&lengths),
+                    &HuffmanCode::of(&[5; 30]),
                     &mut out,
-                    most,
+                    max_bytes,
                 )?;
             }
             2 => {
                 let (literals, distances) = codes(&mut bits)?;
-                block(&mut bits, &literals, &distances, &mut out, most)?;
+                block(&mut bits, &literals, &distances, &mut out, max_bytes)?;
             }
             _ => return None,
         }
@@ -212,14 +212,14 @@ fn stream(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
 }
 
 /// Reads the codes that a block brings along.
-fn codes(bits: &mut Bits<'_>) -> Option<(Code, Code)> {
+fn codes(bits: &mut BitReader<'_>) -> Option<(HuffmanCode, HuffmanCode)> {
     let literals = bits.take(5)? as usize + 257;
     let distances = bits.take(5)? as usize + 1;
     let mut lengths = [0; 19];
-    for at in &ORDER[..bits.take(4)? as usize + 4] {
+    for at in &CODE_LENGTH_ORDER[..bits.take(4)? as usize + 4] {
         lengths[*at] = bits.take(3)? as u8;
     }
-    let code = Code::of(&lengths);
+    let code = HuffmanCode::of(&lengths);
     let mut lengths: Vec<u8> = Vec::with_capacity(320);
     while lengths.len() < literals + distances {
         let (value, times) = match code.read(bits)? {
@@ -231,33 +231,33 @@ fn codes(bits: &mut Bits<'_>) -> Option<(Code, Code)> {
         lengths.extend(std::iter::repeat_n(value, times as usize));
     }
     Some((
-        Code::of(&lengths[..literals]),
-        Code::of(lengths.get(literals..literals + distances)?),
+        HuffmanCode::of(&lengths[..literals]),
+        HuffmanCode::of(lengths.get(literals..literals + distances)?),
     ))
 }
 
 fn block(
-    bits: &mut Bits<'_>,
-    literals: &Code,
-    distances: &Code,
+    bits: &mut BitReader<'_>,
+    literals: &HuffmanCode,
+    distances: &HuffmanCode,
     out: &mut Vec<u8>,
-    most: usize,
+    max_bytes: usize,
 ) -> Option<()> {
     loop {
         match literals.read(bits)? {
             256 => return Some(()),
             byte @ 0..256 => out.push(byte as u8),
             symbol => {
-                let (base, extra) = *LENGTHS.get(symbol - 257)?;
+                let (base, extra) = *LENGTH_CODES.get(symbol - 257)?;
                 let length = base + bits.take(extra)? as usize;
-                let (base, extra) = *DISTANCES.get(distances.read(bits)?)?;
+                let (base, extra) = *DISTANCE_CODES.get(distances.read(bits)?)?;
                 let from = out.len().checked_sub(base + bits.take(extra)? as usize)?;
                 for at in from..from + length {
                     out.push(out[at]);
                 }
             }
         }
-        if out.len() > most {
+        if out.len() > max_bytes {
             return None;
         }
     }

@@ -1,30 +1,30 @@
 //! A JSON body as other programs would have written it.
 
 use super::case::Case;
-use super::hypothesis::{Idea, Ideas};
+use super::hypothesis::{Variation, Variations};
 use super::rewrite::{self, Layout, TAB};
-use super::tokens::{self, Kind, Token};
-use super::values::{Html, Number, Slash, Unicode, Values};
+use super::tokens::{self, Token, TokenKind};
+use super::value_style::{Html, Number, Slash, Unicode, ValueStyle};
 
 const ADVICE: &str = "Sign and check the bytes as they are sent. In Express, express.raw({type: 'application/json'}) before express.json(); in Flask request.get_data(); in Next.js await req.text().";
 
-const NO_JSON: &str = "the body is no JSON of up to 4 MiB";
+const NOT_JSON: &str = "the body is no JSON of up to 4 MiB";
 
 /// Writes a layout in words, with and without sorted keys.
-fn layouts<'a>(case: &Case<'a>, layouts: &[(&str, Layout)], sorted: bool) -> Ideas<'a> {
-    let json = case.json().ok_or(NO_JSON)?;
-    if sorted && !json.any(Kind::Colon, |_| true) {
+fn layouts<'a>(case: &Case<'a>, layouts: &[(&str, Layout)], sorted: bool) -> Variations<'a> {
+    let json = case.json().ok_or(NOT_JSON)?;
+    if sorted && !json.any(TokenKind::Colon, |_| true) {
         return Err("the body has no keys");
     }
     let order = if sorted { json.sorted() } else { &json.tokens };
     Ok(layouts
         .iter()
-        .take(most(case))
+        .take(max_forms(case))
         .filter(|(_, layout)| !json.deep || layout.indent.is_none())
         .map(|(how, layout)| {
             let keys = if sorted { ", with sorted keys" } else { "" };
             rewritten(
-                rewrite::write_as(order, *layout, Values::KEPT),
+                rewrite::write_as(order, *layout, ValueStyle::KEPT),
                 &format!("it was signed {how}{keys}"),
             )
         })
@@ -32,12 +32,12 @@ fn layouts<'a>(case: &Case<'a>, layouts: &[(&str, Layout)], sorted: bool) -> Ide
 }
 
 /// Returns how many forms of one kind are written at the most.
-fn most(case: &Case<'_>) -> usize {
-    if case.large() { 1 } else { usize::MAX }
+fn max_forms(case: &Case<'_>) -> usize {
+    if case.is_large() { 1 } else { usize::MAX }
 }
 
-fn rewritten<'a>(body: String, how: &str) -> Idea<'a> {
-    Idea::body(
+fn rewritten<'a>(body: String, how: &str) -> Variation<'a> {
+    Variation::body(
         body.into_bytes(),
         format!("The JSON was written anew on the way; {how}."),
         ADVICE,
@@ -45,12 +45,12 @@ fn rewritten<'a>(body: String, how: &str) -> Idea<'a> {
 }
 
 /// Tries the JSON without blanks.
-pub(super) fn compact<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn compact<'a>(case: &Case<'a>) -> Variations<'a> {
     layouts(case, &[("without blanks", Layout::COMPACT)], false)
 }
 
 /// Tries the JSON with a blank behind commas and colons.
-pub(super) fn spaced<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn spaced<'a>(case: &Case<'a>) -> Variations<'a> {
     layouts(
         case,
         &[(
@@ -62,7 +62,7 @@ pub(super) fn spaced<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 /// Tries the JSON with a value on each line.
-pub(super) fn indented<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn indented<'a>(case: &Case<'a>) -> Variations<'a> {
     layouts(case, &INDENTED, false)
 }
 
@@ -73,7 +73,7 @@ const INDENTED: [(&str, Layout); 3] = [
 ];
 
 /// Tries the JSON with sorted keys.
-pub(super) fn sorted<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn sorted<'a>(case: &Case<'a>) -> Variations<'a> {
     let every = [
         ("without blanks", Layout::COMPACT),
         ("with blanks", Layout::SPACED),
@@ -83,11 +83,11 @@ pub(super) fn sorted<'a>(case: &Case<'a>) -> Ideas<'a> {
     layouts(case, &every, true)
 }
 
-fn kept<'a>(case: &Case<'a>, every: &[(&str, Values)]) -> Ideas<'a> {
-    let json = case.json().ok_or(NO_JSON)?;
+fn kept<'a>(case: &Case<'a>, every: &[(&str, ValueStyle)]) -> Variations<'a> {
+    let json = case.json().ok_or(NOT_JSON)?;
     Ok(every
         .iter()
-        .take(most(case))
+        .take(max_forms(case))
         .map(|(how, values)| {
             rewritten(
                 rewrite::write_kept(json.source, &json.tokens, *values),
@@ -98,14 +98,14 @@ fn kept<'a>(case: &Case<'a>, every: &[(&str, Values)]) -> Ideas<'a> {
 }
 
 /// Tries `/` escaped and not.
-pub(super) fn slashes<'a>(case: &Case<'a>) -> Ideas<'a> {
-    let json = case.json().ok_or(NO_JSON)?;
-    if !json.any(Kind::Text, |text| text.contains('/')) {
+pub(super) fn slashes<'a>(case: &Case<'a>) -> Variations<'a> {
+    let json = case.json().ok_or(NOT_JSON)?;
+    if !json.any(TokenKind::Text, |text| text.contains('/')) {
         return Err("the body has no slash");
     }
-    let with = |slash| Values {
+    let with = |slash| ValueStyle {
         slash,
-        ..Values::KEPT
+        ..ValueStyle::KEPT
     };
     kept(
         case,
@@ -120,20 +120,20 @@ pub(super) fn slashes<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 /// Tries characters beyond ASCII escaped and not.
-pub(super) fn unicode<'a>(case: &Case<'a>) -> Ideas<'a> {
-    let json = case.json().ok_or(NO_JSON)?;
+pub(super) fn unicode<'a>(case: &Case<'a>) -> Variations<'a> {
+    let json = case.json().ok_or(NOT_JSON)?;
     let foreign =
         |text: &str| !text.is_ascii() || text.contains("\\u") || text.contains(['<', '>', '&']);
-    if !json.any(Kind::Text, foreign) {
+    if !json.any(TokenKind::Text, foreign) {
         return Err("the body has plain ASCII only");
     }
-    let with = |unicode| Values {
+    let with = |unicode| ValueStyle {
         unicode,
-        ..Values::KEPT
+        ..ValueStyle::KEPT
     };
-    let html = |html| Values {
+    let html = |html| ValueStyle {
         html,
-        ..Values::KEPT
+        ..ValueStyle::KEPT
     };
     let mut every = [
         (
@@ -156,15 +156,15 @@ pub(super) fn unicode<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 /// Tries numbers written otherwise: all alike, then each alone.
-pub(super) fn numbers<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn numbers<'a>(case: &Case<'a>) -> Variations<'a> {
     /// More numbers than these are not tried one by one.
-    const ALONE: usize = 24;
-    let json = case.json().ok_or(NO_JSON)?;
-    let with = |number| Values {
+    const MAX_NUMBERS_TRIED: usize = 24;
+    let json = case.json().ok_or(NOT_JSON)?;
+    let with = |number| ValueStyle {
         number,
-        ..Values::KEPT
+        ..ValueStyle::KEPT
     };
-    if !json.any(Kind::Number, |_| true) {
+    if !json.any(TokenKind::Number, |_| true) {
         return Err("the body has no number");
     }
     let every = [
@@ -186,14 +186,14 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Ideas<'a> {
             with(Number::AllMoney),
         ),
     ];
-    let mut ideas = kept(case, &every)?;
+    let mut variations = kept(case, &every)?;
     let numbers: Vec<&Token<'_>> = json
         .tokens
         .iter()
-        .filter(|t| t.kind == Kind::Number)
+        .filter(|t| t.kind == TokenKind::Number)
         .collect();
-    if numbers.len() > ALONE || json.source.len() > 64 << 10 {
-        return Ok(ideas);
+    if numbers.len() > MAX_NUMBERS_TRIED || json.source.len() > 64 << 10 {
+        return Ok(variations);
     }
     for token in numbers {
         let ends: &[&str] = if token.text.contains(['e', 'E']) {
@@ -206,7 +206,7 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Ideas<'a> {
         let end = token.at + token.text.len();
         let mut add = |text: String| {
             let body = [&json.source[..token.at], &text, &json.source[end..]].concat();
-            ideas.push(rewritten(
+            variations.push(rewritten(
                 body,
                 &format!("the number {} was signed as {text}", token.text),
             ));
@@ -225,21 +225,21 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Ideas<'a> {
             });
         }
     }
-    Ok(ideas)
+    Ok(variations)
 }
 
 /// A program, how it lays JSON out, how it writes values, and whether it sorts
 /// the keys.
-type Library = (&'static str, Layout, Values, bool);
+type Library = (&'static str, Layout, ValueStyle, bool);
 
-const PLAIN: Values = Values {
+const PLAIN: ValueStyle = ValueStyle {
     unicode: Unicode::Plain,
     slash: Slash::Plain,
     html: Html::Plain,
     number: Number::Kept,
 };
 
-const ASCII: Values = Values {
+const ASCII: ValueStyle = ValueStyle {
     unicode: Unicode::Lower,
     slash: Slash::Plain,
     html: Html::Plain,
@@ -249,16 +249,16 @@ const ASCII: Values = Values {
 /// Returns what several languages' libraries write, the likeliest first.
 fn libraries() -> Vec<Library> {
     let (plain, ascii) = (PLAIN, ASCII);
-    let script = Values {
+    let script = ValueStyle {
         number: Number::Short,
         ..plain
     };
-    let php = Values {
+    let php = ValueStyle {
         slash: Slash::Escaped,
         number: Number::Kept,
         ..ascii
     };
-    let go = Values {
+    let go = ValueStyle {
         html: Html::Escaped,
         ..script
     };
@@ -291,7 +291,7 @@ fn libraries() -> Vec<Library> {
         (
             "Python's json.dumps with ensure_ascii=False",
             Layout::SPACED,
-            Values {
+            ValueStyle {
                 unicode: Unicode::Plain,
                 ..ascii
             },
@@ -330,7 +330,7 @@ fn libraries() -> Vec<Library> {
 }
 
 /// What programs write that print to a file or a pipe: they end the line.
-const PRINTED: [(&str, Layout, Values); 4] = [
+const PRINTING_PROGRAMS: [(&str, Layout, ValueStyle); 4] = [
     ("jq", Layout::indented(2), PLAIN),
     ("jq -c", Layout::COMPACT, PLAIN),
     ("python -m json.tool", Layout::indented(4), ASCII),
@@ -339,12 +339,12 @@ const PRINTED: [(&str, Layout, Values); 4] = [
 
 /// Tries the JSON as the libraries of several languages write it: layout,
 /// escapes and numbers at once.
-pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
-    let json = case.json().ok_or(NO_JSON)?;
+pub(super) fn language<'a>(case: &Case<'a>) -> Variations<'a> {
+    let json = case.json().ok_or(NOT_JSON)?;
     let shown = |layout: &Layout| !json.deep || layout.indent.is_none();
-    let mut ideas: Vec<Idea<'a>> = libraries()
+    let mut variations: Vec<Variation<'a>> = libraries()
         .into_iter()
-        .take(most(case).saturating_mul(2))
+        .take(max_forms(case).saturating_mul(2))
         .filter(|(_, layout, ..)| shown(layout))
         .map(|(who, layout, values, sorted)| {
             let order = if sorted { json.sorted() } else { &json.tokens };
@@ -354,21 +354,19 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Ideas<'a> {
             )
         })
         .collect();
-    let printed = PRINTED.into_iter().filter(|_| !case.large());
-    ideas.extend(
-        printed
-            .filter(|(_, layout, _)| shown(layout))
-            .map(|(who, layout, values)| {
-                let mut text = rewrite::write_as(&json.tokens, layout, values);
-                text.push('\n');
-                rewritten(text, &format!("it was signed as {who} writes it"))
-            }),
-    );
-    Ok(ideas)
+    let printed = PRINTING_PROGRAMS.into_iter().filter(|_| !case.is_large());
+    variations.extend(printed.filter(|(_, layout, _)| shown(layout)).map(
+        |(who, layout, values)| {
+            let mut text = rewrite::write_as(&json.tokens, layout, values);
+            text.push('\n');
+            rewritten(text, &format!("it was signed as {who} writes it"))
+        },
+    ));
+    Ok(variations)
 }
 
 /// Says where a body stops being JSON, where it begins like it.
-pub(super) fn broken_off(body: &[u8]) -> bool {
+pub(super) fn is_cut_off(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
         && std::str::from_utf8(body).is_ok_and(|text| {
             tokens::tokens(text).is_err_and(|broken| {

@@ -77,7 +77,7 @@ impl Method {
     }
 
     /// Says whether a key is part of it.
-    pub(super) const fn keyed(self) -> bool {
+    pub(super) const fn uses_key(self) -> bool {
         !matches!(self, Self::NoKey(_))
     }
 

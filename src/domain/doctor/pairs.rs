@@ -1,30 +1,33 @@
 //! Tries two hypotheses at once, the likeliest pairs first.
 
 use super::budget::Budget;
-use super::case::{Case, Hit};
-use super::hypothesis::{Change, Idea, Test};
-use super::list::{HYPOTHESES, OTHER_SECRET};
+use super::case::{Case, DigestMatch};
+use super::hypotheses::{HYPOTHESES, OTHER_SECRET};
+use super::hypothesis::{InputChange, Procedure, Variation};
 use super::secret;
 use crate::domain::verification::Group;
 
 /// More ideas of one kind than these are not tried with another's.
-const IDEAS: usize = 200;
+const MAX_VARIATIONS_PER_KIND: usize = 200;
 
 /// What is made of a large body too, because it costs next to nothing.
-const CHEAP: [&str; 4] = ["body_newline", "body_line_ends", "body_bom", "body_empty"];
+const CHEAP_BODY_CODES: [&str; 4] = ["body_newline", "body_line_ends", "body_bom", "body_empty"];
 
 /// How many classes are tried where the body is large.
-const LARGE: usize = 4;
+const LARGE_BODY_CLASSES: usize = 4;
 
 /// What is supposed of a secret too, where the body is large.
-const LIKELY: [&str; 3] = ["other_secret", "old_secret", "secret_space"];
+const LIKELY_SECRET_CODES: [&str; 3] = ["other_secret", "old_secret", "secret_space"];
 
 /// An idea, or several that belong together, each with its hypothesis's place
 /// in the list.
-type Combination<'a> = Vec<(usize, Idea<'a>)>;
+type Combination<'a> = Vec<(usize, Variation<'a>)>;
 
 /// Finds two ideas of different kinds that together give a signature that came.
-pub(super) fn search<'a>(case: &Case<'a>, budget: &mut Budget) -> Option<(Combination<'a>, Hit)> {
+pub(super) fn search<'a>(
+    case: &Case<'a>,
+    budget: &mut Budget,
+) -> Option<(Combination<'a>, DigestMatch)> {
     let [keys, bodies, texts, methods] = kinds(case);
     let others = others(case);
     // What differs behind the body's end only costs next to nothing, whatever
@@ -33,7 +36,7 @@ pub(super) fn search<'a>(case: &Case<'a>, budget: &mut Budget) -> Option<(Combin
         let stem = case.stem();
         combination
             .iter()
-            .all(|(_, idea)| matches!(&idea.change, Change::Body(body) if body.starts_with(stem)))
+            .all(|(_, variation)| matches!(&variation.change, InputChange::Body(body) if body.starts_with(stem)))
     };
     let (tails, bodies): (Vec<_>, Vec<_>) = bodies.into_iter().partition(behind);
     // One idea, and nothing besides.
@@ -52,7 +55,11 @@ pub(super) fn search<'a>(case: &Case<'a>, budget: &mut Budget) -> Option<(Combin
         (&tails, &methods),
         (&others, &bodies),
     ];
-    let count = if case.large() { LARGE } else { classes.len() };
+    let count = if case.is_large() {
+        LARGE_BODY_CLASSES
+    } else {
+        classes.len()
+    };
     for (at, (first, second)) in classes.into_iter().take(count).enumerate() {
         // What one class leaves over is the next ones'.
         let share = budget.0 / (count - at);
@@ -71,19 +78,19 @@ fn try_class<'a>(
     first: &[Combination<'a>],
     second: &[Combination<'a>],
     budget: &mut Budget,
-) -> Option<(Combination<'a>, Hit)> {
+) -> Option<(Combination<'a>, DigestMatch)> {
     for one in first {
-        let setting = one
-            .iter()
-            .fold(case.setting(), |setting, (_, idea)| idea.applied(setting));
+        let inputs = one.iter().fold(case.inputs(), |inputs, (_, variation)| {
+            variation.applied(inputs)
+        });
         for two in second {
-            let setting = two
+            let inputs = two
                 .iter()
-                .fold(setting, |setting, (_, idea)| idea.applied(setting));
-            if case.is_late() || !budget.spend(case.cost(&setting)) {
+                .fold(inputs, |inputs, (_, variation)| variation.applied(inputs));
+            if case.is_late() || !budget.try_spend(case.cost(&inputs)) {
                 return None;
             }
-            if let Some(hit) = case.hit(&setting) {
+            if let Some(hit) = case.find_match(&inputs) {
                 return Some(([one.as_slice(), two].concat(), hit));
             }
         }
@@ -95,28 +102,37 @@ fn try_class<'a>(
 fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
     let mut kinds: [Vec<Combination<'a>>; 4] = Default::default();
     for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
-        let Test::Compute(ideas) = &hypothesis.test else {
+        let Procedure::Compute(variations) = &hypothesis.procedure else {
             continue;
         };
-        if !hypothesis.fits(case) || case.is_late() {
+        if !hypothesis.applies_to(case) || case.is_late() {
             continue;
         }
-        if case.large() && hypothesis.group == Group::Body && !CHEAP.contains(&hypothesis.code) {
+        if case.is_large()
+            && hypothesis.group == Group::Body
+            && !CHEAP_BODY_CODES.contains(&hypothesis.code)
+        {
             continue;
         }
-        if case.large() && hypothesis.group == Group::Secret && !LIKELY.contains(&hypothesis.code) {
+        if case.is_large()
+            && hypothesis.group == Group::Secret
+            && !LIKELY_SECRET_CODES.contains(&hypothesis.code)
+        {
             continue;
         }
-        let ideas = ideas(case).unwrap_or_default();
-        for idea in ideas.into_iter().filter(|idea| idea.changes(case)) {
-            let kind = match &idea.change {
-                Change::Key(_) => 0,
-                Change::Body(_) => 1,
-                Change::Text(_) => 2,
-                Change::Method(_) => 3,
+        let variations = variations(case).unwrap_or_default();
+        for variation in variations
+            .into_iter()
+            .filter(|variation| variation.changes(case))
+        {
+            let kind = match &variation.change {
+                InputChange::Key(_) => 0,
+                InputChange::Body(_) => 1,
+                InputChange::Text(_) => 2,
+                InputChange::Method(_) => 3,
             };
-            if kinds[kind].len() < IDEAS {
-                kinds[kind].push(vec![(at, idea)]);
+            if kinds[kind].len() < MAX_VARIATIONS_PER_KIND {
+                kinds[kind].push(vec![(at, variation)]);
             }
         }
     }
@@ -125,25 +141,31 @@ fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
 
 /// Collects what may be wrong with the other configured secrets.
 fn others<'a>(case: &Case<'a>) -> Vec<Combination<'a>> {
-    let theirs = case.with_secrets(case.patient.others);
+    let theirs = case.with_secrets(case.subject.others);
     let mut found = Vec::new();
     for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
-        let Test::Compute(ideas) = &hypothesis.test else {
+        let Procedure::Compute(variations) = &hypothesis.procedure else {
             continue;
         };
         if hypothesis.group != Group::Secret || at == OTHER_SECRET || case.is_late() {
             continue;
         }
-        if case.large() && !LIKELY.contains(&hypothesis.code) {
+        if case.is_large() && !LIKELY_SECRET_CODES.contains(&hypothesis.code) {
             continue;
         }
-        for idea in ideas(&theirs).unwrap_or_default() {
-            let Some(secret) = idea.secret.filter(|_| found.len() < IDEAS) else {
+        for variation in variations(&theirs).unwrap_or_default() {
+            let Some(secret) = variation
+                .secret
+                .filter(|_| found.len() < MAX_VARIATIONS_PER_KIND)
+            else {
                 continue;
             };
             found.push(vec![
-                (OTHER_SECRET, secret::other_idea(secret, Vec::new())),
-                (at, idea),
+                (
+                    OTHER_SECRET,
+                    secret::other_secret_variation(secret, Vec::new()),
+                ),
+                (at, variation),
             ]);
         }
     }

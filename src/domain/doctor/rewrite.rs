@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::tokens::{Kind, Token};
-use super::values::Values;
+use super::tokens::{Token, TokenKind};
+use super::value_style::ValueStyle;
 
 /// How a JSON text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +50,13 @@ pub(super) fn depth(tokens: &[Token<'_>]) -> usize {
     let mut deepest = 0;
     for token in tokens {
         match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close => depth = depth.saturating_sub(1),
-            Kind::Comma | Kind::Colon | Kind::Text | Kind::Number | Kind::Word => {}
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Comma
+            | TokenKind::Colon
+            | TokenKind::Text
+            | TokenKind::Number
+            | TokenKind::Word => {}
         }
         deepest = deepest.max(depth);
     }
@@ -61,32 +65,32 @@ pub(super) fn depth(tokens: &[Token<'_>]) -> usize {
 
 /// Writes tokens, which are in the wanted order, in another layout and with
 /// values written as another program would.
-pub(super) fn write_as(order: &[Token<'_>], layout: Layout, values: Values) -> String {
+pub(super) fn write_as(order: &[Token<'_>], layout: Layout, values: ValueStyle) -> String {
     let mut text = String::with_capacity(order.iter().map(|t| t.text.len() + 1).sum());
     let mut depth = 0usize;
     for (at, token) in order.iter().enumerate() {
-        let empty = |next: usize| order.get(next).is_some_and(|t| t.kind == Kind::Close);
+        let empty = |next: usize| order.get(next).is_some_and(|t| t.kind == TokenKind::Close);
         match token.kind {
-            Kind::Open => {
+            TokenKind::Open => {
                 text.push_str(token.text);
                 depth += 1;
                 if !empty(at + 1) {
                     break_line(&mut text, layout, depth);
                 }
             }
-            Kind::Close => {
+            TokenKind::Close => {
                 depth = depth.saturating_sub(1);
-                if at > 0 && order[at - 1].kind != Kind::Open {
+                if at > 0 && order[at - 1].kind != TokenKind::Open {
                     break_line(&mut text, layout, depth);
                 }
                 text.push_str(token.text);
             }
-            Kind::Comma => {
+            TokenKind::Comma => {
                 text.push_str(layout.comma);
                 break_line(&mut text, layout, depth);
             }
-            Kind::Colon => text.push_str(layout.colon),
-            Kind::Text | Kind::Number | Kind::Word => values.write(token, &mut text),
+            TokenKind::Colon => text.push_str(layout.colon),
+            TokenKind::Text | TokenKind::Number | TokenKind::Word => values.write(token, &mut text),
         }
     }
     text
@@ -94,7 +98,7 @@ pub(super) fn write_as(order: &[Token<'_>], layout: Layout, values: Values) -> S
 
 /// Writes the source with its blanks as they were, and values as another
 /// program would.
-pub(super) fn write_kept(source: &str, tokens: &[Token<'_>], values: Values) -> String {
+pub(super) fn write_kept(source: &str, tokens: &[Token<'_>], values: ValueStyle) -> String {
     let mut text = String::with_capacity(source.len() + source.len() / 8);
     let mut end = 0;
     for token in tokens {
@@ -140,7 +144,7 @@ pub(super) fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     }
     let (containers, container_of) = containers(tokens);
     let comma = Token {
-        kind: Kind::Comma,
+        kind: TokenKind::Comma,
         text: ",",
         at: 0,
     };
@@ -151,7 +155,7 @@ pub(super) fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
             Step::Run(mut run) => {
                 let Some(at) = run.next() else { continue };
                 order.push(tokens[at]);
-                if tokens[at].kind == Kind::Open {
+                if tokens[at].kind == TokenKind::Open {
                     let container = container_of[at];
                     steps.push(Step::Run(containers[container].close + 1..run.end));
                     steps.push(Step::Members(container, 0));
@@ -182,7 +186,7 @@ fn containers(tokens: &[Token<'_>]) -> (Vec<Container>, Vec<usize>) {
     let mut open: Vec<(usize, usize)> = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token.kind {
-            Kind::Open => {
+            TokenKind::Open => {
                 container_of[at] = containers.len();
                 open.push((containers.len(), at + 1));
                 containers.push(Container {
@@ -190,13 +194,13 @@ fn containers(tokens: &[Token<'_>]) -> (Vec<Container>, Vec<usize>) {
                     close: at,
                 });
             }
-            Kind::Comma => {
+            TokenKind::Comma => {
                 if let Some((container, begin)) = open.last_mut() {
                     containers[*container].members.push(*begin..at);
                     *begin = at + 1;
                 }
             }
-            Kind::Close => {
+            TokenKind::Close => {
                 let Some((container, begin)) = open.pop() else {
                     continue;
                 };
@@ -211,7 +215,7 @@ fn containers(tokens: &[Token<'_>]) -> (Vec<Container>, Vec<usize>) {
                         .sort_by_key(|member| tokens[member.start].text);
                 }
             }
-            Kind::Colon | Kind::Text | Kind::Number | Kind::Word => {}
+            TokenKind::Colon | TokenKind::Text | TokenKind::Number | TokenKind::Word => {}
         }
     }
     (containers, container_of)
@@ -229,18 +233,18 @@ mod tests {
         let source = r#" {"b" : 1.0e+10, "a":[12345678901234567890, -0.0 ,"\u00e9\/"],"a":{}} "#;
         let read = tokens(source).unwrap();
         assert_eq!(
-            write_as(&read, Layout::COMPACT, Values::KEPT),
+            write_as(&read, Layout::COMPACT, ValueStyle::KEPT),
             r#"{"b":1.0e+10,"a":[12345678901234567890,-0.0,"\u00e9\/"],"a":{}}"#
         );
         assert_eq!(
-            write_as(&sorted(&read), Layout::SPACED, Values::KEPT),
+            write_as(&sorted(&read), Layout::SPACED, ValueStyle::KEPT),
             r#"{"a": [12345678901234567890, -0.0, "\u00e9\/"], "a": {}, "b": 1.0e+10}"#
         );
         assert_eq!(
             write_as(
                 &tokens("[1,{\"a\":[]}]").unwrap(),
                 Layout::indented(2),
-                Values::KEPT
+                ValueStyle::KEPT
             ),
             "[\n  1,\n  {\n    \"a\": []\n  }\n]"
         );
@@ -251,7 +255,7 @@ mod tests {
         let deep = "[".repeat(200_000) + &"]".repeat(200_000);
         let read = tokens(&deep).unwrap();
         assert_eq!(
-            write_as(&sorted(&read), Layout::COMPACT, Values::KEPT).len(),
+            write_as(&sorted(&read), Layout::COMPACT, ValueStyle::KEPT).len(),
             deep.len()
         );
     }
@@ -278,8 +282,8 @@ mod tests {
             let compact = serde_json::to_string(&value).unwrap();
             let pretty = serde_json::to_string_pretty(&value).unwrap();
             let read = tokens(&pretty).unwrap();
-            prop_assert_eq!(write_as(&read, Layout::COMPACT, Values::KEPT), compact);
-            prop_assert_eq!(write_as(&read, Layout::indented(2), Values::KEPT), pretty);
+            prop_assert_eq!(write_as(&read, Layout::COMPACT, ValueStyle::KEPT), compact);
+            prop_assert_eq!(write_as(&read, Layout::indented(2), ValueStyle::KEPT), pretty);
         }
     }
 }

@@ -4,32 +4,32 @@
 use std::borrow::Cow;
 
 use super::budget::Budget;
-use super::case::{Case, Hit, Setting};
-use super::hypothesis::{Hypothesis, Idea, Ideas, Seen, Test};
-use super::list::{HYPOTHESES, OTHER_SECRET};
+use super::case::{Case, DigestInputs, DigestMatch};
+use super::deviation::Deviation;
+use super::deviation_finding;
+use super::hypotheses::{HYPOTHESES, OTHER_SECRET};
+use super::hypothesis::{Hypothesis, Observation, Procedure, Variation, Variations};
 use super::mac::Hash;
-use super::piece::Piece;
-use super::spelled;
-use super::spelling::Spelling;
+use super::signed_part::SignedPart;
 use super::{Effort, finding, header, pairs};
 use crate::domain::text::thousands;
 use crate::domain::verification::{Finding, Group, Status, Trial, Tried};
 
 /// What a delivery may cost while it is received: this, and four times its body.
-const BRIEF: usize = 1 << 20;
+const BRIEF_BUDGET_BYTES: usize = 1 << 20;
 
 /// What a delivery may cost when somebody looks at it.
-const FULL: usize = 36 << 20;
+const FULL_BUDGET_BYTES: usize = 36 << 20;
 
 /// What of that the pairs may cost.
-const PAIRS: usize = 16 << 20;
+const PAIRS_BUDGET_BYTES: usize = 16 << 20;
 
 const TOO_LARGE: &str = "not tried: so large a body would take too long";
 
-const TOO_LATE: &str = "not tried: the time was over";
+const OUT_OF_TIME: &str = "not tried: the time was over";
 
 /// What was found, and what was tried.
-pub(super) struct Found {
+pub(super) struct SearchOutcome {
     /// The most telling first, with their groups.
     pub(super) findings: Vec<(Group, Finding)>,
     /// In the order of the list.
@@ -37,74 +37,74 @@ pub(super) struct Found {
     /// Whether a computation gave the signature that came.
     pub(super) explained: bool,
     /// What was not tried, or not in every way, because the body is large.
-    pub(super) left_out: Vec<&'static str>,
+    pub(super) skipped: Vec<&'static str>,
 }
 
 /// What came of one hypothesis.
-enum Outcome {
-    Yes(Finding),
+enum TrialResult {
+    Matched(Finding),
     /// It is so, and says the same as one that was tried before.
-    Same(Cow<'static, str>),
+    SameAs(Cow<'static, str>),
     /// It gives a signature that came as well, and that one holds without it.
-    Also(String),
-    No(Cow<'static, str>),
-    Nothing(Cow<'static, str>),
+    AlsoMatched(String),
+    NotMatched(Cow<'static, str>),
+    NotApplicable(Cow<'static, str>),
     /// It was tried in some ways or in none, for the body is large.
-    LeftOut(Trial, Cow<'static, str>),
+    Skipped(Trial, Cow<'static, str>),
 }
 
 /// What came of each hypothesis so far.
-struct Sheet<'c, 'a> {
+struct Results<'c, 'a> {
     case: &'c Case<'a>,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<TrialResult>,
     /// Those that a computation proved, the most telling first.
     computed: Vec<usize>,
 }
 
 /// Tries every hypothesis.
-pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
+pub(super) fn search(case: &Case<'_>, effort: Effort) -> SearchOutcome {
     let brief = effort != Effort::Full;
     let least = effort == Effort::Least;
-    let right = matches!(case.verification.status, Status::Valid | Status::Stale);
+    let is_valid = matches!(case.verification.status, Status::Valid | Status::Stale);
     let mut budget = Budget(if brief {
-        BRIEF + 4 * case.body().len()
+        BRIEF_BUDGET_BYTES + 4 * case.body().len()
     } else {
-        FULL
+        FULL_BUDGET_BYTES
     });
     // Where the body is large, one thing at a time would use it all up.
-    let kept_back = if case.large() && !right {
+    let kept_back = if case.is_large() && !is_valid {
         budget.0 / 4
     } else {
         0
     };
     budget.0 -= kept_back;
-    let mut sheet = Sheet {
+    let mut results = Results {
         case,
         outcomes: HYPOTHESES
             .iter()
-            .map(|_| Outcome::Nothing(Cow::Borrowed("it was not tried")))
+            .map(|_| TrialResult::NotApplicable(Cow::Borrowed("it was not tried")))
             .collect(),
         computed: Vec::new(),
     };
     let base = if least { None } else { case.base() };
     if let Some(hit) = &base {
-        sheet.found(&[], hit);
+        results.record_match(&[], hit);
     }
     if base.is_none() && !least && !case.is_late() {
-        sheet.theirs();
+        results.check_other_provider();
     }
-    let second = if right && !brief {
-        sheet.second(base.as_ref())
+    let second = if is_valid && !brief {
+        results.check_second_key(base.as_ref())
     } else {
         None
     };
-    let mut explained = !sheet.computed.is_empty();
-    let computing = |h: &&Hypothesis| matches!(h.test, Test::Compute(_));
+    let mut explained = !results.computed.is_empty();
+    let computing = |h: &&Hypothesis| matches!(h.procedure, Procedure::Compute(_));
     let mut waiting = HYPOTHESES.iter().filter(computing).count();
     for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
-        match &hypothesis.test {
-            Test::Compute(_) if least || brief && (right || explained) => {}
-            Test::Compute(ideas) => {
+        match &hypothesis.procedure {
+            Procedure::Compute(_) if least || brief && (is_valid || explained) => {}
+            Procedure::Compute(variations) => {
                 // Another secret is the likeliest cause. What one hypothesis
                 // leaves over is the next ones'.
                 let share = if at == OTHER_SECRET {
@@ -113,65 +113,68 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> Found {
                     budget.0 / waiting.max(1)
                 };
                 waiting -= 1;
-                explained |= sheet.compute(at, *ideas, share, &mut budget);
+                explained |= results.compute(at, *variations, share, &mut budget);
             }
-            Test::Spelled => sheet.spelled(at, base.is_some()),
-            Test::Look(look) => sheet.look(at, *look),
+            Procedure::Deviation => results.check_deviation(at, base.is_some()),
+            Procedure::Inspect(inspect) => results.inspect(at, *inspect),
         }
     }
     if let Some(second) = second {
-        sheet.outcomes[OTHER_SECRET] = second;
+        results.outcomes[OTHER_SECRET] = second;
     }
     // Two things at once are a secret and something else.
-    let any_secret = !case.keys.is_empty() || !case.patient.others.is_empty();
-    if !explained && !right && !case.came.is_empty() && any_secret && !case.is_late() {
-        budget.0 = (budget.0 + kept_back).min(PAIRS);
+    let any_secret = !case.keys.is_empty() || !case.subject.others.is_empty();
+    if !explained && !is_valid && !case.candidates.is_empty() && any_secret && !case.is_late() {
+        budget.0 = (budget.0 + kept_back).min(PAIRS_BUDGET_BYTES);
         let pair = pairs::search(case, &mut budget);
         explained = pair.is_some();
-        if let Some((ideas, hit)) = pair {
-            let ideas: Vec<_> = ideas.iter().map(|(at, idea)| (*at, idea)).collect();
-            sheet.found(&ideas, &hit);
+        if let Some((variations, hit)) = pair {
+            let variations: Vec<_> = variations
+                .iter()
+                .map(|(at, variation)| (*at, variation))
+                .collect();
+            results.record_match(&variations, &hit);
         }
     }
-    sheet.done(explained, !brief)
+    results.finish(explained, !brief)
 }
 
-impl Sheet<'_, '_> {
+impl Results<'_, '_> {
     /// Says whether the signature holds as it is.
-    fn right(&self) -> bool {
+    fn is_valid(&self) -> bool {
         let status = self.case.verification.status;
         matches!(status, Status::Valid | Status::Stale)
     }
 
     /// Looks whether it is another provider's delivery, rightly signed as that
     /// one signs.
-    fn theirs(&mut self) {
-        if let Some(finding) = header::rightly_signed(self.case) {
+    fn check_other_provider(&mut self) {
+        if let Some(finding) = header::signed_as_other_provider(self.case) {
             let at = HYPOTHESES.iter().position(|h| h.code == finding.code);
             self.computed.extend(at);
             if let Some(at) = at {
-                self.outcomes[at] = Outcome::Yes(finding);
+                self.outcomes[at] = TrialResult::Matched(finding);
             }
         }
     }
 
     /// Looks whether another of the configured keys gives a signature that
     /// came, too, as it is during a rotation.
-    fn second(&self, base: Option<&Hit>) -> Option<Outcome> {
+    fn check_second_key(&self, base: Option<&DigestMatch>) -> Option<TrialResult> {
         let case = self.case;
         let first = &case.keys.get(base?.key?)?.1;
         let hit = case.keys.iter().enumerate().find_map(|(at, (_, key))| {
-            let setting = Setting {
+            let inputs = DigestInputs {
                 key: Some(key),
-                ..case.setting()
+                ..case.inputs()
             };
-            let hit = (key != first).then(|| case.hit(&setting))??;
-            Some(Hit {
+            let hit = (key != first).then(|| case.find_match(&inputs))??;
+            Some(DigestMatch {
                 key: Some(at),
                 ..hit
             })
         })?;
-        Some(Outcome::Also(proof(case, &[], &hit)))
+        Some(TrialResult::AlsoMatched(proof(case, &[], &hit)))
     }
 
     /// Computes a hypothesis's ideas: one in any case, and more within its
@@ -179,77 +182,84 @@ impl Sheet<'_, '_> {
     fn compute(
         &mut self,
         at: usize,
-        ideas: for<'b> fn(&Case<'b>) -> Ideas<'b>,
+        variations: for<'b> fn(&Case<'b>) -> Variations<'b>,
         share: usize,
         budget: &mut Budget,
     ) -> bool {
         let case = self.case;
         if Hash::of(case.scheme.algorithm).is_none() {
             self.outcomes[at] =
-                Outcome::Nothing(Cow::Borrowed("only an HMAC can be computed anew"));
+                TrialResult::NotApplicable(Cow::Borrowed("only an HMAC can be computed anew"));
             return false;
         }
-        if case.came.is_empty() {
-            self.outcomes[at] = Outcome::Nothing(Cow::Borrowed("no digest came to compare with"));
+        if case.candidates.is_empty() {
+            self.outcomes[at] =
+                TrialResult::NotApplicable(Cow::Borrowed("no digest came to compare with"));
             return false;
         }
         if case.keys.is_empty() && HYPOTHESES[at].group != Group::Secret {
             self.outcomes[at] =
-                Outcome::Nothing(Cow::Borrowed("there is no secret to compute with"));
+                TrialResult::NotApplicable(Cow::Borrowed("there is no secret to compute with"));
             return false;
         }
-        if !HYPOTHESES[at].fits(case) {
-            self.outcomes[at] =
-                Outcome::Nothing(Cow::Borrowed("the signed text is of a kind of its own"));
+        if !HYPOTHESES[at].applies_to(case) {
+            self.outcomes[at] = TrialResult::NotApplicable(Cow::Borrowed(
+                "the signed text is of a kind of its own",
+            ));
             return false;
         }
         if case.is_late() {
-            self.outcomes[at] = Outcome::Nothing(Cow::Borrowed(TOO_LATE));
+            self.outcomes[at] = TrialResult::NotApplicable(Cow::Borrowed(OUT_OF_TIME));
             return false;
         }
         if budget.0 < case.body().len() {
-            self.outcomes[at] = Outcome::LeftOut(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE));
+            self.outcomes[at] =
+                TrialResult::Skipped(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE));
             return false;
         }
-        let ideas = match ideas(case) {
-            Ok(ideas) => ideas,
+        let variations = match variations(case) {
+            Ok(variations) => variations,
             Err(why) => {
-                self.outcomes[at] = Outcome::Nothing(Cow::Borrowed(why));
+                self.outcomes[at] = TrialResult::NotApplicable(Cow::Borrowed(why));
                 return false;
             }
         };
-        let (mut tried, mut left_out, mut spent) = (0, 0, 0);
-        for idea in ideas.iter().filter(|idea| idea.changes(case)) {
-            let setting = idea.applied(case.setting());
-            let cost = case.cost(&setting);
+        let (mut tried, mut skipped, mut spent) = (0, 0, 0);
+        for variation in variations
+            .iter()
+            .filter(|variation| variation.changes(case))
+        {
+            let inputs = variation.applied(case.inputs());
+            let cost = case.cost(&inputs);
             let fits = spent == 0 || spent + cost <= share;
-            if !fits || case.is_late() || !budget.spend(cost) {
-                left_out += 1;
+            if !fits || case.is_late() || !budget.try_spend(cost) {
+                skipped += 1;
                 continue;
             }
             tried += 1;
             spent += cost;
-            if let Some(hit) = case.hit(&setting) {
+            if let Some(hit) = case.find_match(&inputs) {
                 // No two texts or keys give one digest, so it is the same once more.
                 match self.computed.first() {
-                    _ if self.right() => {
-                        self.outcomes[at] = Outcome::Also(proof(case, &[(at, idea)], &hit));
+                    _ if self.is_valid() => {
+                        self.outcomes[at] =
+                            TrialResult::AlsoMatched(proof(case, &[(at, variation)], &hit));
                     }
                     Some(first) => {
                         let same = format!("here the same as {}", HYPOTHESES[*first].code);
-                        self.outcomes[at] = Outcome::Same(same.into());
+                        self.outcomes[at] = TrialResult::SameAs(same.into());
                     }
-                    None => self.found(&[(at, idea)], &hit),
+                    None => self.record_match(&[(at, variation)], &hit),
                 }
                 return true;
             }
         }
-        self.outcomes[at] = match (tried, left_out) {
-            (0, 0) => Outcome::Nothing(Cow::Borrowed("it would change nothing here")),
-            (0, _) => Outcome::LeftOut(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE)),
-            (1, 0) => Outcome::No(Cow::Borrowed("computed: another signature")),
-            (n, 0) => Outcome::No(format!("{n} computed: none gives it").into()),
-            (n, more) => Outcome::LeftOut(
+        self.outcomes[at] = match (tried, skipped) {
+            (0, 0) => TrialResult::NotApplicable(Cow::Borrowed("it would change nothing here")),
+            (0, _) => TrialResult::Skipped(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE)),
+            (1, 0) => TrialResult::NotMatched(Cow::Borrowed("computed: another signature")),
+            (n, 0) => TrialResult::NotMatched(format!("{n} computed: none gives it").into()),
+            (n, more) => TrialResult::Skipped(
                 Trial::NotMatched,
                 format!("{n} computed: none gives it; {more} left out, the body is large").into(),
             ),
@@ -257,52 +267,52 @@ impl Sheet<'_, '_> {
         false
     }
 
-    fn spelled(&mut self, at: usize, compared: bool) {
-        if matches!(self.outcomes[at], Outcome::Yes(_)) {
+    fn check_deviation(&mut self, at: usize, compared: bool) {
+        if matches!(self.outcomes[at], TrialResult::Matched(_)) {
             return;
         }
-        self.outcomes[at] = if self.case.came.is_empty() {
-            Outcome::Nothing(Cow::Borrowed("no digest came"))
+        self.outcomes[at] = if self.case.candidates.is_empty() {
+            TrialResult::NotApplicable(Cow::Borrowed("no digest came"))
         } else if compared {
-            Outcome::No(Cow::Borrowed("the digest is written as the scheme says"))
+            TrialResult::NotMatched(Cow::Borrowed("the digest is written as the scheme says"))
         } else {
-            Outcome::No(Cow::Borrowed("read so, it is another digest"))
+            TrialResult::NotMatched(Cow::Borrowed("read so, it is another digest"))
         };
     }
 
-    fn look(&mut self, at: usize, look: fn(&Case<'_>) -> Seen) {
-        if matches!(self.outcomes[at], Outcome::Yes(_)) {
+    fn inspect(&mut self, at: usize, inspect: fn(&Case<'_>) -> Observation) {
+        if matches!(self.outcomes[at], TrialResult::Matched(_)) {
             return;
         }
-        self.outcomes[at] = match look(self.case) {
-            Seen::Yes(finding) => Outcome::Yes(finding),
-            Seen::No(why) => Outcome::No(Cow::Borrowed(why)),
-            Seen::Nothing(why) => Outcome::Nothing(Cow::Borrowed(why)),
+        self.outcomes[at] = match inspect(self.case) {
+            Observation::Present(finding) => TrialResult::Matched(finding),
+            Observation::Absent(why) => TrialResult::NotMatched(Cow::Borrowed(why)),
+            Observation::NotApplicable(why) => TrialResult::NotApplicable(Cow::Borrowed(why)),
         };
     }
 
     /// Notes ideas that together give a signature that came.
-    fn found(&mut self, ideas: &[(usize, &Idea<'_>)], hit: &Hit) {
+    fn record_match(&mut self, variations: &[(usize, &Variation<'_>)], hit: &DigestMatch) {
         let case = self.case;
-        let received = &case.came[hit.came];
-        let proof = proof(case, ideas, hit);
-        let mut all: Vec<(usize, Finding)> = ideas
+        let received = &case.candidates[hit.candidate];
+        let proof = proof(case, variations, hit);
+        let mut all: Vec<(usize, Finding)> = variations
             .iter()
-            .map(|(at, idea)| {
+            .map(|(at, variation)| {
                 (
                     *at,
                     finding(
                         HYPOTHESES[*at].code,
                         true,
-                        idea.what.clone(),
-                        idea.advice.clone(),
+                        variation.what.clone(),
+                        variation.advice.clone(),
                     ),
                 )
             })
             .collect();
-        let cut = hit.cut.then_some(Spelling::Cut);
-        for spelling in received.spelled.iter().copied().chain(cut) {
-            let finding = spelled::explain(case, spelling, hit);
+        let cut = hit.cut.then_some(Deviation::Cut);
+        for deviation in received.deviations.iter().copied().chain(cut) {
+            let finding = deviation_finding::explain(case, deviation, hit);
             let at = HYPOTHESES.iter().position(|h| h.code == finding.code);
             all.extend(at.map(|at| (at, finding)));
         }
@@ -315,7 +325,7 @@ impl Sheet<'_, '_> {
         }
         for (at, mut finding) in all {
             finding.proof.clone_from(&proof);
-            self.outcomes[at] = Outcome::Yes(finding);
+            self.outcomes[at] = TrialResult::Matched(finding);
             if !self.computed.contains(&at) {
                 self.computed.push(at);
             }
@@ -323,20 +333,20 @@ impl Sheet<'_, '_> {
     }
 
     /// Sums up; with what was `tried`, where that is wanted.
-    fn done(self, explained: bool, tried: bool) -> Found {
-        let what = |outcome: &Outcome| match outcome {
-            Outcome::Yes(f) if f.proof.is_empty() => (Trial::Matched, f.message.clone()),
-            Outcome::Yes(f) => (Trial::Matched, f.proof.clone()),
-            Outcome::Same(why) => (Trial::Matched, why.to_string()),
-            Outcome::Also(proof) => (Trial::Matched, proof.clone()),
-            Outcome::No(why) => (Trial::NotMatched, why.to_string()),
-            Outcome::Nothing(why) => (Trial::NotApplicable, why.to_string()),
-            Outcome::LeftOut(trial, why) => (*trial, why.to_string()),
+    fn finish(self, explained: bool, tried: bool) -> SearchOutcome {
+        let what = |outcome: &TrialResult| match outcome {
+            TrialResult::Matched(f) if f.proof.is_empty() => (Trial::Matched, f.message.clone()),
+            TrialResult::Matched(f) => (Trial::Matched, f.proof.clone()),
+            TrialResult::SameAs(why) => (Trial::Matched, why.to_string()),
+            TrialResult::AlsoMatched(proof) => (Trial::Matched, proof.clone()),
+            TrialResult::NotMatched(why) => (Trial::NotMatched, why.to_string()),
+            TrialResult::NotApplicable(why) => (Trial::NotApplicable, why.to_string()),
+            TrialResult::Skipped(trial, why) => (*trial, why.to_string()),
         };
-        let left_out = HYPOTHESES
+        let skipped = HYPOTHESES
             .iter()
             .zip(&self.outcomes)
-            .filter(|(_, outcome)| matches!(outcome, Outcome::LeftOut(..)))
+            .filter(|(_, outcome)| matches!(outcome, TrialResult::Skipped(..)))
             .map(|(hypothesis, _)| hypothesis.what)
             .collect();
         let tried = HYPOTHESES
@@ -359,47 +369,50 @@ impl Sheet<'_, '_> {
         let findings = order
             .into_iter()
             .filter_map(|at| match &self.outcomes[at] {
-                Outcome::Yes(finding) => Some((HYPOTHESES[at].group, finding.clone())),
-                Outcome::Same(_)
-                | Outcome::Also(_)
-                | Outcome::No(_)
-                | Outcome::Nothing(_)
-                | Outcome::LeftOut(..) => None,
+                TrialResult::Matched(finding) => Some((HYPOTHESES[at].group, finding.clone())),
+                TrialResult::SameAs(_)
+                | TrialResult::AlsoMatched(_)
+                | TrialResult::NotMatched(_)
+                | TrialResult::NotApplicable(_)
+                | TrialResult::Skipped(..) => None,
             })
             .collect();
-        Found {
+        SearchOutcome {
             findings,
             tried,
             explained,
-            left_out,
+            skipped,
         }
     }
 }
 
 /// Says how findings are proved.
-fn proof(case: &Case<'_>, ideas: &[(usize, &Idea<'_>)], hit: &Hit) -> String {
-    let mut setting = case.setting();
-    for (_, idea) in ideas {
-        setting = idea.applied(setting);
+fn proof(case: &Case<'_>, variations: &[(usize, &Variation<'_>)], hit: &DigestMatch) -> String {
+    let mut inputs = case.inputs();
+    for (_, variation) in variations {
+        inputs = variation.applied(inputs);
     }
-    let size: usize = setting
+    let size: usize = inputs
         .text
         .iter()
         .map(|piece| match piece {
-            Piece::Bytes(bytes) => bytes.len(),
-            Piece::Body => setting.body.len(),
+            SignedPart::Bytes(bytes) => bytes.len(),
+            SignedPart::Body => inputs.body.len(),
         })
         .sum();
-    let secret = ideas.iter().find_map(|(_, idea)| idea.secret).or_else(|| {
-        hit.key
-            .and_then(|at| case.keys.get(at))
-            .map(|(secret, _)| *secret)
-    });
+    let secret = variations
+        .iter()
+        .find_map(|(_, variation)| variation.secret)
+        .or_else(|| {
+            hit.key
+                .and_then(|at| case.keys.get(at))
+                .map(|(secret, _)| *secret)
+        });
     let with = match secret {
-        Some(secret) if setting.method.keyed() => format!(" with {secret}"),
+        Some(secret) if inputs.method.uses_key() => format!(" with {secret}"),
         _ => String::new(),
     };
-    let text = &case.came[hit.came].text;
+    let text = &case.candidates[hit.candidate].text;
     let start: String = text.chars().take(12).collect();
     let gives = if hit.cut {
         "begins with exactly what came"
@@ -408,7 +421,7 @@ fn proof(case: &Case<'_>, ideas: &[(usize, &Idea<'_>)], hit: &Hit) -> String {
     };
     format!(
         "Recomputed: {} over {} bytes{with} {gives}, {start}{}",
-        setting.method.describe().trim_end_matches(','),
+        inputs.method.describe().trim_end_matches(','),
         thousands(size as u64),
         if start.len() < text.len() { "…" } else { "" },
     )

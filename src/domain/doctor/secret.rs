@@ -6,7 +6,7 @@ use base64::engine::DecodePaddingMode::Indifferent;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::case::Case;
-use super::hypothesis::{Idea, Ideas, Seen};
+use super::hypothesis::{Observation, Variation, Variations};
 use super::{finding, visible_name};
 use crate::domain::keyring::OldSecret;
 use crate::domain::provider::KeyForm;
@@ -15,7 +15,7 @@ use crate::domain::signature::decode_key;
 use crate::domain::verification::{Finding, Status};
 
 /// More secrets than these are not tried.
-const MOST: usize = 64;
+const MAX_SECRETS_TRIED: usize = 64;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(Indifferent);
@@ -23,26 +23,26 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// Tries every other configured secret.
-pub(super) fn other<'a>(case: &Case<'a>) -> Ideas<'a> {
-    if case.patient.others.is_empty() {
+pub(super) fn other<'a>(case: &Case<'a>) -> Variations<'a> {
+    if case.subject.others.is_empty() {
         return Err("no other secret is configured");
     }
     Ok(case
-        .patient
+        .subject
         .others
         .iter()
-        .take(MOST)
+        .take(MAX_SECRETS_TRIED)
         .filter_map(|secret| {
             let key = super::case::key(secret, case.scheme)?;
-            Some(other_idea(secret, key.to_vec()))
+            Some(other_secret_variation(secret, key.to_vec()))
         })
         .collect())
 }
 
 /// Makes the idea that a delivery is signed with another configured secret.
-pub(super) fn other_idea(secret: &Secret, key: Vec<u8>) -> Idea<'_> {
+pub(super) fn other_secret_variation(secret: &Secret, key: Vec<u8>) -> Variation<'_> {
     let whose = visible_name(secret);
-    Idea::key(
+    Variation::key(
         secret,
         key,
         format!(
@@ -57,11 +57,11 @@ pub(super) fn other_idea(secret: &Secret, key: Vec<u8>) -> Idea<'_> {
 }
 
 /// Tries the secrets that counted before.
-pub(super) fn old<'a>(case: &Case<'a>) -> Ideas<'a> {
-    if case.patient.old.is_empty() {
+pub(super) fn old<'a>(case: &Case<'a>) -> Variations<'a> {
+    if case.subject.old.is_empty() {
         return Err("no earlier secret is known");
     }
-    let idea = |old: &&'a OldSecret| {
+    let variation = |old: &&'a OldSecret| {
         let OldSecret { secret, replaced } = *old;
         let key = super::case::key(secret, case.scheme)?.to_vec();
         let (what, advice) = if *replaced {
@@ -75,19 +75,19 @@ pub(super) fn old<'a>(case: &Case<'a>) -> Ideas<'a> {
                 "Finish the rotation where it is sent, or configure both secrets until it is.",
             )
         };
-        Some(Idea::key(secret, key, what, advice))
+        Some(Variation::key(secret, key, what, advice))
     };
     Ok(case
-        .patient
+        .subject
         .old
         .iter()
-        .take(MOST)
-        .filter_map(idea)
+        .take(MAX_SECRETS_TRIED)
+        .filter_map(variation)
         .collect())
 }
 
 /// Blanks and line ends that a secret is kept with, before and behind it.
-const AROUND: [(&str, &str); 7] = [
+const SURROUNDING_WHITESPACE: [(&str, &str); 7] = [
     ("", "\n"),
     ("", "\r\n"),
     ("", " "),
@@ -98,7 +98,7 @@ const AROUND: [(&str, &str); 7] = [
 ];
 
 /// Tries blanks and line ends around a secret taken away, or put behind it.
-pub(super) fn space<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn space<'a>(case: &Case<'a>) -> Variations<'a> {
     each(case, |secret, add| {
         let text = secret.reveal();
         let trimmed = text.trim_ascii();
@@ -109,7 +109,7 @@ pub(super) fn space<'a>(case: &Case<'a>) -> Ideas<'a> {
                 "Write it without them: echo -n, or $(cat file) in place of the file.",
             );
         }
-        for (before, behind) in AROUND {
+        for (before, behind) in SURROUNDING_WHITESPACE {
             add(
                 [before.as_bytes(), trimmed, behind.as_bytes()].concat(),
                 if before.is_empty() {
@@ -124,7 +124,7 @@ pub(super) fn space<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 /// Tries quotes around a secret taken away, or put there.
-pub(super) fn quotes<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn quotes<'a>(case: &Case<'a>) -> Variations<'a> {
     each(case, |secret, add| {
         let text = secret.reveal().trim_ascii();
         for quote in [b'"', b'\'', b'`'] {
@@ -162,12 +162,12 @@ const PREFIXES: [&str; 10] = [
 ];
 
 /// Longer beginnings are no prefix.
-const LONGEST_PREFIX: usize = 16;
+const MAX_PREFIX_BYTES: usize = 16;
 
 /// Tries a secret without its prefix, or with one.
-pub(super) fn prefix<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn prefix<'a>(case: &Case<'a>) -> Variations<'a> {
     let form = case.scheme.secret;
-    let mut ideas = each(case, |secret, add| {
+    let mut variations = each(case, |secret, add| {
         let text = secret.reveal().trim_ascii();
         for prefix in PREFIXES {
             match text.strip_prefix(prefix.as_bytes()) {
@@ -184,7 +184,7 @@ pub(super) fn prefix<'a>(case: &Case<'a>) -> Ideas<'a> {
             }
         }
         // What is handed out as `pk_test_…` has more than one beginning to lose.
-        for at in text.iter().take(LONGEST_PREFIX).enumerate() {
+        for at in text.iter().take(MAX_PREFIX_BYTES).enumerate() {
             if let (at, b'_') = at
                 && !PREFIXES.iter().any(|p| p.as_bytes() == &text[..=at])
             {
@@ -197,13 +197,13 @@ pub(super) fn prefix<'a>(case: &Case<'a>) -> Ideas<'a> {
         }
     })?;
     // The text behind the prefix may be the key itself, undecoded.
-    for secret in case.patient.secrets.iter().take(MOST) {
+    for secret in case.subject.secrets.iter().take(MAX_SECRETS_TRIED) {
         let text = secret.reveal().trim_ascii();
         let rest = PREFIXES
             .iter()
             .find_map(|p| text.strip_prefix(p.as_bytes()));
         if let (Some(rest), true) = (rest, form != KeyForm::Text) {
-            ideas.push(Idea::key(
+            variations.push(Variation::key(
                 secret,
                 rest.to_vec(),
                 format!("The secret {secret} is right as text, without its prefix."),
@@ -211,18 +211,18 @@ pub(super) fn prefix<'a>(case: &Case<'a>) -> Ideas<'a> {
             ));
         }
     }
-    Ok(ideas)
+    Ok(variations)
 }
 
 /// Tries what base64 and hexadecimal make of a secret that is meant as text.
-pub(super) fn decoded<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn decoded<'a>(case: &Case<'a>) -> Variations<'a> {
     if case.scheme.secret != KeyForm::Text {
         return Err("the scheme decodes its secret already");
     }
     raw(
         case,
         |text| {
-            let bare = behind_prefix(text);
+            let bare = after_prefix(text);
             [
                 ("decoded from base64", STANDARD.decode(bare).ok()),
                 ("decoded from url-safe base64", URL_SAFE.decode(bare).ok()),
@@ -237,7 +237,7 @@ pub(super) fn decoded<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 /// Tries a secret's text as the key where the scheme decodes it.
-pub(super) fn text<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn text<'a>(case: &Case<'a>) -> Variations<'a> {
     if case.scheme.secret == KeyForm::Text {
         return Err("the scheme takes its secret as text already");
     }
@@ -248,7 +248,7 @@ pub(super) fn text<'a>(case: &Case<'a>) -> Ideas<'a> {
                 ("as plain text", text.to_vec()),
                 (
                     "as plain text without its prefix",
-                    behind_prefix(text).to_vec(),
+                    after_prefix(text).to_vec(),
                 ),
             ]
         },
@@ -257,14 +257,14 @@ pub(super) fn text<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 /// Tries base64 of the other alphabet or without padding, and hexadecimal.
-pub(super) fn alphabet<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn alphabet<'a>(case: &Case<'a>) -> Variations<'a> {
     if case.scheme.secret == KeyForm::Text {
         return Err("the scheme takes its secret as text");
     }
     raw(
         case,
         |text| {
-            let bare = behind_prefix(text);
+            let bare = after_prefix(text);
             [
                 ("read as base64 without padding", STANDARD.decode(bare).ok()),
                 ("read as url-safe base64", URL_SAFE.decode(bare).ok()),
@@ -279,14 +279,14 @@ pub(super) fn alphabet<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 /// Tries the name of an environment variable in the place of its value.
-pub(super) fn variable<'a>(case: &Case<'a>) -> Ideas<'a> {
-    let mut ideas = Vec::new();
+pub(super) fn variable<'a>(case: &Case<'a>) -> Variations<'a> {
+    let mut variations = Vec::new();
     for secret in case
-        .patient
+        .subject
         .secrets
         .iter()
-        .chain(case.patient.others)
-        .take(MOST)
+        .chain(case.subject.others)
+        .take(MAX_SECRETS_TRIED)
     {
         let text = String::from_utf8_lossy(secret.reveal()).into_owned();
         let origin = secret.origin().strip_prefix("env:").map(str::to_owned);
@@ -302,20 +302,20 @@ pub(super) fn variable<'a>(case: &Case<'a>) -> Ideas<'a> {
         let name = name
             .trim_start_matches(['$', '{', '%'])
             .trim_end_matches(['}', '%']);
-        ideas.extend(named_forms(name).into_iter().map(|form| {
-            Idea::key(
+        variations.extend(variable_spellings(name).into_iter().map(|form| {
+            Variation::key(
                 secret,
                 form.into_bytes(),
                 format!("Signed with the name of {shown}, not with its value."),
-                PUT_IN,
+                INTERPOLATION_ADVICE,
             )
         }));
     }
     // The names that such variables mostly have.
-    let Some(secret) = case.patient.secrets.first().or(case.patient.others.first()) else {
+    let Some(secret) = case.subject.secrets.first().or(case.subject.others.first()) else {
         return Err("no secret is configured");
     };
-    let provider = case.patient.provider.name.replace('-', "_").to_uppercase();
+    let provider = case.subject.provider.name.replace('-', "_").to_uppercase();
     let usual = [
         "WEBHOOK_SECRET",
         "WEBHOOK_SIGNING_SECRET",
@@ -327,18 +327,23 @@ pub(super) fn variable<'a>(case: &Case<'a>) -> Ideas<'a> {
         .map(|end| format!("{provider}_{end}"))
         .chain(usual.map(str::to_owned))
     {
-        for form in named_forms(&name) {
+        for form in variable_spellings(&name) {
             let what = format!("Signed with the name of a variable, {form}, not with its value.");
-            ideas.push(Idea::key(secret, form.into_bytes(), what, PUT_IN));
+            variations.push(Variation::key(
+                secret,
+                form.into_bytes(),
+                what,
+                INTERPOLATION_ADVICE,
+            ));
         }
     }
-    Ok(ideas)
+    Ok(variations)
 }
 
-const PUT_IN: &str = "Where you sign, the variable is not put in: use double quotes in a shell, process.env.NAME in Node, os.environ[\"NAME\"] in Python.";
+const INTERPOLATION_ADVICE: &str = "Where you sign, the variable is not put in: use double quotes in a shell, process.env.NAME in Node, os.environ[\"NAME\"] in Python.";
 
 /// Writes a variable's name as shells, files and languages name its value.
-fn named_forms(name: &str) -> [String; 7] {
+fn variable_spellings(name: &str) -> [String; 7] {
     [
         name.to_owned(),
         format!("${name}"),
@@ -366,11 +371,11 @@ pub(super) fn is_variable(text: &str) -> bool {
 }
 
 /// Sees a variable's name where a secret should be.
-pub(super) fn named(case: &Case<'_>) -> Seen {
+pub(super) fn named(case: &Case<'_>) -> Observation {
     let wrong = matches!(case.verification.status, Status::Invalid | Status::NoSecret);
     let looks = |secret: &&&Secret| is_variable(&String::from_utf8_lossy(secret.reveal()));
-    match case.patient.secrets.iter().find(looks) {
-        Some(secret) if wrong => Seen::Yes(finding(
+    match case.subject.secrets.iter().find(looks) {
+        Some(secret) if wrong => Observation::Present(finding(
             "secret_named",
             false,
             format!(
@@ -379,20 +384,22 @@ pub(super) fn named(case: &Case<'_>) -> Seen {
             ),
             "To take the variable's value, write env:NAME in the place of the secret.",
         )),
-        _ if case.patient.secrets.is_empty() => Seen::Nothing("no secret is configured"),
-        _ => Seen::No("the secrets do not read like names"),
+        _ if case.subject.secrets.is_empty() => {
+            Observation::NotApplicable("no secret is configured")
+        }
+        _ => Observation::Absent("the secrets do not read like names"),
     }
 }
 
 /// Words that stand for nothing in careless code.
-const NOTHING: [&str; 7] = ["", "undefined", "null", "None", "nil", "false", "secret"];
+const PLACEHOLDERS: [&str; 7] = ["", "undefined", "null", "None", "nil", "false", "secret"];
 
 /// Tries an empty secret, and the words that stand for one.
-pub(super) fn empty<'a>(case: &Case<'a>) -> Ideas<'a> {
-    let Some(secret) = case.patient.secrets.first().or(case.patient.others.first()) else {
+pub(super) fn empty<'a>(case: &Case<'a>) -> Variations<'a> {
+    let Some(secret) = case.subject.secrets.first().or(case.subject.others.first()) else {
         return Err("no secret is configured");
     };
-    Ok(NOTHING
+    Ok(PLACEHOLDERS
         .iter()
         .map(|word| {
             let what = if word.is_empty() {
@@ -400,7 +407,7 @@ pub(super) fn empty<'a>(case: &Case<'a>) -> Ideas<'a> {
             } else {
                 format!("Signed with the word \"{word}\" in the place of a secret.")
             };
-            Idea::key(
+            Variation::key(
                 secret,
                 word.as_bytes().to_vec(),
                 what,
@@ -412,10 +419,10 @@ pub(super) fn empty<'a>(case: &Case<'a>) -> Ideas<'a> {
 
 /// Says how to add a secret.
 pub(super) fn none(case: &Case<'_>) -> Finding {
-    let name = &case.patient.provider.name;
-    let title = &case.patient.provider.title;
+    let name = &case.subject.provider.name;
+    let title = &case.subject.provider.title;
     let reading = &case.reading;
-    if !case.patient.secrets.is_empty() {
+    if !case.subject.secrets.is_empty() {
         let (made, wanted) = if reading.asymmetric.is_empty() {
             ("made with a shared secret (v1)", "whsec_…")
         } else {
@@ -442,21 +449,21 @@ pub(super) fn none(case: &Case<'_>) -> Finding {
 fn each<'a>(
     case: &Case<'a>,
     change: impl Fn(&Secret, &mut dyn FnMut(Vec<u8>, &'static str, &'static str)),
-) -> Ideas<'a> {
-    if case.patient.secrets.is_empty() {
+) -> Variations<'a> {
+    if case.subject.secrets.is_empty() {
         return Err("no secret is configured");
     }
-    let mut ideas = Vec::new();
-    for secret in case.patient.secrets.iter().take(MOST) {
+    let mut variations = Vec::new();
+    for secret in case.subject.secrets.iter().take(MAX_SECRETS_TRIED) {
         change(secret, &mut |text, how, advice| {
             // An empty key is tried by its own hypothesis.
             if let Some(key) = decode_key(&text, case.scheme.secret) {
                 let what = format!("The secret {secret} {how}.");
-                ideas.push(Idea::key(secret, key.to_vec(), what, advice));
+                variations.push(Variation::key(secret, key.to_vec(), what, advice));
             }
         });
     }
-    Ok(ideas)
+    Ok(variations)
 }
 
 /// Makes ideas of each configured secret read in other forms.
@@ -464,8 +471,8 @@ fn raw<'a>(
     case: &Case<'a>,
     forms: impl Fn(&[u8]) -> Vec<(&'static str, Vec<u8>)>,
     advice: &'static str,
-) -> Ideas<'a> {
-    if case.patient.secrets.is_empty() {
+) -> Variations<'a> {
+    if case.subject.secrets.is_empty() {
         return Err("no secret is configured");
     }
     let of = |secret: &&'a Secret| {
@@ -474,7 +481,7 @@ fn raw<'a>(
             .into_iter()
             .filter(|(_, key)| !key.is_empty())
             .map(move |(how, key)| {
-                Idea::key(
+                Variation::key(
                     secret,
                     key,
                     format!("The secret {secret} is right {how}."),
@@ -484,10 +491,10 @@ fn raw<'a>(
             .collect::<Vec<_>>()
     };
     Ok(case
-        .patient
+        .subject
         .secrets
         .iter()
-        .take(MOST)
+        .take(MAX_SECRETS_TRIED)
         .flat_map(of)
         .collect())
 }
@@ -500,7 +507,7 @@ pub(super) fn bare(text: &[u8]) -> &[u8] {
         .unwrap_or(text)
 }
 
-fn behind_prefix(text: &[u8]) -> &[u8] {
+fn after_prefix(text: &[u8]) -> &[u8] {
     PREFIXES
         .iter()
         .find_map(|p| text.strip_prefix(p.as_bytes()))

@@ -1,7 +1,7 @@
 //! Cases of the doctor: what was done to a delivery, and what must be found.
 
 use super::rewrite::{self as json, Layout};
-use super::values::Values;
+use super::value_style::ValueStyle;
 use super::*;
 use crate::domain::provider::Catalog;
 use crate::domain::signature::{Keys, Signed, sign, verify};
@@ -47,7 +47,7 @@ fn codes(
         },
         NOW,
     );
-    let patient = Patient {
+    let subject = Subject {
         request: &request,
         provider,
         secrets: &secrets,
@@ -58,7 +58,7 @@ fn codes(
         known: catalog.iter().as_slice(),
         history: History::default(),
     };
-    let found = diagnose(&patient, &verification, Effort::Full);
+    let found = diagnose(&subject, &verification, Effort::Full);
     // What a signature that holds leaves open is tested with the signatures.
     let is_open = |finding: &Finding| coverage::is_open(&finding.code);
     verification.findings.retain(|finding| !is_open(finding));
@@ -148,7 +148,7 @@ fn a_late_delivery_with_another_secret_shows_both_facts() {
         },
         NOW,
     );
-    let patient = Patient {
+    let subject = Subject {
         request: &request,
         provider,
         secrets: &[&wrong],
@@ -159,7 +159,7 @@ fn a_late_delivery_with_another_secret_shows_both_facts() {
         known: catalog.iter().as_slice(),
         history: History::default(),
     };
-    let codes: Vec<String> = diagnose(&patient, &verification, Effort::Full)
+    let codes: Vec<String> = diagnose(&subject, &verification, Effort::Full)
         .findings
         .into_iter()
         .map(|f| f.code)
@@ -225,7 +225,7 @@ fn a_secret_meant_in_another_form_is_recognised() {
         },
         NOW,
     );
-    let patient = Patient {
+    let subject = Subject {
         request: &request,
         provider,
         secrets: &[&ours],
@@ -236,7 +236,7 @@ fn a_secret_meant_in_another_form_is_recognised() {
         known: catalog.iter().as_slice(),
         history: History::default(),
     };
-    let found = diagnose(&patient, &verification, Effort::Full).findings;
+    let found = diagnose(&subject, &verification, Effort::Full).findings;
     assert_eq!(found[0].code, "secret_decoded");
 }
 
@@ -249,9 +249,9 @@ fn decode(text: &str) -> Vec<u8> {
 
 #[test]
 fn a_body_changed_on_the_way_is_recognised() {
-    let changed = |signed: &str, came: Vec<u8>| {
+    let changed = |signed: &str, received: Vec<u8>| {
         codes("porkbun", signed, &[secret(TRUE)], &[], |request| {
-            request.body = came.into();
+            request.body = received.into();
         })
         .1
     };
@@ -268,14 +268,14 @@ fn a_body_changed_on_the_way_is_recognised() {
     assert_eq!(changed("{}", b"\xef\xbb\xbf{}".to_vec()), ["body_bom"]);
     let tokens = tokens::tokens(BODY).unwrap();
     for layout in [Layout::COMPACT, Layout::indented(2), Layout::indented(4)] {
-        let came = json::write_as(&tokens, layout, Values::KEPT);
+        let received = json::write_as(&tokens, layout, ValueStyle::KEPT);
         assert_eq!(
-            changed(BODY, came.into_bytes()),
+            changed(BODY, received.into_bytes()),
             ["body_spaced"],
             "{layout:?}"
         );
     }
-    let sorted = json::write_as(&json::sorted(&tokens), Layout::SPACED, Values::KEPT);
+    let sorted = json::write_as(&json::sorted(&tokens), Layout::SPACED, ValueStyle::KEPT);
     assert_eq!(changed(&sorted, BODY.as_bytes().to_vec()), ["body_sorted"]);
     assert_eq!(
         changed(BODY, BODY.replace("10.50", "10.5").into_bytes()),
@@ -356,14 +356,14 @@ fn rewritten(request: &mut Request, name: &str, change: impl FnOnce(&str) -> Str
 
 #[test]
 fn what_a_secret_is_kept_with_is_found_on_both_sides() {
-    for kept in [
+    for stored_key in [
         format!(" {TRUE}"),
         format!("{TRUE}\t"),
         format!(" {TRUE} "),
         format!("{TRUE}\n"),
     ] {
-        let (_, codes) = codes_of_key(&kept, TRUE);
-        assert_eq!(codes, ["secret_space"], "{kept:?}");
+        let (_, codes) = codes_of_key(&stored_key, TRUE);
+        assert_eq!(codes, ["secret_space"], "{stored_key:?}");
     }
     for (key, configured, code) in [
         ("e83a5d2c71", "pk_test_e83a5d2c71", "secret_prefix"),
@@ -522,7 +522,7 @@ fn the_address_is_varied_where_sorted_form_fields_are_signed_with_it() {
         };
         let verification = verify(&request, provider, keys, NOW);
         assert_eq!(verification.status, Status::Invalid);
-        let patient = Patient {
+        let subject = Subject {
             request: &request,
             provider,
             known: catalog.iter().as_slice(),
@@ -533,7 +533,7 @@ fn the_address_is_varied_where_sorted_form_fields_are_signed_with_it() {
             now: NOW,
             history: History::default(),
         };
-        let found = diagnose(&patient, &verification, Effort::Full);
+        let found = diagnose(&subject, &verification, Effort::Full);
         assert_eq!(found.findings[0].code, code, "{signed}");
     }
 }

@@ -6,20 +6,20 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 
 use super::case::Case;
-use super::hypothesis::{Idea, Ideas, some};
-use super::shape::{self, Place, Values};
+use super::hypothesis::{Variation, Variations, non_empty_or};
+use super::signed_shape::{self, Slot, SlotValues};
 use crate::domain::signature::Reading;
 use crate::domain::text::visible;
 
-/// Shapes that are tried where the scheme has another; see [`shape::read`].
-const SHAPES: [&str; 26] = [
+/// Shapes that are tried where the scheme has another; see [`signed_shape::read`].
+const COMMON_SHAPES: [&str; 26] = [
     "b", "t.b", "tb", "t:b", "b.t", "bt", "t|b", "t\nb", "t_b", "t-b", "i.t.b", "t.i.b", "itb",
     "i:t:b", "i.b", "ib", "u.b", "ub", "ut.b", "utb", "mub", "mubt", "m.u.t.b", "tub", "t.u.b",
     "u.t.b",
 ];
 
 /// What stands between the parts.
-const BETWEEN: [&str; 12] = [
+const SEPARATORS: [&str; 12] = [
     ".", "", ":", "\n", "|", ",", "-", "_", " ", "&", ";", "\r\n",
 ];
 
@@ -27,37 +27,37 @@ const ADVICE: &str =
     "Put the signed text together as the scheme says; creel sign makes one to compare with.";
 
 /// Tries the body alone.
-pub(super) fn body_only<'a>(case: &Case<'a>) -> Ideas<'a> {
-    if case.shape == [Place::Body] {
+pub(super) fn body_only<'a>(case: &Case<'a>) -> Variations<'a> {
+    if case.shape == [Slot::Body] {
         return Err("the scheme signs the body alone");
     }
     let what = format!(
         "Signed over the body alone; the scheme signs {}.",
         case.scheme.signed.text()
     );
-    Ok(vec![Idea::text(
-        shape::fill(&shape::read("b"), &case.values),
+    Ok(vec![Variation::text(
+        signed_shape::fill(&signed_shape::read("b"), &case.values),
         what,
         ADVICE,
     )])
 }
 
 /// Tries the other parts and orders, those that name no address.
-pub(super) fn other_parts<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn other_parts<'a>(case: &Case<'a>) -> Variations<'a> {
     let values = guessed(case);
-    let shapes = SHAPES.iter().map(|text| shape::read(text));
+    let shapes = COMMON_SHAPES.iter().map(|text| signed_shape::read(text));
     Ok(shapes
-        .filter(|shape| shape.len() > 1 && !shape.contains(&Place::Url))
-        .filter(|shape| shape::order(shape) != shape::order(&case.shape))
+        .filter(|shape| shape.len() > 1 && !shape.contains(&Slot::Url))
+        .filter(|shape| signed_shape::order(shape) != signed_shape::order(&case.shape))
         .filter(|shape| values.fit(shape))
-        .map(|shape| idea(case, &shape, &values))
+        .map(|shape| variation(case, &shape, &values))
         .collect::<Vec<_>>())
-    .and_then(some("there is neither a time nor an id to sign"))
+    .and_then(non_empty_or("there is neither a time nor an id to sign"))
 }
 
 /// Tries the same parts with other text between them.
-pub(super) fn separator<'a>(case: &Case<'a>) -> Ideas<'a> {
-    let order = shape::order(&case.shape);
+pub(super) fn separator<'a>(case: &Case<'a>) -> Variations<'a> {
+    let order = signed_shape::order(&case.shape);
     if order.len() < 2 {
         return Err("the scheme signs one part alone");
     }
@@ -65,51 +65,51 @@ pub(super) fn separator<'a>(case: &Case<'a>) -> Ideas<'a> {
         let mut shape = Vec::new();
         for (at, place) in order.iter().enumerate() {
             if at > 0 && !between.is_empty() {
-                shape.push(Place::Literal(between.as_bytes().to_vec()));
+                shape.push(Slot::Literal(between.as_bytes().to_vec()));
             }
             shape.push((*place).clone());
         }
-        idea(case, &shape, &case.values)
+        variation(case, &shape, &case.values)
     };
-    Ok(BETWEEN.iter().map(|between| with(between)).collect())
+    Ok(SEPARATORS.iter().map(|between| with(between)).collect())
 }
 
 /// Tries the address as one more part.
-pub(super) fn with_url<'a>(case: &Case<'a>) -> Ideas<'a> {
-    if case.shape.contains(&Place::Url) {
+pub(super) fn with_url<'a>(case: &Case<'a>) -> Variations<'a> {
+    if case.shape.contains(&Slot::Url) {
         return Err("the scheme signs the address already");
     }
-    let mut ideas = Vec::new();
+    let mut variations = Vec::new();
     for address in super::url::candidates(case).into_iter().take(4) {
-        let values = Values {
+        let values = SlotValues {
             url: address.text.into_bytes(),
             ..guessed(case)
         };
-        for text in SHAPES {
-            let shape = shape::read(text);
-            if shape.contains(&Place::Url) && values.fit(&shape) {
-                ideas.push(idea(case, &shape, &values));
+        for text in COMMON_SHAPES {
+            let shape = signed_shape::read(text);
+            if shape.contains(&Slot::Url) && values.fit(&shape) {
+                variations.push(variation(case, &shape, &values));
             }
         }
     }
-    some("the address is not known")(ideas)
+    non_empty_or("the address is not known")(variations)
 }
 
 /// Tries the way every other known provider signs.
-pub(super) fn other_provider<'a>(case: &Case<'a>) -> Ideas<'a> {
+pub(super) fn other_provider<'a>(case: &Case<'a>) -> Variations<'a> {
     let mut seen = BTreeSet::new();
-    let mut ideas = Vec::new();
-    let own = &case.patient.provider.name;
-    for provider in case.patient.known.iter().filter(|p| p.name != *own) {
+    let mut variations = Vec::new();
+    let own = &case.subject.provider.name;
+    for provider in case.subject.known.iter().filter(|p| p.name != *own) {
         let Some(scheme) = &provider.signature else {
             continue;
         };
         if !scheme.is_plain() {
             continue;
         }
-        let shape = shape::of(&scheme.signed);
-        let reading = Reading::of(case.patient.request, scheme);
-        let theirs = Values::of(&reading, case.patient.request, case.patient.url);
+        let shape = signed_shape::of(&scheme.signed);
+        let reading = Reading::of(case.subject.request, scheme);
+        let theirs = SlotValues::of(&reading, case.subject.request, case.subject.url);
         let ours = guessed(case);
         let or = |theirs: Vec<u8>, ours: &Vec<u8>| {
             if theirs.is_empty() {
@@ -118,20 +118,20 @@ pub(super) fn other_provider<'a>(case: &Case<'a>) -> Ideas<'a> {
                 theirs
             }
         };
-        let values = Values {
+        let values = SlotValues {
             time: or(theirs.time, &ours.time),
             id: or(theirs.id, &ours.id),
             url: or(theirs.url, &ours.url),
             method: theirs.method,
         };
-        let text = shape::fill(&shape, &values);
+        let text = signed_shape::fill(&shape, &values);
         if shape == case.shape && text == case.text
             || !values.fit(&shape)
             || !seen.insert(format!("{text:?}"))
         {
             continue;
         }
-        ideas.push(Idea::text(
+        variations.push(Variation::text(
             text,
             format!(
                 "Signed as {} signs: {}.",
@@ -145,12 +145,12 @@ pub(super) fn other_provider<'a>(case: &Case<'a>) -> Ideas<'a> {
             ),
         ));
     }
-    some("no other provider's parts came")(ideas)
+    non_empty_or("no other provider's parts came")(variations)
 }
 
 /// Tries the time in another unit.
-pub(super) fn time_unit<'a>(case: &Case<'a>) -> Ideas<'a> {
-    if !case.shape.contains(&Place::Time) {
+pub(super) fn time_unit<'a>(case: &Case<'a>) -> Variations<'a> {
+    if !case.shape.contains(&Slot::Time) {
         return Err("the scheme signs no time");
     }
     let text = String::from_utf8_lossy(&case.values.time).into_owned();
@@ -188,12 +188,12 @@ pub(super) fn time_unit<'a>(case: &Case<'a>) -> Ideas<'a> {
     Ok(forms
         .into_iter()
         .map(|(time, unit)| {
-            let values = Values {
+            let values = SlotValues {
                 time: time.into_bytes(),
                 ..case.values.clone()
             };
-            Idea::text(
-                shape::fill(&case.shape, &values),
+            Variation::text(
+                signed_shape::fill(&case.shape, &values),
                 format!(
                     "The signed time is in another unit, {unit}, than the one that came: {}.",
                     visible(&text)
@@ -205,38 +205,38 @@ pub(super) fn time_unit<'a>(case: &Case<'a>) -> Ideas<'a> {
 }
 
 /// Tries the times that other headers hold.
-pub(super) fn time_header<'a>(case: &Case<'a>) -> Ideas<'a> {
-    if !case.shape.contains(&Place::Time) {
+pub(super) fn time_header<'a>(case: &Case<'a>) -> Variations<'a> {
+    if !case.shape.contains(&Slot::Time) {
         return Err("the scheme signs no time");
     }
-    let ideas = times(case)
+    let variations = times(case)
         .into_iter()
         .map(|(header, time)| {
-            let values = Values { time, ..case.values.clone() };
-            Idea::text(
-                shape::fill(&case.shape, &values),
+            let values = SlotValues { time, ..case.values.clone() };
+            Variation::text(
+                signed_shape::fill(&case.shape, &values),
                 format!("The signed time is that of the header {}, not the one the scheme names.", visible(&header)),
                 "Sign the time that the scheme's own header carries, or name that header in creel.toml.",
             )
         })
         .collect();
-    some("no other header holds a time")(ideas)
+    non_empty_or("no other header holds a time")(variations)
 }
 
 /// Tries the ids that other headers hold.
-pub(super) fn id_header<'a>(case: &Case<'a>) -> Ideas<'a> {
-    if !case.shape.contains(&Place::Id) {
+pub(super) fn id_header<'a>(case: &Case<'a>) -> Variations<'a> {
+    if !case.shape.contains(&Slot::Id) {
         return Err("the scheme signs no id");
     }
-    let ideas = ids(case)
+    let variations = ids(case)
         .into_iter()
         .map(|(header, id)| {
-            let values = Values {
+            let values = SlotValues {
                 id,
                 ..case.values.clone()
             };
-            Idea::text(
-                shape::fill(&case.shape, &values),
+            Variation::text(
+                signed_shape::fill(&case.shape, &values),
                 format!(
                     "The signed id is that of the header {}, not the one the scheme names.",
                     visible(&header)
@@ -245,12 +245,12 @@ pub(super) fn id_header<'a>(case: &Case<'a>) -> Ideas<'a> {
             )
         })
         .collect();
-    some("no other header holds an id")(ideas)
+    non_empty_or("no other header holds an id")(variations)
 }
 
 /// Returns the case's values; where there is no time or id, the first that
 /// any header holds.
-fn guessed(case: &Case<'_>) -> Values {
+fn guessed(case: &Case<'_>) -> SlotValues {
     let mut values = case.values.clone();
     if values.time.is_empty() {
         values.time = times(case)
@@ -278,7 +278,7 @@ fn guessed(case: &Case<'_>) -> Values {
 /// Returns the times that headers hold, eight at the most.
 fn times(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
-    for header in &case.patient.request.headers {
+    for header in &case.subject.request.headers {
         for part in header.value.split(|b| matches!(b, b',' | b';' | b' ')) {
             let part = part.splitn(2, |b| *b == b'=').last().unwrap_or(part);
             let digits = (9..=19).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
@@ -306,7 +306,7 @@ fn times(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
 /// Returns the ids that headers hold, eight at the most.
 fn ids(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
     let is_id = |name: &str| name.ends_with("-id") || name.ends_with("delivery") || name == "id";
-    case.patient
+    case.subject
         .request
         .headers
         .iter()
@@ -321,12 +321,12 @@ fn ids(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn idea<'a>(case: &Case<'a>, shape: &[Place], values: &Values) -> Idea<'a> {
-    Idea::text(
-        shape::fill(shape, values),
+fn variation<'a>(case: &Case<'a>, shape: &[Slot], values: &SlotValues) -> Variation<'a> {
+    Variation::text(
+        signed_shape::fill(shape, values),
         format!(
             "Signed over {}; the scheme signs {}.",
-            shape::show(shape),
+            signed_shape::show(shape),
             case.scheme.signed.text()
         ),
         ADVICE,

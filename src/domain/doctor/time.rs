@@ -2,19 +2,19 @@
 
 use super::case::Case;
 use super::finding;
-use super::hypothesis::Seen;
+use super::hypothesis::Observation;
 use crate::domain::provider::TimeUnit;
 use crate::domain::text::{age, span, thousands};
 use crate::domain::verification::{Finding, Status};
 
 /// An old delivery is worth a word from this age on, in seconds.
-const OLD: i64 = 300;
+const MIN_OLD_AGE_SECONDS: i64 = 300;
 
 /// How many deliveries it takes to tell a clock from a delay.
-const ENOUGH: usize = 3;
+const MIN_DELIVERIES: usize = 3;
 
 /// A clock is worth a word from this difference on, in seconds.
-const SKEWED: i64 = 20;
+const MIN_SKEW_SECONDS: i64 = 20;
 
 /// Returns age and tolerance, where there are both.
 fn bounds(case: &Case<'_>) -> Result<(i64, i64), &'static str> {
@@ -27,12 +27,12 @@ fn bounds(case: &Case<'_>) -> Result<(i64, i64), &'static str> {
 }
 
 /// Says by how much a signed time lies too far back.
-pub(super) fn stale(case: &Case<'_>) -> Seen {
+pub(super) fn stale(case: &Case<'_>) -> Observation {
     match bounds(case) {
-        Err(why) => Seen::Nothing(why),
-        Ok((age, tolerance)) if age <= tolerance => Seen::No("it is not too old"),
-        Ok(_) if milliseconds(case).is_some() => Seen::No("the time is in another unit"),
-        Ok((since, tolerance)) => Seen::Yes(finding(
+        Err(why) => Observation::NotApplicable(why),
+        Ok((age, tolerance)) if age <= tolerance => Observation::Absent("it is not too old"),
+        Ok(_) if milliseconds(case).is_some() => Observation::Absent("the time is in another unit"),
+        Ok((since, tolerance)) => Observation::Present(finding(
             "stale",
             true,
             format!(
@@ -47,21 +47,21 @@ pub(super) fn stale(case: &Case<'_>) -> Seen {
 }
 
 /// Says by how much a signed time lies ahead.
-pub(super) fn future(case: &Case<'_>) -> Seen {
+pub(super) fn future(case: &Case<'_>) -> Observation {
     let (age, behind) = match bounds(case) {
-        Err(why) => return Seen::Nothing(why),
+        Err(why) => return Observation::NotApplicable(why),
         Ok(bounds) => bounds,
     };
     let Some(ahead) = case.scheme.ahead.seconds(behind) else {
-        return Seen::Nothing("the provider states no limit ahead");
+        return Observation::NotApplicable("the provider states no limit ahead");
     };
     if age >= ahead.saturating_neg() {
-        return Seen::No("it does not lie ahead");
+        return Observation::Absent("it does not lie ahead");
     }
     if milliseconds(case).is_some() {
-        return Seen::No("the time is in another unit");
+        return Observation::Absent("the time is in another unit");
     }
-    Seen::Yes(finding(
+    Observation::Present(finding(
         "future",
         true,
         format!(
@@ -75,13 +75,13 @@ pub(super) fn future(case: &Case<'_>) -> Seen {
 }
 
 /// Says that the timestamp counts in another unit than the scheme's.
-pub(super) fn unit(case: &Case<'_>) -> Seen {
+pub(super) fn unit(case: &Case<'_>) -> Observation {
     match milliseconds(case) {
-        Some(finding) => Seen::Yes(finding),
+        Some(finding) => Observation::Present(finding),
         None if case.verification.timestamp.is_none() => {
-            Seen::Nothing("no time came that can be read")
+            Observation::NotApplicable("no time came that can be read")
         }
-        None => Seen::No("it is no other unit's"),
+        None => Observation::Absent("it is no other unit's"),
     }
 }
 
@@ -93,13 +93,13 @@ fn milliseconds(case: &Case<'_>) -> Option<Finding> {
         .filter(|_| case.scheme.unit == TimeUnit::Seconds)
         .and_then(|text| text.parse().ok());
     let stated = counted.or(case.verification.timestamp)?;
-    let now = case.patient.now.unix_seconds();
+    let now = case.subject.now.unix_seconds();
     // A day: however late, it is far from being a thousandth or a thousandfold.
     let close = |seconds: i64| now.abs_diff(seconds) <= 86_400;
     if close(stated) || age == 0 {
         return None;
     }
-    let (counted, scheme, mend) = match case.scheme.unit {
+    let (counted, scheme, advice) = match case.scheme.unit {
         TimeUnit::Seconds if close(stated / 1000) => (
             "milliseconds",
             "seconds",
@@ -127,38 +127,38 @@ fn milliseconds(case: &Case<'_>) -> Option<Finding> {
         "timestamp_unit",
         true,
         format!("The timestamp {text} counts {counted}; the scheme counts {scheme}."),
-        mend,
+        advice,
     ))
 }
 
 /// Says that a clock is wrong: the last deliveries are all off alike.
-pub(super) fn clock(case: &Case<'_>) -> Seen {
+pub(super) fn clock(case: &Case<'_>) -> Observation {
     let Some(age) = case.verification.age_seconds else {
-        return Seen::Nothing("no time came that can be read");
+        return Observation::NotApplicable("no time came that can be read");
     };
-    let mut offsets = case.patient.history.offsets.to_vec();
+    let mut offsets = case.subject.history.offsets.to_vec();
     offsets.push(age);
-    if offsets.len() < ENOUGH {
-        return Seen::Nothing("too few deliveries came to tell");
+    if offsets.len() < MIN_DELIVERIES {
+        return Observation::NotApplicable("too few deliveries came to tell");
     }
-    let (off, spread) = middle(&mut offsets);
-    if off.abs() < SKEWED || spread > (off.abs() / 4).max(5) {
-        return Seen::No("the last deliveries are not off alike");
+    let (off, spread) = median(&mut offsets);
+    if off.abs() < MIN_SKEW_SECONDS || spread > (off.abs() / 4).max(5) {
+        return Observation::Absent("the last deliveries are not off alike");
     }
-    let mut others = case.patient.history.other_offsets.to_vec();
+    let mut others = case.subject.history.other_offsets.to_vec();
     let whose = if others.is_empty() {
         "the sender's or this machine's"
     } else {
-        let (other, spread) = middle(&mut others);
+        let (other, spread) = median(&mut others);
         let alike = other.abs_diff(off) <= (off.unsigned_abs() / 4).max(5);
-        match (alike, spread <= SKEWED || alike) {
+        match (alike, spread <= MIN_SKEW_SECONDS || alike) {
             (true, _) => "this machine's, for other senders' are off alike",
             (false, true) => "the sender's, for others' are not off",
             (false, false) => "the sender's or this machine's",
         }
     };
     let way = if off > 0 { "before" } else { "after" };
-    Seen::Yes(finding(
+    Observation::Present(finding(
         "clock_skew",
         true,
         format!(
@@ -171,7 +171,7 @@ pub(super) fn clock(case: &Case<'_>) -> Seen {
 }
 
 /// Returns the median, and how far the others are from it.
-fn middle(numbers: &mut [i64]) -> (i64, i64) {
+fn median(numbers: &mut [i64]) -> (i64, i64) {
     numbers.sort_unstable();
     let middle = numbers[numbers.len() / 2];
     let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
@@ -183,17 +183,17 @@ fn middle(numbers: &mut [i64]) -> (i64, i64) {
 }
 
 /// Says that an older delivery carried the same signature.
-pub(super) fn replay(case: &Case<'_>) -> Seen {
-    let Some(earlier) = &case.patient.history.same_signature else {
-        return Seen::No("no older delivery carried this signature");
+pub(super) fn replay(case: &Case<'_>) -> Observation {
+    let Some(earlier) = &case.subject.history.same_signature else {
+        return Observation::Absent("no older delivery carried this signature");
     };
     let body = if earlier.same_body {
         "and the same body"
     } else {
         "with another body"
     };
-    let since = case.patient.now.unix_seconds() - earlier.received_at.unix_seconds();
-    Seen::Yes(finding(
+    let since = case.subject.now.unix_seconds() - earlier.received_at.unix_seconds();
+    Observation::Present(finding(
         "replay",
         true,
         format!(
@@ -210,21 +210,23 @@ pub(super) fn replay(case: &Case<'_>) -> Seen {
 }
 
 /// Warns of an old delivery where the provider states no tolerance.
-pub(super) fn old(case: &Case<'_>) -> Seen {
+pub(super) fn old(case: &Case<'_>) -> Observation {
     let v = case.verification;
     match (v.status, v.age_seconds, v.tolerance_seconds) {
-        (Status::Valid, Some(since), None) if since.abs() > OLD => Seen::Yes(finding(
-            "old",
-            true,
-            format!(
-                "Signed {}; {} states no limit, so it is valid all the same.",
-                age(since),
-                case.patient.provider.title
-            ),
-            "If it should be refused, compare the signed time in your own code.",
-        )),
-        (_, _, Some(_)) => Seen::Nothing("the provider states a limit"),
-        (_, None, _) => Seen::Nothing("no time came that can be read"),
-        _ => Seen::No("it is not old, or not valid"),
+        (Status::Valid, Some(since), None) if since.abs() > MIN_OLD_AGE_SECONDS => {
+            Observation::Present(finding(
+                "old",
+                true,
+                format!(
+                    "Signed {}; {} states no limit, so it is valid all the same.",
+                    age(since),
+                    case.subject.provider.title
+                ),
+                "If it should be refused, compare the signed time in your own code.",
+            ))
+        }
+        (_, _, Some(_)) => Observation::NotApplicable("the provider states a limit"),
+        (_, None, _) => Observation::NotApplicable("no time came that can be read"),
+        _ => Observation::Absent("it is not old, or not valid"),
     }
 }

@@ -7,7 +7,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     /// What it is.
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     /// Its text in the source.
     pub(super) text: &'a str,
     /// Where it begins in the source.
@@ -16,7 +16,7 @@ pub(super) struct Token<'a> {
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// `{` or `[`.
     Open,
     /// `}` or `]`.
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 
 /// Where a text stops being JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(super) struct JsonError {
     /// The line, from 1.
     pub(super) line: usize,
     /// The column in characters, from 1.
@@ -46,7 +46,7 @@ pub(super) struct Broken {
 ///
 /// # Errors
 /// The place where it stops being JSON.
-pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, Broken> {
+pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, JsonError> {
     let mut reader = Reader {
         source,
         at: 0,
@@ -63,7 +63,7 @@ pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, Broken> {
             .chars()
             .count()
             + 1;
-        Broken { line, column }
+        JsonError { line, column }
     })?;
     Ok(reader.tokens)
 }
@@ -119,11 +119,11 @@ impl Reader<'_> {
                     Next::Colon
                 }
                 (Next::Colon, b':') => {
-                    self.push(Kind::Colon, 1);
+                    self.push(TokenKind::Colon, 1);
                     Next::Value
                 }
                 (Next::CommaOrClose, b',') => {
-                    self.push(Kind::Comma, 1);
+                    self.push(TokenKind::Comma, 1);
                     if self.open.last() == Some(&b'{') {
                         Next::Name
                     } else {
@@ -137,7 +137,7 @@ impl Reader<'_> {
 
     fn enter(&mut self, byte: u8, next: Next) -> Next {
         self.open.push(byte);
-        self.push(Kind::Open, 1);
+        self.push(TokenKind::Open, 1);
         next
     }
 
@@ -146,7 +146,7 @@ impl Reader<'_> {
         if self.open.pop() != Some(matching) {
             return Err(self.at);
         }
-        self.push(Kind::Close, 1);
+        self.push(TokenKind::Close, 1);
         Ok(())
     }
 
@@ -158,7 +158,7 @@ impl Reader<'_> {
         }
     }
 
-    fn push(&mut self, kind: Kind, length: usize) {
+    fn push(&mut self, kind: TokenKind, length: usize) {
         self.tokens.push(Token {
             kind,
             text: &self.source[self.at..self.at + length],
@@ -170,13 +170,13 @@ impl Reader<'_> {
     fn scalar(&mut self) -> Result<(), usize> {
         let rest = &self.source.as_bytes()[self.at..];
         let (kind, length) = match rest[0] {
-            b'"' => (Kind::Text, text_length(rest)),
-            b'-' | b'0'..=b'9' => (Kind::Number, number_length(rest)),
+            b'"' => (TokenKind::Text, text_length(rest)),
+            b'-' | b'0'..=b'9' => (TokenKind::Number, number_length(rest)),
             _ => {
                 let word = ["true", "false", "null"]
                     .iter()
                     .find(|word| rest.starts_with(word.as_bytes()));
-                (Kind::Word, word.map(|word| word.len()))
+                (TokenKind::Word, word.map(|word| word.len()))
             }
         };
         self.push(kind, length.ok_or(self.at)?);
@@ -248,7 +248,7 @@ mod tests {
     fn says_where_it_breaks() {
         assert_eq!(
             tokens("{\"a\": 1,\n  oops}"),
-            Err(Broken { line: 2, column: 3 })
+            Err(JsonError { line: 2, column: 3 })
         );
         for broken in [
             "", "{", "[1,]", "{\"a\"}", "01", "1.", "\"\\x\"", "[1}", "1 2", "\"a\nb\"", "nul",

@@ -1,7 +1,7 @@
 //! The address a sender may have signed, for schemes that sign one.
 
 use super::case::Case;
-use super::hypothesis::{Idea, Ideas, some};
+use super::hypothesis::{Variation, Variations, non_empty_or};
 use crate::domain::request::Request;
 use crate::domain::route::without_credentials;
 
@@ -10,12 +10,12 @@ use crate::domain::route::without_credentials;
 pub(super) struct Address {
     pub(super) text: String,
     /// The one thing in which it differs from the configured one; `None`: in several.
-    pub(super) differs: Option<Part>,
+    pub(super) differs: Option<AddressPart>,
 }
 
 /// A part of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum AddressPart {
     Scheme,
     Host,
     Port,
@@ -25,11 +25,11 @@ pub(super) enum Part {
 }
 
 /// How many addresses are tried at the most.
-const MOST: usize = 160;
+const MAX_ADDRESSES: usize = 160;
 
 /// An address in its parts; nothing in them is decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Split {
+struct AddressParts {
     scheme: String,
     host: String,
     port: String,
@@ -37,7 +37,7 @@ struct Split {
     query: String,
 }
 
-impl Split {
+impl AddressParts {
     fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let (rest, query) = match rest.split_once('?') {
@@ -63,7 +63,7 @@ impl Split {
     }
 }
 
-/// Parts `a.test:80` into `a.test` and `:80`.
+/// PartAlternatives `a.test:80` into `a.test` and `:80`.
 fn host_port(authority: &str) -> (String, String) {
     match authority.rfind(':') {
         Some(at) if authority[at + 1..].bytes().all(|b| b.is_ascii_digit()) => {
@@ -74,7 +74,7 @@ fn host_port(authority: &str) -> (String, String) {
 }
 
 /// What may stand in each part of an address.
-struct Parts {
+struct PartAlternatives {
     schemes: Vec<String>,
     hosts: Vec<(String, String)>,
     ports: Vec<String>,
@@ -90,10 +90,10 @@ fn header(request: &Request, name: &str) -> Option<String> {
 }
 
 /// Returns the address a request seems to have been sent to.
-fn received(request: &Request) -> Split {
+fn received(request: &Request) -> AddressParts {
     let host = header(request, "x-forwarded-host").or_else(|| header(request, "host"));
     let (host, port) = host_port(&host.unwrap_or_default());
-    Split {
+    AddressParts {
         scheme: header(request, "x-forwarded-proto").unwrap_or_else(|| "https".to_owned()),
         host,
         port,
@@ -107,8 +107,8 @@ fn query_of(request: &Request) -> String {
     query.map(|q| format!("?{q}")).unwrap_or_default()
 }
 
-impl Parts {
-    fn of(request: &Request, base: &Split) -> Self {
+impl PartAlternatives {
+    fn of(request: &Request, base: &AddressParts) -> Self {
         let forwarded = header(request, "forwarded").and_then(|value| {
             let mut pairs = value.split(';').map(str::trim);
             pairs.find_map(|p| Some(p.strip_prefix("host=")?.trim_matches('"').to_owned()))
@@ -153,9 +153,9 @@ impl Parts {
 }
 
 /// Returns the query that came, none, the configured one, and it sorted.
-fn queries(came: &str, configured: &str) -> Vec<String> {
-    let mut queries = vec![came.to_owned(), String::new(), configured.to_owned()];
-    let pairs = configured.strip_prefix('?').or(came.strip_prefix('?'));
+fn queries(received: &str, configured: &str) -> Vec<String> {
+    let mut queries = vec![received.to_owned(), String::new(), configured.to_owned()];
+    let pairs = configured.strip_prefix('?').or(received.strip_prefix('?'));
     if let Some(pairs) = pairs {
         let mut sorted: Vec<&str> = pairs.split('&').collect();
         sorted.sort_unstable();
@@ -169,19 +169,19 @@ fn queries(came: &str, configured: &str) -> Vec<String> {
 /// Returns the addresses that a sender may have used: by the configured one,
 /// by `host`, and by what proxies say they changed.
 pub(super) fn candidates(case: &Case<'_>) -> Vec<Address> {
-    let request = case.patient.request;
-    let own = case.patient.url.and_then(Split::of);
+    let request = case.subject.request;
+    let own = case.subject.url.and_then(AddressParts::of);
     let received = received(request);
     if own.is_none() && received.host.is_empty() {
         return Vec::new();
     }
     let base = own.clone().unwrap_or_else(|| received.clone());
-    let parts = Parts::of(request, &base);
+    let parts = PartAlternatives::of(request, &base);
     let mut found: Vec<Address> = Vec::new();
-    let mut add = |split: Split, differs: Option<Part>| {
+    let mut add = |split: AddressParts, differs: Option<AddressPart>| {
         let text = split.text();
         let known = found.iter().any(|a| a.text == text) || own.as_ref() == Some(&split);
-        if !known && found.len() < MOST {
+        if !known && found.len() < MAX_ADDRESSES {
             found.push(Address { text, differs });
         }
     };
@@ -194,43 +194,55 @@ pub(super) fn candidates(case: &Case<'_>) -> Vec<Address> {
 }
 
 /// Gives the addresses that differ in one part.
-fn one_part(base: &Split, parts: &Parts, add: &mut impl FnMut(Split, Option<Part>)) {
-    let mut with = |part: Part, change: &dyn Fn(&mut Split)| {
+fn one_part(
+    base: &AddressParts,
+    parts: &PartAlternatives,
+    add: &mut impl FnMut(AddressParts, Option<AddressPart>),
+) {
+    let mut with = |part: AddressPart, change: &dyn Fn(&mut AddressParts)| {
         let mut split = base.clone();
         change(&mut split);
         add(split, Some(part));
     };
     for scheme in &parts.schemes {
-        with(Part::Scheme, &|split| split.scheme.clone_from(scheme));
+        with(AddressPart::Scheme, &|split| {
+            split.scheme.clone_from(scheme)
+        });
     }
     for (host, port) in &parts.hosts {
-        with(Part::Host, &|split| split.host.clone_from(host));
-        with(Part::Host, &|split| {
+        with(AddressPart::Host, &|split| split.host.clone_from(host));
+        with(AddressPart::Host, &|split| {
             split.host.clone_from(host);
             split.port.clone_from(port);
         });
     }
     for port in &parts.ports {
-        with(Part::Port, &|split| split.port.clone_from(port));
+        with(AddressPart::Port, &|split| split.port.clone_from(port));
     }
-    with(Part::Slash, &|split| split.path.clone_from(&parts.slash));
+    with(AddressPart::Slash, &|split| {
+        split.path.clone_from(&parts.slash)
+    });
     for path in &parts.paths {
-        with(Part::Path, &|split| split.path.clone_from(path));
+        with(AddressPart::Path, &|split| split.path.clone_from(path));
     }
     for query in &parts.queries {
-        with(Part::Query, &|split| split.query.clone_from(query));
+        with(AddressPart::Query, &|split| split.query.clone_from(query));
     }
 }
 
 /// Gives the addresses that differ in several parts.
-fn several_parts(base: &Split, parts: &Parts, add: &mut impl FnMut(Split, Option<Part>)) {
+fn several_parts(
+    base: &AddressParts,
+    parts: &PartAlternatives,
+    add: &mut impl FnMut(AddressParts, Option<AddressPart>),
+) {
     let own = (base.host.clone(), base.port.clone());
     for (host, port) in parts.hosts.iter().chain([&own]) {
         for scheme in &parts.schemes {
             for path in parts.paths.iter().chain([&base.path, &parts.slash]) {
                 for query in &parts.queries {
                     for port in [port.as_str(), ""] {
-                        let split = Split {
+                        let split = AddressParts {
                             scheme: scheme.clone(),
                             host: host.clone(),
                             port: port.to_owned(),
@@ -245,73 +257,77 @@ fn several_parts(base: &Split, parts: &Parts, add: &mut impl FnMut(Split, Option
     }
 }
 
-fn ideas<'a>(case: &Case<'a>, part: Option<Part>, advice: &'static str) -> Ideas<'a> {
+fn variations<'a>(
+    case: &Case<'a>,
+    part: Option<AddressPart>,
+    advice: &'static str,
+) -> Variations<'a> {
     if !case.signs_address() {
         return Err("the scheme signs no address");
     }
-    let ideas = candidates(case)
+    let variations = candidates(case)
         .into_iter()
         .filter(|address| address.differs == part)
         .map(|address| {
             let shown = without_credentials(&address.text);
             let shown = crate::domain::text::visible(&shown);
-            let configured = case.patient.url.map_or("none".into(), without_credentials);
-            Idea::text(
+            let configured = case.subject.url.map_or("none".into(), without_credentials);
+            Variation::text(
                 case.text_at(&address.text),
                 format!("The sender signed the address {shown}; configured is {configured}."),
                 advice,
             )
         })
         .collect();
-    some("nothing names another")(ideas)
+    non_empty_or("nothing names another")(variations)
 }
 
-const PUBLIC: &str =
+const PUBLIC_URL_ADVICE: &str =
     "Set public_url of the endpoint in creel.toml to the address the sender has, to the letter.";
 
 /// Tries the other scheme of the address.
-pub(super) fn scheme<'a>(case: &Case<'a>) -> Ideas<'a> {
-    ideas(
+pub(super) fn scheme<'a>(case: &Case<'a>) -> Variations<'a> {
+    variations(
         case,
-        Some(Part::Scheme),
+        Some(AddressPart::Scheme),
         "TLS ends before your code: take the scheme from X-Forwarded-Proto, as app.set('trust proxy', true) does in Express. Here, correct public_url.",
     )
 }
 
 /// Tries the hosts that the headers name.
-pub(super) fn host<'a>(case: &Case<'a>) -> Ideas<'a> {
-    ideas(
+pub(super) fn host<'a>(case: &Case<'a>) -> Variations<'a> {
+    variations(
         case,
-        Some(Part::Host),
+        Some(AddressPart::Host),
         "Take the host the sender uses, not the one behind the proxy: X-Forwarded-Host, or public_url here.",
     )
 }
 
 /// Tries the address with and without its port.
-pub(super) fn port<'a>(case: &Case<'a>) -> Ideas<'a> {
-    ideas(case, Some(Part::Port), PUBLIC)
+pub(super) fn port<'a>(case: &Case<'a>) -> Variations<'a> {
+    variations(case, Some(AddressPart::Port), PUBLIC_URL_ADVICE)
 }
 
 /// Tries the path with and without a slash at its end.
-pub(super) fn slash<'a>(case: &Case<'a>) -> Ideas<'a> {
-    ideas(case, Some(Part::Slash), PUBLIC)
+pub(super) fn slash<'a>(case: &Case<'a>) -> Variations<'a> {
+    variations(case, Some(AddressPart::Slash), PUBLIC_URL_ADVICE)
 }
 
 /// Tries the path that came, and those that proxies say they changed.
-pub(super) fn path<'a>(case: &Case<'a>) -> Ideas<'a> {
-    ideas(case, Some(Part::Path), PUBLIC)
+pub(super) fn path<'a>(case: &Case<'a>) -> Variations<'a> {
+    variations(case, Some(AddressPart::Path), PUBLIC_URL_ADVICE)
 }
 
 /// Tries the query that came, none, and it sorted.
-pub(super) fn query<'a>(case: &Case<'a>) -> Ideas<'a> {
-    ideas(
+pub(super) fn query<'a>(case: &Case<'a>) -> Variations<'a> {
+    variations(
         case,
-        Some(Part::Query),
+        Some(AddressPart::Query),
         "Sign and check the query as it is sent, in its order: in Express req.originalUrl, not req.url or a rebuilt one.",
     )
 }
 
 /// Tries addresses that differ in several parts.
-pub(super) fn rebuilt<'a>(case: &Case<'a>) -> Ideas<'a> {
-    ideas(case, None, PUBLIC)
+pub(super) fn rebuilt<'a>(case: &Case<'a>) -> Variations<'a> {
+    variations(case, None, PUBLIC_URL_ADVICE)
 }

@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::doctor::{Typing, typing};
+use crate::domain::doctor::{SecretWarning, check_secret_entry};
 use crate::domain::keyring::{Adoption, Scope};
 use crate::domain::provider::KeyForm;
 use crate::domain::secret::Typed;
@@ -223,10 +223,10 @@ impl SecretForm {
     }
 
     /// Says what seems wrong with what is typed.
-    fn seen(&self) -> Option<Typing> {
+    fn seen(&self) -> Option<SecretWarning> {
         match self.field.reference() {
             Some(_) => None,
-            None => typing(self.field.field.text().as_bytes(), self.form),
+            None => check_secret_entry(self.field.field.text().as_bytes(), self.form),
         }
     }
 

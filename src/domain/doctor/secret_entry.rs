@@ -7,7 +7,7 @@ use crate::domain::signature::decode_key;
 
 /// What may be wrong with a secret, to be said before it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Typing {
+pub struct SecretWarning {
     /// Whether it could be a secret all the same.
     pub usable: bool,
     /// What is seen.
@@ -18,12 +18,14 @@ pub struct Typing {
 
 /// Says what seems wrong with a secret; `form` is that of the provider's
 /// secrets, where it is known.
-pub fn typing(secret: &[u8], form: Option<KeyForm>) -> Option<Typing> {
+pub fn check_secret_entry(secret: &[u8], form: Option<KeyForm>) -> Option<SecretWarning> {
     if let Some(list) = split_list(secret) {
-        return list.into_iter().find_map(|one| typing(one, form));
+        return list
+            .into_iter()
+            .find_map(|one| check_secret_entry(one, form));
     }
     let seen = |usable, message: &str, advice: &str| {
-        Some(Typing {
+        Some(SecretWarning {
             usable,
             message: message.to_owned(),
             advice: advice.to_owned(),
@@ -108,7 +110,11 @@ mod tests {
             ("anything at all", None),
             ("00ff", Some(KeyForm::Hex)),
         ] {
-            assert_eq!(typing(secret.as_bytes(), form), None, "{secret}");
+            assert_eq!(
+                check_secret_entry(secret.as_bytes(), form),
+                None,
+                "{secret}"
+            );
         }
     }
 
@@ -126,7 +132,8 @@ mod tests {
             ("xyz", Some(KeyForm::Hex), false, "hexadecimal"),
             ("xyz", Some(KeyForm::Pem), false, "PEM"),
         ] {
-            let seen = typing(secret.as_bytes(), form).unwrap_or_else(|| panic!("{secret}"));
+            let seen =
+                check_secret_entry(secret.as_bytes(), form).unwrap_or_else(|| panic!("{secret}"));
             assert_eq!(seen.usable, usable, "{secret}");
             assert!(seen.message.contains(word), "{secret}: {}", seen.message);
         }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::tokens::{Kind, Token};
+use super::tokens::{Token, TokenKind};
 
 /// How texts and numbers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Values {
+pub(super) struct ValueStyle {
     pub(super) unicode: Unicode,
     pub(super) slash: Slash,
     pub(super) html: Html,
@@ -59,7 +59,7 @@ pub(super) enum Number {
     AllMoney,
 }
 
-impl Values {
+impl ValueStyle {
     /// As they came.
     pub(super) const KEPT: Self = Self {
         unicode: Unicode::Kept,
@@ -71,21 +71,23 @@ impl Values {
     /// Writes a token behind a text.
     pub(super) fn write(self, token: &Token<'_>, out: &mut String) {
         match token.kind {
-            Kind::Text
+            TokenKind::Text
                 if self.unicode != Unicode::Kept
                     || self.slash != Slash::Kept
                     || self.html != Html::Kept =>
             {
                 self.text(token.text, out);
             }
-            Kind::Number if self.number != Number::Kept => number(token.text, self.number, out),
-            Kind::Open
-            | Kind::Close
-            | Kind::Comma
-            | Kind::Colon
-            | Kind::Text
-            | Kind::Number
-            | Kind::Word => {
+            TokenKind::Number if self.number != Number::Kept => {
+                number(token.text, self.number, out)
+            }
+            TokenKind::Open
+            | TokenKind::Close
+            | TokenKind::Comma
+            | TokenKind::Colon
+            | TokenKind::Text
+            | TokenKind::Number
+            | TokenKind::Word => {
                 out.push_str(token.text);
             }
         }
@@ -224,7 +226,7 @@ mod tests {
     use crate::domain::doctor::rewrite::write_kept;
     use crate::domain::doctor::tokens::tokens;
 
-    fn written(source: &str, values: Values) -> String {
+    fn written(source: &str, values: ValueStyle) -> String {
         write_kept(source, &tokens(source).unwrap(), values)
     }
 
@@ -234,11 +236,11 @@ mod tests {
         let with = |unicode, slash, html| {
             written(
                 source,
-                Values {
+                ValueStyle {
                     unicode,
                     slash,
                     html,
-                    ..Values::KEPT
+                    ..ValueStyle::KEPT
                 },
             )
         };
@@ -262,9 +264,9 @@ mod tests {
         let with = |number| {
             written(
                 "[1.0,10.50,7,1e2,123456789012345678901]",
-                Values {
+                ValueStyle {
                     number,
-                    ..Values::KEPT
+                    ..ValueStyle::KEPT
                 },
             )
         };

@@ -2,7 +2,7 @@
 
 /// A piece of a signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum SignedPart {
     /// Bytes that stand for themselves.
     Bytes(Vec<u8>),
     /// The body.

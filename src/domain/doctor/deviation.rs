@@ -4,7 +4,7 @@
 
 /// How a digest that came differs from what the scheme writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub(super) enum Deviation {
     /// Hexadecimal for base64, or the reverse.
     Encoding,
     /// Upper case.

@@ -3,17 +3,17 @@
 use std::cell::OnceCell;
 
 use super::rewrite;
-use super::tokens::{Kind, Token, tokens};
+use super::tokens::{Token, TokenKind, tokens};
 
 /// Bodies larger than this are not written anew; 4 MiB.
-const REWRITTEN: usize = 4 << 20;
+const MAX_REWRITTEN_BYTES: usize = 4 << 20;
 
 /// Deeper JSON is not tried in layouts that indent: each step of depth is
 /// written on every line.
-const DEEPEST: usize = 200;
+const MAX_INDENTED_DEPTH: usize = 200;
 
 /// A body that is JSON.
-pub(super) struct Json<'a> {
+pub(super) struct JsonBody<'a> {
     pub(super) source: &'a str,
     pub(super) tokens: Vec<Token<'a>>,
     sorted: OnceCell<Vec<Token<'a>>>,
@@ -21,16 +21,16 @@ pub(super) struct Json<'a> {
     pub(super) deep: bool,
 }
 
-impl<'a> Json<'a> {
+impl<'a> JsonBody<'a> {
     /// Reads a body.
     pub(super) fn read(body: &'a [u8]) -> Option<Self> {
         let source = std::str::from_utf8(body)
             .ok()
-            .filter(|s| s.len() <= REWRITTEN)?;
+            .filter(|s| s.len() <= MAX_REWRITTEN_BYTES)?;
         let tokens = tokens(source).ok()?;
         Some(Self {
             source,
-            deep: rewrite::depth(&tokens) > DEEPEST,
+            deep: rewrite::depth(&tokens) > MAX_INDENTED_DEPTH,
             sorted: OnceCell::new(),
             tokens,
         })
@@ -42,7 +42,7 @@ impl<'a> Json<'a> {
     }
 
     /// Says whether a token of a kind fulfils a test.
-    pub(super) fn any(&self, kind: Kind, test: impl Fn(&str) -> bool) -> bool {
+    pub(super) fn any(&self, kind: TokenKind, test: impl Fn(&str) -> bool) -> bool {
         self.tokens
             .iter()
             .any(|token| token.kind == kind && test(token.text))

@@ -5,15 +5,15 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine};
 
+use super::deviation::Deviation;
 use super::percent;
-use super::spelling::Spelling;
 use crate::domain::provider::{Encoding, Scheme};
 use crate::domain::request::Request;
 use crate::domain::signature::{Problem, Reading};
 
 /// A digest that may have come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Came {
+pub(super) struct CandidateDigest {
     /// Its bytes.
     pub(super) digest: Vec<u8>,
     /// The header that carries it.
@@ -21,20 +21,20 @@ pub(super) struct Came {
     /// The text it was read from.
     pub(super) text: String,
     /// How that differs from what the scheme writes.
-    pub(super) spelled: Vec<Spelling>,
+    pub(super) deviations: Vec<Deviation>,
 }
 
 /// How many digests are read at the most.
-const MOST: usize = 96;
+const MAX_CANDIDATES: usize = 96;
 
 /// Longer values carry no digest.
-const LONGEST: usize = 4096;
+const MAX_HEADER_VALUE_BYTES: usize = 4096;
 
 /// Shorter beginnings of a digest prove nothing; 80 bits.
-const SHORTEST: usize = 10;
+const MIN_PREFIX_BYTES: usize = 10;
 
 /// The sizes that digests have.
-const SIZES: [usize; 4] = [20, 32, 48, 64];
+const DIGEST_SIZES: [usize; 4] = [20, 32, 48, 64];
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -42,23 +42,24 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-impl Came {
+impl CandidateDigest {
     /// Says whether it may be a digest of `size` bytes or, with `cut`, the
     /// start of one.
-    pub(super) fn may_be(&self, size: usize, cut: bool) -> bool {
+    pub(super) fn can_be(&self, size: usize, cut: bool) -> bool {
         self.digest.len() == size || cut && self.is_cut() && self.digest.len() < size
     }
 
     fn is_cut(&self) -> bool {
-        self.digest.len() >= SHORTEST
+        self.digest.len() >= MIN_PREFIX_BYTES
     }
 }
 
 /// Finds a digest among those that came, and says whether it came cut short.
-pub(super) fn find(came: &[Came], digest: &[u8]) -> Option<(usize, bool)> {
-    let whole = came.iter().position(|c| c.digest == digest);
+pub(super) fn find(candidates: &[CandidateDigest], digest: &[u8]) -> Option<(usize, bool)> {
+    let whole = candidates.iter().position(|c| c.digest == digest);
     whole.map(|at| (at, false)).or_else(|| {
-        came.iter()
+        candidates
+            .iter()
             .position(|c| {
                 c.is_cut() && c.digest.len() < digest.len() && digest.starts_with(&c.digest)
             })
@@ -68,7 +69,7 @@ pub(super) fn find(came: &[Came], digest: &[u8]) -> Option<(usize, bool)> {
 
 /// Reads every digest out of a request: those where the scheme expects them
 /// first, then what other headers hold.
-pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<Came> {
+pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<CandidateDigest> {
     let mut found = Vec::new();
     let unread = matches!(reading.problem, Some(Problem::NoSignature | Problem::Form));
     if !unread {
@@ -83,20 +84,20 @@ pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<
                     &signature,
                     &scheme.header,
                     scheme,
-                    &[Spelling::Doubled],
+                    &[Deviation::Doubled],
                     &mut found,
                 );
             }
         }
     }
-    if let Some((repaired, spelling)) = repaired(request, scheme, reading) {
+    if let Some((repaired, deviation)) = repaired(request, scheme, reading) {
         for signature in &repaired.signatures {
-            read(signature, &scheme.header, scheme, &[spelling], &mut found);
+            read(signature, &scheme.header, scheme, &[deviation], &mut found);
         }
     }
     for value in request.headers.all(&scheme.header) {
-        for (token, spelled) in tokens(value, scheme) {
-            read(token, &scheme.header, scheme, &spelled, &mut found);
+        for (token, deviations) in tokens(value, scheme) {
+            read(token, &scheme.header, scheme, &deviations, &mut found);
         }
     }
     for header in request.headers.iter().filter(|h| h.name != scheme.header) {
@@ -106,18 +107,18 @@ pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<
                 token,
                 header.name,
                 scheme,
-                &[Spelling::Elsewhere],
+                &[Deviation::Elsewhere],
                 &mut found,
             );
             // Elsewhere the start of a digest could be any number.
             let mut at = 0;
-            found.retain(|came| {
+            found.retain(|candidate| {
                 at += 1;
-                at <= from || SIZES.contains(&came.digest.len())
+                at <= from || DIGEST_SIZES.contains(&candidate.digest.len())
             });
         }
     }
-    found.truncate(MOST);
+    found.truncate(MAX_CANDIDATES);
     found
 }
 
@@ -134,54 +135,54 @@ pub(super) fn repaired(
     request: &Request,
     scheme: &Scheme,
     reading: &Reading,
-) -> Option<(Reading, Spelling)> {
+) -> Option<(Reading, Deviation)> {
     reading.problem.as_ref()?;
     let value = request.headers.first(&scheme.header)?;
-    if value.len() > LONGEST {
+    if value.len() > MAX_HEADER_VALUE_BYTES {
         return None;
     }
     let unquoted = value
         .strip_prefix(b"\"")
         .and_then(|rest| rest.strip_suffix(b"\""));
-    let (plain, spelling) = match unquoted {
-        Some(inner) => (inner.to_vec(), Spelling::Prefix),
-        None if value.contains(&b'%') => (percent::decode(value, false), Spelling::Percent),
+    let (plain, deviation) = match unquoted {
+        Some(inner) => (inner.to_vec(), Deviation::Prefix),
+        None if value.contains(&b'%') => (percent::decode(value, false), Deviation::Percent),
         None => return None,
     };
     let repaired = one(request, scheme, plain);
-    repaired.problem.is_none().then_some((repaired, spelling))
+    repaired.problem.is_none().then_some((repaired, deviation))
 }
 
 /// Parts a header's value into what may be a signature.
-fn tokens<'v>(value: &'v [u8], scheme: &Scheme) -> Vec<(&'v [u8], Vec<Spelling>)> {
-    if value.len() > LONGEST {
+fn tokens<'v>(value: &'v [u8], scheme: &Scheme) -> Vec<(&'v [u8], Vec<Deviation>)> {
+    if value.len() > MAX_HEADER_VALUE_BYTES {
         return Vec::new();
     }
-    let mut found = vec![(value, vec![Spelling::Prefix])];
+    let mut found = vec![(value, vec![Deviation::Prefix])];
     let joined = value.contains(&b',')
         && !scheme.format.contains(',')
         && scheme.separator.as_deref() != Some(",");
     let parting = |b: &u8| matches!(b, b',' | b';' | b' ' | b'"' | b'\'');
     for part in value.split(parting).filter(|part| !part.is_empty()) {
         let (label, rest) = label(part);
-        let mut spelled = match version(label) {
-            Some(version) if version != version_of(&scheme.format) => vec![Spelling::Version],
-            _ => vec![Spelling::Prefix],
+        let mut deviations = match version(label) {
+            Some(version) if version != version_of(&scheme.format) => vec![Deviation::Version],
+            _ => vec![Deviation::Prefix],
         };
         if joined
             && scheme
                 .format
                 .starts_with(&String::from_utf8_lossy(label).into_owned())
         {
-            spelled = vec![Spelling::Joined];
+            deviations = vec![Deviation::Joined];
         }
-        found.push((rest, spelled.clone()));
+        found.push((rest, deviations.clone()));
         let (second, inner) = self::label(rest);
         if !second.is_empty() {
-            found.push((inner, vec![Spelling::Prefix]));
+            found.push((inner, vec![Deviation::Prefix]));
         }
         if !label.is_empty() {
-            found.push((part, spelled));
+            found.push((part, deviations));
         }
     }
     // The versions of a list such as "v2,… v2,…" stand before a comma.
@@ -189,7 +190,7 @@ fn tokens<'v>(value: &'v [u8], scheme: &Scheme) -> Vec<(&'v [u8], Vec<Spelling>)
         if let Some(at) = part.iter().position(|b| *b == b',') {
             let (label, rest) = (&part[..at], &part[at + 1..]);
             if version(label).is_some_and(|v| v != version_of(&scheme.format)) {
-                found.insert(0, (rest, vec![Spelling::Version]));
+                found.insert(0, (rest, vec![Deviation::Version]));
             }
         }
     }
@@ -220,49 +221,59 @@ fn version_of(format: &str) -> Vec<u8> {
 }
 
 /// Reads one text in every spelling.
-fn read(text: &[u8], header: &str, scheme: &Scheme, before: &[Spelling], found: &mut Vec<Came>) {
-    let mut add = |digest: Vec<u8>, spelled: &[Spelling]| {
-        let spelled = [before, spelled].concat();
-        let known = found.iter().any(|c: &Came| c.digest == digest);
-        if digest.len() >= SHORTEST && digest.len() <= 64 && !known && found.len() < MOST {
-            found.push(Came {
+fn read(
+    text: &[u8],
+    header: &str,
+    scheme: &Scheme,
+    before: &[Deviation],
+    found: &mut Vec<CandidateDigest>,
+) {
+    let mut add = |digest: Vec<u8>, deviations: &[Deviation]| {
+        let deviations = [before, deviations].concat();
+        let known = found.iter().any(|c: &CandidateDigest| c.digest == digest);
+        if digest.len() >= MIN_PREFIX_BYTES
+            && digest.len() <= 64
+            && !known
+            && found.len() < MAX_CANDIDATES
+        {
+            found.push(CandidateDigest {
                 digest,
                 header: header.to_owned(),
                 text: crate::domain::text::visible_bytes(text),
-                spelled,
+                deviations,
             });
         }
     };
-    for (digest, spelled) in decoded(text, scheme.encoding) {
-        add(digest, &spelled);
+    for (digest, deviations) in decoded(text, scheme.encoding) {
+        add(digest, &deviations);
     }
     if text.contains(&b'%') {
         let plain = percent::decode(text, false);
-        for (digest, mut spelled) in decoded(&plain, scheme.encoding) {
-            spelled.push(Spelling::Percent);
-            add(digest, &spelled);
+        for (digest, mut deviations) in decoded(&plain, scheme.encoding) {
+            deviations.push(Deviation::Percent);
+            add(digest, &deviations);
         }
     }
 }
 
 /// Decodes a text as hexadecimal and as base64, and says how it differs from
 /// what the scheme writes.
-fn decoded(text: &[u8], encoding: Encoding) -> Vec<(Vec<u8>, Vec<Spelling>)> {
+fn decoded(text: &[u8], encoding: Encoding) -> Vec<(Vec<u8>, Vec<Deviation>)> {
     let mut found = Vec::new();
     let even = &text[..text.len() & !1];
     if text.len() > 256 {
         return found;
     }
     if let Ok(digest) = hex::decode(even) {
-        let mut spelled = Vec::new();
+        let mut deviations = Vec::new();
         if encoding != Encoding::Hex {
-            spelled.push(Spelling::Encoding);
+            deviations.push(Deviation::Encoding);
         }
         if text.iter().any(u8::is_ascii_uppercase) {
-            spelled.push(Spelling::Case);
+            deviations.push(Deviation::Case);
         }
-        let whole = SIZES.contains(&digest.len());
-        found.push((digest, spelled));
+        let whole = DIGEST_SIZES.contains(&digest.len());
+        found.push((digest, deviations));
         // So much hexadecimal is no base64 that happens to look like it.
         if whole {
             return found;
@@ -284,21 +295,21 @@ fn decoded(text: &[u8], encoding: Encoding) -> Vec<(Vec<u8>, Vec<Spelling>)> {
     };
     if let Ok(digest) = engine.decode(bare) {
         let needs_padding = bare.len() % 4 != 0;
-        let mut spelled = Vec::new();
+        let mut deviations = Vec::new();
         match encoding {
-            Encoding::Hex => spelled.push(Spelling::Encoding),
-            Encoding::Base64 if safe => spelled.push(Spelling::Alphabet),
-            Encoding::Base64 if needs_padding && !padded => spelled.push(Spelling::Padding),
+            Encoding::Hex => deviations.push(Deviation::Encoding),
+            Encoding::Base64 if safe => deviations.push(Deviation::Alphabet),
+            Encoding::Base64 if needs_padding && !padded => deviations.push(Deviation::Padding),
             Encoding::Base64Url if bare.iter().any(|b| matches!(b, b'+' | b'/')) => {
-                spelled.push(Spelling::Alphabet);
+                deviations.push(Deviation::Alphabet);
             }
-            Encoding::Base64Url if padded => spelled.push(Spelling::Padding),
+            Encoding::Base64Url if padded => deviations.push(Deviation::Padding),
             Encoding::Base64 | Encoding::Base64Url | Encoding::Text => {}
         }
         if let Ok(inner) = hex::decode(&digest) {
-            found.push((inner, vec![Spelling::Twice]));
+            found.push((inner, vec![Deviation::Twice]));
         }
-        found.push((digest, spelled));
+        found.push((digest, deviations));
     }
     found
 }
@@ -308,19 +319,19 @@ mod tests {
     use super::*;
     use crate::domain::provider::Catalog;
 
-    fn spelled(provider: &str, value: &str) -> Vec<Spelling> {
+    fn deviations(provider: &str, value: &str) -> Vec<Deviation> {
         let catalog = Catalog::builtin();
         let scheme = catalog.get(provider).unwrap().signature.as_ref().unwrap();
         let request = Request {
             headers: [(scheme.header.as_str(), value)].into_iter().collect(),
             ..Request::default()
         };
-        let came = all(&request, scheme, &Reading::of(&request, scheme));
+        let candidates = all(&request, scheme, &Reading::of(&request, scheme));
         let digest: Vec<u8> = (100..132).collect();
-        let (at, cut) = find(&came, &digest).unwrap_or_else(|| panic!("{value}: {came:?}"));
-        let mut spelled = came[at].spelled.clone();
-        spelled.extend(cut.then_some(Spelling::Cut));
-        spelled
+        let (at, cut) = find(&candidates, &digest).unwrap_or_else(|| panic!("{value}: {candidates:?}"));
+        let mut deviations = candidates[at].deviations.clone();
+        deviations.extend(cut.then_some(Deviation::Cut));
+        deviations
     }
 
     #[test]
@@ -328,45 +339,45 @@ mod tests {
         use base64::engine::general_purpose as b64;
         let digest: Vec<u8> = (100..132).collect();
         let hex = hex::encode(&digest);
-        assert_eq!(spelled("zyra", &hex), []);
-        assert_eq!(spelled("zyra", &hex.to_uppercase()), [Spelling::Case]);
+        assert_eq!(deviations("zyra", &hex), []);
+        assert_eq!(deviations("zyra", &hex.to_uppercase()), [Deviation::Case]);
         assert_eq!(
-            spelled("zyra", &b64::STANDARD.encode(&digest)),
-            [Spelling::Encoding]
+            deviations("zyra", &b64::STANDARD.encode(&digest)),
+            [Deviation::Encoding]
         );
         assert_eq!(
-            spelled("zyra", &b64::STANDARD.encode(&hex)),
-            [Spelling::Twice]
+            deviations("zyra", &b64::STANDARD.encode(&hex)),
+            [Deviation::Twice]
         );
-        assert_eq!(spelled("zyra", &hex[..41]), [Spelling::Cut]);
+        assert_eq!(deviations("zyra", &hex[..41]), [Deviation::Cut]);
         assert_eq!(
-            spelled("zyra", &format!("sha256={hex}")),
-            [Spelling::Prefix]
+            deviations("zyra", &format!("sha256={hex}")),
+            [Deviation::Prefix]
         );
-        assert_eq!(spelled("porkbun", &hex), [Spelling::Prefix]);
-        assert_eq!(spelled("porkbun", &format!("sha256={hex}")), []);
-        assert_eq!(spelled("stackryze", &format!("t=1,v1={hex}")), []);
+        assert_eq!(deviations("porkbun", &hex), [Deviation::Prefix]);
+        assert_eq!(deviations("porkbun", &format!("sha256={hex}")), []);
+        assert_eq!(deviations("stackryze", &format!("t=1,v1={hex}")), []);
         assert_eq!(
-            spelled("stackryze", &format!("t=1,v2={hex}")),
-            [Spelling::Version]
+            deviations("stackryze", &format!("t=1,v2={hex}")),
+            [Deviation::Version]
         );
         let base64 = b64::STANDARD.encode(&digest);
-        assert_eq!(spelled("svix", &format!("v1,{base64}")), []);
+        assert_eq!(deviations("svix", &format!("v1,{base64}")), []);
         assert_eq!(
-            spelled("svix", &format!("v2,{base64}")),
-            [Spelling::Version]
+            deviations("svix", &format!("v2,{base64}")),
+            [Deviation::Version]
         );
         assert_eq!(
-            spelled("svix", &format!("v1,{}", base64.trim_end_matches('='))),
-            [Spelling::Padding]
+            deviations("svix", &format!("v1,{}", base64.trim_end_matches('='))),
+            [Deviation::Padding]
         );
         assert_eq!(
-            spelled("svix", &format!("v1,{}", base64.replace('=', "%3D"))),
-            [Spelling::Percent]
+            deviations("svix", &format!("v1,{}", base64.replace('=', "%3D"))),
+            [Deviation::Percent]
         );
         assert_eq!(
-            spelled("zyra", &format!("{hex}, {hex}")),
-            [Spelling::Joined]
+            deviations("zyra", &format!("{hex}, {hex}")),
+            [Deviation::Joined]
         );
     }
 }

@@ -1,25 +1,25 @@
 //! Every hypothesis, in the order in which they are tried and told: within a
 //! group, the most telling first.
 
-use super::Code;
-use super::hypothesis::Test::{Compute, Look, Spelled};
-use super::hypothesis::{Hypothesis, Test};
+use super::FindingCode;
+use super::hypothesis::Procedure::{Compute, Deviation, Inspect};
+use super::hypothesis::{Hypothesis, Procedure};
 use super::{algorithm, body, charset, form, header, json, secret, text, time, url};
 use crate::domain::verification::Group;
 
-const fn it(
+const fn hypothesis(
     group: Group,
     code: &'static str,
     word: &'static str,
     what: &'static str,
-    test: Test,
+    procedure: Procedure,
 ) -> Hypothesis {
     Hypothesis {
         code,
         group,
         word,
         what,
-        test,
+        procedure,
     }
 }
 
@@ -28,519 +28,519 @@ pub(super) const OTHER_SECRET: usize = 0;
 
 /// The hypotheses.
 pub(crate) const HYPOTHESES: &[Hypothesis] = &[
-    it(
+    hypothesis(
         Group::Secret,
         "other_secret",
         "secret",
         "another configured secret",
         Compute(secret::other),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "old_secret",
         "old secret",
         "a secret configured earlier",
         Compute(secret::old),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_space",
         "secret",
         "blanks or a line end around the secret",
         Compute(secret::space),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_quotes",
         "secret",
         "quotes around the secret",
         Compute(secret::quotes),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_prefix",
         "secret",
         "the secret's prefix kept or cut",
         Compute(secret::prefix),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_decoded",
         "secret",
         "the secret decoded where its text is meant",
         Compute(secret::decoded),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_text",
         "secret",
         "the secret's text where it should be decoded",
         Compute(secret::text),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_alphabet",
         "secret",
         "url-safe or unpadded base64, or hex, as the secret",
         Compute(secret::alphabet),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_variable",
         "secret",
         "a variable's name in the place of its value",
         Compute(secret::variable),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_empty",
         "no secret",
         "an empty secret, or a word for none",
         Compute(secret::empty),
     ),
-    it(
+    hypothesis(
         Group::Secret,
         "secret_named",
         "secret",
         "a variable's name configured as the secret",
-        Look(secret::named),
+        Inspect(secret::named),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_newline",
         "newline",
         "a newline at the body's end added or removed",
         Compute(body::newline),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_line_ends",
         "line ends",
         "the body's line ends swapped, CRLF and LF",
         Compute(body::line_ends),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_bom",
         "BOM",
         "a byte order mark added or removed",
         Compute(body::bom),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_compact",
         "json",
         "the JSON without blanks",
         Compute(json::compact),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_spaced",
         "json",
         "the JSON with blanks, as Python writes it",
         Compute(json::spaced),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_indented",
         "json",
         "the JSON indented by 2, 4 or tabs",
         Compute(json::indented),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_sorted",
         "json",
         "the JSON with sorted keys",
         Compute(json::sorted),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_slashes",
         "json",
         "slashes escaped as \\/ or not",
         Compute(json::slashes),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_unicode",
         "json",
         "characters escaped as \\uXXXX or not",
         Compute(json::unicode),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_numbers",
         "json",
         "a number written otherwise",
         Compute(json::numbers),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_language",
         "json",
         "the JSON as other languages write it",
         Compute(json::language),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_form",
         "form",
         "the form decoded or encoded again",
         Compute(form::recoded),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_charset",
         "charset",
         "the body in another charset",
         Compute(charset::wrong),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_compressed",
         "gzip",
         "the body before it was compressed",
         Compute(body::inflated),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_inflated",
         "gzip",
         "the body inflated on the way",
-        Look(body::inflated_on_the_way),
+        Inspect(body::inflated_on_the_way),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_beginning",
         "cut",
         "only the body's beginning, to a power of two or content-length",
         Compute(body::beginning),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_cut",
         "cut",
         "the body cut off on the way",
-        Look(body::cut),
+        Inspect(body::cut),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_empty",
         "empty",
         "an empty body, or a word for one",
         Compute(body::empty),
     ),
-    it(
+    hypothesis(
         Group::Body,
         "body_characters_lost",
         "charset",
         "characters lost on the way",
-        Look(charset::lost),
+        Inspect(charset::lost),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "signed_body_only",
         "signed",
         "the body alone",
         Compute(text::body_only),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "signed_separator",
         "signed",
         "the same parts with another separator",
         Compute(text::separator),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "signed_parts",
         "signed",
         "other parts: id, time and body in other orders",
         Compute(text::other_parts),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "signed_time_unit",
         "time",
         "the signed time in another unit",
         Compute(text::time_unit),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "signed_time_header",
         "time",
         "the time of another header",
         Compute(text::time_header),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "signed_id_header",
         "id",
         "the id of another header",
         Compute(text::id_header),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "url_scheme",
         "url",
         "http and https swapped in the address",
         Compute(url::scheme),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "url_host",
         "url",
         "another host: Host, X-Forwarded-Host",
         Compute(url::host),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "url_port",
         "url",
         "the address with or without its port",
         Compute(url::port),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "url_slash",
         "url",
         "a slash at the path's end",
         Compute(url::slash),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "url_path",
         "url",
         "the path as it came, or before a proxy changed it",
         Compute(url::path),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "url_query",
         "url",
         "the query left out, or in another order",
         Compute(url::query),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "url_rebuilt",
         "url",
         "the address put together from the headers",
         Compute(url::rebuilt),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "signed_url",
         "url",
         "the address as one more part",
         Compute(text::with_url),
     ),
-    it(
+    hypothesis(
         Group::Text,
         "signed_as_other",
         "signed",
         "the way each other known provider signs",
         Compute(text::other_provider),
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "other_hash",
         "hash",
         "an HMAC with another hash: SHA-1, SHA-384, SHA-512",
         Compute(algorithm::other_hash),
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "plain_hash",
         "hash",
         "a plain hash in the place of an HMAC",
         Compute(algorithm::plain_hash),
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "key_swapped",
         "hash",
         "key and text swapped",
         Compute(algorithm::swapped),
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "signature_encoding",
         "encoding",
         "hex for base64, or the reverse",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "signature_case",
         "case",
         "the signature in upper case",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "signature_alphabet",
         "encoding",
         "the other alphabet of base64",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "signature_padding",
         "encoding",
         "the padding of base64",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "signature_twice",
         "encoding",
         "base64 of the hexadecimal text",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "signature_prefix",
         "prefix",
         "the signature's prefix missing, or one too many",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "signature_cut",
         "cut",
         "the signature cut short",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Algorithm,
         "signature_percent",
         "encoding",
         "the signature percent-encoded",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Header,
         "probable_verification",
         "register",
         "a request that registers an endpoint",
-        Look(header::handshake),
+        Inspect(header::handshake),
     ),
-    it(
+    hypothesis(
         Group::Header,
         "header_renamed",
         "renamed",
         "the signature header renamed by a proxy",
-        Look(header::renamed),
+        Inspect(header::renamed),
     ),
-    it(
+    hypothesis(
         Group::Header,
         "other_provider_header",
         "provider",
         "another provider's signature header",
-        Look(header::other_provider),
+        Inspect(header::other_provider),
     ),
-    it(
+    hypothesis(
         Group::Header,
         "signature_elsewhere",
         "header",
         "the signature in any other header",
-        Look(header::anywhere),
+        Inspect(header::other_header),
     ),
-    it(
+    hypothesis(
         Group::Header,
         "signature_missing",
         "",
         "the signature header missing",
-        Look(header::missing),
+        Inspect(header::missing),
     ),
-    it(
+    hypothesis(
         Group::Header,
         "header_doubled",
         "doubled",
         "the signature header doubled",
-        Look(header::doubled),
+        Inspect(header::doubled),
     ),
-    it(
+    hypothesis(
         Group::Header,
         "header_joined",
         "joined",
         "several values joined in one header",
-        Spelled,
+        Deviation,
     ),
-    it(
+    hypothesis(
         Group::Header,
         "signature_version",
         "version",
         "only versions the scheme does not know",
-        Look(header::versions),
+        Inspect(header::versions),
     ),
-    it(
+    hypothesis(
         Group::Header,
         "content_length",
         "length",
         "content-length and the body disagree",
-        Look(header::content_length),
+        Inspect(header::content_length),
     ),
-    it(
+    hypothesis(
         Group::Header,
         "content_encoding",
         "gzip",
         "the body came compressed",
-        Look(header::content_encoding),
+        Inspect(header::content_encoding),
     ),
-    it(
+    hypothesis(
         Group::Time,
         "replay",
         "replay",
         "an older delivery's signature",
-        Look(time::replay),
+        Inspect(time::replay),
     ),
-    it(
+    hypothesis(
         Group::Time,
         "timestamp_unit",
         "unit",
         "the timestamp in another unit",
-        Look(time::unit),
+        Inspect(time::unit),
     ),
-    it(
+    hypothesis(
         Group::Time,
         "stale",
         "",
         "the time too far back",
-        Look(time::stale),
+        Inspect(time::stale),
     ),
-    it(
+    hypothesis(
         Group::Time,
         "future",
         "ahead",
         "the time too far ahead",
-        Look(time::future),
+        Inspect(time::future),
     ),
-    it(
+    hypothesis(
         Group::Time,
         "clock_skew",
         "clock",
         "a clock that is wrong the same way each time",
-        Look(time::clock),
+        Inspect(time::clock),
     ),
-    it(
+    hypothesis(
         Group::Time,
         "old",
         "",
         "an old delivery without a limit",
-        Look(time::old),
+        Inspect(time::old),
     ),
 ];
 
-const fn verdict(
+const fn code(
     code: &'static str,
     group: Option<Group>,
     word: &'static str,
     what: &'static str,
-) -> Code {
-    Code {
+) -> FindingCode {
+    FindingCode {
         code,
         group,
         word,
@@ -549,183 +549,183 @@ const fn verdict(
 }
 
 /// The codes of findings that are no hypothesis's.
-pub(crate) const VERDICTS: &[Code] = &[
-    verdict(
+pub(crate) const OTHER_CODES: &[FindingCode] = &[
+    code(
         "unexplained",
         None,
         "",
         "nothing that was tried gives the signature that came",
     ),
-    verdict(
+    code(
         "no_secret",
         Some(Group::Secret),
         "",
         "there is no secret to check it with",
     ),
-    verdict(
+    code(
         "public_key",
         Some(Group::Secret),
         "public",
         "the configured secret is a public key or a certificate, and the scheme takes a shared secret",
     ),
-    verdict(
+    code(
         "secret_unnamed",
         Some(Group::Secret),
         "unnamed",
         "the configured secret may be a public key, and no provider is named for it",
     ),
-    verdict(
+    code(
         "secret_pinned",
         Some(Group::Secret),
         "pinned",
         "the configured secret has no name, and was right for another provider first",
     ),
-    verdict(
+    code(
         "sender_unclear",
         Some(Group::Header),
         "sender",
         "the signature could be another provider's, and no provider is named for the secret",
     ),
-    verdict(
+    code(
         "two_senders",
         Some(Group::Header),
         "two",
         "the headers are those of two providers",
     ),
-    verdict(
+    code(
         "other_key",
         Some(Group::Secret),
         "key",
         "the delivery names another key than the secret is for",
     ),
-    verdict("unknown_provider", None, "", "nothing says who sent it"),
-    verdict(
+    code("unknown_provider", None, "", "nothing says who sent it"),
+    code(
         "signature_header_doubled",
         Some(Group::Header),
         "doubled",
         "the signature header came more than once, and the scheme has one signature",
     ),
-    verdict(
+    code(
         "signature_header_empty",
         Some(Group::Header),
         "doubled",
         "the signature header came more than once, one of them empty",
     ),
-    verdict(
+    code(
         "library_refuses_blank",
         Some(Group::Header),
         "blank",
         "a blank in the signature header that the official library refuses",
     ),
-    verdict(
+    code(
         "header_repeated",
         Some(Group::Header),
         "doubled",
         "a header that belongs to the signature came more than once",
     ),
-    verdict(
+    code(
         "signature_form",
         Some(Group::Header),
         "form",
         "the signature header does not have the scheme's form",
     ),
-    verdict(
+    code(
         "signature_not_a_digest",
         Some(Group::Header),
         "form",
         "the signature has not the length or the characters of a digest",
     ),
-    verdict(
+    code(
         "timestamp_missing",
         Some(Group::Header),
         "no time",
         "the timestamp is signed, and absent",
     ),
-    verdict(
+    code(
         "timestamps_differ",
         Some(Group::Header),
         "times",
         "the timestamp came more than once",
     ),
-    verdict(
+    code(
         "timestamp_unreadable",
         Some(Group::Header),
         "time",
         "the timestamp is no time",
     ),
-    verdict(
+    code(
         "id_missing",
         Some(Group::Header),
         "no id",
         "the id is signed, and absent",
     ),
-    verdict(
+    code(
         "requirement_unmet",
         Some(Group::Header),
         "unmet",
         "what the provider asks for besides the signature is not so",
     ),
-    verdict(
+    code(
         "id_holds_border",
         Some(Group::Header),
         "id",
         "the signed id holds the mark that ends it",
     ),
-    verdict(
+    code(
         "key_repeated",
         Some(Group::Body),
         "key twice",
         "a key that is read stands more than once in the JSON",
     ),
-    verdict(
+    code(
         "body_not_covered",
         Some(Group::Body),
         "body",
         "the signature holds and does not cover the body",
     ),
-    verdict(
+    code(
         "item_unsigned",
         Some(Group::Body),
         "item",
         "one of several items is not signed",
     ),
-    verdict(
+    code(
         "version_unknown",
         Some(Group::Header),
         "version",
         "the delivery names a version of the scheme that is not known",
     ),
-    verdict(
+    code(
         "signed_headers_missing",
         Some(Group::Header),
         "headers",
         "nothing names the headers that are signed",
     ),
-    verdict(
+    code(
         "body_no_json",
         Some(Group::Body),
         "no json",
         "the signature should stand in the body, which is no JSON",
     ),
-    verdict(
+    code(
         "token_form",
         Some(Group::Header),
         "token",
         "the signature is no JSON Web Token",
     ),
-    verdict(
+    code(
         "token_algorithm",
         Some(Group::Algorithm),
         "token",
         "the token names an algorithm that is not the provider's",
     ),
-    verdict(
+    code(
         "token_time",
         Some(Group::Time),
         "token",
         "a time in the token cannot be read",
     ),
-    verdict(
+    code(
         "token_extension",
         Some(Group::Header),
         "token",

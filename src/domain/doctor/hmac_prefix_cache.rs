@@ -10,7 +10,7 @@ use super::mac::Hash;
 
 /// An HMAC over the beginning of a text.
 #[derive(Clone)]
-pub(super) enum Begun {
+pub(super) enum PartialHmac {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
     Sha384(Hmac<Sha384>),
@@ -19,19 +19,19 @@ pub(super) enum Begun {
 
 /// What was begun, by hash, key and the text so far.
 #[derive(Default)]
-pub(super) struct Shelf(Vec<Kept>);
+pub(super) struct HmacPrefixCache(Vec<CachedPrefix>);
 
-struct Kept {
+struct CachedPrefix {
     hash: Hash,
     key: Zeroizing<Vec<u8>>,
     before: Vec<u8>,
-    begun: Begun,
+    partial: PartialHmac,
 }
 
 /// More is not kept.
-const MOST: usize = 512;
+const MAX_CACHED_PREFIXES: usize = 512;
 
-impl Begun {
+impl PartialHmac {
     /// Begins an HMAC.
     pub(super) fn new(hash: Hash, key: &[u8]) -> Self {
         const ANY: &str = "an HMAC takes a key of any length";
@@ -54,7 +54,7 @@ impl Begun {
     }
 
     /// Ends it and returns the digest.
-    pub(super) fn end(self) -> Vec<u8> {
+    pub(super) fn finalize(self) -> Vec<u8> {
         match self {
             Self::Sha1(mac) => mac.finalize().into_bytes().to_vec(),
             Self::Sha256(mac) => mac.finalize().into_bytes().to_vec(),
@@ -64,35 +64,41 @@ impl Begun {
     }
 }
 
-impl Shelf {
+impl HmacPrefixCache {
     /// Says whether an HMAC was begun.
-    pub(super) fn has(&self, hash: Hash, key: &[u8], before: &[u8]) -> bool {
+    pub(super) fn contains(&self, hash: Hash, key: &[u8], before: &[u8]) -> bool {
         self.find(hash, key, before).is_some()
     }
 
     /// Returns an HMAC over `before` and `stem`, begun now or earlier.
-    pub(super) fn take(&mut self, hash: Hash, key: &[u8], before: &[u8], stem: &[u8]) -> Begun {
-        if let Some(begun) = self.find(hash, key, before) {
-            return begun.clone();
+    pub(super) fn get_or_compute(
+        &mut self,
+        hash: Hash,
+        key: &[u8],
+        before: &[u8],
+        stem: &[u8],
+    ) -> PartialHmac {
+        if let Some(partial) = self.find(hash, key, before) {
+            return partial.clone();
         }
-        let mut begun = Begun::new(hash, key);
-        begun.update(before);
-        begun.update(stem);
-        if self.0.len() < MOST {
-            self.0.push(Kept {
+        let mut partial = PartialHmac::new(hash, key);
+        partial.update(before);
+        partial.update(stem);
+        if self.0.len() < MAX_CACHED_PREFIXES {
+            self.0.push(CachedPrefix {
                 hash,
                 key: Zeroizing::new(key.to_vec()),
                 before: before.to_vec(),
-                begun: begun.clone(),
+                partial: partial.clone(),
             });
         }
-        begun
+        partial
     }
 
-    fn find(&self, hash: Hash, key: &[u8], before: &[u8]) -> Option<&Begun> {
+    fn find(&self, hash: Hash, key: &[u8], before: &[u8]) -> Option<&PartialHmac> {
         self.0
             .iter()
-            .find(|kept| kept.hash == hash && kept.key[..] == *key && kept.before == before)
-            .map(|kept| &kept.begun)
+            .find(|cached| cached.hash == hash && cached.key[..] == *key && cached.before == before)
+            .map(|cached| &cached.partial)
     }
 }

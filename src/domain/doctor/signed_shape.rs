@@ -1,13 +1,13 @@
 //! What is signed besides the body, and in which order.
 
-use super::piece::Piece;
+use super::signed_part::SignedPart;
 use crate::domain::provider::template::{Filling, Template};
 use crate::domain::request::Request;
 use crate::domain::signature::Reading;
 
 /// A place in a signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Slot {
     /// Text that stands as it is.
     Literal(Vec<u8>),
     Body,
@@ -19,7 +19,7 @@ pub(super) enum Place {
 
 /// What fills the places.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Values {
+pub(super) struct SlotValues {
     pub(super) time: Vec<u8>,
     pub(super) id: Vec<u8>,
     pub(super) method: Vec<u8>,
@@ -27,11 +27,11 @@ pub(super) struct Values {
 }
 
 /// Bytes that stand for the places while a template is taken apart.
-static MARKS: [&[u8]; 5] = [b"{body}", b"{timestamp}", b"{id}", b"{method}", b"{url}"];
+static SLOT_MARKS: [&[u8]; 5] = [b"{body}", b"{timestamp}", b"{id}", b"{method}", b"{url}"];
 
 /// Takes a template apart.
-pub(super) fn of(template: &Template) -> Vec<Place> {
-    let [body, timestamp, id, method, url] = MARKS;
+pub(super) fn of(template: &Template) -> Vec<Slot> {
+    let [body, timestamp, id, method, url] = SLOT_MARKS;
     let filling = Filling {
         body,
         timestamp,
@@ -40,13 +40,16 @@ pub(super) fn of(template: &Template) -> Vec<Place> {
         url,
         ..Filling::default()
     };
-    let place = |piece: &[u8]| match MARKS.iter().position(|mark| std::ptr::eq(*mark, piece)) {
-        Some(0) => Place::Body,
-        Some(1) => Place::Time,
-        Some(2) => Place::Id,
-        Some(3) => Place::Method,
-        Some(4) => Place::Url,
-        _ => Place::Literal(piece.to_vec()),
+    let place = |piece: &[u8]| match SLOT_MARKS
+        .iter()
+        .position(|mark| std::ptr::eq(*mark, piece))
+    {
+        Some(0) => Slot::Body,
+        Some(1) => Slot::Time,
+        Some(2) => Slot::Id,
+        Some(3) => Slot::Method,
+        Some(4) => Slot::Url,
+        _ => Slot::Literal(piece.to_vec()),
     };
     let pieces = template.pieces(&filling);
     pieces.map(|piece| place(&piece)).collect()
@@ -55,67 +58,67 @@ pub(super) fn of(template: &Template) -> Vec<Place> {
 /// Reads a shape as the hypotheses write it: `t.b` is the time, a dot and the
 /// body; `i`, `m` and `u` are id, method and address. `b` and the others stand
 /// for themselves only in capitals, which no separator needs.
-pub(super) fn read(text: &str) -> Vec<Place> {
+pub(super) fn read(text: &str) -> Vec<Slot> {
     text.chars()
         .map(|c| match c {
-            'b' => Place::Body,
-            't' => Place::Time,
-            'i' => Place::Id,
-            'm' => Place::Method,
-            'u' => Place::Url,
-            other => Place::Literal(other.to_string().into_bytes()),
+            'b' => Slot::Body,
+            't' => Slot::Time,
+            'i' => Slot::Id,
+            'm' => Slot::Method,
+            'u' => Slot::Url,
+            other => Slot::Literal(other.to_string().into_bytes()),
         })
         .collect()
 }
 
 /// Puts the values into a shape.
-pub(super) fn fill(shape: &[Place], values: &Values) -> Vec<Piece> {
-    let mut text: Vec<Piece> = Vec::new();
+pub(super) fn fill(shape: &[Slot], values: &SlotValues) -> Vec<SignedPart> {
+    let mut text: Vec<SignedPart> = Vec::new();
     for place in shape {
         let bytes = match place {
-            Place::Body => {
-                text.push(Piece::Body);
+            Slot::Body => {
+                text.push(SignedPart::Body);
                 continue;
             }
-            Place::Literal(bytes) => bytes,
-            Place::Time => &values.time,
-            Place::Id => &values.id,
-            Place::Method => &values.method,
-            Place::Url => &values.url,
+            Slot::Literal(bytes) => bytes,
+            Slot::Time => &values.time,
+            Slot::Id => &values.id,
+            Slot::Method => &values.method,
+            Slot::Url => &values.url,
         };
-        if let Some(Piece::Bytes(last)) = text.last_mut() {
+        if let Some(SignedPart::Bytes(last)) = text.last_mut() {
             last.extend_from_slice(bytes);
         } else if !bytes.is_empty() {
-            text.push(Piece::Bytes(bytes.clone()));
+            text.push(SignedPart::Bytes(bytes.clone()));
         }
     }
     text
 }
 
 /// Writes a shape as a template.
-pub(super) fn show(shape: &[Place]) -> String {
+pub(super) fn show(shape: &[Slot]) -> String {
     shape
         .iter()
         .map(|place| match place {
-            Place::Literal(bytes) => crate::domain::text::visible_bytes(bytes),
-            Place::Body => "{body}".to_owned(),
-            Place::Time => "{timestamp}".to_owned(),
-            Place::Id => "{id}".to_owned(),
-            Place::Method => "{method}".to_owned(),
-            Place::Url => "{url}".to_owned(),
+            Slot::Literal(bytes) => crate::domain::text::visible_bytes(bytes),
+            Slot::Body => "{body}".to_owned(),
+            Slot::Time => "{timestamp}".to_owned(),
+            Slot::Id => "{id}".to_owned(),
+            Slot::Method => "{method}".to_owned(),
+            Slot::Url => "{url}".to_owned(),
         })
         .collect()
 }
 
 /// Returns the places without the text between them.
-pub(super) fn order(shape: &[Place]) -> Vec<&Place> {
+pub(super) fn order(shape: &[Slot]) -> Vec<&Slot> {
     shape
         .iter()
-        .filter(|place| !matches!(place, Place::Literal(_)))
+        .filter(|place| !matches!(place, Slot::Literal(_)))
         .collect()
 }
 
-impl Values {
+impl SlotValues {
     /// Returns what a request gives.
     pub(super) fn of(reading: &Reading, request: &Request, url: Option<&str>) -> Self {
         Self {
@@ -127,13 +130,13 @@ impl Values {
     }
 
     /// Says whether there is something for each place of a shape.
-    pub(super) fn fit(&self, shape: &[Place]) -> bool {
+    pub(super) fn fit(&self, shape: &[Slot]) -> bool {
         shape.iter().all(|place| match place {
-            Place::Literal(_) | Place::Body => true,
-            Place::Time => !self.time.is_empty(),
-            Place::Id => !self.id.is_empty(),
-            Place::Method => !self.method.is_empty(),
-            Place::Url => !self.url.is_empty(),
+            Slot::Literal(_) | Slot::Body => true,
+            Slot::Time => !self.time.is_empty(),
+            Slot::Id => !self.id.is_empty(),
+            Slot::Method => !self.method.is_empty(),
+            Slot::Url => !self.url.is_empty(),
         })
     }
 }
@@ -150,14 +153,14 @@ mod tests {
         let shape = of(&scheme.signed);
         assert_eq!(shape, read("i.t.b"));
         assert_eq!(show(&shape), "{id}.{timestamp}.{body}");
-        let values = Values {
+        let values = SlotValues {
             time: b"17".to_vec(),
             id: b"x".to_vec(),
-            ..Values::default()
+            ..SlotValues::default()
         };
         assert_eq!(
             fill(&shape, &values),
-            [Piece::Bytes(b"x.17.".to_vec()), Piece::Body]
+            [SignedPart::Bytes(b"x.17.".to_vec()), SignedPart::Body]
         );
         assert!(values.fit(&shape) && !values.fit(&read("u")));
     }
