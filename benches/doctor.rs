@@ -10,7 +10,7 @@ use creel::domain::doctor::History;
 use creel::domain::provider::Catalog;
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
-use creel::domain::signature::{Signed, sign};
+use creel::domain::signature::{SigningInput, sign};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verification::Verification;
 
@@ -43,7 +43,7 @@ fn spent() -> Duration {
 fn diagnose(signed: &[u8], came: &[u8], secret: &str) -> (Verification, Duration) {
     let catalog = Catalog::builtin();
     let provider = catalog.get("porkbun").expect("a provider of creel's own");
-    let what = Signed {
+    let what = SigningInput {
         body: signed,
         now: NOW,
         id: "1",
@@ -68,7 +68,7 @@ fn diagnose(signed: &[u8], came: &[u8], secret: &str) -> (Verification, Duration
     let mut found = None;
     for _ in 0..5 {
         let (began, at) = (spent(), Instant::now());
-        let assessment = assessor.examine(None, &request, NOW, History::default());
+        let assessment = assessor.assess_fully(None, &request, NOW, History::default());
         // What takes less than the system's tick is not told by it.
         let took = Some(spent().saturating_sub(began)).filter(|took| !took.is_zero());
         best = best.min(took.unwrap_or_else(|| at.elapsed()));

@@ -76,7 +76,7 @@ impl Assess for Valid {
             event: Some("record.updated".to_owned()),
             delivery_id: Some(id.to_owned()),
             group: Some(EventKey::of_id("stackryze", id)),
-            verification: Verification::bare(Status::Valid),
+            verification: Verification::new(Status::Valid),
             pin: None,
         }
     }

@@ -61,7 +61,7 @@ use self::shared::Shared;
 pub use self::survey::Damage;
 pub use self::verify::Lag;
 use self::writer::{Job, Other, Queue};
-use crate::domain::assess::{Assessment, Sketch};
+use crate::domain::assess::{Assessment, Classification};
 use crate::domain::attempt::{Attempt, AttemptKind, Edited, Outcome, Response, Signing, Try};
 use crate::domain::delivery::{Answer, Delivery};
 use crate::domain::headers::Headers;
@@ -147,8 +147,13 @@ pub trait Assess: Send + Sync + 'static {
     /// Says what a list shows before the delivery is assessed. Asked on the
     /// index's thread, which lists everything: it must cost next to nothing.
     /// The body may be left out of a request; `body_size` is its size.
-    fn sketch(&self, _endpoint: Option<&str>, _request: &Request, _body_size: usize) -> Sketch {
-        Sketch::default()
+    fn classify(
+        &self,
+        _endpoint: Option<&str>,
+        _request: &Request,
+        _body_size: usize,
+    ) -> Classification {
+        Classification::default()
     }
 
     /// Assesses a request that came at `at`.

@@ -28,7 +28,7 @@ pub(super) async fn run(
         .get(&args.provider)
         .expect("loading the configuration checked the name");
     let secret = config::secret(&args.provider, &args.secret, "--secret")?;
-    let secret = signature::to_sign_with(provider, secret.split());
+    let secret = signature::select_signing_secret(provider, secret.split());
     let request = sample::request(
         provider,
         &secret,

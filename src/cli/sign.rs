@@ -10,7 +10,7 @@ use crate::clock::{Clock as _, System, random_bits};
 use crate::config::{self, Overrides};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
-use crate::domain::signature::{self, Signed};
+use crate::domain::signature::{self, SigningInput};
 use crate::domain::timestamp::Timestamp;
 
 /// Runs `creel sign`.
@@ -29,7 +29,7 @@ pub(super) fn run(
         .get(&args.provider)
         .expect("loading the configuration checked the name");
     let secret = config::secret(&args.provider, &args.secret, "--secret")?;
-    let secret = signature::to_sign_with(provider, secret.split());
+    let secret = signature::select_signing_secret(provider, secret.split());
     let body = verify::read(&args.file)?;
     let now = args
         .now
@@ -41,7 +41,7 @@ pub(super) fn run(
     let made = signature::prepare(
         provider,
         &secret,
-        &Signed {
+        &SigningInput {
             body: &body,
             now,
             id: &id,

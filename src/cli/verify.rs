@@ -17,7 +17,7 @@ use crate::domain::json::SignatureJson;
 use crate::domain::request::Request;
 use crate::domain::text::pad;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verification::{Status, Trial, Tried, Verification};
+use crate::domain::verification::{HypothesisTrial, Status, TrialOutcome, Verification};
 
 /// The name of the endpoint the request is checked as.
 const ENDPOINT: &str = "secret";
@@ -79,7 +79,7 @@ pub(super) fn run(
     let mut verification = assessor.assess(endpoint, &request, now).verification;
     if args.full || verification.status != Status::Valid {
         verification = assessor
-            .examine(endpoint, &request, now, history)
+            .assess_fully(endpoint, &request, now, history)
             .verification;
     }
     if output.json {
@@ -175,8 +175,8 @@ fn evidence(v: &Verification) -> Vec<String> {
 }
 
 /// Writes what was tried, and how much of it does not apply.
-fn tried(tried: &[Tried]) -> Vec<String> {
-    let applies = |t: &&Tried| t.outcome != Trial::NotApplicable;
+fn tried(tried: &[HypothesisTrial]) -> Vec<String> {
+    let applies = |t: &&HypothesisTrial| t.outcome != TrialOutcome::NotApplicable;
     let mut lines: Vec<String> = tried
         .iter()
         .filter(applies)

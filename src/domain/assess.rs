@@ -1,23 +1,23 @@
 //! All that the configuration says about one delivery: who sent it, what
 //! event it is and whether it is truly signed.
 
-mod adopting;
-mod senders;
-mod standing;
+mod adoption;
+mod sender_findings;
+mod trusted_secrets;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use self::standing::Checked;
+use self::trusted_secrets::CheckedSignature;
 use super::doctor::{self, Deadline, Effort, History, Subject};
 use super::endpoint::Endpoint;
 use super::event::EventKey;
 use super::handshake::{self, Handshake};
 use super::headers::Headers;
-use super::keyring::{Counting, Keyring};
+use super::keyring::{ApplicableSecrets, Keyring};
 use super::pins::{Pin, Pins};
-use super::provider::{Catalog, MAX_HANDSHAKE_BODY_BYTES, Provider, Scheme, Source};
+use super::provider::{Catalog, MAX_HANDSHAKE_BODY_BYTES, Provider, Scheme, ValueSource};
 use super::request::Request;
 use super::route::without_credentials;
 use super::secret::Secret;
@@ -45,7 +45,7 @@ pub struct Assessment {
 
 /// What is known of a delivery before its signature is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sketch {
+pub struct Classification {
     /// The provider's name.
     pub provider: Option<String>,
     /// What the provider says happened.
@@ -91,7 +91,7 @@ pub struct SignedText {
 }
 
 /// Bodies of more bytes are not read before the delivery is listed.
-pub const MAX_SKETCHED_BODY: usize = 16 << 10;
+pub const MAX_CLASSIFIED_BODY_BYTES: usize = 16 << 10;
 
 /// How a cause is searched for where a signature does not hold.
 #[derive(Clone, Copy)]
@@ -217,24 +217,29 @@ impl Assessor {
 
     /// Says the same where not even that little time is left: what can be seen,
     /// and nothing that must be computed anew.
-    pub fn glance(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
+    pub fn assess_minimal(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        at: Timestamp,
+    ) -> Assessment {
         self.assess_with(endpoint, request, at, Search::of(Effort::Least))
     }
 
     /// Says the same of a request that somebody looks at: where its signature
     /// does not hold, every hypothesis is tried and told.
-    pub fn examine(
+    pub fn assess_fully(
         &self,
         endpoint: Option<&str>,
         request: &Request,
         at: Timestamp,
         history: History<'_>,
     ) -> Assessment {
-        self.examine_until(endpoint, request, at, history, Deadline::default())
+        self.assess_fully_until(endpoint, request, at, history, Deadline::default())
     }
 
     /// Says the same, and ends the search for a cause at a deadline.
-    pub fn examine_until(
+    pub fn assess_fully_until(
         &self,
         endpoint: Option<&str>,
         request: &Request,
@@ -259,13 +264,13 @@ impl Assessor {
         endpoint: Option<&str>,
         request: &Request,
         at: Timestamp,
-    ) -> Option<handshake::Reply> {
+    ) -> Option<handshake::HandshakeReply> {
         if request.body.len() > MAX_HANDSHAKE_BODY_BYTES {
             return None;
         }
         let Some(provider) = self.provider_of(endpoint, request) else {
             let handshake = self.challenge(endpoint, request)?;
-            return Some(handshake.answer_by_shape(request));
+            return Some(handshake.reply_by_shape(request));
         };
         let name = Handshake::name_of(provider, request)?;
         let search = Search::of(Effort::Least);
@@ -317,16 +322,16 @@ impl Assessor {
                 group: Some(EventKey::of_body("", Some(&request.path), &request.body)),
                 verification: Verification {
                     findings,
-                    ..Verification::bare(Status::UnknownProvider)
+                    ..Verification::new(Status::UnknownProvider)
                 },
                 pin: None,
             };
         };
-        let Facts {
+        let EventFacts {
             event,
             delivery_id,
             group,
-        } = facts(provider, request);
+        } = event_facts(provider, request);
         let (verification, pin) = self.verify(endpoint, provider, request, at, search);
         Assessment {
             provider: Some(provider.name.clone()),
@@ -339,26 +344,31 @@ impl Assessor {
     }
 
     /// Reads what a list shows of a delivery and costs next to nothing: a body
-    /// of more than [`MAX_SKETCHED_BODY`] bytes is not looked into. Of such a
+    /// of more than [`MAX_CLASSIFIED_BODY_BYTES`] bytes is not looked into. Of such a
     /// request the body may be left out; `body_size` is its size all the same.
-    pub fn sketch(&self, endpoint: Option<&str>, request: &Request, body_size: usize) -> Sketch {
-        if body_size > MAX_SKETCHED_BODY {
-            return self.sketch_head(endpoint, request);
+    pub fn classify(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        body_size: usize,
+    ) -> Classification {
+        if body_size > MAX_CLASSIFIED_BODY_BYTES {
+            return self.classify_head(endpoint, request);
         }
         let Some(provider) = self.provider_of(endpoint, request) else {
             let challenge = self.challenge(endpoint, request);
-            return Sketch {
+            return Classification {
                 event: challenge.map(|handshake| handshake.name.clone()),
                 group: Some(EventKey::of_body("", Some(&request.path), &request.body)),
-                ..Sketch::default()
+                ..Classification::default()
             };
         };
-        let Facts {
+        let EventFacts {
             event,
             delivery_id,
             group,
-        } = facts(provider, request);
-        Sketch {
+        } = event_facts(provider, request);
+        Classification {
             provider: Some(provider.name.clone()),
             event,
             delivery_id,
@@ -367,7 +377,7 @@ impl Assessor {
     }
 
     /// Reads the same from a request's headers and query alone.
-    fn sketch_head(&self, endpoint: Option<&str>, request: &Request) -> Sketch {
+    fn classify_head(&self, endpoint: Option<&str>, request: &Request) -> Classification {
         let provider = match self.configured(endpoint) {
             Some(provider) => provider,
             None => self
@@ -375,14 +385,14 @@ impl Assessor {
                 .detect_by_header(&request.headers),
         };
         let Some(provider) = provider else {
-            return Sketch::default();
+            return Classification::default();
         };
-        let read = |source: &Option<Source>| {
-            let outside = |s: &&Source| s.header.is_some() || s.query.is_some();
+        let read = |source: &Option<ValueSource>| {
+            let outside = |s: &&ValueSource| s.header.is_some() || s.query.is_some();
             source.as_ref().filter(outside)?.read(request)
         };
         let delivery_id = read(&provider.fields.delivery_id);
-        Sketch {
+        Classification {
             provider: Some(provider.name.clone()),
             event: read(&provider.fields.event),
             group: delivery_id
@@ -412,14 +422,14 @@ impl Assessor {
     /// bodies alone do not make later requests wait for earlier ones.
     pub fn ordered_event(&self, endpoint: Option<&str>, request: &Request) -> Option<EventKey> {
         let provider = self.provider_of(endpoint, request)?;
-        Some(facts(provider, request).group)
+        Some(event_facts(provider, request).group)
     }
 
     /// Returns what tells arrivals of the same event apart from others,
     /// without a look at the signature.
     pub fn event_key(&self, endpoint: Option<&str>, request: &Request) -> EventKey {
         match self.provider_of(endpoint, request) {
-            Some(provider) => facts(provider, request).group,
+            Some(provider) => event_facts(provider, request).group,
             None => EventKey::of_body("", Some(&request.path), &request.body),
         }
     }
@@ -434,7 +444,7 @@ impl Assessor {
     ) -> (Verification, Option<Pin>) {
         let url = self.address_of(endpoint, request);
         let url = url.as_deref();
-        let Counting {
+        let ApplicableSecrets {
             own: secrets,
             others,
             old,
@@ -444,7 +454,7 @@ impl Assessor {
             secrets: &secrets,
             url,
         };
-        let Checked {
+        let CheckedSignature {
             mut verification,
             pin,
             is_unclear,
@@ -488,7 +498,7 @@ impl Assessor {
         // What is open although the signature holds is said last.
         verification
             .findings
-            .sort_by_key(|finding| coverage::is_open(&finding.code));
+            .sort_by_key(|finding| coverage::is_caveat(&finding.code));
         verification.tried = found.tried;
         (verification, pin)
     }
@@ -506,7 +516,7 @@ impl Assessor {
         let known = || self.provider_of(endpoint, request);
         match came {
             Status::Valid | Status::Stale => {
-                known().map_or(came, |provider| signature::in_time(request, provider, at))
+                known().map_or(came, |provider| signature::freshness(request, provider, at))
             }
             Status::NoSecret if self.keyring.iter().next().is_some() => known()
                 .map_or(came, |provider| {
@@ -614,11 +624,11 @@ impl Assessor {
     /// Returns the start of the text that a request's signature covers.
     pub fn signed_text(&self, endpoint: Option<&str>, request: &Request) -> Option<SignedText> {
         let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
-        let scheme = scheme.suited(request);
+        let scheme = scheme.for_request(request);
         let reading = Reading::of(request, &scheme);
         let url = self.address_of(endpoint, request);
         let url = url.as_deref().map(without_credentials);
-        let filling = reading.filling(request, url.as_deref());
+        let filling = reading.template_values(request, url.as_deref());
         let mut text = SignedText {
             template: scheme.signed.text().to_owned(),
             start: Vec::new(),
@@ -640,7 +650,7 @@ impl Assessor {
     }
 
     /// Says whether a provider of that name signs as another does.
-    fn alike(&self, name: &str, provider: &Provider) -> bool {
+    fn signs_alike(&self, name: &str, provider: &Provider) -> bool {
         self.catalog
             .get(name)
             .is_some_and(|other| other.shares_scheme(provider))
@@ -648,14 +658,14 @@ impl Assessor {
 }
 
 /// What a delivery says of its event.
-struct Facts {
+struct EventFacts {
     event: Option<String>,
     delivery_id: Option<String>,
     group: EventKey,
 }
 
 /// Reads what a delivery says of its event. What has no id is told by its body.
-fn facts(provider: &Provider, request: &Request) -> Facts {
+fn event_facts(provider: &Provider, request: &Request) -> EventFacts {
     let tried = || Handshake::name_of(provider, request).map(str::to_owned);
     let event = provider.event(request).or_else(tried);
     let delivery_id = provider.delivery_id(request);
@@ -664,7 +674,7 @@ fn facts(provider: &Provider, request: &Request) -> Facts {
         Some(id) => EventKey::of_id(name, id),
         None => EventKey::of_body(name, event.as_deref(), &request.body),
     };
-    Facts {
+    EventFacts {
         event,
         delivery_id,
         group,
@@ -682,7 +692,7 @@ fn adapted(provider: &Provider, endpoint: &Endpoint) -> Provider {
         scheme.key = key.and_then(|name| endpoint.params.get(name).cloned());
     }
     for (role, name) in &endpoint.headers {
-        let source = Some(Source::header(name));
+        let source = Some(ValueSource::header(name));
         match (role.as_str(), &mut provider.signature) {
             ("signature", Some(scheme)) => scheme.header = name.to_ascii_lowercase(),
             ("timestamp", Some(scheme)) => scheme.timestamp = source,
@@ -816,13 +826,13 @@ mod tests {
             let assessed = assessor.assess(None, &request, Timestamp(0));
             let key = assessor.event_key(None, &request);
             assert_eq!(assessed.group, Some(key));
-            let sketch = assessor.sketch(None, &request, request.body.len());
+            let sketch = assessor.classify(None, &request, request.body.len());
             assert_eq!(sketch.group, Some(key));
             assert_eq!(sketch.provider, assessed.provider);
             assert_eq!(sketch.event, assessed.event);
             assert_eq!(sketch.delivery_id, assessed.delivery_id);
             // Of a large body nothing is known that another look would correct.
-            let head = assessor.sketch(None, &request, 1 << 20);
+            let head = assessor.classify(None, &request, 1 << 20);
             assert!(head.group.is_none_or(|group| group == key));
             assert!(head.provider.is_none() || head.provider == assessed.provider);
         }

@@ -48,7 +48,7 @@ use super::secret::Secret;
 use super::signature::coverage;
 use super::text::thousands;
 use super::timestamp::Timestamp;
-use super::verification::{Finding, Group, Status, Tried, Verification};
+use super::verification::{Finding, Group, HypothesisTrial, Status, Verification};
 
 /// A delivery whose signature is looked into.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +136,7 @@ pub struct Diagnosis {
     /// What was found, the most telling first.
     pub findings: Vec<Finding>,
     /// Every hypothesis with its answer; empty after a brief one.
-    pub tried: Vec<Tried>,
+    pub tried: Vec<HypothesisTrial>,
 }
 
 /// Finds what explains a verdict.
@@ -155,7 +155,7 @@ pub fn diagnose_until(
     let Some(scheme) = &subject.provider.signature else {
         return Diagnosis::default();
     };
-    let suited = scheme.suited(subject.request);
+    let suited = scheme.for_request(subject.request);
     let scheme = suited.as_ref();
     let right = matches!(verification.status, Status::Valid | Status::Stale);
     let compared = effort == Effort::Full || effort == Effort::Brief && !right;
@@ -220,16 +220,18 @@ pub fn codes() -> impl Iterator<Item = FindingCode> {
         word: h.word,
         what: h.what,
     });
-    let open = coverage::CODES.iter().map(|(code, what)| FindingCode {
-        code,
-        group: None,
-        word: match *code {
-            "fields_unsigned" => "unsigned",
-            "sender_unconfirmed" => "sender",
-            _ => "part",
-        },
-        what,
-    });
+    let open = coverage::CAVEAT_CODES
+        .iter()
+        .map(|(code, what)| FindingCode {
+            code,
+            group: None,
+            word: match *code {
+                "fields_unsigned" => "unsigned",
+                "sender_unconfirmed" => "sender",
+                _ => "part",
+            },
+            what,
+        });
     hypotheses
         .chain(hypotheses::OTHER_CODES.iter().copied())
         .chain(open)

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::headers::Headers;
-use super::provider::definition::Wrong;
-use super::provider::place::View;
-use super::provider::template::{Filling, Template};
-use super::provider::{Provider, Source};
+use super::provider::definition::Contradiction;
+use super::provider::template::{Template, TemplateValues};
+use super::provider::value_source::RequestView;
+use super::provider::{Provider, ValueSource};
 use super::request::Request;
 use super::secret::Secret;
 use super::signature::decode_key;
@@ -35,16 +35,16 @@ pub struct Handshake {
     pub method: Option<String>,
     /// What the request holds; all of it must be there.
     #[serde(default)]
-    pub when: Vec<Sign>,
+    pub when: Vec<HandshakeField>,
     /// What the request does not hold.
     #[serde(default)]
-    pub without: Vec<Source>,
+    pub without: Vec<ValueSource>,
     /// Whether the request has no body.
     #[serde(default, skip_serializing_if = "is_false")]
     pub empty_body: bool,
     /// What its signature must be.
     #[serde(default)]
-    pub signed: Signed,
+    pub signed: SignatureRequirement,
     /// The status of the answer.
     #[serde(default = "ok")]
     pub status: u16,
@@ -59,15 +59,15 @@ pub struct Handshake {
     /// The answer's body as JSON that is always the same.
     pub fixed: Option<toml::Table>,
     /// Where the request hands over the secret of later deliveries.
-    pub hands_over_secret: Option<Source>,
+    pub hands_over_secret: Option<ValueSource>,
 }
 
 /// A place that must hold something.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sign {
+pub struct HandshakeField {
     /// Where it stands.
-    pub at: Source,
+    pub at: ValueSource,
     /// What it must be; `None`: anything that may be repeated in an answer.
     pub is: Option<String>,
     /// Whether it must be a whole number.
@@ -101,7 +101,7 @@ impl ByShape {
 /// What a handshake's signature must be before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Signed {
+pub enum SignatureRequirement {
     /// It must be valid.
     #[default]
     Valid,
@@ -111,7 +111,7 @@ pub enum Signed {
 
 /// What a receiver answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct HandshakeReply {
     /// The handshake's name.
     pub name: String,
     /// The HTTP status.
@@ -129,12 +129,12 @@ impl Handshake {
     /// `verification` is the verdict on the request; `secrets` are those that
     /// are configured for it. What is made with a secret is made with the one
     /// that matched, and only where one did.
-    pub fn answer(
+    pub fn reply(
         provider: &Provider,
         request: &Request,
         verification: &Verification,
         secrets: &[&Secret],
-    ) -> Option<Reply> {
+    ) -> Option<HandshakeReply> {
         let handshake = Self::find(provider, request)?;
         let valid = verification.status == Status::Valid;
         // Before a secret is configured a challenge is answered, unless the
@@ -144,7 +144,7 @@ impl Handshake {
             Status::MissingSignature => secrets.is_empty() && handshake.by_shape != ByShape::No,
             _ => false,
         };
-        if handshake.signed == Signed::Valid && !valid && !unknown {
+        if handshake.signed == SignatureRequirement::Valid && !valid && !unknown {
             return None;
         }
         let matched = secrets
@@ -156,36 +156,36 @@ impl Handshake {
         if key.is_none() && handshake.uses_secret() {
             return None;
         }
-        let filling = Filling {
+        let filling = TemplateValues {
             body: &request.body,
             method: request.method.as_bytes(),
             secret: key.as_ref().map_or(&[], |key| key.as_slice()),
             request: Some(request),
-            ..Filling::default()
+            ..TemplateValues::default()
         };
-        Some(handshake.reply(&filling))
+        Some(handshake.build_reply(&filling))
     }
 
     /// Returns the answer to a request that only its shape identifies.
-    pub fn answer_by_shape(&self, request: &Request) -> Reply {
-        self.reply(&Filling {
+    pub fn reply_by_shape(&self, request: &Request) -> HandshakeReply {
+        self.build_reply(&TemplateValues {
             body: &request.body,
             method: request.method.as_bytes(),
             request: Some(request),
-            ..Filling::default()
+            ..TemplateValues::default()
         })
     }
 
     /// Says whether a request has this handshake's shape, whoever sent it.
-    pub(crate) fn has_shape(&self, request: &Request, view: &View<'_>) -> bool {
+    pub(crate) fn has_shape(&self, request: &Request, view: &RequestView<'_>) -> bool {
         self.by_shape != ByShape::No
-            && self.means(request, view)
+            && self.matches(request, view)
             && (self.by_shape == ByShape::Yes || self.is_alone(request, view))
     }
 
     /// Says whether query and JSON object hold only what `when` names.
-    fn is_alone(&self, request: &Request, view: &View<'_>) -> bool {
-        let named = |of: fn(&Source) -> Option<&String>, name: &str| {
+    fn is_alone(&self, request: &Request, view: &RequestView<'_>) -> bool {
+        let named = |of: fn(&ValueSource) -> Option<&String>, name: &str| {
             self.when
                 .iter()
                 .any(|sign| of(&sign.at).is_some_and(|known| known == name))
@@ -212,7 +212,7 @@ impl Handshake {
     /// Reads the secret that a request hands over for later deliveries, as it
     /// stands there. Whoever can reach the address can send one: it should be
     /// kept only where a person asked for it.
-    pub fn handed_over(provider: &Provider, request: &Request) -> Option<String> {
+    pub fn handed_over_secret(provider: &Provider, request: &Request) -> Option<String> {
         Self::find(provider, request)?
             .hands_over_secret
             .as_ref()?
@@ -223,31 +223,33 @@ impl Handshake {
     /// that comes without a signature.
     pub fn unsigned<'p>(provider: &'p Provider, request: &Request) -> Option<&'p str> {
         Self::find(provider, request)
-            .filter(|handshake| handshake.signed == Signed::No)
+            .filter(|handshake| handshake.signed == SignatureRequirement::No)
             .map(|handshake| handshake.name.as_str())
     }
 
     /// Finds the handshake that a request is, whoever sent it.
     fn find<'p>(provider: &'p Provider, request: &Request) -> Option<&'p Self> {
-        let view = View::of(request);
+        let view = RequestView::of(request);
         provider
             .handshakes
             .iter()
-            .find(|handshake| handshake.means(request, &view))
+            .find(|handshake| handshake.matches(request, &view))
     }
 
-    fn means(&self, request: &Request, view: &View<'_>) -> bool {
+    fn matches(&self, request: &Request, view: &RequestView<'_>) -> bool {
         self.method.as_ref().is_none_or(|m| *m == request.method)
             && (!self.empty_body || request.body.is_empty())
-            && !(self.signed == Signed::No && self.repeats() && looks_signed(request))
+            && !(self.signed == SignatureRequirement::No
+                && self.echoes_request()
+                && looks_signed(request))
             && !self
                 .without
                 .iter()
                 .any(|place| place.read_in(view).is_some())
-            && self.when.iter().all(|sign| sign.stands_in(view))
+            && self.when.iter().all(|sign| sign.matches(view))
     }
 
-    fn reply(&self, filling: &Filling<'_>) -> Reply {
+    fn build_reply(&self, filling: &TemplateValues<'_>) -> HandshakeReply {
         let mut headers = Headers::new();
         let json = |value: &Value| (Some("application/json"), value.to_string().into_bytes());
         let (kind, body) = if let Some(text) = &self.text {
@@ -276,7 +278,7 @@ impl Handshake {
                 headers.push(name, value);
             }
         }
-        Reply {
+        HandshakeReply {
             name: self.name.clone(),
             status: self.status,
             headers,
@@ -292,7 +294,7 @@ impl Handshake {
     }
 
     /// Says whether the answer repeats something of the request.
-    fn repeats(&self) -> bool {
+    fn echoes_request(&self) -> bool {
         self.templates()
             .any(|template| template.literal().is_none())
     }
@@ -302,7 +304,7 @@ impl Handshake {
     }
 
     /// Finds contradictions that the shape alone does not rule out.
-    pub(crate) fn check(&self) -> Result<(), Wrong> {
+    pub(crate) fn check(&self) -> Result<(), Contradiction> {
         let no = |what: String, next| Err((what, next));
         let name = &self.name;
         for sign in &self.when {
@@ -340,7 +342,7 @@ impl Handshake {
                 "Leave by_shape out",
             );
         }
-        if self.signed == Signed::No && self.uses_secret() {
+        if self.signed == SignatureRequirement::No && self.uses_secret() {
             return no(
                 format!("the handshake {name} would answer anybody with what the secret makes."),
                 "Write signed = \"valid\", or leave the secret out of the answer",
@@ -350,9 +352,9 @@ impl Handshake {
     }
 }
 
-impl Sign {
+impl HandshakeField {
     /// Says whether the value stands in the request, exactly once.
-    fn stands_in(&self, view: &View<'_>) -> bool {
+    fn matches(&self, view: &RequestView<'_>) -> bool {
         if !self.at.is_single(view) {
             return false;
         }
@@ -362,19 +364,19 @@ impl Sign {
         match &self.is {
             Some(is) => *is == value,
             None if self.number => value.len() <= 9 && value.bytes().all(|b| b.is_ascii_digit()),
-            None => may_be_repeated(&value),
+            None => is_safe_to_echo(&value),
         }
     }
 }
 
 /// The longest text of a request that an answer repeats, in bytes.
-const MAX_REPEATED_BYTES: usize = 1024;
+const MAX_ECHOED_BYTES: usize = 1024;
 
 /// Says whether an answer may repeat a text: it is short, printable, and no
 /// markup, whatever takes the answer for a page.
-fn may_be_repeated(value: &str) -> bool {
+fn is_safe_to_echo(value: &str) -> bool {
     let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'<' && b != b'>';
-    value.len() <= MAX_REPEATED_BYTES && value.bytes().all(plain)
+    value.len() <= MAX_ECHOED_BYTES && value.bytes().all(plain)
 }
 
 /// Says whether some header of a request holds a signature, by its name.
@@ -417,7 +419,7 @@ mod tests {
         }
     }
 
-    fn answer(provider: &str, request: &Request) -> Option<Reply> {
+    fn answer(provider: &str, request: &Request) -> Option<HandshakeReply> {
         let catalog = Catalog::builtin();
         let provider = catalog.get(provider).unwrap();
         let secret = Secret::new("", "test", "s");
@@ -426,7 +428,7 @@ mod tests {
             url: None,
         };
         let verification = verify(request, provider, keys, Timestamp::from_unix_seconds(100));
-        Handshake::answer(provider, request, &verification, &[&secret])
+        Handshake::reply(provider, request, &verification, &[&secret])
     }
 
     #[test]
@@ -449,7 +451,7 @@ mod tests {
         };
         let verification = verify(&request, slack, keys, Timestamp::from_unix_seconds(100));
         assert_eq!(verification.status, Status::NoSecret);
-        let reply = Handshake::answer(slack, &request, &verification, &[]).unwrap();
+        let reply = Handshake::reply(slack, &request, &verification, &[]).unwrap();
         assert!(reply.body.windows(3).any(|w| w == b"c-1"), "{reply:?}");
         assert_eq!(
             answer("slack", &request),
@@ -496,7 +498,8 @@ mod tests {
         assert_eq!(reply.headers.text("x-hook-secret"), Some("b5370"));
         assert!(reply.body.is_empty());
         let catalog = Catalog::builtin();
-        let handed = |provider| Handshake::handed_over(catalog.get(provider).unwrap(), &first);
+        let handed =
+            |provider| Handshake::handed_over_secret(catalog.get(provider).unwrap(), &first);
         assert_eq!(handed("asana").as_deref(), Some("b5370"));
         assert_eq!(handed("slack"), None);
         assert_eq!(answer("asana", &request("POST", "", &[], "{}")), None);
@@ -533,7 +536,9 @@ mod tests {
         }
         for provider in Catalog::builtin().iter() {
             for handshake in &provider.handshakes {
-                assert!(handshake.signed == Signed::Valid || !handshake.uses_secret());
+                assert!(
+                    handshake.signed == SignatureRequirement::Valid || !handshake.uses_secret()
+                );
             }
         }
     }
@@ -542,10 +547,10 @@ mod tests {
     fn an_event_is_no_ping() {
         let catalog = Catalog::builtin();
         let discord = catalog.get("discord").unwrap();
-        let valid = Verification::bare(Status::Valid);
+        let valid = Verification::new(Status::Valid);
         let answer = |body| {
             let request = request("POST", "", &[], body);
-            Handshake::answer(discord, &request, &valid, &[]).map(|r| r.status)
+            Handshake::reply(discord, &request, &valid, &[]).map(|r| r.status)
         };
         let event = r#"{"type":1,"event":{"type":"ENTITLEMENT_CREATE"}}"#;
         assert_eq!(answer(event), None);
@@ -562,10 +567,10 @@ mod tests {
         let request = request("POST", "", &[], body);
         let valid = Verification {
             secret: Some("another".into()),
-            ..Verification::bare(Status::Valid)
+            ..Verification::new(Status::Valid)
         };
         let secret = Secret::new("", "test", "s");
-        assert_eq!(Handshake::answer(zoom, &request, &valid, &[&secret]), None);
+        assert_eq!(Handshake::reply(zoom, &request, &valid, &[&secret]), None);
     }
 
     #[test]

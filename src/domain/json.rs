@@ -420,7 +420,7 @@ mod tests {
                 advice: "a".to_owned(),
                 proof: String::new(),
             }],
-            ..Verification::bare(Status::Invalid)
+            ..Verification::new(Status::Invalid)
         };
         (delivery, summary, verification)
     }

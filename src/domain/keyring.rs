@@ -31,7 +31,7 @@ pub struct OldSecret {
 
 /// The secrets as they concern one delivery.
 #[derive(Clone, Debug, Default)]
-pub struct Counting<'a> {
+pub struct ApplicableSecrets<'a> {
     /// Those that count for it, the one to sign with first.
     pub own: Vec<&'a Secret>,
     /// All others that are configured.
@@ -133,12 +133,12 @@ impl Keyring {
     /// An endpoint's own secrets come first; where it has none, those named
     /// like its provider or one that signs alike; where there are none, those
     /// without a name. What was added while creel ran counts besides.
-    pub fn counting(
+    pub fn applicable(
         &self,
         endpoint: Option<&str>,
         provider: &str,
         alike: impl Fn(&str) -> bool,
-    ) -> Counting<'_> {
+    ) -> ApplicableSecrets<'_> {
         let alone = self.alone.contains(provider);
         let related = |name: &str| name == provider || !alone && alike(name);
         let tests: [&dyn Fn(&Secret) -> bool; 3] = [
@@ -171,7 +171,7 @@ impl Keyring {
         }
         old.extend(foreign);
         old.retain(|old| !has(&own, &old.secret));
-        Counting {
+        ApplicableSecrets {
             own,
             others,
             old,
@@ -263,7 +263,7 @@ mod tests {
 
     /// Returns what counts, what else there is and what no longer counts.
     fn of(keyring: &Keyring, endpoint: Option<&str>, provider: &str) -> [Vec<String>; 3] {
-        let found = keyring.counting(endpoint, provider, |_| false);
+        let found = keyring.applicable(endpoint, provider, |_| false);
         [
             values(found.own),
             values(found.others),
@@ -335,7 +335,8 @@ mod tests {
     fn a_replaced_provider_no_longer_borrows_from_those_that_sign_alike() {
         let mut keyring = Keyring::new(vec![secret("svix", "theirs")]);
         let alike = |name: &str| name == "svix" || name == "resend";
-        let own = |keyring: &Keyring, provider| values(keyring.counting(None, provider, alike).own);
+        let own =
+            |keyring: &Keyring, provider| values(keyring.applicable(None, provider, alike).own);
         assert_eq!(own(&keyring, "resend"), ["theirs"]);
         let before = [secret("svix", "theirs")];
         let scope = Scope::Provider("resend".into());

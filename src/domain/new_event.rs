@@ -5,7 +5,7 @@
 
 use super::edit;
 use super::event_id;
-use super::provider::{Provider, Source, TimeUnit};
+use super::provider::{Provider, TimeUnit, ValueSource};
 use super::request::Request;
 use super::timestamp::Timestamp;
 
@@ -25,7 +25,7 @@ pub fn renewed(request: &Request, provider: &Provider, now: Timestamp, random: u
         notes: Vec::new(),
     };
     let scheme_id = provider.signature.as_ref().and_then(|s| s.id.as_ref());
-    let mut places: Vec<&Source> = Vec::new();
+    let mut places: Vec<&ValueSource> = Vec::new();
     for place in [provider.fields.delivery_id.as_ref(), scheme_id]
         .into_iter()
         .flatten()
@@ -65,7 +65,7 @@ pub fn timed(request: &Request, provider: &Provider, now: Timestamp) -> Request 
     let Some(scheme) = &provider.signature else {
         return request.clone();
     };
-    let scheme = scheme.suited(request);
+    let scheme = scheme.for_request(request);
     let Some(place) = scheme.timestamp.as_ref().filter(|s| s.pointer.is_some()) else {
         return request.clone();
     };

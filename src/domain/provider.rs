@@ -6,18 +6,18 @@ mod algorithm;
 mod check;
 pub mod definition;
 pub(crate) mod derived;
-pub(crate) mod place;
 mod requirement;
 pub mod scheme;
 pub mod template;
+pub(crate) mod value_source;
 
 use std::collections::HashMap;
 
 pub use self::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
 pub use self::definition::Provider;
-pub use self::place::Source;
-pub use self::requirement::{But, Otherwise, Requirement};
+pub use self::requirement::{IgnoredDifference, Requirement, UnmetStatus};
 pub use self::scheme::Scheme;
+pub use self::value_source::ValueSource;
 pub use super::ahead::Ahead;
 use super::failure::Failure;
 use super::handshake::Handshake;
@@ -303,7 +303,7 @@ impl Catalog {
         if request.body.len() > MAX_HANDSHAKE_BODY_BYTES {
             return None;
         }
-        let view = place::View::of(request);
+        let view = value_source::RequestView::of(request);
         let theirs = self.providers.iter().flat_map(|provider| {
             let of = move |handshake| (Some(provider), handshake);
             provider.handshakes.iter().map(of)
@@ -402,7 +402,7 @@ impl Catalog {
     }
 
     fn detect_in_body(&self, request: &Request) -> Option<&Provider> {
-        let json = place::json(&request.body)?;
+        let json = value_source::json(&request.body)?;
         let holds = |pointer: &String| json.pointer(pointer).is_some();
         self.providers
             .iter()
@@ -442,7 +442,7 @@ impl Provider {
         let scheme = self.signature.as_ref();
         let of_scheme = scheme.is_some_and(|scheme| {
             let alias = scheme.alias.as_ref().map(|alias| alias.signature.as_str());
-            is(&scheme.header) || scheme.further_headers().chain(alias).any(is)
+            is(&scheme.header) || scheme.additional_headers().chain(alias).any(is)
         });
         of_scheme || self.detect.headers.iter().any(|own| is(own))
     }
@@ -460,7 +460,7 @@ impl Provider {
             // A sender with other header names has the id under another one, too.
             let scheme = self.signature.as_ref()?;
             let same = scheme.id.as_ref() == Some(source) && scheme.alias.is_some();
-            let suited = same.then(|| scheme.suited(request))?;
+            let suited = same.then(|| scheme.for_request(request))?;
             suited.id.as_ref()?.read(request)
         })
     }

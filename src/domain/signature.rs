@@ -4,31 +4,31 @@
 //! does not match is left to [`super::doctor`].
 
 mod address;
-mod borders;
+mod boundaries;
 pub(crate) mod coverage;
 mod items;
 mod key;
-mod likeness;
 mod mac;
 mod matching;
+mod overlap;
 mod problem;
 mod public;
 pub mod reading;
 mod requirement;
-mod seal;
 mod signing;
+mod signing_context;
 pub mod token;
 
 use self::coverage::Coverage;
 pub use self::key::decode as decode_key;
-pub use self::likeness::{Likeness, likenesses};
-pub use self::mac::{digest, encode, same};
-pub use self::matching::holds;
+pub use self::mac::{constant_time_eq, digest, encode};
+pub use self::matching::matches_any;
+pub use self::overlap::{SchemeOverlap, overlapping_schemes};
 pub use self::problem::Problem;
 pub use self::reading::Reading;
-pub use self::signing::{Prepared, Signed, prepare, resign, sign, unsignable};
-use super::provider::template::Filling;
-use super::provider::{Algorithm, Otherwise, Provider, Scheme, Source};
+pub use self::signing::{SignedDelivery, SigningInput, prepare, sign, sign_again, why_unsignable};
+use super::provider::template::TemplateValues;
+use super::provider::{Algorithm, Provider, Scheme, UnmetStatus, ValueSource};
 use super::request::Request;
 use super::secret::Secret;
 use super::timestamp::Timestamp;
@@ -78,17 +78,17 @@ fn check<'a>(
     let Some(scheme) = &provider.signature else {
         return Verification {
             provider: Some(provider.name.clone()),
-            ..Verification::bare(Status::UnknownProvider)
+            ..Verification::new(Status::UnknownProvider)
         };
     };
-    let scheme = scheme.suited(request);
+    let scheme = scheme.for_request(request);
     let scheme = scheme.as_ref();
     let mut verification = Verification {
         provider: Some(provider.name.clone()),
         scheme: Some(scheme.describe()),
         tolerance_seconds: scheme.tolerance.map(|span| span.seconds().cast_signed()),
         ahead: scheme.ahead,
-        ..Verification::bare(Status::Malformed)
+        ..Verification::new(Status::Malformed)
     };
     let reading = Reading::of(request, scheme);
     verification.received = reading
@@ -107,9 +107,9 @@ fn check<'a>(
         }
         return verification;
     }
-    let filling = reading.filling(request, keys.url);
+    let filling = reading.template_values(request, keys.url);
     if let Some((status, finding)) =
-        requirement::unmet(Otherwise::Malformed, scheme, request, &reading, &filling)
+        requirement::unmet(UnmetStatus::Malformed, scheme, request, &reading, &filling)
     {
         verification.status = status;
         verification.findings.push(finding);
@@ -134,7 +134,7 @@ fn check<'a>(
     };
     verification.secret = Some(found.secret.to_string());
     *matched = Some(found.secret);
-    if let Some(problem) = &reading.afterwards {
+    if let Some(problem) = &reading.deferred_problem {
         verification.status = problem.status();
         verification.findings.push(problem.finding(scheme));
         return verification;
@@ -142,14 +142,14 @@ fn check<'a>(
     if scheme.library_refuses_blanks && Reading::has_blank_before_part(request, scheme) {
         verification.findings.push(blank_refused(provider, scheme));
     }
-    let filling = reading.filling(request, found.url.as_deref());
-    let unmet = requirement::unmet(Otherwise::Invalid, scheme, request, &reading, &filling);
+    let filling = reading.template_values(request, found.url.as_deref());
+    let unmet = requirement::unmet(UnmetStatus::Invalid, scheme, request, &reading, &filling);
     verification.status = match unmet {
         Some((status, finding)) => {
             verification.findings.push(finding);
             status
         }
-        None if fresh(scheme, &reading, verification.age_seconds, now) => Status::Valid,
+        None if is_fresh(scheme, &reading, verification.age_seconds, now) => Status::Valid,
         None => Status::Stale,
     };
     if matches!(verification.status, Status::Valid | Status::Stale) {
@@ -181,7 +181,7 @@ fn shown(scheme: &Scheme, signature: &[u8]) -> String {
 /// Makes the finding of a signature that is right, in a header that the
 /// provider's own library does not read.
 fn blank_refused(provider: &Provider, scheme: &Scheme) -> Finding {
-    visible_fault(
+    proved_finding(
         "library_refuses_blank",
         format!(
             "{} has a blank between its parts. The signature is right, but {}'s official library refuses the header: an app that uses it answers 400.",
@@ -193,14 +193,18 @@ fn blank_refused(provider: &Provider, scheme: &Scheme) -> Finding {
 
 /// Makes the finding of a right signature on a delivery that names another key
 /// than the secret is for.
-fn other_key(scheme: &Scheme, other: &matching::OtherKey) -> Finding {
+fn other_key(scheme: &Scheme, other: &matching::KeyIdMismatch) -> Finding {
     let visible = super::text::visible;
-    let place = scheme.key_id.as_ref().map(Source::name).unwrap_or_default();
+    let place = scheme
+        .key_id
+        .as_ref()
+        .map(ValueSource::name)
+        .unwrap_or_default();
     let named = match &other.named {
         Some(named) => format!("{place} names the key {}", visible(named)),
         None => format!("{place} names no key"),
     };
-    visible_fault(
+    proved_finding(
         "other_key",
         format!(
             "The signature is right with {}, but {named}, and the secret is for the key {}.",
@@ -216,7 +220,7 @@ fn other_key(scheme: &Scheme, other: &matching::OtherKey) -> Finding {
 ///
 /// # Panics
 /// Where there are no secrets.
-pub fn to_sign_with(provider: &Provider, secrets: Vec<Secret>) -> Secret {
+pub fn select_signing_secret(provider: &Provider, secrets: Vec<Secret>) -> Secret {
     let signs = |secret: &Secret| can_sign(provider, secret);
     let at = secrets.iter().position(signs).unwrap_or(0);
     let mut secrets = secrets.into_iter();
@@ -233,11 +237,11 @@ pub fn can_sign(provider: &Provider, secret: &Secret) -> bool {
 
 /// Says whether a request whose signature holds came in time, had it come at
 /// `now`.
-pub fn in_time(request: &Request, provider: &Provider, now: Timestamp) -> Status {
+pub fn freshness(request: &Request, provider: &Provider, now: Timestamp) -> Status {
     let Some(scheme) = &provider.signature else {
         return Status::UnknownProvider;
     };
-    let scheme = scheme.suited(request);
+    let scheme = scheme.for_request(request);
     let scheme = scheme.as_ref();
     if scheme.tolerance.is_none() && scheme.jwt.is_none() {
         return Status::Valid;
@@ -245,7 +249,7 @@ pub fn in_time(request: &Request, provider: &Provider, now: Timestamp) -> Status
     let reading = Reading::of(request, scheme);
     let signed_at = reading.signed_at(scheme);
     let age = signed_at.map(|at| now.unix_seconds().saturating_sub(at.unix_seconds()));
-    if fresh(scheme, &reading, age, now) {
+    if is_fresh(scheme, &reading, age, now) {
         Status::Valid
     } else {
         Status::Stale
@@ -253,7 +257,7 @@ pub fn in_time(request: &Request, provider: &Provider, now: Timestamp) -> Status
 }
 
 /// Makes a finding that is visible in the bytes.
-fn visible_fault(code: &str, message: String, advice: &str) -> Finding {
+fn proved_finding(code: &str, message: String, advice: &str) -> Finding {
     finding(code, true, message, advice)
 }
 
@@ -279,7 +283,7 @@ fn finding(code: &str, proved: bool, message: String, advice: &str) -> Finding {
 }
 
 /// Says whether a delivery came in time.
-fn fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -> bool {
+fn is_fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -> bool {
     if let (Some(jwt), Some(token)) = (&scheme.jwt, &reading.token) {
         let leeway = jwt.leeway.seconds().cast_signed();
         let now = now.unix_seconds();
@@ -308,19 +312,23 @@ fn is_within(scheme: &Scheme, age: i64) -> bool {
 
 /// Returns the signature a shared secret gives, as it would stand in the
 /// header; `None` where the secret cannot be a key of that scheme.
-pub fn expected(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Option<String> {
+pub fn expected(scheme: &Scheme, secret: &Secret, filling: &TemplateValues<'_>) -> Option<String> {
     let digest = expected_digest(scheme, secret, filling)?;
     Some(encode(scheme.encoding, &digest))
 }
 
 /// Returns the bytes of that signature before they are written as text.
-fn expected_digest(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>) -> Option<Vec<u8>> {
+fn expected_digest(
+    scheme: &Scheme,
+    secret: &Secret,
+    filling: &TemplateValues<'_>,
+) -> Option<Vec<u8>> {
     if !scheme.shared_secret() {
         return None;
     }
     let (_, secret) = key::parts(secret.reveal(), scheme);
     let key = decode_key(secret, scheme.secret)?;
-    let filling = Filling {
+    let filling = TemplateValues {
         secret: &key,
         ..*filling
     };

@@ -85,7 +85,7 @@ impl Summary {
 
     /// Says whether the signature holds and leaves open something that is shown.
     pub fn is_partly_signed(&self) -> bool {
-        self.status == Status::Valid && self.cause.as_deref().is_some_and(coverage::is_open)
+        self.status == Status::Valid && self.cause.as_deref().is_some_and(coverage::is_caveat)
     }
 
     /// Returns the word for the verdict, in seven columns at most.

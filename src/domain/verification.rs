@@ -107,12 +107,12 @@ pub struct Verification {
     /// What was tried to explain the verdict, each with its answer; empty
     /// where the delivery was not looked into.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tried: Vec<Tried>,
+    pub tried: Vec<HypothesisTrial>,
 }
 
 impl Verification {
     /// Returns a verdict without any evidence.
-    pub const fn bare(status: Status) -> Self {
+    pub const fn new(status: Status) -> Self {
         Self {
             status,
             provider: None,
@@ -136,12 +136,14 @@ impl Verification {
     pub fn explanation(&self) -> Option<&Finding> {
         self.findings
             .first()
-            .filter(|f| !coverage::is_open(&f.code))
+            .filter(|f| !coverage::is_caveat(&f.code))
     }
 
     /// Returns what a signature that holds leaves open.
-    pub fn open(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|f| coverage::is_open(&f.code))
+    pub fn caveats(&self) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(|f| coverage::is_caveat(&f.code))
     }
 
     /// Says whether a field that is shown is not signed although the signature holds.
@@ -153,7 +155,7 @@ impl Verification {
     /// first that says what a signature that holds leaves open.
     pub fn cause(&self) -> Option<&str> {
         let cause = match self.status {
-            Status::Valid => self.open().next().or(self.findings.first()),
+            Status::Valid => self.caveats().next().or(self.findings.first()),
             _ => self.findings.first(),
         };
         cause.map(|finding| finding.code.as_str())
@@ -167,7 +169,7 @@ impl Verification {
     }
 
     /// Says whether the signed time is out of the limit, where there is one.
-    pub fn is_off(&self) -> bool {
+    pub fn is_out_of_tolerance(&self) -> bool {
         let (Some(age), Some(behind)) = (self.age_seconds, self.tolerance_seconds) else {
             return false;
         };
@@ -195,7 +197,7 @@ pub struct Finding {
 
 /// One thing the signature doctor tried, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
+pub struct HypothesisTrial {
     /// A stable word for programs, that of the finding it would give.
     pub code: String,
     /// What it is about.
@@ -203,7 +205,7 @@ pub struct Tried {
     /// What was tried, in a few words.
     pub what: String,
     /// What came of it.
-    pub outcome: Trial,
+    pub outcome: TrialOutcome,
     /// What shows it, or why it does not apply.
     pub reason: String,
 }
@@ -243,7 +245,7 @@ impl Group {
 /// What came of a hypothesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trial {
+pub enum TrialOutcome {
     /// It is so.
     Matched,
     /// It was tried and is not so.
@@ -252,7 +254,7 @@ pub enum Trial {
     NotApplicable,
 }
 
-impl Trial {
+impl TrialOutcome {
     /// Returns the word shown to a person.
     pub const fn word(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::pin_file::PinFile;
 use super::swap::Swap;
-use crate::domain::assess::{Assessment, Assessor, Sketch};
+use crate::domain::assess::{Assessment, Assessor, Classification};
 use crate::domain::doctor::Deadline;
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
@@ -81,15 +81,15 @@ impl BackgroundAssessor {
 }
 
 impl Assess for BackgroundAssessor {
-    fn sketch(&self, endpoint: Option<&str>, request: &Request, body_size: usize) -> Sketch {
-        self.assessor.get().sketch(endpoint, request, body_size)
+    fn classify(&self, endpoint: Option<&str>, request: &Request, body_size: usize) -> Classification {
+        self.assessor.get().classify(endpoint, request, body_size)
     }
 
     fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
         let began = Instant::now();
         if !self.allowance(endpoint, |allowance| allowance.is_left(began)) {
             let assessor = self.assessor.get();
-            return self.pin_secret(assessor.glance(endpoint, request, at));
+            return self.pin_secret(assessor.assess_minimal(endpoint, request, at));
         }
         let assessment = self.assess_again(endpoint, request, at);
         self.allowance(endpoint, |allowance| allowance.spend(began.elapsed()));

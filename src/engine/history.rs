@@ -57,7 +57,7 @@ impl Local {
             other_offsets: &earlier.other_offsets,
             same_signature: earlier.same_signature,
         };
-        Ok(assessor.examine_until(endpoint, request, at, history, deadline))
+        Ok(assessor.assess_fully_until(endpoint, request, at, history, deadline))
     }
 
     /// Reads the times and signatures of the deliveries before one.

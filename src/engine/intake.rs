@@ -63,7 +63,7 @@ impl Local {
         let expected = self
             .assessor()
             .handshake(name, &arrival.request, arrival.received_at);
-        if let Some(handshake::Reply {
+        if let Some(handshake::HandshakeReply {
             status,
             headers,
             body,

@@ -414,7 +414,7 @@ impl Local {
             let verification = if summary.status == Status::Pending {
                 Verification {
                     provider: summary.provider.clone(),
-                    ..Verification::bare(Status::Pending)
+                    ..Verification::new(Status::Pending)
                 }
             } else {
                 self.recorded_verification(

@@ -184,15 +184,15 @@ impl Local {
             .and_then(|e| e.address_of(request));
         let now = self.clock.now();
         let request = new_event::timed(request, provider, now);
-        let headers = signature::resign(&request, provider, secret, url.as_deref(), now)?;
+        let headers = signature::sign_again(&request, provider, secret, url.as_deref(), now)?;
         prepared.outgoing = outgoing(&request, target, headers)?;
         prepared.signing = Signing::Fresh;
         if let Some(scheme) = &provider.signature {
-            let scheme = scheme.suited(&request);
+            let scheme = scheme.for_request(&request);
             let time = scheme.timestamp.as_ref().and_then(|s| s.header.as_ref());
             prepared.times.extend(time.map(|t| t.to_ascii_lowercase()));
             prepared.later.push(scheme.header.to_ascii_lowercase());
-            let further = scheme.further_headers();
+            let further = scheme.additional_headers();
             let further = further.filter(|name| prepared.outgoing.headers.contains(name));
             prepared.later.extend(further.map(str::to_ascii_lowercase));
         }
@@ -326,7 +326,7 @@ pub(super) fn secret_to_sign<'a>(
         return Some(secret);
     }
     let at = delivery.received_at;
-    let came = assessor.glance(endpoint, &delivery.request, at);
+    let came = assessor.assess_minimal(endpoint, &delivery.request, at);
     let status = came.verification.status;
     matches!(status, Status::Valid | Status::Stale).then_some(secret)
 }

@@ -28,7 +28,7 @@ pub(super) fn resend_support(assessor: &Assessor, delivery: &Delivery) -> Resend
 }
 
 fn no_signature(assessor: &Assessor, delivery: &Delivery, provider: &Provider) -> Option<String> {
-    if let Some(why) = signature::unsignable(provider) {
+    if let Some(why) = signature::why_unsignable(provider) {
         return Some(why.trim_end_matches('.').to_owned());
     }
     let secret = secret_to_sign(assessor, delivery, provider);

@@ -1,4 +1,4 @@
-//! Signed sample deliveries, as the provider itself would send them.
+//! SigningInput sample deliveries, as the provider itself would send them.
 
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -17,7 +17,7 @@ use crate::domain::provider::Provider;
 use crate::domain::request::Request;
 use crate::domain::sample;
 use crate::domain::secret::Secret;
-use crate::domain::signature::{self, Signed};
+use crate::domain::signature::{self, SigningInput};
 use crate::domain::timestamp::Timestamp;
 use crate::outbound;
 
@@ -88,7 +88,7 @@ pub(super) fn signed(
     let mut made = signature::sign(
         provider,
         secret,
-        &Signed {
+        &SigningInput {
             body: &body,
             now,
             id,

@@ -64,7 +64,7 @@ impl Local {
         }
         let scope = before.scope_of(endpoint, request);
         let adopting =
-            |before: &Assessor| before.adopting_all(endpoint, request, &secrets, order.how);
+            |before: &Assessor| before.with_adopted_secrets(endpoint, request, &secrets, order.how);
         let fingerprints: Vec<String> = secrets.iter().map(Secret::fingerprint).collect();
         let fingerprint = fingerprints.join(", ");
         let same = adopting(&before).stamp() == before.stamp();

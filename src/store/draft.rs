@@ -133,7 +133,7 @@ impl<'a> Draft<'a> {
         }
         let endpoint = delivery.endpoint.as_deref();
         let (assess, request) = (&self.shared.assess, &delivery.request);
-        let sketch = || assess.sketch(endpoint, request, body_size);
+        let sketch = || assess.classify(endpoint, request, body_size);
         // A mistake there must not cost the delivery its place in the list.
         let sketch = catch_unwind(AssertUnwindSafe(sketch)).unwrap_or_default();
         let found = Found::from(sketch);

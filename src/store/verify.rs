@@ -19,7 +19,7 @@ use super::Assess;
 use super::rows::Rows;
 use super::shared::Shared;
 use super::work::read_delivery;
-use crate::domain::assess::{Assessment, Sketch};
+use crate::domain::assess::{Assessment, Classification};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventKey;
 use crate::domain::verification::{Status, Verification};
@@ -101,8 +101,8 @@ impl From<Assessment> for Found {
     }
 }
 
-impl From<Sketch> for Found {
-    fn from(sketch: Sketch) -> Self {
+impl From<Classification> for Found {
+    fn from(sketch: Classification) -> Self {
         Self {
             provider: sketch.provider,
             event: sketch.event,
@@ -590,7 +590,7 @@ fn assessed(assess: &dyn Assess, delivery: &Delivery, time: Time) -> Assessment 
         event: None,
         delivery_id: None,
         group: None,
-        verification: Verification::bare(Status::UnknownProvider),
+        verification: Verification::new(Status::UnknownProvider),
         pin: None,
     })
 }

@@ -3,7 +3,7 @@
 use super::journal::{Place, Record, Segments};
 use super::record::Kind;
 use super::{ReadError, codec};
-use crate::domain::assess::MAX_SKETCHED_BODY;
+use crate::domain::assess::MAX_CLASSIFIED_BODY_BYTES;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
 use crate::domain::summary::Summary;
@@ -49,7 +49,7 @@ impl Work {
     /// Lets go of what of a delivery need not be in memory until it is listed.
     pub(super) fn shed(mut delivery: Box<Delivery>) -> Self {
         let size = delivery.request.body.len();
-        if size <= MAX_SKETCHED_BODY {
+        if size <= MAX_CLASSIFIED_BODY_BYTES {
             return Self::Reread(delivery.answer.duration_us);
         }
         delivery.request.body = bytes::Bytes::new();

@@ -256,7 +256,7 @@ fn note(app: &App, area: Rect, frame: &mut Frame) {
     let (sign, role) = sign(status, &app.look);
     let said = sentence(status, verification);
     let finding = verification.and_then(|known| known.explanation());
-    let open = verification.and_then(|known| known.open().next());
+    let open = verification.and_then(|known| known.caveats().next());
     let text = match (finding, open) {
         (Some(finding), _) => app.look.own(&finding.message).into_owned(),
         (None, Some(open)) => format!("{said}. {}", app.look.own(&open.message)),

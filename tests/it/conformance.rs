@@ -147,7 +147,7 @@ fn every_handshake_gets_the_recorded_answer() {
             let secrets = secrets(&case);
             let secrets: Vec<&Secret> = secrets.iter().collect();
             let verification = verified(&case, &request, provider, &secrets);
-            let reply = Handshake::answer(provider, &request, &verification, &secrets);
+            let reply = Handshake::reply(provider, &request, &verification, &secrets);
             let expected = &case["reference_response"];
             let status = expected["status"].as_u64().unwrap();
             if status >= 300 || name == "ordinary_event" {

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use creel::domain::keyring::Keyring;
 use creel::domain::pins::Pin;
-use creel::domain::provider::{Catalog, Encoding, Scheme, Source};
+use creel::domain::provider::{Catalog, Encoding, Scheme, ValueSource};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
 use creel::domain::signature::{Keys, verify};
@@ -271,11 +271,12 @@ fn relabelled(
         .replace("{signature}", &written)
         .replace("{timestamp}", &time);
     let mut headers = captured.headers.clone();
-    let of = |source: &Option<Source>| source.as_ref().and_then(|source| source.header.clone());
+    let of =
+        |source: &Option<ValueSource>| source.as_ref().and_then(|source| source.header.clone());
     headers.retain(|header| {
         !header.name.eq_ignore_ascii_case(&from.header)
             && from
-                .further_headers()
+                .additional_headers()
                 .all(|name| !header.name.eq_ignore_ascii_case(name))
     });
     if to.header.is_empty() {
@@ -330,7 +331,7 @@ fn no_captured_delivery_is_right_under_another_provider_s_name() {
                 for is_pinned in [false, true] {
                     let pins = secrets.iter().filter(|_| is_pinned);
                     assessor.pins = pins.map(|s| Pin::new(Some("hooks"), s, file)).collect();
-                    let assessed = assessor.glance(Some("hooks"), request, at);
+                    let assessed = assessor.assess_minimal(Some("hooks"), request, at);
                     let found = assessed.verification;
                     let sender = assessed
                         .provider

@@ -15,9 +15,9 @@ use creel::domain::headers::Headers;
 use creel::domain::provider::{Catalog, Provider};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
-use creel::domain::signature::{Signed, sign};
+use creel::domain::signature::{SigningInput, sign};
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Status, Trial, Verification};
+use creel::domain::verification::{Status, TrialOutcome, Verification};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -103,7 +103,7 @@ impl Case {
     /// Signs the body as it came, rightly, with some secret.
     fn signed_with(&self, secret: &Secret) -> Option<Request> {
         let request = self.request(Headers::new());
-        let what = Signed {
+        let what = SigningInput {
             body: &request.body,
             now: NOW,
             id: "msg_1",
@@ -115,8 +115,10 @@ impl Case {
         Some(Request { headers, ..request })
     }
 
-    fn examine(&self, request: &Request, history: History<'_>) -> Verification {
-        let examined = self.assessor.examine(Some("case"), request, NOW, history);
+    fn assess_fully(&self, request: &Request, history: History<'_>) -> Verification {
+        let examined = self
+            .assessor
+            .assess_fully(Some("case"), request, NOW, history);
         examined.verification
     }
 
@@ -152,7 +154,7 @@ fn matched(verification: &Verification) -> BTreeSet<&str> {
     let matched = verification
         .tried
         .iter()
-        .filter(|t| t.outcome == Trial::Matched);
+        .filter(|t| t.outcome == TrialOutcome::Matched);
     matched.map(|t| t.code.as_str()).collect()
 }
 
@@ -185,7 +187,7 @@ fn every_case_is_called_by_its_name() {
                 }),
         };
         let request = case.request(case.headers("headers"));
-        let found = case.examine(&request, history);
+        let found = case.assess_fully(&request, history);
         let found_codes: Vec<&str> = codes(&found)
             .into_iter()
             .filter(|c| *c != "unexplained")
@@ -262,7 +264,7 @@ fn nothing_is_found_where_a_signature_is_right_or_random() {
             .find(|s| s.name() == "case")
             .unwrap();
         if let Some(request) = case.signed_with(own) {
-            let found = case.examine(&request, History::default());
+            let found = case.assess_fully(&request, History::default());
             assert_eq!(found.status, Status::Valid, "{}", case.name);
             blame("a right one", &found);
             // What shows in the body's bytes shows there however it is signed.
@@ -274,7 +276,8 @@ fn nothing_is_found_where_a_signature_is_right_or_random() {
             assert_eq!(computed, Vec::<&str>::new(), "{}", case.name);
         }
         if case.file["visible"].as_bool() != Some(true) {
-            let found = case.examine(&case.request(case.headers("random")), History::default());
+            let found =
+                case.assess_fully(&case.request(case.headers("random")), History::default());
             blame("a random one", &found);
         }
     }
@@ -286,7 +289,7 @@ fn every_hypothesis_has_a_case() {
     let cases = cases();
     let told: BTreeSet<&str> = cases.iter().flat_map(Case::expected).collect();
     let request = cases[0].request(cases[0].headers("headers"));
-    let all = cases[0].examine(&request, History::default()).tried;
+    let all = cases[0].assess_fully(&request, History::default()).tried;
     let untold: Vec<&str> = all
         .iter()
         .map(|t| t.code.as_str())
@@ -329,7 +332,7 @@ fn a_mebibyte_is_diagnosed_within_its_budget() {
     };
     let began = Instant::now();
     let found = assessor
-        .examine(None, &request, NOW, History::default())
+        .assess_fully(None, &request, NOW, History::default())
         .verification;
     let took = began.elapsed();
     assert_eq!(codes(&found), ["unexplained"]);
@@ -375,7 +378,7 @@ fn a_mebibyte_is_diagnosed_for_what_is_likely() {
         (&newline, line_end(own), &["secret_space", "body_newline"]),
         (&came, line_end(other), &["other_secret", "secret_space"]),
     ] {
-        let what = Signed {
+        let what = SigningInput {
             body: signed.as_bytes(),
             now: NOW,
             id: "1",
@@ -396,7 +399,9 @@ fn a_mebibyte_is_diagnosed_for_what_is_likely() {
         ];
         let assessor = Assessor::new(Catalog::builtin(), Vec::new(), secrets, None);
         let history = History::default();
-        let found = assessor.examine(None, &request, NOW, history).verification;
+        let found = assessor
+            .assess_fully(None, &request, NOW, history)
+            .verification;
         assert_eq!(codes(&found), expected);
     }
 }
@@ -440,7 +445,7 @@ proptest! {
             let secret = |name: &str, text: &str| Secret::new(name, "env:A_NAME", text);
             let secrets = vec![secret(&name, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), secret("other", &texts[0])];
             let assessor = Assessor::new(catalog, Vec::new(), secrets, Some(name.clone()));
-            let found = assessor.examine(None, &request, NOW, History::default()).verification;
+            let found = assessor.assess_fully(None, &request, NOW, History::default()).verification;
             prop_assert_ne!(found.status, Status::Valid);
             prop_assert!(found.findings.iter().all(|f| f.proof.is_empty()), "{:?}", found.findings);
         }

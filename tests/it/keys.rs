@@ -9,7 +9,7 @@ use creel::domain::keyring::Keyring;
 use creel::domain::provider::{Catalog, KeyForm, Provider};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
-use creel::domain::signature::{self, Signed};
+use creel::domain::signature::{self, SigningInput};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verification::{Status, Verification};
 use serde_json::Value;
@@ -63,7 +63,7 @@ pub(crate) fn signed_at(
     key: &[u8],
     now: Timestamp,
 ) -> Option<Request> {
-    let what = Signed {
+    let what = SigningInput {
         body,
         now,
         id: "evt_1",
@@ -100,7 +100,7 @@ pub(crate) fn assessor(provider: Option<&str>) -> Assessor {
 
 fn verified(assessor: &mut Assessor, secret: &Secret, request: &Request) -> Verification {
     assessor.keyring = Keyring::new(secret.clone().split());
-    let found = assessor.glance(Some("hooks"), request, NOW);
+    let found = assessor.assess_minimal(Some("hooks"), request, NOW);
     found.verification
 }
 

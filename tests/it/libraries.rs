@@ -12,12 +12,12 @@ use creel::domain::assess::Assessor;
 use creel::domain::doctor::History;
 use creel::domain::endpoint::Endpoint;
 use creel::domain::headers::Headers;
-use creel::domain::provider::{Algorithm, Catalog, Provider, Scheme, Source};
+use creel::domain::provider::{Algorithm, Catalog, Provider, Scheme, ValueSource};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
 use creel::domain::signature::{Keys, digest, verify};
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verification::{Status, Tried, Verification};
+use creel::domain::verification::{HypothesisTrial, Status, Verification};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ fn an_id_or_timestamp_that_comes_twice_is_malformed() {
     let mut tested = 0;
     for recorded in Recorded::all() {
         let scheme = recorded.scheme();
-        let header = |source: &Option<Source>| source.as_ref()?.header.clone();
+        let header = |source: &Option<ValueSource>| source.as_ref()?.header.clone();
         let sources = [&scheme.timestamp, &scheme.id, &scheme.key_id];
         for header in sources.into_iter().filter_map(header) {
             let value = recorded.request.headers.text(&header).unwrap().to_owned();
@@ -219,7 +219,8 @@ impl Mixed {
 
     fn checked(&self, value: &str, secrets: &[&Secret]) -> Verification {
         let scheme = self.provider.signature.as_ref().unwrap();
-        let header = |source: &Option<Source>| source.as_ref().unwrap().header.clone().unwrap();
+        let header =
+            |source: &Option<ValueSource>| source.as_ref().unwrap().header.clone().unwrap();
         let request = Request {
             method: "POST".into(),
             path: "/".into(),
@@ -497,7 +498,7 @@ fn examined(provider: &str, secret: &str, request: &Request, now: i64, url: &str
     let secrets = vec![Secret::new("e", "test", secret)];
     let assessor = Assessor::new(Catalog::builtin(), vec![endpoint], secrets, None);
     let now = Timestamp::from_unix_seconds(now);
-    let found = assessor.examine(Some("e"), request, now, History::default());
+    let found = assessor.assess_fully(Some("e"), request, now, History::default());
     found.verification
 }
 
@@ -533,7 +534,7 @@ fn what_was_not_tried_over_a_large_body_is_not_called_tried() {
         let mut request = recorded.request.clone();
         request.body = format!("{{\"a\": \"{}\"}}", "x".repeat(size)).into();
         let found = examined("zyra", "secret", &request, recorded.now, &recorded.url);
-        let of = |tried: &&Tried| tried.reason.contains("large");
+        let of = |tried: &&HypothesisTrial| tried.reason.contains("large");
         let left_out = found.tried.iter().filter(of).count();
         let finding = found.findings.into_iter().find(|f| f.code == "unexplained");
         (finding.unwrap().message, left_out)
@@ -560,7 +561,9 @@ fn what_was_not_tried_over_a_large_body_is_not_called_tried() {
     let secrets = vec![Secret::new("zyra", "test", "secret")];
     let assessor = Assessor::new(Catalog::builtin(), Vec::new(), secrets, None);
     let now = Timestamp::from_unix_seconds(recorded.now);
-    let found = assessor.glance(None, &recorded.request, now).verification;
+    let found = assessor
+        .assess_minimal(None, &recorded.request, now)
+        .verification;
     assert_eq!(found.status, Status::Invalid);
     let claims = |code: &str| found.findings.iter().any(|f| f.code == code);
     assert!(!claims("unexplained"), "{:?}", found.findings);

@@ -66,7 +66,7 @@ impl Assess for Gated {
             event: None,
             delivery_id: Some(request.path.clone()),
             group: Some(EventKey::of_id("test", &request.path)),
-            verification: Verification::bare(Status::Valid),
+            verification: Verification::new(Status::Valid),
             pin: None,
         }
     }

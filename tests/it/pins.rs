@@ -24,7 +24,7 @@ const SECRET: &str = "a-secret-of-somebody-0123456789";
 const DAY: i64 = 86_400_000_000;
 
 fn verified(assessor: &Assessor, request: &Request) -> Verification {
-    let found = assessor.glance(Some("hooks"), request, NOW);
+    let found = assessor.assess_minimal(Some("hooks"), request, NOW);
     found.verification
 }
 
@@ -140,7 +140,7 @@ fn headers_of_two_providers_are_a_conflict_unless_one_is_configured() {
         }
         let [detecting, configured] = &assessors;
         let status = |assessor: &Assessor, request: &Request| {
-            let found = assessor.glance(Some("hooks"), request, now);
+            let found = assessor.assess_minimal(Some("hooks"), request, now);
             found.verification
         };
         assert_eq!(status(detecting, &original).status, Status::Valid, "{file}");
@@ -162,7 +162,7 @@ fn headers_of_two_providers_are_a_conflict_unless_one_is_configured() {
                 .signature
                 .as_ref()
                 .unwrap()
-                .further_headers()
+                .additional_headers()
                 .any(|name| name.eq_ignore_ascii_case(&scheme.header));
             if !knows && !is_alias(provider, &scheme.header) {
                 assert_eq!(

@@ -83,7 +83,7 @@ impl Judge {
             event: Some(format!("rule {}", rule.number)),
             delivery_id: None,
             group: Some(EventKey::of_id("test", &(rule.group)(&request.path))),
-            verification: Verification::bare(rule.status),
+            verification: Verification::new(rule.status),
             pin: None,
         }
     }

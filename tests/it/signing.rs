@@ -7,7 +7,7 @@ use creel::domain::provider::template::Part;
 use creel::domain::provider::{Algorithm, Catalog, KeyForm, Provider, Scheme};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
-use creel::domain::signature::{Keys, Signed, prepare, resign, sign, verify};
+use creel::domain::signature::{Keys, SigningInput, prepare, sign, sign_again, verify};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verification::Status;
 use proptest::prelude::*;
@@ -92,7 +92,7 @@ impl Bound {
 }
 
 fn signed(provider: &Provider, secret: &Secret, body: &[u8], at: i64) -> Request {
-    let what = Signed {
+    let what = SigningInput {
         body,
         now: Timestamp::from_unix_seconds(at),
         id: "msg_2mQvPz0bU6n5q1T8aJk3wXyZ4Rt",
@@ -197,7 +197,7 @@ proptest! {
             let mut request = signed(provider, &secret, &body, NOW - 90_000);
             request.headers.push("x-else", "kept");
             let id = provider.delivery_id(&request);
-            let headers = resign(&request, provider, &secret, Some(URL), Timestamp::from_unix_seconds(NOW));
+            let headers = sign_again(&request, provider, &secret, Some(URL), Timestamp::from_unix_seconds(NOW));
             if scheme.pointer.is_some() {
                 prop_assert!(headers.is_err(), "{}", provider.name);
                 continue;
@@ -247,7 +247,7 @@ fn what_only_the_provider_can_sign_is_said_to_be_so() {
             continue;
         }
         seen += 1;
-        let what = Signed {
+        let what = SigningInput {
             body: b"{}",
             now: Timestamp::from_unix_seconds(NOW),
             id: "1",
@@ -328,11 +328,11 @@ fn no_signature_header_stays_stale_where_a_delivery_is_signed_afresh() {
             }
             let now = Timestamp::from_unix_seconds(NOW);
             let mut new = old.clone();
-            new.headers = resign(&old, provider, &secret, Some(URL), now).unwrap();
+            new.headers = sign_again(&old, provider, &secret, Some(URL), now).unwrap();
             for name in &names {
                 let left: Vec<&[u8]> = new.headers.all(name).collect();
                 assert!(!left.contains(&&b"stale"[..]), "{} {name}", provider.name);
-                let Some((other, beside)) = scheme.of_beside(name, &new) else {
+                let Some((other, beside)) = scheme.companion_scheme(name, &new) else {
                     assert!(left.is_empty(), "{} {name} is not known", provider.name);
                     continue;
                 };
@@ -342,7 +342,7 @@ fn no_signature_header_stays_stale_where_a_delivery_is_signed_afresh() {
                 let mut alone = provider.clone();
                 let other = alone.signature.insert(other);
                 if let Some(name) = &beside.timestamp {
-                    other.timestamp = Some(creel::domain::provider::Source::header(name));
+                    other.timestamp = Some(creel::domain::provider::ValueSource::header(name));
                 }
                 let found = status(&alone, &secret, &new);
                 assert_eq!(found, Status::Valid, "{} {name} {version}", provider.name);
@@ -374,7 +374,7 @@ fn github_s_second_signature_is_made_with_sha1() {
         ..Request::default()
     };
     let now = Timestamp::from_unix_seconds(NOW);
-    let headers = resign(&request, github, &secret, None, now).unwrap();
+    let headers = sign_again(&request, github, &secret, None, now).unwrap();
     assert_eq!(
         headers.text("x-hub-signature"),
         Some("sha1=de7c9b85b8b78aa6bc8a7a36f70a90701c9db4d9")

@@ -328,7 +328,8 @@ mod tests {
         };
         let candidates = all(&request, scheme, &Reading::of(&request, scheme));
         let digest: Vec<u8> = (100..132).collect();
-        let (at, cut) = find(&candidates, &digest).unwrap_or_else(|| panic!("{value}: {candidates:?}"));
+        let (at, cut) =
+            find(&candidates, &digest).unwrap_or_else(|| panic!("{value}: {candidates:?}"));
         let mut deviations = candidates[at].deviations.clone();
         deviations.extend(cut.then_some(Deviation::Cut));
         deviations

@@ -112,7 +112,7 @@ impl<'a> Case<'a> {
         let text = if plain {
             signed_shape::fill(&shape, &values)
         } else {
-            let filling = reading.filling(subject.request, subject.url);
+            let filling = reading.template_values(subject.request, subject.url);
             vec![SignedPart::Bytes(scheme.signed.fill(&filling))]
         };
         Self {
@@ -178,7 +178,9 @@ impl<'a> Case<'a> {
             };
             return signed_shape::fill(&self.shape, &values);
         }
-        let filling = self.reading.filling(self.subject.request, Some(url));
+        let filling = self
+            .reading
+            .template_values(self.subject.request, Some(url));
         vec![SignedPart::Bytes(self.scheme.signed.fill(&filling))]
     }
 

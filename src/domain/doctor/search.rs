@@ -13,7 +13,7 @@ use super::mac::Hash;
 use super::signed_part::SignedPart;
 use super::{Effort, finding, header, pairs};
 use crate::domain::text::thousands;
-use crate::domain::verification::{Finding, Group, Status, Trial, Tried};
+use crate::domain::verification::{Finding, Group, HypothesisTrial, Status, TrialOutcome};
 
 /// What a delivery may cost while it is received: this, and four times its body.
 const BRIEF_BUDGET_BYTES: usize = 1 << 20;
@@ -33,7 +33,7 @@ pub(super) struct SearchOutcome {
     /// The most telling first, with their groups.
     pub(super) findings: Vec<(Group, Finding)>,
     /// In the order of the list.
-    pub(super) tried: Vec<Tried>,
+    pub(super) tried: Vec<HypothesisTrial>,
     /// Whether a computation gave the signature that came.
     pub(super) explained: bool,
     /// What was not tried, or not in every way, because the body is large.
@@ -50,7 +50,7 @@ enum TrialResult {
     NotMatched(Cow<'static, str>),
     NotApplicable(Cow<'static, str>),
     /// It was tried in some ways or in none, for the body is large.
-    Skipped(Trial, Cow<'static, str>),
+    Skipped(TrialOutcome, Cow<'static, str>),
 }
 
 /// What came of each hypothesis so far.
@@ -214,7 +214,7 @@ impl Results<'_, '_> {
         }
         if budget.0 < case.body().len() {
             self.outcomes[at] =
-                TrialResult::Skipped(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE));
+                TrialResult::Skipped(TrialOutcome::NotApplicable, Cow::Borrowed(TOO_LARGE));
             return false;
         }
         let variations = match variations(case) {
@@ -256,11 +256,11 @@ impl Results<'_, '_> {
         }
         self.outcomes[at] = match (tried, skipped) {
             (0, 0) => TrialResult::NotApplicable(Cow::Borrowed("it would change nothing here")),
-            (0, _) => TrialResult::Skipped(Trial::NotApplicable, Cow::Borrowed(TOO_LARGE)),
+            (0, _) => TrialResult::Skipped(TrialOutcome::NotApplicable, Cow::Borrowed(TOO_LARGE)),
             (1, 0) => TrialResult::NotMatched(Cow::Borrowed("computed: another signature")),
             (n, 0) => TrialResult::NotMatched(format!("{n} computed: none gives it").into()),
             (n, more) => TrialResult::Skipped(
-                Trial::NotMatched,
+                TrialOutcome::NotMatched,
                 format!("{n} computed: none gives it; {more} left out, the body is large").into(),
             ),
         };
@@ -335,12 +335,14 @@ impl Results<'_, '_> {
     /// Sums up; with what was `tried`, where that is wanted.
     fn finish(self, explained: bool, tried: bool) -> SearchOutcome {
         let what = |outcome: &TrialResult| match outcome {
-            TrialResult::Matched(f) if f.proof.is_empty() => (Trial::Matched, f.message.clone()),
-            TrialResult::Matched(f) => (Trial::Matched, f.proof.clone()),
-            TrialResult::SameAs(why) => (Trial::Matched, why.to_string()),
-            TrialResult::AlsoMatched(proof) => (Trial::Matched, proof.clone()),
-            TrialResult::NotMatched(why) => (Trial::NotMatched, why.to_string()),
-            TrialResult::NotApplicable(why) => (Trial::NotApplicable, why.to_string()),
+            TrialResult::Matched(f) if f.proof.is_empty() => {
+                (TrialOutcome::Matched, f.message.clone())
+            }
+            TrialResult::Matched(f) => (TrialOutcome::Matched, f.proof.clone()),
+            TrialResult::SameAs(why) => (TrialOutcome::Matched, why.to_string()),
+            TrialResult::AlsoMatched(proof) => (TrialOutcome::Matched, proof.clone()),
+            TrialResult::NotMatched(why) => (TrialOutcome::NotMatched, why.to_string()),
+            TrialResult::NotApplicable(why) => (TrialOutcome::NotApplicable, why.to_string()),
             TrialResult::Skipped(trial, why) => (*trial, why.to_string()),
         };
         let skipped = HYPOTHESES
@@ -355,7 +357,7 @@ impl Results<'_, '_> {
             .take_while(|_| tried)
             .map(|(hypothesis, outcome)| {
                 let (outcome, reason) = what(outcome);
-                Tried {
+                HypothesisTrial {
                     code: hypothesis.code.to_owned(),
                     group: hypothesis.group,
                     what: hypothesis.what.to_owned(),

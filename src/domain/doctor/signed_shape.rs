@@ -1,7 +1,7 @@
 //! What is signed besides the body, and in which order.
 
 use super::signed_part::SignedPart;
-use crate::domain::provider::template::{Filling, Template};
+use crate::domain::provider::template::{Template, TemplateValues};
 use crate::domain::request::Request;
 use crate::domain::signature::Reading;
 
@@ -32,13 +32,13 @@ static SLOT_MARKS: [&[u8]; 5] = [b"{body}", b"{timestamp}", b"{id}", b"{method}"
 /// Takes a template apart.
 pub(super) fn of(template: &Template) -> Vec<Slot> {
     let [body, timestamp, id, method, url] = SLOT_MARKS;
-    let filling = Filling {
+    let filling = TemplateValues {
         body,
         timestamp,
         id,
         method,
         url,
-        ..Filling::default()
+        ..TemplateValues::default()
     };
     let place = |piece: &[u8]| match SLOT_MARKS
         .iter()

@@ -4,7 +4,7 @@ use super::rewrite::{self as json, Layout};
 use super::value_style::ValueStyle;
 use super::*;
 use crate::domain::provider::Catalog;
-use crate::domain::signature::{Keys, Signed, sign, verify};
+use crate::domain::signature::{Keys, SigningInput, sign, verify};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_790_000_000);
 const BODY: &str = "{\"id\": 7, \"amount\": 10.50, \"tags\": [\"a\", \"b\"]}";
@@ -20,7 +20,7 @@ fn codes(
     let catalog = Catalog::builtin();
     let provider = catalog.get(provider).unwrap();
     let true_secret = Secret::new("true", "test", TRUE);
-    let what = Signed {
+    let what = SigningInput {
         body: signed.as_bytes(),
         now: NOW,
         id: "msg_1",
@@ -60,7 +60,7 @@ fn codes(
     };
     let found = diagnose(&subject, &verification, Effort::Full);
     // What a signature that holds leaves open is tested with the signatures.
-    let is_open = |finding: &Finding| coverage::is_open(&finding.code);
+    let is_open = |finding: &Finding| coverage::is_caveat(&finding.code);
     verification.findings.retain(|finding| !is_open(finding));
     verification.findings.extend(found.findings);
     for finding in &verification.findings {
@@ -123,7 +123,7 @@ fn a_late_delivery_with_another_secret_shows_both_facts() {
     let provider = catalog.get("porkbun").unwrap();
     let true_secret = Secret::new("b", "test", TRUE);
     let early = Timestamp::from_unix_seconds(NOW.unix_seconds() - 4000);
-    let what = Signed {
+    let what = SigningInput {
         body: b"{}",
         now: early,
         id: "1",
@@ -200,7 +200,7 @@ fn a_secret_meant_in_another_form_is_recognised() {
     let catalog = Catalog::builtin();
     let provider = catalog.get("zyra").unwrap();
     let sender = Secret::new("s", "t", decoded);
-    let what = Signed {
+    let what = SigningInput {
         body: b"{}",
         now: NOW,
         id: "1",
@@ -387,7 +387,7 @@ fn what_a_secret_is_kept_with_is_found_on_both_sides() {
 fn codes_of_key(key: &str, configured: &str) -> (Status, Vec<String>) {
     codes("porkbun", BODY, &[secret(configured)], &[], |request| {
         let catalog = Catalog::builtin();
-        let what = Signed {
+        let what = SigningInput {
             body: BODY.as_bytes(),
             now: NOW,
             id: "msg_1",
@@ -445,7 +445,7 @@ fn a_header_that_is_encoded_or_prefixed_twice_is_read() {
 fn another_provider_s_delivery_is_known_by_its_own_scheme() {
     let catalog = Catalog::builtin();
     let codes = found("porkbun", TRUE, |request| {
-        let what = Signed {
+        let what = SigningInput {
             body: BODY.as_bytes(),
             now: NOW,
             id: "1",
@@ -497,7 +497,7 @@ fn the_address_is_varied_where_sorted_form_fields_are_signed_with_it() {
         ("https://example.test/in", "url_query"),
         ("https://other.test/in?b=1&a=2", "url_host"),
     ] {
-        let what = Signed {
+        let what = SigningInput {
             body: body.as_bytes(),
             now: NOW,
             id: "1",

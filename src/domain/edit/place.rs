@@ -3,7 +3,7 @@
 use super::json;
 use super::path::Path;
 use super::{coding, form};
-use crate::domain::provider::Source;
+use crate::domain::provider::ValueSource;
 use crate::domain::request::Request;
 
 /// Puts a text where a request keeps the value of `source`, all else
@@ -12,7 +12,7 @@ use crate::domain::request::Request;
 /// `None` where it cannot be put there: the body is compressed or built
 /// otherwise, or the value stands inside a token.
 #[must_use]
-pub fn put(request: &Request, source: &Source, value: &str) -> Option<Request> {
+pub fn put(request: &Request, source: &ValueSource, value: &str) -> Option<Request> {
     let mut request = request.clone();
     if let Some(header) = &source.header {
         request.headers.set(header, value);
@@ -54,7 +54,7 @@ mod tests {
             body: (&b"{\"id\": \"3\", \"n\":{\"v\":7}}"[..]).into(),
             ..Request::default()
         };
-        let source: Source = toml::from_str(place).unwrap();
+        let source: ValueSource = toml::from_str(place).unwrap();
         let after = put(&request, &source, value)?;
         assert_eq!(source.read(&after).as_deref(), Some(value));
         Some(after)

@@ -1,13 +1,13 @@
 //! Contradictions in a scheme that its shape alone does not rule out.
 
 use super::algorithm::{Algorithm, Encoding};
-use super::definition::Wrong;
+use super::definition::Contradiction;
 use super::scheme::Scheme;
 use super::template::{Part, Template};
 
 impl Scheme {
     /// Finds contradictions that the shape alone does not rule out.
-    pub(super) fn check(&self) -> Result<(), Wrong> {
+    pub(super) fn check(&self) -> Result<(), Contradiction> {
         let no = |what: &str, next| Err((what.to_owned(), next));
         let places = [&self.timestamp, &self.id, &self.key_id];
         let wanted = self.requirements.iter().map(|r| &r.at);
@@ -74,7 +74,7 @@ impl Scheme {
         Ok(())
     }
 
-    fn check_signed(&self, algorithm: Algorithm, signed: &Template) -> Result<(), Wrong> {
+    fn check_signed(&self, algorithm: Algorithm, signed: &Template) -> Result<(), Contradiction> {
         let no = |what: &str, next| Err((what.to_owned(), next));
         if self.jwt.is_some() != signed.has(&Part::Token) {
             return no(

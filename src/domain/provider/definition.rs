@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::KeyForm;
-use super::place::Source;
 use super::scheme::Scheme;
+use super::value_source::ValueSource;
 use crate::domain::failure::Failure;
 use crate::domain::handshake::Handshake;
 use crate::domain::mend;
 use crate::domain::span::Span;
 
 /// What contradicts itself in a definition, and what to write instead.
-pub(crate) type Wrong = (String, &'static str);
+pub(crate) type Contradiction = (String, &'static str);
 
 /// A provider: who it is, how it signs, what it promises of its sending side.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,15 +31,15 @@ pub struct Provider {
     pub family: Option<String>,
     /// How its deliveries are told from others.
     #[serde(default)]
-    pub detect: Detect,
+    pub detect: Detection,
     /// How it signs; `None`: it does not.
     pub signature: Option<Scheme>,
     /// Where the event's name and id are.
     #[serde(default)]
-    pub fields: Fields,
+    pub fields: FieldSources,
     /// What it promises of its sending side.
     #[serde(default)]
-    pub sender: Sender,
+    pub sender: SenderBehavior,
     /// The requests it sends to try an address, and their answers.
     #[serde(default, rename = "handshake")]
     pub handshakes: Vec<Handshake>,
@@ -54,7 +54,7 @@ pub struct Provider {
 /// How a provider's deliveries are told from others.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Detect {
+pub struct Detection {
     /// Any of these headers speaks for it.
     pub headers: Vec<String>,
     /// Any of these values in a JSON body speaks for it (RFC 6901).
@@ -66,17 +66,17 @@ pub struct Detect {
 /// Where the event's name and id are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Fields {
+pub struct FieldSources {
     /// The provider's own id of the event: the same in every retry.
-    pub delivery_id: Option<Source>,
+    pub delivery_id: Option<ValueSource>,
     /// What happened.
-    pub event: Option<Source>,
+    pub event: Option<ValueSource>,
 }
 
 /// What a provider's documentation promises of its sending side.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Sender {
+pub struct SenderBehavior {
     /// How long it waits for an answer.
     pub answer_within: Option<Span>,
     /// What it says of that, where it gives no number.
@@ -152,7 +152,7 @@ impl Provider {
     }
 
     /// Finds contradictions that the shape alone does not rule out.
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), Contradiction> {
         let no = |what: &str, next| Err((what.to_owned(), next));
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.name.is_empty() || !self.name.chars().all(plain) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::template::Filling;
+use super::template::TemplateValues;
 use crate::domain::request::Request;
 
 /// Writes path and query percent-encoded once more.
@@ -29,7 +29,7 @@ fn percent_encoded(text: &str, plain: &[u8]) -> String {
 }
 
 /// Writes the headers that the delivery names, in lower case and sorted.
-pub(super) fn named_headers(filling: &Filling<'_>) -> Vec<u8> {
+pub(super) fn named_headers(filling: &TemplateValues<'_>) -> Vec<u8> {
     let (Some(list), Some(request)) = (filling.headers, filling.request) else {
         return Vec::new();
     };
@@ -63,7 +63,7 @@ pub(crate) fn is_form(request: &Request) -> bool {
 }
 
 /// Writes a form's fields, sorted; nothing where the body is no form.
-pub(super) fn sorted_form(filling: &Filling<'_>) -> Vec<u8> {
+pub(super) fn sorted_form(filling: &TemplateValues<'_>) -> Vec<u8> {
     if !filling.request.is_some_and(is_form) {
         return Vec::new();
     }

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
-use super::place::{Source, View};
 use super::requirement::Requirement;
 use super::template::Template;
+use super::value_source::{RequestView, ValueSource};
 use crate::domain::ahead::Ahead;
 use crate::domain::request::Request;
 use crate::domain::signature::token;
@@ -33,7 +33,7 @@ pub struct Scheme {
     /// Signatures of other schemes that come beside this one and are not
     /// checked. Where a delivery is signed afresh, each that it has is renewed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub beside: Vec<Beside>,
+    pub beside: Vec<CompanionSignature>,
     /// Where the signature stands in the body, as a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
@@ -61,12 +61,12 @@ pub struct Scheme {
     /// The text that is signed.
     pub signed: Template,
     /// Where the timestamp is, unless it stands in the signature header.
-    pub timestamp: Option<Source>,
+    pub timestamp: Option<ValueSource>,
     /// What the timestamp counts.
     #[serde(default)]
     pub unit: TimeUnit,
     /// Where the id is that is part of the signed text.
-    pub id: Option<Source>,
+    pub id: Option<ValueSource>,
     /// How the signature is written.
     pub encoding: Encoding,
     /// Whether the same signature may be written in other ways: hexadecimal in
@@ -79,7 +79,7 @@ pub struct Scheme {
     /// Where the delivery names its key. A secret written as `ID:SECRET` is
     /// then only for deliveries that name that id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_id: Option<Source>,
+    pub key_id: Option<ValueSource>,
     /// What that key is called where it is given as a parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_param: Option<String>,
@@ -126,7 +126,7 @@ pub struct Scheme {
 /// A signature of another scheme, made with the same secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Beside {
+pub struct CompanionSignature {
     /// The header that carries it.
     pub header: String,
     /// How it is made; `None`: not known, so that it is taken away where the
@@ -142,7 +142,7 @@ pub struct Beside {
     /// The header that carries its own copy of the timestamp.
     pub timestamp: Option<String>,
     /// Where the delivery names this signature's version.
-    pub at: Option<Source>,
+    pub at: Option<ValueSource>,
     /// The word for the version that this entry describes.
     pub is: Option<String>,
 }
@@ -212,7 +212,7 @@ pub struct Jwt {
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     /// Where the delivery says which version it is.
-    pub at: Source,
+    pub at: ValueSource,
     /// The words for this version; empty: any.
     #[serde(default)]
     pub is: Vec<String>,
@@ -297,7 +297,7 @@ impl Scheme {
             let aliased = !request.headers.contains(own) && request.headers.contains(other);
             (if aliased { other } else { own }).to_owned()
         };
-        let of = |own: &Option<Source>, other: &Option<String>| {
+        let of = |own: &Option<ValueSource>, other: &Option<String>| {
             let own = own.as_ref()?.header.as_deref()?;
             Some(name(own, other.as_deref().unwrap_or(own)))
         };
@@ -313,15 +313,15 @@ impl Scheme {
     }
 
     /// Returns the scheme in the version that a request says it has.
-    pub fn suited(&self, request: &Request) -> Cow<'_, Self> {
+    pub fn for_request(&self, request: &Request) -> Cow<'_, Self> {
         let mut scheme = Cow::Borrowed(self);
         if let Some(names) = self.names_in(request) {
             let scheme = scheme.to_mut();
             scheme.header.clone_from(&names.signature);
-            scheme.timestamp = names.timestamp.as_deref().map(Source::header);
-            scheme.id = names.id.as_deref().map(Source::header);
+            scheme.timestamp = names.timestamp.as_deref().map(ValueSource::header);
+            scheme.id = names.id.as_deref().map(ValueSource::header);
         }
-        let view = View::of(request);
+        let view = RequestView::of(request);
         for variant in self.variants.iter().filter(|v| v.fits(&view)) {
             let scheme = scheme.to_mut();
             scheme.algorithm = variant.algorithm.unwrap_or(scheme.algorithm);
@@ -334,7 +334,7 @@ impl Scheme {
             && let Some(named) = request
                 .headers
                 .first(&self.header)
-                .and_then(|value| token::Token::read(value)?.algorithm())
+                .and_then(|value| token::JsonWebToken::read(value)?.algorithm())
             && named != self.algorithm
             && named.family() == self.algorithm.family()
         {
@@ -345,7 +345,11 @@ impl Scheme {
 
     /// Returns the scheme of a signature that comes beside this one; `None`
     /// where it is not known.
-    pub fn of_beside(&self, header: &str, request: &Request) -> Option<(Self, &Beside)> {
+    pub fn companion_scheme(
+        &self,
+        header: &str,
+        request: &Request,
+    ) -> Option<(Self, &CompanionSignature)> {
         let beside = self
             .beside
             .iter()
@@ -363,7 +367,7 @@ impl Scheme {
 
     /// Returns the headers that hold a signature of a request, besides the
     /// first, and those that hold a copy of its time.
-    pub fn further_headers(&self) -> impl Iterator<Item = &str> {
+    pub fn additional_headers(&self) -> impl Iterator<Item = &str> {
         let beside = self.beside.iter();
         let others = beside.flat_map(|b| [Some(&b.header), b.timestamp.as_ref()]);
         let all = self.also.iter().chain(others.flatten());
@@ -371,7 +375,7 @@ impl Scheme {
     }
 
     /// Finds what a request says of its version where no version is called so.
-    pub(crate) fn unknown_version(&self, view: &View<'_>) -> Option<(&Source, String)> {
+    pub(crate) fn unknown_version(&self, view: &RequestView<'_>) -> Option<(&ValueSource, String)> {
         let twice = self.variants.iter().find(|variant| {
             let pointer = variant.at.pointer.as_ref();
             pointer.is_some_and(|pointer| view.is_repeated(pointer))
@@ -390,7 +394,7 @@ impl Scheme {
     }
 }
 
-impl Beside {
+impl CompanionSignature {
     fn fits(&self, request: &Request) -> bool {
         self.at
             .as_ref()
@@ -399,7 +403,7 @@ impl Beside {
 }
 
 impl Variant {
-    fn fits(&self, view: &View<'_>) -> bool {
+    fn fits(&self, view: &RequestView<'_>) -> bool {
         self.at
             .read_word(view)
             .is_some_and(|said| self.means(&said))

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::algorithm::{Algorithm, Encoding};
 use super::scheme::HeaderList;
-use super::{derived, place};
+use super::{derived, value_source};
 use crate::domain::request::Request;
 use crate::domain::signature::{digest, encode};
 
@@ -70,7 +70,7 @@ pub enum Part {
 
 /// What fills a template's places.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Filling<'a> {
+pub struct TemplateValues<'a> {
     /// The body's bytes.
     pub body: &'a [u8],
     /// The timestamp's text.
@@ -157,12 +157,15 @@ impl Template {
     }
 
     /// Returns the signed bytes, piece by piece, without copying the body.
-    pub fn pieces<'a>(&'a self, filling: &Filling<'a>) -> impl Iterator<Item = Cow<'a, [u8]>> {
+    pub fn pieces<'a>(
+        &'a self,
+        filling: &TemplateValues<'a>,
+    ) -> impl Iterator<Item = Cow<'a, [u8]>> {
         let filling = *filling;
         let reads_json = |part: &Part| matches!(part, Part::Pointer(_) | Part::Lines(_));
         let json = self
             .any(&reads_json)
-            .then(|| place::json(filling.body))
+            .then(|| value_source::json(filling.body))
             .flatten();
         self.parts
             .iter()
@@ -170,7 +173,7 @@ impl Template {
     }
 
     /// Returns the bytes put together.
-    pub fn fill(&self, filling: &Filling<'_>) -> Vec<u8> {
+    pub fn fill(&self, filling: &TemplateValues<'_>) -> Vec<u8> {
         self.pieces(filling).collect::<Vec<_>>().concat()
     }
 
@@ -203,7 +206,7 @@ impl Template {
 }
 
 impl Part {
-    fn fill<'a>(&'a self, filling: &Filling<'a>, json: Option<&Value>) -> Cow<'a, [u8]> {
+    fn fill<'a>(&'a self, filling: &TemplateValues<'a>, json: Option<&Value>) -> Cow<'a, [u8]> {
         let request = filling.request;
         let owned = |text: Option<String>| Cow::Owned(text.unwrap_or_default().into_bytes());
         Cow::Borrowed(match self {
@@ -220,16 +223,16 @@ impl Part {
             Self::EscapedTarget => return owned(request.map(derived::escaped_target)),
             Self::Header(name) => request.and_then(|r| r.headers.first(name)).unwrap_or(&[]),
             Self::Query(name) => {
-                let source = place::Source {
+                let source = value_source::ValueSource {
                     query: Some(name.clone()),
-                    ..place::Source::default()
+                    ..value_source::ValueSource::default()
                 };
                 return owned(request.and_then(|r| source.read(r)));
             }
             Self::Headers => return Cow::Owned(derived::named_headers(filling)),
             Self::Form => return Cow::Owned(derived::sorted_form(filling)),
             Self::Pointer(pointer) => {
-                return owned(json.and_then(|json| place::text(json.pointer(pointer)?)));
+                return owned(json.and_then(|json| value_source::text(json.pointer(pointer)?)));
             }
             Self::Lines(names) => return owned(Some(derived::lines(names, json))),
             Self::Digest(part, algorithm, encoding) => {
@@ -340,17 +343,17 @@ impl Serialize for Template {
 mod tests {
     use super::*;
 
-    fn filled(template: &str, filling: &Filling<'_>) -> Vec<u8> {
+    fn filled(template: &str, filling: &TemplateValues<'_>) -> Vec<u8> {
         Template::parse(template).unwrap().fill(filling)
     }
 
     #[test]
     fn fills_its_places() {
         let template = Template::parse("v0:{timestamp}:{body}").unwrap();
-        let filling = Filling {
+        let filling = TemplateValues {
             body: b"\xff{}",
             timestamp: b"17",
-            ..Filling::default()
+            ..TemplateValues::default()
         };
         assert_eq!(template.fill(&filling), b"v0:17:\xff{}");
         assert!(template.has(&Part::Body) && !template.has(&Part::Id));
@@ -378,9 +381,9 @@ mod tests {
 
     #[test]
     fn reads_values_out_of_the_body() {
-        let filling = Filling {
+        let filling = TemplateValues {
             body: br#"{"a":{"b":7},"Subject":"hi","None":null}"#,
-            ..Filling::default()
+            ..TemplateValues::default()
         };
         assert_eq!(filled("{/a/b}:{/a/c}:", &filling), b"7::");
         assert_eq!(
@@ -400,13 +403,13 @@ mod tests {
             .collect(),
             ..Request::default()
         };
-        let filling = Filling {
+        let filling = TemplateValues {
             body: b"b=2&a=x+y&b=2&b=1&B=%2B",
             request: Some(&request),
-            ..Filling::default()
+            ..TemplateValues::default()
         };
         assert_eq!(filled("{form}", &filling), b"B+ax yb1b2");
-        let no_form = Filling {
+        let no_form = TemplateValues {
             request: None,
             ..filling
         };
@@ -415,10 +418,10 @@ mod tests {
 
     #[test]
     fn makes_digests_of_its_parts() {
-        let filling = Filling {
+        let filling = TemplateValues {
             body: b"abc",
             secret: b"key",
-            ..Filling::default()
+            ..TemplateValues::default()
         };
         assert_eq!(
             filled("{body|sha256}", &filling),

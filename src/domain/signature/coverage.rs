@@ -5,19 +5,19 @@
 
 use std::borrow::Cow;
 
-use super::borders::{self, Borders};
+use super::boundaries::{self, PartBoundaries};
 use super::problem::Problem;
 use super::{Reading, finding};
 use crate::domain::provider::derived::is_form;
-use crate::domain::provider::place::{self, View};
-use crate::domain::provider::template::{Filling, Part, Template};
-use crate::domain::provider::{Algorithm, Provider, Scheme, Source};
+use crate::domain::provider::value_source::{self, RequestView};
+use crate::domain::provider::template::{TemplateValues, Part, Template};
+use crate::domain::provider::{Algorithm, Provider, Scheme, ValueSource};
 use crate::domain::request::Request;
 use crate::domain::text::visible;
 use crate::domain::verification::{Finding, Status, Verification};
 
 /// The codes of what a signature leaves open under a verdict that stands.
-pub(crate) const CODES: &[(&str, &str)] = &[
+pub(crate) const CAVEAT_CODES: &[(&str, &str)] = &[
     (
         "fields_unsigned",
         "the signature does not cover the event's name, the delivery's id or the time",
@@ -65,8 +65,8 @@ pub(crate) const CODES: &[(&str, &str)] = &[
 ];
 
 /// Says whether a finding's code is one of those.
-pub(crate) fn is_open(code: &str) -> bool {
-    CODES.iter().any(|(known, _)| *known == code)
+pub(crate) fn is_caveat(code: &str) -> bool {
+    CAVEAT_CODES.iter().any(|(known, _)| *known == code)
 }
 
 /// How much of the body a signature covers.
@@ -88,16 +88,16 @@ pub(super) struct Coverage<'a> {
     pub(super) scheme: &'a Scheme,
     pub(super) request: &'a Request,
     pub(super) reading: &'a Reading,
-    pub(super) filling: &'a Filling<'a>,
+    pub(super) filling: &'a TemplateValues<'a>,
 }
 
 impl Coverage<'_> {
     /// Adds what is covered and what is not. A verdict that all is well does
     /// not stand where a part could be another's, or the body is not signed.
     pub(super) fn add_to(&self, verification: &mut Verification) {
-        let borders = borders::check(self.scheme, self.reading, self.filling);
+        let boundaries = boundaries::check(self.scheme, self.reading, self.filling);
         if verification.status == Status::Valid
-            && let Some((status, finding)) = self.refusal(&borders)
+            && let Some((status, finding)) = self.refusal(&boundaries)
         {
             verification.status = status;
             verification.findings.push(finding);
@@ -106,15 +106,15 @@ impl Coverage<'_> {
         verification.covers = self.covers();
         verification.unsigned = self.unsigned();
         if verification.status == Status::Valid {
-            let open = self.open(&borders, &verification.unsigned);
+            let open = self.open(&boundaries, &verification.unsigned);
             verification.findings.extend(open);
         }
     }
 
     /// Finds what takes the verdict away.
-    fn refusal(&self, borders: &Borders) -> Option<(Status, Finding)> {
-        let problem = borders.problem.clone().or_else(|| {
-            let view = View::of(self.request);
+    fn refusal(&self, boundaries: &PartBoundaries) -> Option<(Status, Finding)> {
+        let problem = boundaries.problem.clone().or_else(|| {
+            let view = RequestView::of(self.request);
             let pointers = self.pointers();
             let pointers: Vec<&str> = pointers.iter().map(AsRef::as_ref).collect();
             // Where the whole body is signed, its sender wrote every key. Else
@@ -202,11 +202,11 @@ impl Coverage<'_> {
     }
 
     /// Says whether what stands in a place is part of what is signed.
-    fn signs(&self, source: &Source) -> bool {
+    fn signs(&self, source: &ValueSource) -> bool {
         let scheme = self.scheme;
         let body = self.body();
         if let Some(name) = &source.header {
-            let is = |place: &Option<Source>| place.as_ref() == Some(source);
+            let is = |place: &Option<ValueSource>| place.as_ref() == Some(source);
             let by_place = |part: &Part| match part {
                 Part::Timestamp => is(&scheme.timestamp),
                 Part::Id => is(&scheme.id),
@@ -306,7 +306,7 @@ impl Coverage<'_> {
     }
 
     /// Finds what is open under a verdict that stands.
-    fn open(&self, borders: &Borders, unsigned: &[String]) -> Vec<Finding> {
+    fn open(&self, boundaries: &PartBoundaries, unsigned: &[String]) -> Vec<Finding> {
         let mut found = Vec::new();
         let mut add = |code: &str, message: String, advice: &str| {
             found.push(finding(code, true, message, advice));
@@ -347,8 +347,8 @@ impl Coverage<'_> {
             ),
             None => {}
         }
-        if !borders.unclear.is_empty() {
-            let names = visible(&borders.unclear.join(", ")).into_owned();
+        if !boundaries.ambiguous.is_empty() {
+            let names = visible(&boundaries.ambiguous.join(", ")).into_owned();
             add(
                 "border_unclear",
                 format!(
@@ -357,7 +357,7 @@ impl Coverage<'_> {
                 "Do not act on a delivery whose parts look cut or joined.",
             );
         }
-        if borders.odd_timestamp {
+        if boundaries.odd_timestamp {
             add(
                 "timestamp_form",
                 "The signed timestamp begins with a zero or is in milliseconds, as its sender does not write it.".to_owned(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::reading::Reading;
 use super::{Keys, finding, matching};
 use crate::domain::provider::Scheme;
-use crate::domain::provider::place;
+use crate::domain::provider::value_source;
 use crate::domain::request::Request;
 use crate::domain::verification::{Status, Verification};
 
@@ -22,7 +22,7 @@ pub(super) fn check(
     let Some(each) = &scheme.each else {
         return;
     };
-    let body = place::json(&request.body);
+    let body = value_source::json(&request.body);
     let found = body.and_then(|mut body| body.pointer_mut(each).map(Value::take));
     let Some(Value::Array(items)) = found else {
         refuse(
@@ -67,7 +67,7 @@ fn is_signed(scheme: &Scheme, each: &str, item: &Value, request: &Request, keys:
         body: body.to_string().into(),
         ..request.clone()
     };
-    let scheme: Cow<'_, Scheme> = scheme.suited(&request);
+    let scheme: Cow<'_, Scheme> = scheme.for_request(&request);
     let reading = Reading::of(&request, &scheme);
     let found = matching::find(&scheme, &request, &reading, keys, &mut Vec::new());
     reading.problem.is_none() && found.is_ok()

@@ -8,7 +8,7 @@ use crate::domain::provider::{KeyForm, Scheme};
 use crate::domain::secret::is_named_public;
 
 /// What public keys of Standard Webhooks begin with; they are no shared secret.
-const PUBLIC_KEY: &[u8] = b"whpk_";
+const PUBLIC_KEY_PREFIX: &[u8] = b"whpk_";
 
 /// Decodes a secret; `None` where it is empty or not in that form.
 ///
@@ -16,7 +16,9 @@ const PUBLIC_KEY: &[u8] = b"whpk_";
 /// anything before it, where a shared secret is asked for: everybody may know it.
 pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
     let key = match form {
-        KeyForm::Whpk => STANDARD.decode(secret.strip_prefix(PUBLIC_KEY)?).ok()?,
+        KeyForm::Whpk => STANDARD
+            .decode(secret.strip_prefix(PUBLIC_KEY_PREFIX)?)
+            .ok()?,
         KeyForm::Pem => pem(std::str::from_utf8(secret).ok()?)?,
         _ if is_named_public(secret) => return None,
         KeyForm::Text => secret.to_vec(),

@@ -76,7 +76,7 @@ pub(super) fn decode(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
 
 /// Writes a signature anew as [`encode`] does, whichever case, alphabet or
 /// padding it came in; `None` where it cannot be read at all.
-pub(super) fn respelled(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn normalize(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
     let digest = match encoding {
         Encoding::Hex | Encoding::Text => decode(encoding, text)?,
         Encoding::Base64 | Encoding::Base64Url => {
@@ -94,7 +94,7 @@ pub(super) fn respelled(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Compares two signatures in a time that does not depend on where they differ.
-pub fn same(a: &[u8], b: &[u8]) -> bool {
+pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     bool::from(a.ct_eq(b))
 }
 
@@ -139,9 +139,9 @@ mod tests {
     #[test]
     fn other_spellings_of_one_digest_are_respelled() {
         for text in [&b"-_8="[..], b"+/8=", b"-_8", b"+/8"] {
-            assert_eq!(respelled(Encoding::Base64, text).unwrap(), b"+/8=");
+            assert_eq!(normalize(Encoding::Base64, text).unwrap(), b"+/8=");
         }
-        assert_eq!(respelled(Encoding::Hex, b"AbcD").unwrap(), b"abcd");
-        assert_eq!(respelled(Encoding::Base64, b"?"), None);
+        assert_eq!(normalize(Encoding::Hex, b"AbcD").unwrap(), b"abcd");
+        assert_eq!(normalize(Encoding::Base64, b"?"), None);
     }
 }

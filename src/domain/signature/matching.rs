@@ -2,22 +2,24 @@
 
 use super::public::EcdsaForm;
 use super::reading::Reading;
-use super::{Keys, address, decode_key, expected, expected_digest, key, mac, public, same};
-use crate::domain::provider::place::View;
-use crate::domain::provider::template::Filling;
+use super::{
+    Keys, address, constant_time_eq, decode_key, expected, expected_digest, key, mac, public,
+};
+use crate::domain::provider::template::TemplateValues;
+use crate::domain::provider::value_source::RequestView;
 use crate::domain::provider::{Algorithm, Scheme};
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 
 /// A secret that explains a signature.
-pub(super) struct Match<'a> {
+pub(super) struct MatchedSecret<'a> {
     pub(super) secret: &'a Secret,
     /// The address that is part of the signed text, in the spelling that matched.
     pub(super) url: Option<String>,
 }
 
 /// A secret that explains a signature, of a delivery that names another key.
-pub(super) struct OtherKey {
+pub(super) struct KeyIdMismatch {
     pub(super) secret: String,
     /// The key that the secret is for.
     pub(super) expected: String,
@@ -34,7 +36,7 @@ pub(super) fn find<'a>(
     reading: &Reading,
     keys: Keys<'a>,
     right: &mut Vec<String>,
-) -> Result<Match<'a>, Option<OtherKey>> {
+) -> Result<MatchedSecret<'a>, Option<KeyIdMismatch>> {
     let urls: Vec<Option<String>> = match keys.url {
         Some(url) if scheme.any_port => address::with_and_without_port(url)
             .into_iter()
@@ -46,7 +48,7 @@ pub(super) fn find<'a>(
         .key_id
         .as_ref()
         .and_then(|source| match &reading.token {
-            Some(token) => source.read_claim(&View::of(request), &token.claims),
+            Some(token) => source.read_claim(&RequestView::of(request), &token.claims),
             None => source.read(request),
         });
     let asymmetric = scheme.asymmetric_version();
@@ -61,7 +63,7 @@ pub(super) fn find<'a>(
         let is_other = |id: &&[u8]| {
             named
                 .as_ref()
-                .is_none_or(|named| !same(named.as_bytes(), id))
+                .is_none_or(|named| !constant_time_eq(named.as_bytes(), id))
         };
         let other_key = wanted.into_iter().flatten().find(is_other);
         let received = reading.signatures.iter().enumerate();
@@ -71,21 +73,21 @@ pub(super) fn find<'a>(
             .collect();
         let mut would_be = None;
         for url in &urls {
-            let filling = reading.filling(request, url.as_deref());
+            let filling = reading.template_values(request, url.as_deref());
             let (hit, made) = compare(scheme, secret, &filling, &received);
             let hit = hit
                 || asymmetric.as_ref().is_some_and(|scheme| {
                     compare(scheme, secret, &filling, &received_asymmetric).0
                 });
             if let (true, Some(id)) = (hit, other_key) {
-                mismatch.get_or_insert_with(|| OtherKey {
+                mismatch.get_or_insert_with(|| KeyIdMismatch {
                     secret: secret.to_string(),
                     expected: String::from_utf8_lossy(id).into_owned(),
                     named: named.clone(),
                 });
             }
             if hit && other_key.is_none() && found.is_none() {
-                found = Some(Match {
+                found = Some(MatchedSecret {
                     secret,
                     url: url.clone(),
                 });
@@ -114,7 +116,12 @@ pub(super) fn can_check(scheme: &Scheme, reading: &Reading, secret: &Secret) -> 
 
 /// Says whether a secret explains one of these signatures, whatever the
 /// scheme's algorithm.
-pub fn holds(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>, received: &[&[u8]]) -> bool {
+pub fn matches_any(
+    scheme: &Scheme,
+    secret: &Secret,
+    filling: &TemplateValues<'_>,
+    received: &[&[u8]],
+) -> bool {
     compare(scheme, secret, filling, received).0
 }
 
@@ -123,7 +130,7 @@ pub fn holds(scheme: &Scheme, secret: &Secret, filling: &Filling<'_>, received: 
 fn compare(
     scheme: &Scheme,
     secret: &Secret,
-    filling: &Filling<'_>,
+    filling: &TemplateValues<'_>,
     received: &[&[u8]],
 ) -> (bool, Option<String>) {
     if scheme.algorithm == Algorithm::Token {
@@ -132,14 +139,16 @@ fn compare(
         let Some(token) = expected_digest(scheme, secret, filling) else {
             return (false, None);
         };
-        let hits = received.iter().filter(|r| same(r, &token));
+        let hits = received.iter().filter(|r| constant_time_eq(r, &token));
         return (hits.count() > 0, None);
     }
     if scheme.shared_secret() {
         let Some(made) = expected(scheme, secret, filling) else {
             return (false, None);
         };
-        let hits = received.iter().filter(|r| same(r, made.as_bytes()));
+        let hits = received
+            .iter()
+            .filter(|r| constant_time_eq(r, made.as_bytes()));
         return (hits.count() > 0, Some(made));
     }
     let (_, secret) = key::parts(secret.reveal(), scheme);
@@ -152,8 +161,9 @@ fn compare(
         None => EcdsaForm::Der,
     };
     let holds = |written: &&[u8]| {
-        mac::decode(scheme.encoding, written)
-            .is_some_and(|signature| public::holds(scheme.algorithm, form, &key, &text, &signature))
+        mac::decode(scheme.encoding, written).is_some_and(|signature| {
+            public::verifies(scheme.algorithm, form, &key, &text, &signature)
+        })
     };
     (received.iter().any(holds), None)
 }

@@ -1,7 +1,7 @@
 //! What stands in the way of checking a signature, as a sentence.
 
-use super::visible_fault;
-use crate::domain::provider::{Scheme, Source, TimeUnit};
+use super::proved_finding;
+use crate::domain::provider::{Scheme, TimeUnit, ValueSource};
 use crate::domain::verification::{Finding, Status};
 
 /// What stands in the way of checking a signature.
@@ -101,7 +101,7 @@ impl Problem {
 
     /// Returns what was found and what to do next.
     pub(super) fn finding(&self, scheme: &Scheme) -> Finding {
-        visible_fault(self.code(), self.message(scheme), &self.advice(scheme))
+        proved_finding(self.code(), self.message(scheme), &self.advice(scheme))
     }
 
     /// Says what was found.
@@ -110,7 +110,7 @@ impl Problem {
         let timestamp = &scheme
             .timestamp
             .as_ref()
-            .map_or_else(|| header.clone(), Source::name);
+            .map_or_else(|| header.clone(), ValueSource::name);
         match self {
             Self::NoSignature if scheme.pointer.is_some() => {
                 format!("There is no signature at {header}.")
@@ -158,7 +158,11 @@ impl Problem {
             ),
             Self::IdHoldsBorder => format!(
                 "{} holds the mark that stands behind it in the signed text {}: nothing shows where it ends.",
-                scheme.id.as_ref().map(Source::name).unwrap_or_default(),
+                scheme
+                    .id
+                    .as_ref()
+                    .map(ValueSource::name)
+                    .unwrap_or_default(),
                 scheme.signed.text()
             ),
             Self::KeyRepeated(key) => format!(

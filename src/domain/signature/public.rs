@@ -14,7 +14,7 @@ use crate::domain::provider::Algorithm;
 ///
 /// RSA keys have 2048 to 8192 bits; others are refused. An ECDSA signature is
 /// two numbers in a token (RFC 7518 section 3.4) and DER elsewhere.
-pub(super) fn holds(
+pub(super) fn verifies(
     algorithm: Algorithm,
     form: EcdsaForm,
     key: &[u8],
@@ -123,11 +123,12 @@ mod tests {
              085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
         )
         .unwrap();
-        let holds = |algorithm, text| holds(algorithm, EcdsaForm::Der, &key, text, &signature);
-        assert!(holds(Algorithm::Ed25519, &[0x72]));
-        assert!(!holds(Algorithm::Ed25519, &[0x73]));
-        assert!(!holds(Algorithm::RsaSha256, &[0x72]));
-        assert!(!holds(Algorithm::HmacSha256, &[0x72]));
+        let verifies =
+            |algorithm, text| verifies(algorithm, EcdsaForm::Der, &key, text, &signature);
+        assert!(verifies(Algorithm::Ed25519, &[0x72]));
+        assert!(!verifies(Algorithm::Ed25519, &[0x73]));
+        assert!(!verifies(Algorithm::RsaSha256, &[0x72]));
+        assert!(!verifies(Algorithm::HmacSha256, &[0x72]));
     }
 
     /// RFC 7515 appendix A.3: a token with ES256.
@@ -146,10 +147,11 @@ mod tests {
         let signature = decode(
             "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
         );
-        let holds = |form, text| holds(Algorithm::EcdsaP256Sha256, form, &key, text, &signature);
-        assert!(holds(EcdsaForm::Token, text));
-        assert!(!holds(EcdsaForm::Token, &text[1..]));
-        assert!(!holds(EcdsaForm::Der, text));
+        let verifies =
+            |form, text| verifies(Algorithm::EcdsaP256Sha256, form, &key, text, &signature);
+        assert!(verifies(EcdsaForm::Token, text));
+        assert!(!verifies(EcdsaForm::Token, &text[1..]));
+        assert!(!verifies(EcdsaForm::Der, text));
     }
 
     #[test]

@@ -4,11 +4,11 @@ use chrono::DateTime;
 
 use super::mac;
 use super::problem::Problem;
-use super::token::Token;
-use crate::domain::provider::place::{self, View};
+use super::token::JsonWebToken;
 use crate::domain::provider::scheme::HeaderList;
-use crate::domain::provider::template::{Filling, Part};
-use crate::domain::provider::{Encoding, Scheme, Source, TimeUnit};
+use crate::domain::provider::template::{Part, TemplateValues};
+use crate::domain::provider::value_source::{self, RequestView};
+use crate::domain::provider::{Encoding, Scheme, TimeUnit, ValueSource};
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 
@@ -25,15 +25,15 @@ pub struct Reading {
     pub id: Option<Vec<u8>>,
     /// For each signature, the number of the header it came in.
     pub slots: Vec<usize>,
-    /// The JSON Web Token, where the signature is one.
-    pub token: Option<Token>,
+    /// The JSON Web JsonWebToken, where the signature is one.
+    pub token: Option<JsonWebToken>,
     /// Which headers are part of the signed text.
     pub headers: Option<HeaderList>,
     /// What stands in the way of checking.
     pub problem: Option<Problem>,
     /// What counts only where the signature holds, for it concerns a value in
     /// the signed body.
-    pub afterwards: Option<Problem>,
+    pub deferred_problem: Option<Problem>,
 }
 
 impl Reading {
@@ -43,7 +43,7 @@ impl Reading {
             headers: scheme.headers.clone(),
             ..Self::default()
         };
-        let view = View::of(request);
+        let view = RequestView::of(request);
         let mut problem = match &scheme.pointer {
             // Whoever tries an address sends no body at all.
             Some(_) if request.body.is_empty() => None,
@@ -60,7 +60,7 @@ impl Reading {
         }
         if scheme.lenient {
             for signature in &mut reading.signatures {
-                if let Some(respelled) = mac::respelled(scheme.encoding, signature) {
+                if let Some(respelled) = mac::normalize(scheme.encoding, signature) {
                     *signature = respelled;
                 }
             }
@@ -93,7 +93,7 @@ impl Reading {
         {
             problem = problem.or_else(|| Some(Problem::NoHeaderList(list.named_by.clone())));
         }
-        let gap = reading.gaps(scheme);
+        let gap = reading.missing_part(scheme);
         if scheme.signed.has(&Part::Timestamp)
             || scheme
                 .timestamp
@@ -102,7 +102,7 @@ impl Reading {
         {
             problem = problem.or(gap);
         } else {
-            reading.afterwards = gap;
+            reading.deferred_problem = gap;
         }
         reading.problem = problem;
         reading
@@ -116,11 +116,11 @@ impl Reading {
     }
 
     /// Reads the signature out of the body.
-    fn in_body(&mut self, view: &View<'_>, pointer: &str) -> Option<Problem> {
+    fn in_body(&mut self, view: &RequestView<'_>, pointer: &str) -> Option<Problem> {
         let Some(json) = view.json() else {
             return Some(Problem::NoJson);
         };
-        let signature = json.pointer(pointer).and_then(place::text)?;
+        let signature = json.pointer(pointer).and_then(value_source::text)?;
         if !signature.is_empty() {
             self.signatures.push(signature.into_bytes());
             self.slots.push(0);
@@ -183,7 +183,7 @@ impl Reading {
             self.signatures.push(signature);
             return None;
         }
-        let Some(token) = Token::read(&signature) else {
+        let Some(token) = JsonWebToken::read(&signature) else {
             self.signatures.push(signature);
             return Some(Problem::NoToken);
         };
@@ -259,7 +259,7 @@ impl Reading {
     }
 
     /// Finds what is missing beside the signature.
-    fn gaps(&self, scheme: &Scheme) -> Option<Problem> {
+    fn missing_part(&self, scheme: &Scheme) -> Option<Problem> {
         let empty = |value: &Option<Vec<u8>>| value.as_ref().is_none_or(Vec::is_empty);
         let counts = scheme.tolerance.is_some() && scheme.timestamp.is_some();
         if (counts || scheme.signed.has(&Part::Timestamp)) && empty(&self.timestamp) {
@@ -296,8 +296,12 @@ impl Reading {
     }
 
     /// Returns what fills the places of the signed text.
-    pub fn filling<'a>(&'a self, request: &'a Request, url: Option<&'a str>) -> Filling<'a> {
-        Filling {
+    pub fn template_values<'a>(
+        &'a self,
+        request: &'a Request,
+        url: Option<&'a str>,
+    ) -> TemplateValues<'a> {
+        TemplateValues {
             body: &request.body,
             timestamp: self.timestamp.as_deref().unwrap_or_default(),
             id: self.id.as_deref().unwrap_or_default(),
@@ -306,7 +310,7 @@ impl Reading {
             token: self.token.as_ref().map_or(&[], |token| &token.signed),
             headers: self.headers.as_ref(),
             request: Some(request),
-            ..Filling::default()
+            ..TemplateValues::default()
         }
     }
 }
@@ -399,7 +403,7 @@ fn is_version(text: &[u8]) -> bool {
 }
 
 /// Says whether a header that may come once came more often.
-fn is_repeated(request: &Request, source: &Source) -> bool {
+fn is_repeated(request: &Request, source: &ValueSource) -> bool {
     let name = source.header.as_deref();
     name.is_some_and(|name| request.headers.all(name).count() > 1)
 }
@@ -422,7 +426,7 @@ fn like_a_digest(signature: &[u8], scheme: &Scheme) -> bool {
 }
 
 /// Reads a value as it came; a header that came twice with one value counts once.
-fn value_of(request: &Request, view: &View<'_>, source: &Source) -> Option<Vec<u8>> {
+fn value_of(request: &Request, view: &RequestView<'_>, source: &ValueSource) -> Option<Vec<u8>> {
     match &source.header {
         Some(header) => request.headers.first(header).map(<[u8]>::to_vec),
         None => source.read_in(view).map(String::into_bytes),

@@ -1,23 +1,23 @@
 //! What must hold besides the signature.
 
-use super::{Reading, same, token, visible_fault};
-use crate::domain::provider::place::View;
+use super::{Reading, constant_time_eq, proved_finding, token};
+use crate::domain::provider::value_source::RequestView;
 
-use crate::domain::provider::template::Filling;
-use crate::domain::provider::{But, Otherwise, Requirement, Scheme};
+use crate::domain::provider::template::TemplateValues;
+use crate::domain::provider::{IgnoredDifference, Requirement, Scheme, UnmetStatus};
 use crate::domain::request::Request;
 use crate::domain::verification::{Finding, Status};
 
 /// Checks those of a scheme's requirements of which a delivery that does not
 /// meet them is `what`; gives the verdict and the reason where one is not met.
 pub(super) fn unmet(
-    what: Otherwise,
+    what: UnmetStatus,
     scheme: &Scheme,
     request: &Request,
     reading: &Reading,
-    filling: &Filling<'_>,
+    filling: &TemplateValues<'_>,
 ) -> Option<(Status, Finding)> {
-    let view = View::of(request);
+    let view = RequestView::of(request);
     scheme
         .requirements
         .iter()
@@ -27,9 +27,9 @@ pub(super) fn unmet(
 
 fn check(
     requirement: &Requirement,
-    view: &View<'_>,
+    view: &RequestView<'_>,
     reading: &Reading,
-    filling: &Filling<'_>,
+    filling: &TemplateValues<'_>,
 ) -> Option<(Status, Finding)> {
     let none = token::Claims::new();
     let claims = reading.token.as_ref().map_or(&none, |t| &t.claims);
@@ -45,30 +45,32 @@ fn check(
         ),
     };
     let (status, advice) = match requirement.otherwise {
-        Otherwise::Invalid => (
+        UnmetStatus::Invalid => (
             Status::Invalid,
             "The signature itself is right; look at what was changed on the way, and at the configured address.",
         ),
-        Otherwise::Malformed => (
+        UnmetStatus::Malformed => (
             Status::Malformed,
             "Check that another provider, or another version of the scheme, is not meant.",
         ),
     };
-    let finding = visible_fault("requirement_unmet", message, advice);
+    let finding = proved_finding("requirement_unmet", message, advice);
     Some((status, finding))
 }
 
 impl Requirement {
-    fn accepts(&self, value: &str, filling: &Filling<'_>) -> bool {
+    fn accepts(&self, value: &str, filling: &TemplateValues<'_>) -> bool {
         if let Some(template) = &self.is {
             let wanted = template.fill(filling);
             let equal = match self.but {
-                But::Nothing => same(value.as_bytes(), &wanted),
-                But::Case => same(
+                IgnoredDifference::Nothing => constant_time_eq(value.as_bytes(), &wanted),
+                IgnoredDifference::Case => constant_time_eq(
                     &value.as_bytes().to_ascii_lowercase(),
                     &wanted.to_ascii_lowercase(),
                 ),
-                But::Padding => same(value.trim_end_matches('=').as_bytes(), &wanted),
+                IgnoredDifference::Padding => {
+                    constant_time_eq(value.trim_end_matches('=').as_bytes(), &wanted)
+                }
             };
             if !equal {
                 return false;

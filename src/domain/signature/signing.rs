@@ -3,20 +3,20 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::seal::Seal;
+use super::signing_context::SigningContext;
 use super::{Reading, key};
 use crate::domain::failure::Failure;
 use crate::domain::headers::{Header, Headers};
-use crate::domain::provider::scheme::Beside;
+use crate::domain::provider::scheme::CompanionSignature;
 use crate::domain::provider::template::{Part, Template};
-use crate::domain::provider::{Provider, Scheme, Source, TimeUnit};
+use crate::domain::provider::{Provider, Scheme, TimeUnit, ValueSource};
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
 
 /// What is signed.
 #[derive(Clone, Copy, Debug)]
-pub struct Signed<'a> {
+pub struct SigningInput<'a> {
     /// The body's bytes.
     pub body: &'a [u8],
     /// The time of sending.
@@ -33,7 +33,7 @@ pub struct Signed<'a> {
 
 /// What the provider would send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prepared {
+pub struct SignedDelivery {
     /// The headers.
     pub headers: Headers,
     /// The body, where time or signature stand in it and were put there.
@@ -47,7 +47,11 @@ pub struct Prepared {
 /// A [`Failure`] where the provider does not sign, signs with a key that only
 /// it has, or in the body; where the secret is no key, or the scheme signs an
 /// address that is not known.
-pub fn sign(provider: &Provider, secret: &Secret, what: &Signed<'_>) -> Result<Headers, Failure> {
+pub fn sign(
+    provider: &Provider,
+    secret: &Secret,
+    what: &SigningInput<'_>,
+) -> Result<Headers, Failure> {
     let made = prepare(provider, secret, what)?;
     if made.body.is_some() {
         return Err(in_body(provider));
@@ -63,11 +67,11 @@ pub fn sign(provider: &Provider, secret: &Secret, what: &Signed<'_>) -> Result<H
 pub fn prepare(
     provider: &Provider,
     secret: &Secret,
-    what: &Signed<'_>,
-) -> Result<Prepared, Failure> {
+    what: &SigningInput<'_>,
+) -> Result<SignedDelivery, Failure> {
     let scheme = scheme_of(provider)?;
     let mut request = sender_s_request(provider, scheme, secret, what);
-    let scheme = scheme.suited(&request);
+    let scheme = scheme.for_request(&request);
     for requirement in &scheme.requirements {
         if let (Some(header), Some(value)) = (
             &requirement.at.header,
@@ -86,7 +90,7 @@ pub fn prepare(
         };
         put(&mut request, pointer, value).ok_or_else(|| no_place(provider, pointer))?;
     }
-    let seal = Seal {
+    let context = SigningContext {
         provider,
         scheme: &scheme,
         secret,
@@ -95,7 +99,7 @@ pub fn prepare(
         timestamp: &timestamp,
         id: what.id.as_bytes(),
     };
-    let signature = seal.signature(&request)?;
+    let signature = context.signature(&request)?;
     match &scheme.pointer {
         Some(pointer) => {
             put(&mut request, pointer, Value::String(signature))
@@ -103,7 +107,7 @@ pub fn prepare(
         }
         None => request
             .headers
-            .push(&scheme.header, seal.header_value(&signature)),
+            .push(&scheme.header, context.header_value(&signature)),
     }
     if let Some(header) = request.headers.iter().find(|h| !h.is_writable()) {
         return Err(Failure::usage(
@@ -113,7 +117,7 @@ pub fn prepare(
         ));
     }
     let changed = request.body != what.body;
-    Ok(Prepared {
+    Ok(SignedDelivery {
         headers: request.headers,
         body: changed.then(|| request.body.to_vec()),
     })
@@ -124,9 +128,9 @@ fn sender_s_request(
     provider: &Provider,
     scheme: &Scheme,
     secret: &Secret,
-    what: &Signed<'_>,
+    what: &SigningInput<'_>,
 ) -> Request {
-    fn header(source: Option<&Source>) -> Option<&str> {
+    fn header(source: Option<&ValueSource>) -> Option<&str> {
         source.and_then(|s| s.header.as_deref())
     }
     let kind = if scheme.signed.has(&Part::Form) {
@@ -179,7 +183,7 @@ fn sender_s_request(
 ///
 /// # Errors
 /// As [`sign`].
-pub fn resign(
+pub fn sign_again(
     request: &Request,
     provider: &Provider,
     secret: &Secret,
@@ -190,7 +194,7 @@ pub fn resign(
     if scheme.pointer.is_some() {
         return Err(in_body(provider));
     }
-    let scheme = scheme.suited(request);
+    let scheme = scheme.for_request(request);
     let mut request = request.clone();
     let timestamp = written(scheme.unit, now);
     if let Some(header) = scheme.timestamp.as_ref().and_then(|s| s.header.as_deref()) {
@@ -209,7 +213,7 @@ pub fn resign(
             "Send it with the signature it came with.",
         ));
     }
-    let seal = Seal {
+    let context = SigningContext {
         provider,
         scheme: &scheme,
         secret,
@@ -218,27 +222,27 @@ pub fn resign(
         timestamp: &timestamp,
         id: &id.unwrap_or_default(),
     };
-    let signature = seal.signature(&request)?;
-    let value = seal.header_value(&signature);
+    let signature = context.signature(&request)?;
+    let value = context.header_value(&signature);
     let mut headers = request.headers.clone();
     headers.set(&scheme.header, value);
     let is = |header: Header<'_>, name: &str| header.name.eq_ignore_ascii_case(name);
     for name in &scheme.also {
         headers.retain(|header| !is(header, name));
     }
-    for Beside { header: name, .. } in &scheme.beside {
+    for CompanionSignature { header: name, .. } in &scheme.beside {
         if !request.headers.contains(name) {
             continue;
         }
-        let Some((scheme, beside)) = scheme.of_beside(name, &request) else {
+        let Some((scheme, beside)) = scheme.companion_scheme(name, &request) else {
             headers.retain(|header| !is(header, name));
             continue;
         };
-        let seal = Seal {
+        let context = SigningContext {
             scheme: &scheme,
-            ..seal
+            ..context
         };
-        headers.set(name, seal.header_value(&seal.signature(&request)?));
+        headers.set(name, context.header_value(&context.signature(&request)?));
         if let Some(name) = &beside.timestamp {
             headers.set(name, &timestamp);
         }
@@ -248,7 +252,7 @@ pub fn resign(
 
 /// Says, as a sentence, why nobody but the provider can sign its deliveries
 /// anew; `None` where whoever has the secret can.
-pub fn unsignable(provider: &Provider) -> Option<String> {
+pub fn why_unsignable(provider: &Provider) -> Option<String> {
     let title = &provider.title;
     match &provider.signature {
         None => Some(format!("{title} does not sign its deliveries.")),

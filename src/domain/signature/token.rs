@@ -11,7 +11,7 @@ pub type Claims = Map<String, Value>;
 
 /// A token taken apart. Nothing about it is checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Token {
+pub struct JsonWebToken {
     /// What is signed: header and claims as they came, a point between them.
     pub signed: Vec<u8>,
     /// The signature, as it came.
@@ -25,7 +25,7 @@ pub struct Token {
     pub extension: Option<&'static str>,
 }
 
-impl Token {
+impl JsonWebToken {
     /// Takes a token apart; `None` where it is none.
     pub fn read(value: &[u8]) -> Option<Self> {
         let mut parts = value.split(|byte| *byte == b'.');
@@ -112,7 +112,7 @@ mod tests {
     fn what_is_written_is_read() {
         let claims: Claims = serde_json::from_str(r#"{"iss":"a","exp":12,"nbf":"x"}"#).unwrap();
         let signed = write(Algorithm::HmacSha512, &claims).unwrap();
-        let token = Token::read(format!("{signed}.c2ln").as_bytes()).unwrap();
+        let token = JsonWebToken::read(format!("{signed}.c2ln").as_bytes()).unwrap();
         assert_eq!(token.signed, signed.as_bytes());
         assert_eq!(token.signature, b"c2ln");
         assert_eq!(token.algorithm(), Some(Algorithm::HmacSha512));
@@ -125,7 +125,7 @@ mod tests {
     fn an_extension_in_the_header_is_noticed() {
         let extension = |header: &str| {
             let token = format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));
-            Token::read(token.as_bytes()).unwrap().extension
+            JsonWebToken::read(token.as_bytes()).unwrap().extension
         };
         for (header, expected) in [
             (r#"{"alg":"HS256","typ":"JWT","b64":true}"#, None),
@@ -153,7 +153,7 @@ mod tests {
             "e30.e30.x.y",
             "Bearer e30.e30.x",
         ] {
-            assert_eq!(Token::read(value.as_bytes()), None, "{value}");
+            assert_eq!(JsonWebToken::read(value.as_bytes()), None, "{value}");
         }
         assert_eq!(write(Algorithm::Sha256, &Claims::new()), None);
     }

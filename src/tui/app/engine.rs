@@ -4,7 +4,7 @@ use crate::domain::attempt::Attempt;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::domain::verdict::Verdict;
-use crate::domain::verification::{Trial, Verification};
+use crate::domain::verification::{TrialOutcome, Verification};
 use crate::engine::command::{Detail, Event, Info, ListQuery, MarkRequest, Page};
 use crate::tui::action::Action;
 use crate::tui::effect::Effect;
@@ -184,7 +184,7 @@ impl App {
         let word = verification.status.word();
         let tried = verification.tried.iter();
         let tried = tried
-            .filter(|tried| tried.outcome != Trial::NotApplicable)
+            .filter(|tried| tried.outcome != TrialOutcome::NotApplicable)
             .count();
         if tried == 0 {
             return format!("Checked again: {word}");

@@ -169,7 +169,7 @@ impl Page<'_> {
         {
             self.indented(&format!("The secret is {secret}."), Role::Plain);
         }
-        for finding in verification.open() {
+        for finding in verification.caveats() {
             self.indented(&finding.message, Role::Plain);
         }
         if let (Status::Valid, None, Some(seconds)) = (

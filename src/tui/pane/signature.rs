@@ -6,7 +6,9 @@
 use ratatui::text::{Line, Span};
 
 use crate::domain::text::{pad, span, thousands, width as columns};
-use crate::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
+use crate::domain::verification::{
+    Finding, Group, HypothesisTrial, Status, TrialOutcome, Verification,
+};
 use crate::tui::action::Action;
 use crate::tui::theme::Role;
 use crate::tui::widget::{hex, wrap};
@@ -194,7 +196,7 @@ fn timestamp(verification: &Verification) -> (Verdict, String) {
         0 => "in the second of arrival".to_owned(),
         _ => format!("signed {}", signed_when(age)),
     };
-    let verdict = if verification.is_off() || verification.status == Status::Stale {
+    let verdict = if verification.is_out_of_tolerance() || verification.status == Status::Stale {
         Verdict::Fail
     } else {
         Verdict::Ok
@@ -318,15 +320,18 @@ impl Page<'_> {
             return;
         }
         self.heading("TRIED");
-        for it in tried.iter().filter(|t| t.outcome == Trial::Matched) {
-            self.trial(Trial::Matched, &it.what, &it.reason);
+        for it in tried.iter().filter(|t| t.outcome == TrialOutcome::Matched) {
+            self.trial(TrialOutcome::Matched, &it.what, &it.reason);
         }
         for group in GROUPS {
             let count = |outcome| {
-                let of = |t: &&Tried| t.group == group && t.outcome == outcome;
+                let of = |t: &&HypothesisTrial| t.group == group && t.outcome == outcome;
                 tried.iter().filter(of).count()
             };
-            let (no, nothing) = (count(Trial::NotMatched), count(Trial::NotApplicable));
+            let (no, nothing) = (
+                count(TrialOutcome::NotMatched),
+                count(TrialOutcome::NotApplicable),
+            );
             if no > 0 {
                 let what = format!("{no} about the {}", about(group));
                 let rest = match nothing {
@@ -334,7 +339,7 @@ impl Page<'_> {
                     1 => "none is so; 1 more does not apply".to_owned(),
                     more => format!("none is so; {more} more do not apply"),
                 };
-                self.trial(Trial::NotMatched, &what, &rest);
+                self.trial(TrialOutcome::NotMatched, &what, &rest);
             }
         }
         self.blank();
@@ -346,7 +351,11 @@ impl Page<'_> {
             return;
         }
         self.heading("EACH TRIED");
-        let last = [Trial::Matched, Trial::NotMatched, Trial::NotApplicable];
+        let last = [
+            TrialOutcome::Matched,
+            TrialOutcome::NotMatched,
+            TrialOutcome::NotApplicable,
+        ];
         for outcome in last {
             for it in verification.tried.iter().filter(|t| t.outcome == outcome) {
                 self.trial(outcome, &it.what, &it.reason);
@@ -356,11 +365,11 @@ impl Page<'_> {
     }
 
     /// Writes one line of what was tried: the answer, the question, the reason.
-    fn trial(&mut self, outcome: Trial, what: &str, reason: &str) {
+    fn trial(&mut self, outcome: TrialOutcome, what: &str, reason: &str) {
         let look = self.ctx.look;
         let role = match outcome {
-            Trial::Matched => Role::Strong,
-            Trial::NotMatched | Trial::NotApplicable => Role::Plain,
+            TrialOutcome::Matched => Role::Strong,
+            TrialOutcome::NotMatched | TrialOutcome::NotApplicable => Role::Plain,
         };
         let what = look.own(what).into_owned();
         // On a wide page the reason stands in a column of its own.

@@ -2,7 +2,7 @@
 
 use creel::domain::failure::Failure;
 use creel::domain::keyring::{Adoption, Scope};
-use creel::domain::verification::{Status, Trial};
+use creel::domain::verification::{Status, TrialOutcome};
 use creel::engine::command::{AdoptSecretRequest, Adopted, Detail, SecretChoice};
 use creel::tui::app::ToastKind;
 use creel::tui::effect::Effect;
@@ -226,7 +226,7 @@ fn the_form() {
 fn everything_is_tried_of_a_right_one_where_that_is_asked_for() {
     let mut detail = valid(1);
     detail.verification.tried = forged(1).verification.tried;
-    detail.verification.tried[0].outcome = Trial::NotMatched;
+    detail.verification.tried[0].outcome = TrialOutcome::NotMatched;
     let mut world = World::open((120, 40), vec![detail]);
     world.keys("4v");
     assert_eq!(world.toast(), "Checked again: ok, 4 causes tried");

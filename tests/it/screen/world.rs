@@ -15,7 +15,9 @@ use creel::domain::request::Request;
 use creel::domain::summary::{LastAttempt, Summary};
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verdict::Verdict;
-use creel::domain::verification::{Finding, Group, Status, Trial, Tried, Verification};
+use creel::domain::verification::{
+    Finding, Group, HypothesisTrial, Status, TrialOutcome, Verification,
+};
 use creel::engine::command::Preview;
 use creel::engine::command::{
     Detail, Event, EventArrival, Info, Job, KnownSecret, ListQuery, Page, ProviderFacts,
@@ -345,7 +347,7 @@ pub(super) fn valid(seq: u64) -> Detail {
     let body = format!(
         r#"{{"id":"evt_{seq}","type":"dns.record.updated","data":{{"amount":4200.00,"big":12345678901234567890,"ok":true,"none":null,"name":"A \u00e9"}}}}"#
     );
-    let mut verification = Verification::bare(Status::Valid);
+    let mut verification = Verification::new(Status::Valid);
     verification.provider = Some("porkbun".into());
     verification.scheme = Some("hmac-sha256 over {timestamp}.{body}, hex".into());
     verification.secret = Some("porkbun (sk1_…4fTq)".into());
@@ -387,7 +389,7 @@ pub(super) fn forged(seq: u64) -> Detail {
             proof: String::new(),
         },
     ];
-    let tried = |code: &str, group, what: &str, outcome, reason: &str| Tried {
+    let tried = |code: &str, group, what: &str, outcome, reason: &str| HypothesisTrial {
         code: code.into(),
         group,
         what: what.into(),
@@ -399,42 +401,42 @@ pub(super) fn forged(seq: u64) -> Detail {
             "other_secret",
             Group::Secret,
             "another configured secret",
-            Trial::Matched,
+            TrialOutcome::Matched,
             &detail.verification.findings[0].proof,
         ),
         tried(
             "old_secret",
             Group::Secret,
             "a secret configured earlier",
-            Trial::NotApplicable,
+            TrialOutcome::NotApplicable,
             "no earlier secret is known",
         ),
         tried(
             "secret_space",
             Group::Secret,
             "blanks or a line end around the secret",
-            Trial::NotMatched,
+            TrialOutcome::NotMatched,
             "3 computed: none gives it",
         ),
         tried(
             "body_newline",
             Group::Body,
             "a newline at the body's end added or removed",
-            Trial::NotMatched,
+            TrialOutcome::NotMatched,
             "2 computed: none gives it",
         ),
         tried(
             "body_line_ends",
             Group::Body,
             "the body's line ends swapped, CRLF and LF",
-            Trial::NotApplicable,
+            TrialOutcome::NotApplicable,
             "the body has no line ends",
         ),
         tried(
             "stale",
             Group::Time,
             "the time too far back",
-            Trial::NotMatched,
+            TrialOutcome::NotMatched,
             "it is not too old",
         ),
     ];
@@ -476,11 +478,11 @@ pub(super) fn hostile(seq: u64) -> Detail {
         advice: evil.into(),
         proof: evil.into(),
     }];
-    detail.verification.tried = vec![Tried {
+    detail.verification.tried = vec![HypothesisTrial {
         code: "evil".into(),
         group: Group::Body,
         what: evil.into(),
-        outcome: Trial::NotMatched,
+        outcome: TrialOutcome::NotMatched,
         reason: evil.into(),
     }];
     detail.summary.status = Status::Malformed;
@@ -516,7 +518,7 @@ pub(super) fn binary(seq: u64) -> Detail {
 /// A delivery that nothing is known about.
 pub(super) fn unknown(seq: u64) -> Detail {
     let mut detail = valid(seq);
-    detail.verification = Verification::bare(Status::UnknownProvider);
+    detail.verification = Verification::new(Status::UnknownProvider);
     detail.summary.status = Status::UnknownProvider;
     detail.summary.provider = None;
     detail.summary.event = None;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use creel::domain::assess::{Assessment, Sketch};
+use creel::domain::assess::{Assessment, Classification};
 use creel::domain::attempt::{AttemptKind, Outcome, Response, Signing};
 use creel::domain::delivery::{Answer, AnsweredBy};
 use creel::domain::event::EventKey;
@@ -23,7 +23,7 @@ impl Assess for Unknown {
             event: None,
             delivery_id: None,
             group: None,
-            verification: Verification::bare(Status::UnknownProvider),
+            verification: Verification::new(Status::UnknownProvider),
             pin: None,
         }
     }
@@ -33,8 +33,8 @@ impl Assess for Unknown {
 pub(crate) struct ByPath;
 
 impl Assess for ByPath {
-    fn sketch(&self, _: Option<&str>, request: &Request, _: usize) -> Sketch {
-        Sketch {
+    fn classify(&self, _: Option<&str>, request: &Request, _: usize) -> Classification {
+        Classification {
             provider: Some("test".into()),
             event: None,
             delivery_id: Some(request.path.clone()),
@@ -49,7 +49,7 @@ impl Assess for ByPath {
             event: None,
             delivery_id: Some(request.path.clone()),
             group: Some(EventKey::of_id("test", &request.path)),
-            verification: Verification::bare(Status::Valid),
+            verification: Verification::new(Status::Valid),
             pin: None,
         }
     }

@@ -7,14 +7,14 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::definition::Wrong;
+use super::definition::Contradiction;
 use crate::domain::request::Request;
 use crate::domain::signature::token;
 
 /// A place in a request. Exactly one of its fields is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Source {
+pub struct ValueSource {
     /// A header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
@@ -34,12 +34,12 @@ pub struct Source {
 
 /// A request of which several values are read: its JSON is parsed once.
 #[derive(Debug)]
-pub(crate) struct View<'a> {
+pub(crate) struct RequestView<'a> {
     request: &'a Request,
     json: OnceCell<Option<Value>>,
 }
 
-impl<'a> View<'a> {
+impl<'a> RequestView<'a> {
     pub(crate) const fn of(request: &'a Request) -> Self {
         Self {
             request,
@@ -66,7 +66,7 @@ impl<'a> View<'a> {
             .map(|pointer| pointer.split('/').skip(1).map(unescaped).collect())
             .collect();
         let mut repeated = None;
-        let walk = Walk {
+        let walk = RepeatedKeyVisitor {
             paths: paths.iter().map(Vec::as_slice).collect(),
             is_same,
             repeated: &mut repeated,
@@ -93,13 +93,13 @@ pub(crate) fn same_key(one: &str, other: &str) -> bool {
 }
 
 /// Walks along JSON pointers and notes a key that stands twice in its object.
-struct Walk<'p, 'w> {
+struct RepeatedKeyVisitor<'p, 'w> {
     paths: Vec<&'p [String]>,
     is_same: fn(&str, &str) -> bool,
     repeated: &'w mut Option<String>,
 }
 
-impl<'p> Walk<'p, '_> {
+impl<'p> RepeatedKeyVisitor<'p, '_> {
     /// Returns what is left of the paths that go on with a name.
     fn below(&self, is_next: impl Fn(&str) -> bool) -> Vec<&'p [String]> {
         let rest = |path: &&'p [String]| {
@@ -110,7 +110,7 @@ impl<'p> Walk<'p, '_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+impl<'de> DeserializeSeed<'de> for RepeatedKeyVisitor<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -121,7 +121,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_, '_> {
+impl<'de> Visitor<'de> for RepeatedKeyVisitor<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
                     seen.push(key.into_owned());
                 }
             }
-            map.next_value_seed(Walk {
+            map.next_value_seed(RepeatedKeyVisitor {
                 paths,
                 is_same,
                 repeated: &mut *self.repeated,
@@ -188,7 +188,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 }
 
-impl Source {
+impl ValueSource {
     /// Returns the place of a header.
     pub fn header(name: &str) -> Self {
         Self {
@@ -198,13 +198,13 @@ impl Source {
     }
 
     /// Reads the value out of a request; `None` where it is absent or empty.
-    /// Claims are read with [`Source::read_claim`].
+    /// Claims are read with [`ValueSource::read_claim`].
     pub fn read(&self, request: &Request) -> Option<String> {
-        self.read_in(&View::of(request))
+        self.read_in(&RequestView::of(request))
     }
 
-    /// Reads as [`Source::read`] does, one of many values of a request.
-    pub(crate) fn read_in(&self, view: &View<'_>) -> Option<String> {
+    /// Reads as [`ValueSource::read`] does, one of many values of a request.
+    pub(crate) fn read_in(&self, view: &RequestView<'_>) -> Option<String> {
         let request = view.request;
         if let Some(header) = &self.header {
             return request
@@ -223,7 +223,7 @@ impl Source {
     }
 
     /// Says whether the place stands in a request once at the most.
-    pub(crate) fn is_single(&self, view: &View<'_>) -> bool {
+    pub(crate) fn is_single(&self, view: &RequestView<'_>) -> bool {
         let request = view.request;
         let count = |form: &[u8], name: &String| {
             url::form_urlencoded::parse(form)
@@ -245,18 +245,18 @@ impl Source {
         times <= 1
     }
 
-    /// Reads a value as [`Source::read`] does, but a text in JSON with its
+    /// Reads a value as [`ValueSource::read`] does, but a text in JSON with its
     /// quotes, so that it is told from a number.
-    pub(crate) fn read_exact(&self, view: &View<'_>) -> Option<String> {
+    pub(crate) fn read_exact(&self, view: &RequestView<'_>) -> Option<String> {
         match &self.pointer {
             Some(pointer) => Some(view.json()?.pointer(pointer)?.to_string()),
             None => self.read_in(view),
         }
     }
 
-    /// Reads a value as [`Source::read`] does; in JSON only a text is a word,
+    /// Reads a value as [`ValueSource::read`] does; in JSON only a text is a word,
     /// anything else is read with its punctuation so that it is none.
-    pub(crate) fn read_word(&self, view: &View<'_>) -> Option<String> {
+    pub(crate) fn read_word(&self, view: &RequestView<'_>) -> Option<String> {
         match &self.pointer {
             Some(pointer) => match view.json()?.pointer(pointer)? {
                 Value::String(word) => Some(word.clone()),
@@ -267,7 +267,11 @@ impl Source {
     }
 
     /// Reads the value out of a request or, where it is a claim, out of a token's claims.
-    pub(crate) fn read_claim(&self, view: &View<'_>, claims: &token::Claims) -> Option<String> {
+    pub(crate) fn read_claim(
+        &self,
+        view: &RequestView<'_>,
+        claims: &token::Claims,
+    ) -> Option<String> {
         match &self.claim {
             Some(name) => text(claims.get(name)?),
             None => self.read_in(view),
@@ -289,7 +293,7 @@ impl Source {
             .unwrap_or_default()
     }
 
-    pub(crate) fn check(&self) -> Result<(), Wrong> {
+    pub(crate) fn check(&self) -> Result<(), Contradiction> {
         let given = [
             &self.header,
             &self.pointer,
@@ -313,9 +317,9 @@ impl Source {
     }
 }
 
-impl Source {
+impl ValueSource {
     /// Checks a place that is read before any signature is.
-    pub(crate) fn check_outside_token(&self) -> Result<(), Wrong> {
+    pub(crate) fn check_outside_token(&self) -> Result<(), Contradiction> {
         self.check()?;
         if self.claim.is_some() {
             return Err((
@@ -362,7 +366,7 @@ mod tests {
                 body: body.into(),
                 ..Request::default()
             };
-            View::of(&request).is_repeated(pointer)
+            RequestView::of(&request).is_repeated(pointer)
         };
         for (body, expected) in [
             (r#"{"a":{"b":1,"b":2}}"#, true),
@@ -392,7 +396,7 @@ mod tests {
             body: (&b"{\"n\":{\"v\":7,\"l\":[]},\"s\":\"\xff\"}"[..]).into(),
             ..Request::default()
         };
-        let at = |place: &str| toml::from_str::<Source>(place).unwrap().read(&request);
+        let at = |place: &str| toml::from_str::<ValueSource>(place).unwrap().read(&request);
         assert_eq!(at("header = 'X-Id'").as_deref(), Some("1"));
         assert_eq!(at("query = 'a'").as_deref(), Some("b c"));
         assert_eq!(at("query = 'empty'"), None);

@@ -11,7 +11,7 @@ use crate::domain::timestamp::Timestamp;
 
 /// What another provider's scheme makes of a signed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Likeness {
+pub enum SchemeOverlap {
     /// The same timestamp and the same body: it would accept the delivery.
     Same,
     /// The same, and it would refuse the delivery as too old or too new.
@@ -22,44 +22,44 @@ pub enum Likeness {
 
 /// Returns the providers that would sign the text that a request's signature
 /// covers with the same result, and what each makes of it.
-pub fn likenesses<'a>(
+pub fn overlapping_schemes<'a>(
     request: &Request,
     provider: &Provider,
     others: impl Iterator<Item = &'a Provider>,
     secret: &Secret,
     url: Option<&str>,
     now: Timestamp,
-) -> Vec<(&'a Provider, Likeness)> {
+) -> Vec<(&'a Provider, SchemeOverlap)> {
     let Some(scheme) = &provider.signature else {
         return Vec::new();
     };
-    let scheme = scheme.suited(request);
+    let scheme = scheme.for_request(request);
     let reading = Reading::of(request, &scheme);
-    let text = scheme.signed.fill(&reading.filling(request, url));
+    let text = scheme.signed.fill(&reading.template_values(request, url));
     let of = |other: &'a Provider| {
         let theirs = other.signature.as_ref()?;
         let alike = signs_alike(&scheme, theirs, secret);
-        let likeness = alike.then(|| likeness(theirs, &text, &request.body, now))?;
-        Some((other, likeness?))
+        let overlap = alike.then(|| overlap(theirs, &text, &request.body, now))?;
+        Some((other, overlap?))
     };
     others.filter_map(of).collect()
 }
 
 /// Compares a signed text with those of another scheme; `None` where it would
 /// not sign such a text. A text of any form may be the body of somebody who signs no more.
-fn likeness(theirs: &Scheme, text: &[u8], body: &[u8], now: Timestamp) -> Option<Likeness> {
+fn overlap(theirs: &Scheme, text: &[u8], body: &[u8], now: Timestamp) -> Option<SchemeOverlap> {
     let parts = parts_of(theirs, text)?;
     if parts.body != body {
-        return parts.timestamp.map(|_| Likeness::OtherParts);
+        return parts.timestamp.map(|_| SchemeOverlap::OtherParts);
     }
     let in_time = parts.timestamp.is_none_or(|timestamp| {
         let at = time_of(theirs.unit, timestamp);
         at.is_some_and(|at| is_within(theirs, now.unix_seconds().saturating_sub(at)))
     });
     Some(if in_time {
-        Likeness::Same
+        SchemeOverlap::Same
     } else {
-        Likeness::OutOfTime
+        SchemeOverlap::OutOfTime
     })
 }
 

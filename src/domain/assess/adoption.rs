@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Assessor;
-use crate::domain::keyring::{Adoption, Counting, Scope};
+use crate::domain::keyring::{Adoption, ApplicableSecrets, Scope};
 use crate::domain::pins::Pin;
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
@@ -27,7 +27,7 @@ impl Assessor {
             Scope::Endpoint(name) => row.endpoint.as_ref() == Some(name),
             Scope::Provider(name) => row.provider.as_deref().is_some_and(|theirs| {
                 let own = self.catalog.get(theirs);
-                theirs == name || own.is_some_and(|own| self.alike(name, own))
+                theirs == name || own.is_some_and(|own| self.signs_alike(name, own))
             }),
             Scope::All => true,
         }
@@ -36,7 +36,7 @@ impl Assessor {
     /// Returns the assessor that there is when a secret counts from now on for
     /// whatever a delivery belongs to.
     #[must_use]
-    pub fn adopting(
+    pub fn with_adopted_secret(
         &self,
         endpoint: Option<&str>,
         request: &Request,
@@ -45,7 +45,7 @@ impl Assessor {
     ) -> Self {
         let before: Vec<Secret> = match self.provider_of(endpoint, request) {
             Some(provider) => {
-                let Counting { own, withheld, .. } = self.secrets_for(endpoint, provider);
+                let ApplicableSecrets { own, withheld, .. } = self.secrets_for(endpoint, provider);
                 let withheld = withheld.into_iter().map(|(secret, _)| secret);
                 own.into_iter().chain(withheld).cloned().collect()
             }
@@ -67,7 +67,7 @@ impl Assessor {
     /// Returns the assessor that there is when several secrets count from now
     /// on; the others stay beside the first.
     #[must_use]
-    pub fn adopting_all(
+    pub fn with_adopted_secrets(
         &self,
         endpoint: Option<&str>,
         request: &Request,
@@ -77,9 +77,9 @@ impl Assessor {
         let Some((first, others)) = secrets.split_first() else {
             return self.clone();
         };
-        let new = self.adopting(endpoint, request, first, how);
+        let new = self.with_adopted_secret(endpoint, request, first, how);
         others.iter().fold(new, |new, secret| {
-            new.adopting(endpoint, request, secret, Adoption::Add)
+            new.with_adopted_secret(endpoint, request, secret, Adoption::Add)
         })
     }
 

@@ -4,7 +4,7 @@ use crate::domain::keyring::Withheld;
 use crate::domain::provider::Provider;
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
-use crate::domain::signature::{self, Keys, Likeness};
+use crate::domain::signature::{self, Keys, SchemeOverlap};
 use crate::domain::text::visible;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Finding, Status};
@@ -83,7 +83,7 @@ fn explain(provider: &Provider, why: &Withheld, is_right: bool, begin: &str) -> 
 }
 
 /// Says that the headers of a delivery are those of two providers.
-pub(super) fn conflict(provider: &Provider, other: &Provider, header: &str) -> Finding {
+pub(super) fn conflicting_senders(provider: &Provider, other: &Provider, header: &str) -> Finding {
     let (name, title) = (&provider.name, &provider.title);
     Finding {
         code: "two_senders".to_owned(),
@@ -105,15 +105,15 @@ pub(super) fn conflict(provider: &Provider, other: &Provider, header: &str) -> F
 pub(super) fn unclear(
     provider: &Provider,
     other: &Provider,
-    likeness: Likeness,
+    overlap: SchemeOverlap,
     secret: &Secret,
 ) -> Finding {
     let (title, other) = (&provider.title, &other.title);
-    let why = match likeness {
-        Likeness::OtherParts => {
+    let why = match overlap {
+        SchemeOverlap::OtherParts => {
             format!("{other} signs the same bytes with another border between timestamp and body")
         }
-        Likeness::OutOfTime | Likeness::Same => {
+        SchemeOverlap::OutOfTime | SchemeOverlap::Same => {
             format!("{other} signs the same bytes, and would refuse the delivery for its time")
         }
     };

@@ -1,23 +1,27 @@
 //! Decides which configured secrets may check a delivery.
 
 use super::Assessor;
-use super::senders::{conflict, unclear, unconfirmed};
-use crate::domain::keyring::{Counting, Withheld};
+use super::sender_findings::{conflicting_senders, unclear, unconfirmed};
+use crate::domain::keyring::{ApplicableSecrets, Withheld};
 use crate::domain::pins::{self, Pin};
 use crate::domain::provider::{Provider, Scheme};
 use crate::domain::request::Request;
 use crate::domain::secret::{KeyKind, Secret};
-use crate::domain::signature::{self, Keys, Likeness};
+use crate::domain::signature::{self, Keys, SchemeOverlap};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Finding, Status, Verification};
 
 impl Assessor {
     /// Parts the secrets as they concern a provider's deliveries to an
     /// endpoint, without those that may not check its signatures.
-    pub(super) fn secrets_for(&self, endpoint: Option<&str>, provider: &Provider) -> Counting<'_> {
-        let mut counting = self
-            .keyring
-            .counting(endpoint, &provider.name, |name| self.alike(name, provider));
+    pub(super) fn secrets_for(
+        &self,
+        endpoint: Option<&str>,
+        provider: &Provider,
+    ) -> ApplicableSecrets<'_> {
+        let mut counting = self.keyring.applicable(endpoint, &provider.name, |name| {
+            self.signs_alike(name, provider)
+        });
         let why = |secret: &Secret| self.withheld(endpoint, provider, secret);
         counting.withheld = counting
             .own
@@ -32,7 +36,7 @@ impl Assessor {
     /// name does, or its endpoint.
     fn is_named(&self, endpoint: Option<&str>, provider: &Provider, secret: &Secret) -> bool {
         secret.name() == provider.name
-            || self.alike(secret.name(), provider)
+            || self.signs_alike(secret.name(), provider)
             || self.configured(endpoint).is_some()
     }
 
@@ -58,7 +62,7 @@ impl Assessor {
         if let Some(pinned) = self.pins.provider(endpoint, secret)
             && !is_named
         {
-            if pinned != provider.name && !self.alike(pinned, provider) {
+            if pinned != provider.name && !self.signs_alike(pinned, provider) {
                 return Some(Withheld::Pinned(pinned.to_owned()));
             }
             is_named = true;
@@ -84,7 +88,7 @@ impl Assessor {
         request: &Request,
         keys: Keys<'_>,
         at: Timestamp,
-    ) -> Checked {
+    ) -> CheckedSignature {
         let (mut verification, matched) = signature::verify_and_match(request, provider, keys, at);
         let loose = |secret: &Secret| self.is_loose(endpoint, provider, secret);
         if matches!(verification.status, Status::NoSecret | Status::Invalid)
@@ -95,43 +99,43 @@ impl Assessor {
             let keys = Keys { secrets, ..keys };
             let own = signature::verify(request, provider, keys, at);
             if matches!(own.status, Status::Valid | Status::Stale) {
-                return Checked::of(own);
+                return CheckedSignature::of(own);
             }
         }
         let Some(secret) = matched else {
-            return Checked::of(verification);
+            return CheckedSignature::of(verification);
         };
         if !matches!(verification.status, Status::Valid | Status::Stale) {
-            return Checked::of(verification);
+            return CheckedSignature::of(verification);
         }
         if self.configured(endpoint).is_none()
             && let Some((other, header)) = self.catalog.other_sender(request, provider)
         {
-            let conflict = conflict(provider, other, header);
+            let conflict = conflicting_senders(provider, other, header);
             refuse(&mut verification, Status::Malformed, conflict);
-            return Checked::of(verification);
+            return CheckedSignature::of(verification);
         }
         if !loose(secret) {
-            return Checked::of(verification);
+            return CheckedSignature::of(verification);
         }
         let others = self
             .catalog
             .iter()
             .filter(|other| other.name != provider.name && !other.shares_scheme(provider));
-        let alike = signature::likenesses(request, provider, others, secret, keys.url, at);
-        if let Some((other, likeness)) = alike.iter().find(|(_, l)| *l != Likeness::Same) {
-            let unclear = unclear(provider, other, *likeness, secret);
+        let alike = signature::overlapping_schemes(request, provider, others, secret, keys.url, at);
+        if let Some((other, overlap)) = alike.iter().find(|(_, l)| *l != SchemeOverlap::Same) {
+            let unclear = unclear(provider, other, *overlap, secret);
             refuse(&mut verification, Status::NoSecret, unclear);
-            return Checked {
+            return CheckedSignature {
                 is_unclear: true,
-                ..Checked::of(verification)
+                ..CheckedSignature::of(verification)
             };
         }
         if verification.status == Status::Valid && !alike.is_empty() {
             let others: Vec<&Provider> = alike.iter().map(|(other, _)| *other).collect();
             verification.findings.push(unconfirmed(provider, &others));
         }
-        Checked {
+        CheckedSignature {
             verification,
             pin: Some(Pin::new(endpoint, secret, &provider.name)),
             is_unclear: false,
@@ -184,7 +188,7 @@ impl Assessor {
 }
 
 /// What a signature check gives.
-pub(super) struct Checked {
+pub(super) struct CheckedSignature {
     pub(super) verification: Verification,
     /// The pin that follows from it.
     pub(super) pin: Option<Pin>,
@@ -192,7 +196,7 @@ pub(super) struct Checked {
     pub(super) is_unclear: bool,
 }
 
-impl Checked {
+impl CheckedSignature {
     fn of(verification: Verification) -> Self {
         Self {
             verification,

@@ -11,35 +11,39 @@ use std::borrow::Cow;
 
 use super::Reading;
 use super::problem::Problem;
-use crate::domain::provider::place;
-use crate::domain::provider::template::{Filling, Part};
+use crate::domain::provider::template::{Part, TemplateValues};
+use crate::domain::provider::value_source;
 use crate::domain::provider::{Scheme, TimeUnit};
 
-/// What is known of the borders between the parts of a signed text.
+/// What is known of the boundaries between the parts of a signed text.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Borders {
+pub(super) struct PartBoundaries {
     /// What no sender writes: an id or a timestamp that holds a border.
     pub(super) problem: Option<Problem>,
     /// The parts that cannot be told from their neighbours, as sentences name them.
-    pub(super) unclear: Vec<String>,
+    pub(super) ambiguous: Vec<String>,
     /// Whether the timestamp begins with a zero or has another unit's length.
     pub(super) odd_timestamp: bool,
 }
 
-/// Checks the borders of the signed text of a request.
-pub(super) fn check(scheme: &Scheme, reading: &Reading, filling: &Filling<'_>) -> Borders {
-    let mut borders = Borders::default();
+/// Checks the boundaries of the signed text of a request.
+pub(super) fn check(
+    scheme: &Scheme,
+    reading: &Reading,
+    filling: &TemplateValues<'_>,
+) -> PartBoundaries {
+    let mut boundaries = PartBoundaries::default();
     let parts = scheme.signed.parts();
     if scheme.signed.has(&Part::Timestamp) {
-        borders.timestamp(scheme, reading);
+        boundaries.timestamp(scheme, reading);
     }
     if let Some(Part::Lines(names)) = parts.first()
         && lines_run_on(names, filling)
     {
-        borders.unclear.push("a value".to_owned());
+        boundaries.ambiguous.push("a value".to_owned());
     }
     if parts.iter().filter(|part| is_variable(part)).count() < 2 {
-        return borders;
+        return boundaries;
     }
     let filled: Vec<Cow<'_, [u8]>> = scheme.signed.pieces(filling).collect();
     // The one part that may hold anything.
@@ -73,14 +77,14 @@ pub(super) fn check(scheme: &Scheme, reading: &Reading, filling: &Filling<'_>) -
             continue;
         }
         match part {
-            Part::Id => borders.problem = borders.problem.or(Some(Problem::IdHoldsBorder)),
-            other => borders.unclear.push(name(other)),
+            Part::Id => boundaries.problem = boundaries.problem.or(Some(Problem::IdHoldsBorder)),
+            other => boundaries.ambiguous.push(name(other)),
         }
     }
-    borders
+    boundaries
 }
 
-impl Borders {
+impl PartBoundaries {
     /// Checks that the timestamp has the one form that its unit has.
     fn timestamp(&mut self, scheme: &Scheme, reading: &Reading) {
         let Some(text) = &reading.timestamp else {
@@ -109,8 +113,8 @@ impl Borders {
 }
 
 /// Says whether a value holds a line that looks like the name of the next one.
-fn lines_run_on(names: &[String], filling: &Filling<'_>) -> bool {
-    let Some(json) = place::json(filling.body) else {
+fn lines_run_on(names: &[String], filling: &TemplateValues<'_>) -> bool {
+    let Some(json) = value_source::json(filling.body) else {
         return false;
     };
     let values = names.iter().filter_map(|name| json.get(name)?.as_str());

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{expected, key, token};
 use crate::domain::failure::{Failure, Remedy};
-use crate::domain::provider::template::{Filling, Part, Template};
+use crate::domain::provider::template::{Part, Template, TemplateValues};
 use crate::domain::provider::{Provider, Scheme};
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
@@ -12,7 +12,7 @@ use crate::domain::timestamp::Timestamp;
 
 /// What a signature is made with and under which circumstances.
 #[derive(Clone, Copy)]
-pub(super) struct Seal<'a> {
+pub(super) struct SigningContext<'a> {
     pub(super) provider: &'a Provider,
     pub(super) scheme: &'a Scheme,
     pub(super) secret: &'a Secret,
@@ -22,7 +22,7 @@ pub(super) struct Seal<'a> {
     pub(super) id: &'a [u8],
 }
 
-impl Seal<'_> {
+impl SigningContext<'_> {
     /// Makes the signature; for a JSON Web Token, the whole token.
     pub(super) fn signature(&self, request: &Request) -> Result<String, Failure> {
         let Self {
@@ -41,7 +41,7 @@ impl Seal<'_> {
             )
             .with_remedy(Remedy::KeepSignature));
         }
-        let filling = Filling {
+        let filling = TemplateValues {
             body: &request.body,
             timestamp: self.timestamp.as_bytes(),
             id: self.id,
@@ -49,10 +49,10 @@ impl Seal<'_> {
             url: self.url.unwrap_or_default().as_bytes(),
             headers: scheme.headers.as_ref(),
             request: Some(request),
-            ..Filling::default()
+            ..TemplateValues::default()
         };
         let token = self.token(&filling);
-        let filling = Filling {
+        let filling = TemplateValues {
             token: token.as_deref().unwrap_or_default().as_bytes(),
             ..filling
         };
@@ -77,7 +77,7 @@ impl Seal<'_> {
     }
 
     /// Makes the part of a JSON Web Token that is signed.
-    fn token(&self, filling: &Filling<'_>) -> Option<String> {
+    fn token(&self, filling: &TemplateValues<'_>) -> Option<String> {
         let jwt = self.scheme.jwt.as_ref()?;
         let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());
         let mut claims = token::Claims::new();
