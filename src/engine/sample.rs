@@ -1,4 +1,4 @@
-//! SigningInput sample deliveries, as the provider itself would send them.
+//! Signed sample deliveries, as the provider itself would send them.
 
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;

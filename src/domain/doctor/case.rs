@@ -25,7 +25,7 @@ const LARGE_BODY_BYTES: usize = 128 << 10;
 /// behind the body's end; 4 KiB.
 const MIN_CACHED_PREFIX_BYTES: usize = 4 << 10;
 
-/// A subject with its headers read by its provider's scheme.
+/// A patient with its headers read by its provider's scheme.
 pub(crate) struct Case<'a> {
     pub(super) subject: Subject<'a>,
     pub(super) scheme: &'a Scheme,
@@ -86,7 +86,7 @@ pub(super) fn key(secret: &Secret, scheme: &Scheme) -> Option<Zeroizing<Vec<u8>>
 }
 
 impl<'a> Case<'a> {
-    /// Reads a subject. Where nothing is to be compared, no digest is looked for.
+    /// Reads a patient. Where nothing is to be compared, no digest is looked for.
     pub(super) fn new(
         subject: Subject<'a>,
         scheme: &'a Scheme,

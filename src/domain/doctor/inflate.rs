@@ -35,7 +35,7 @@ fn gzip(bytes: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// BitReader, the lowest of each byte first.
+/// Bits, the lowest of each byte first.
 struct BitReader<'a> {
     bytes: &'a [u8],
     held: u32,

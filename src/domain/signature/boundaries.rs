@@ -15,7 +15,7 @@ use crate::domain::provider::template::{Part, TemplateValues};
 use crate::domain::provider::value_source;
 use crate::domain::provider::{Scheme, TimeUnit};
 
-/// What is known of the boundaries between the parts of a signed text.
+/// What is known of the borders between the parts of a signed text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PartBoundaries {
     /// What no sender writes: an id or a timestamp that holds a border.
@@ -26,7 +26,7 @@ pub(super) struct PartBoundaries {
     pub(super) odd_timestamp: bool,
 }
 
-/// Checks the boundaries of the signed text of a request.
+/// Checks the borders of the signed text of a request.
 pub(super) fn check(
     scheme: &Scheme,
     reading: &Reading,

@@ -25,7 +25,7 @@ pub struct Reading {
     pub id: Option<Vec<u8>>,
     /// For each signature, the number of the header it came in.
     pub slots: Vec<usize>,
-    /// The JSON Web JsonWebToken, where the signature is one.
+    /// The JSON Web Token, where the signature is one.
     pub token: Option<JsonWebToken>,
     /// Which headers are part of the signed text.
     pub headers: Option<HeaderList>,
