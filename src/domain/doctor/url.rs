@@ -63,7 +63,7 @@ impl AddressParts {
     }
 }
 
-/// PartAlternatives `a.test:80` into `a.test` and `:80`.
+/// Splits `a.test:80` into `a.test` and `:80`.
 fn host_port(authority: &str) -> (String, String) {
     match authority.rfind(':') {
         Some(at) if authority[at + 1..].bytes().all(|b| b.is_ascii_digit()) => {
@@ -206,7 +206,7 @@ fn one_part(
     };
     for scheme in &parts.schemes {
         with(AddressPart::Scheme, &|split| {
-            split.scheme.clone_from(scheme)
+            split.scheme.clone_from(scheme);
         });
     }
     for (host, port) in &parts.hosts {
@@ -220,7 +220,7 @@ fn one_part(
         with(AddressPart::Port, &|split| split.port.clone_from(port));
     }
     with(AddressPart::Slash, &|split| {
-        split.path.clone_from(&parts.slash)
+        split.path.clone_from(&parts.slash);
     });
     for path in &parts.paths {
         with(AddressPart::Path, &|split| split.path.clone_from(path));

@@ -79,7 +79,7 @@ impl ValueStyle {
                 self.text(token.text, out);
             }
             TokenKind::Number if self.number != Number::Kept => {
-                number(token.text, self.number, out)
+                number(token.text, self.number, out);
             }
             TokenKind::Open
             | TokenKind::Close
