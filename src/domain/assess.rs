@@ -292,8 +292,8 @@ impl Assessor {
                 verification.status = Status::NoSecret;
             }
         }
-        Handshake::answer(provider, request, &verification, &secrets).or_else(|| {
-            wrong.then(|| handshake::Reply {
+        Handshake::reply(provider, request, &verification, &secrets).or_else(|| {
+            wrong.then(|| handshake::HandshakeReply {
                 name: name.to_owned(),
                 status: 401,
                 headers: Headers::new(),
@@ -481,7 +481,8 @@ impl Assessor {
         verification.findings.extend(rest);
         let is_right = matches!(verification.status, Status::Valid | Status::Stale);
         if is_unclear || !is_right && !withheld.is_empty() {
-            let mut explained = senders::explain_withheld(provider, request, url, &withheld, at);
+            let mut explained =
+                sender_findings::explain_withheld(provider, request, url, &withheld, at);
             // Where another secret is right, those that are not explain nothing.
             explained.retain(|finding| finding.proved || !is_unclear);
             // A secret that is right and may not count is no wrong signature.

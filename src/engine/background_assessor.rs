@@ -81,7 +81,12 @@ impl BackgroundAssessor {
 }
 
 impl Assess for BackgroundAssessor {
-    fn classify(&self, endpoint: Option<&str>, request: &Request, body_size: usize) -> Classification {
+    fn classify(
+        &self,
+        endpoint: Option<&str>,
+        request: &Request,
+        body_size: usize,
+    ) -> Classification {
         self.assessor.get().classify(endpoint, request, body_size)
     }
 

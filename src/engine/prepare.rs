@@ -294,17 +294,17 @@ fn choose_signature<'a>(
     let Some(provider) = provider else {
         let why = "Nothing says which provider sent it.";
         return if requested_new {
-            Err(unsignable(why))
+            Err(why_unsignable(why))
         } else {
             as_received(why.to_owned())
         };
     };
-    if !requested_new && let Some(why) = signature::unsignable(provider) {
+    if !requested_new && let Some(why) = signature::why_unsignable(provider) {
         return as_received(why);
     }
     match secret_to_sign(assessor, delivery, provider) {
         Some(secret) => Ok(SignatureChoice::New(provider, secret)),
-        None if requested_new || changed => Err(unsignable(&format!(
+        None if requested_new || changed => Err(why_unsignable(&format!(
             "No secret is configured for {}.",
             provider.title
         ))),

@@ -152,7 +152,7 @@ impl<'de> Visitor<'de> for RepeatedKeyVisitor<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         for at in 0.. {
-            let walk = Walk {
+            let walk = RepeatedKeyVisitor {
                 paths: self.below(|name| name == "*" || name.parse() == Ok(at)),
                 is_same: self.is_same,
                 repeated: &mut *self.repeated,
