@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use creel::domain::assess::Assessment;
-use creel::domain::delivery::{Answer, AnsweredBy};
+use creel::domain::delivery::{Responder, SenderResponse};
 use creel::domain::event::EventKey;
 use creel::domain::filter::Filter;
 use creel::domain::request::Request;
@@ -114,9 +114,9 @@ fn incoming(number: u64) -> Incoming {
             .collect(),
             body: vec![b'x'; BODY].into(),
         },
-        answer: Answer {
+        answer: SenderResponse {
             status: 200,
-            by: AnsweredBy::Creel,
+            by: Responder::Creel,
             duration_us: None,
         },
         refused: None,

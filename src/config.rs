@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
-use crate::domain::answer::{AnswerPlan, Step};
+use crate::domain::answer::{ResponsePlan, ResponseStep};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
-use crate::domain::keep::Keep;
+use crate::domain::keep::Retention;
 use crate::domain::mend::nearest;
 use crate::domain::provider::Catalog;
-use crate::domain::route::{Mode, PathMode, Route, target_problem, without_credentials};
+use crate::domain::route::{ForwardMode, PathMode, Route, target_problem, without_credentials};
 use crate::domain::secret::Secret;
 
 /// Where creel listens unless told otherwise.
@@ -86,15 +86,15 @@ pub struct Config {
     /// How many are forwarded to a target at once, unless configured otherwise.
     pub parallel: Option<u32>,
     /// When they are sent on, unless their endpoint says otherwise.
-    pub mode: Mode,
+    pub mode: ForwardMode,
     /// The provider of deliveries that no endpoint names one for.
     pub provider: Option<String>,
     /// The largest body taken, in bytes.
     pub max_body: u64,
     /// How long and how much to keep.
-    pub keep: Keep,
+    pub keep: Retention,
     /// What is answered where no endpoint says otherwise.
-    pub answer: AnswerPlan,
+    pub answer: ResponsePlan,
     /// Whether requests that try the address are answered where no endpoint
     /// says otherwise.
     pub handshakes: bool,
@@ -154,7 +154,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     let listen = overrides.listen.clone().or(file.listen);
     let mut answer = file.answer.unwrap_or_default();
     if let Some(status) = overrides.answer_status {
-        answer.steps = vec![Step::Status(status)];
+        answer.steps = vec![ResponseStep::Status(status)];
     }
     if let Some(body) = &overrides.answer_body {
         answer.body.clone_from(body);
@@ -223,7 +223,7 @@ pub fn check_pass_through(config: &Config) -> Result<(), Failure> {
         return Ok(());
     }
     let lost = |endpoint: &&Endpoint| {
-        endpoint.mode.unwrap_or(config.mode) == Mode::PassThrough
+        endpoint.mode.unwrap_or(config.mode) == ForwardMode::PassThrough
             && endpoint.target.is_none()
             && endpoint.routes.is_empty()
     };
@@ -233,7 +233,7 @@ pub fn check_pass_through(config: &Config) -> Result<(), Failure> {
             "The endpoint {} passes deliveries through to no app.",
             endpoint.name
         ),
-        None if config.endpoints.is_empty() && config.mode == Mode::PassThrough => {
+        None if config.endpoints.is_empty() && config.mode == ForwardMode::PassThrough => {
             "Deliveries are passed through to no app.".to_owned()
         }
         None => return Ok(()),
@@ -421,14 +421,14 @@ fn flag_target(target: &str) -> Result<String, Failure> {
     }
 }
 
-fn flag_mode(word: &str) -> Result<Mode, Failure> {
-    Mode::named(word).ok_or_else(|| {
+fn flag_mode(word: &str) -> Result<ForwardMode, Failure> {
+    ForwardMode::named(word).ok_or_else(|| {
         Failure::usage(
             format!("There is no mode {word}."),
             "",
             format!(
                 "Take one of these:  --mode {}",
-                Mode::ALL.map(Mode::word).join("|")
+                ForwardMode::ALL.map(ForwardMode::word).join("|")
             ),
         )
     })

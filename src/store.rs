@@ -62,11 +62,13 @@ pub use self::survey::Damage;
 pub use self::verify::Lag;
 use self::writer::{Job, Other, Queue};
 use crate::domain::assess::{Assessment, Classification};
-use crate::domain::attempt::{Attempt, AttemptKind, Edited, Outcome, Response, Signing, Try};
-use crate::domain::delivery::{Answer, Delivery};
+use crate::domain::attempt::{
+    Attempt, AttemptKind, EditedParts, Outcome, Response, RetryPosition, Signing,
+};
+use crate::domain::delivery::{Delivery, SenderResponse};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
-use crate::domain::keep::Keep;
+use crate::domain::keep::Retention;
 use crate::domain::request::Request;
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
@@ -127,7 +129,7 @@ impl Default for Options {
 impl Options {
     /// Makes the segments small enough that `keep` can be held to: the
     /// journal gives room back by whole segments.
-    pub fn keeping(keep: &Keep) -> Self {
+    pub fn keeping(keep: &Retention) -> Self {
         let usual = Self::default();
         let segment_bytes = keep.bytes.map_or(usual.segment_bytes, |bytes| {
             (bytes / 8).clamp(256 << 10, usual.segment_bytes)
@@ -190,7 +192,7 @@ pub struct Incoming {
     /// The request.
     pub request: Request,
     /// What its sender will be answered; how long it took is filled in.
-    pub answer: Answer,
+    pub answer: SenderResponse,
     /// Why it is refused.
     pub refused: Option<String>,
     /// When its head had arrived, for measuring.
@@ -215,14 +217,14 @@ pub struct NewAttempt {
     pub started_at: Timestamp,
     pub kind: AttemptKind,
     pub signing: Signing,
-    pub edited: Option<Edited>,
+    pub edited: Option<EditedParts>,
     pub sent_headers: Headers,
     pub outcome: Outcome,
     pub response: Option<Response>,
     pub duration_us: u64,
     pub within_ack_timeout: Option<bool>,
     pub error: Option<String>,
-    pub retry: Option<Try>,
+    pub retry: Option<RetryPosition>,
     /// The id and number of the pending attempt that this one is the end of.
     pub ends: Option<(Id, u32)>,
     /// How many attempts its delivery was seen to have, by [`Listed::attempts`];

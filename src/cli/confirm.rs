@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use super::args::Sending;
 use super::output::shown;
 use super::session;
-use crate::domain::address::Place;
+use crate::domain::address::ResolvedHost;
 use crate::domain::failure::Failure;
 use crate::engine::Engine;
 use crate::engine::command::{Command, Reply, ResendRequest, SendOptions};
@@ -33,7 +33,7 @@ pub(super) async fn confirm_request(engine: &Engine, order: &ResendRequest) -> R
 ///
 /// # Errors
 /// A [`Failure`] where the answer is no, or where there is nobody to ask.
-pub(super) async fn confirm_hosts(places: Vec<Place>) -> Result<(), Failure> {
+pub(super) async fn confirm_hosts(places: Vec<ResolvedHost>) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         let Some(place) = places.first() else {
             return Ok(());
@@ -84,7 +84,7 @@ pub(super) async fn confirm_question(question: &str, why: &str) -> Result<(), Fa
     }
 }
 
-fn ask_host(place: &Place) -> bool {
+fn ask_host(place: &ResolvedHost) -> bool {
     let kind = place.kind().map_or("", |kind| kind.words());
     ask_yes_or_no(&format!("Send to {}, {kind}? [y/N] ", place.words()))
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::output::Output;
 use super::{CommandOutcome, session, verify};
 use crate::domain::edit::path::Path;
-use crate::domain::edit::{Body, Edit};
+use crate::domain::edit::{BodyBytes, Edit};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::json::{self, RequestJson};
@@ -69,7 +69,7 @@ impl Changes {
             edit.header(text)?;
         }
         if let Some(file) = &self.body {
-            edit.body = Some(Body(verify::read(file)?.into()));
+            edit.body = Some(BodyBytes(verify::read(file)?.into()));
         }
         Ok((!edit.is_empty()).then(|| Box::new(edit)))
     }

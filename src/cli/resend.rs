@@ -13,7 +13,7 @@ use crate::domain::attempt::{Attempt, Outcome, Signing};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::json::{self, Bodies};
 use crate::domain::text;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 use crate::engine::Engine;
 use crate::engine::command::{Command, Job, Reply, ResendRequest, RetryOptions, Selection};
 
@@ -249,7 +249,7 @@ fn advice(error: &str) -> &'static str {
 }
 
 /// Says in a line how one attempt went.
-pub(super) fn line(name: &str, attempt: &Attempt, verdict: Verdict) -> String {
+pub(super) fn line(name: &str, attempt: &Attempt, verdict: AttemptVerdict) -> String {
     let answer = match (&attempt.response, &attempt.error) {
         (Some(response), None) => format!(
             "{} in {}{}",

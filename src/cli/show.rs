@@ -54,7 +54,7 @@ fn answered(delivery: &Delivery) -> String {
     let answer = delivery.answer;
     match answer.status {
         0 => "not at all: the connection was dropped".to_owned(),
-        status if answer.owed() => {
+        status if answer.is_unanswered() => {
             format!("{status} by creel; acknowledged, not handled: the app has not answered yet")
         }
         status => format!("{status} by {}", answer.by.word()),

@@ -36,7 +36,7 @@ pub(super) async fn run(
 async fn report_idle(engine: &Engine, ids: &[String], output: &Output) -> Result<(), Failure> {
     for id in ids {
         match engine.call(Command::Show(id.clone())).await? {
-            Reply::Detail(detail) if detail.summary.waits() => {}
+            Reply::Detail(detail) if detail.summary.is_waiting() => {}
             Reply::Detail(detail) => output.note(&format!(
                 "{} has no retry schedule and does not wait for its app.",
                 detail.summary.id

@@ -13,13 +13,13 @@ use toml::Spanned;
 use self::response::AnswerTable;
 use self::routing::RouteTable;
 use super::{check_provider, secret, size};
-use crate::domain::answer::AnswerPlan;
+use crate::domain::answer::ResponsePlan;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
-use crate::domain::keep::Keep;
+use crate::domain::keep::Retention;
 use crate::domain::mend::{self, nearest};
 use crate::domain::provider::Catalog;
-use crate::domain::route::{Mode, PathMode, Route};
+use crate::domain::route::{ForwardMode, PathMode, Route};
 use crate::domain::secret::Secret;
 
 /// What a configuration file settled.
@@ -30,11 +30,11 @@ pub(super) struct Settings {
     pub(super) routes: Vec<Route>,
     pub(super) path_mode: PathMode,
     pub(super) parallel: Option<u32>,
-    pub(super) mode: Option<Mode>,
+    pub(super) mode: Option<ForwardMode>,
     pub(super) provider: Option<String>,
     pub(super) max_body: Option<u64>,
-    pub(super) keep: Keep,
-    pub(super) answer: Option<AnswerPlan>,
+    pub(super) keep: Retention,
+    pub(super) answer: Option<ResponsePlan>,
     pub(super) handshakes: Option<bool>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) secrets: Vec<Secret>,
@@ -147,7 +147,8 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
         shown: shown.to_owned(),
         text,
     };
-    let file: File = toml::from_str(text).map_err(|error| mend::explain(shown, text, &error))?;
+    let file: File =
+        toml::from_str(text).map_err(|error| mend::explain_toml_error(shown, text, &error))?;
     let mut settings = Settings {
         listen: file.listen,
         handshakes: file.handshakes,
@@ -264,7 +265,7 @@ impl SourceFile<'_> {
         }
     }
 
-    fn keep(&self, keep: Spanned<KeepTable>) -> Result<Keep, Failure> {
+    fn keep(&self, keep: Spanned<KeepTable>) -> Result<Retention, Failure> {
         let span = keep.span();
         let keep = keep.into_inner();
         let age = keep.age.map(|age| size::seconds(&age)).transpose();
@@ -280,9 +281,9 @@ impl SourceFile<'_> {
             .bytes
             .map(|bytes| self.byte_count(Spanned::new(span, bytes)))
             .transpose()?;
-        Ok(Keep {
+        Ok(Retention {
             count: keep.count,
-            age_seconds: age.or(Keep::default().age_seconds),
+            age_seconds: age.or(Retention::default().age_seconds),
             bytes,
         })
     }
@@ -401,7 +402,7 @@ path_mode = "replace"
         assert!(settings.insecure && settings.allow_link_local);
         assert_eq!(
             settings.keep,
-            Keep {
+            Retention {
                 count: Some(1_000_000),
                 age_seconds: Some(7 * 86_400),
                 bytes: Some(10_000_000_000)
@@ -420,7 +421,7 @@ path_mode = "replace"
             (values, answer.body.as_str()),
             (vec![&b"1"[..], b"2"], "thanks")
         );
-        assert_eq!(endpoint.mode, Some(Mode::AckFirst));
+        assert_eq!(endpoint.mode, Some(ForwardMode::AckFirst));
         assert_eq!(endpoint.path_mode, Some(PathMode::Strip));
         assert_eq!(endpoint.routes[0].path_mode, Some(PathMode::Replace));
         let parallel = [
@@ -431,7 +432,7 @@ path_mode = "replace"
         assert_eq!(parallel, [Some(3), Some(1), Some(16)]);
         assert_eq!(
             (settings.mode, settings.path_mode),
-            (Some(Mode::Hold), PathMode::Keep)
+            (Some(ForwardMode::Hold), PathMode::Keep)
         );
         assert_eq!(settings.routes[0].event.as_deref(), Some("device.*"));
         assert_eq!(endpoint.headers["delivery_id"], "X-Id");

@@ -47,7 +47,7 @@ pub fn is_metadata_name(host: &str) -> bool {
 /// What kind of place an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum AddressKind {
     /// This machine.
     Loopback,
     /// A private network: RFC 1918, unique local and shared addresses.
@@ -58,7 +58,7 @@ pub enum Kind {
     LinkLocal,
 }
 
-impl Kind {
+impl AddressKind {
     /// Says in words what an address of this kind is.
     pub const fn words(self) -> &'static str {
         match self {
@@ -72,31 +72,31 @@ impl Kind {
 
 /// A host and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct ResolvedHost {
     /// The host, as its URL writes it.
     pub host: String,
     /// Its addresses; none where it is not found.
     pub addresses: Vec<IpAddr>,
 }
 
-impl Place {
+impl ResolvedHost {
     /// Says whether it is elsewhere, so that sending to it is asked for first.
     /// Link-local addresses are not sent to unless `link_local` is allowed.
-    pub fn is_strange(&self, link_local: bool) -> bool {
+    pub fn needs_confirmation(&self, link_local: bool) -> bool {
         if is_metadata_name(&self.host) && !link_local {
             return false;
         }
         let strange = |address: &IpAddr| match kind(*address) {
-            Kind::Loopback => false,
-            Kind::LinkLocal => link_local,
-            Kind::Private | Kind::Public => true,
+            AddressKind::Loopback => false,
+            AddressKind::LinkLocal => link_local,
+            AddressKind::Private | AddressKind::Public => true,
         };
         self.addresses.iter().any(strange)
     }
 
     /// Writes the host and its address, where that is not the same.
     pub fn words(&self) -> String {
-        let Some(address) = self.strangest() else {
+        let Some(address) = self.most_remote() else {
             return self.host.clone();
         };
         if self.host.trim_matches(['[', ']']).parse() == Ok(address) {
@@ -107,48 +107,48 @@ impl Place {
     }
 
     /// Returns what kind of place it is: of several addresses, the farthest.
-    pub fn kind(&self) -> Option<Kind> {
-        self.strangest().map(kind)
+    pub fn kind(&self) -> Option<AddressKind> {
+        self.most_remote().map(kind)
     }
 
-    fn strangest(&self) -> Option<IpAddr> {
+    fn most_remote(&self) -> Option<IpAddr> {
         self.addresses.iter().copied().max_by_key(|a| kind(*a))
     }
 }
 
 /// Says what kind of place an address is, in any of the forms an IPv4 address
 /// takes within IPv6.
-pub fn kind(address: IpAddr) -> Kind {
+pub fn kind(address: IpAddr) -> AddressKind {
     match address {
         IpAddr::V4(v4) => kind_v4(v4),
         IpAddr::V6(v6) => {
             if v6.is_loopback() || v6.is_unspecified() {
-                Kind::Loopback
+                AddressKind::Loopback
             } else if v6.is_unicast_link_local()
                 || METADATA_V6.iter().any(|m| v6.segments().starts_with(m))
             {
-                Kind::LinkLocal
+                AddressKind::LinkLocal
             } else if v6.is_unique_local() {
-                Kind::Private
+                AddressKind::Private
             } else {
-                within(v6).map_or(Kind::Public, kind_v4)
+                within(v6).map_or(AddressKind::Public, kind_v4)
             }
         }
     }
 }
 
-fn kind_v4(address: Ipv4Addr) -> Kind {
+fn kind_v4(address: Ipv4Addr) -> AddressKind {
     // 100.64/10 is shared by a carrier's customers (RFC 6598).
     let shared = matches!(address.octets(), [100, 64..=127, ..]);
     // Systems take the address of no host for their own.
     if address.is_loopback() || address.is_unspecified() {
-        Kind::Loopback
+        AddressKind::Loopback
     } else if address.is_link_local() || METADATA_V4.contains(&address) {
-        Kind::LinkLocal
+        AddressKind::LinkLocal
     } else if address.is_private() || shared {
-        Kind::Private
+        AddressKind::Private
     } else {
-        Kind::Public
+        AddressKind::Public
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
     fn knows_every_kind_in_every_form() {
         for (kind, texts) in [
             (
-                Kind::LinkLocal,
+                AddressKind::LinkLocal,
                 &[
                     "169.254.169.254",
                     "169.254.0.1",
@@ -214,7 +214,7 @@ mod tests {
                 ][..],
             ),
             (
-                Kind::Loopback,
+                AddressKind::Loopback,
                 &[
                     "127.0.0.1",
                     "127.9.9.9",
@@ -225,7 +225,7 @@ mod tests {
                 ],
             ),
             (
-                Kind::Private,
+                AddressKind::Private,
                 &[
                     "10.0.0.1",
                     "172.16.0.1",
@@ -236,7 +236,7 @@ mod tests {
                 ],
             ),
             (
-                Kind::Public,
+                AddressKind::Public,
                 &["93.184.216.34", "169.253.0.1", "2001:db8::1"],
             ),
         ] {
@@ -287,8 +287,8 @@ mod tests {
             };
             let refused = match url.host().unwrap() {
                 url::Host::Domain(name) => is_metadata_name(name),
-                url::Host::Ipv4(v4) => super::kind(v4.into()) == Kind::LinkLocal,
-                url::Host::Ipv6(v6) => super::kind(v6.into()) == Kind::LinkLocal,
+                url::Host::Ipv4(v4) => super::kind(v4.into()) == AddressKind::LinkLocal,
+                url::Host::Ipv6(v6) => super::kind(v6.into()) == AddressKind::LinkLocal,
             };
             assert!(refused, "{host} is {url}");
         }
@@ -304,23 +304,23 @@ mod tests {
 
     #[test]
     fn a_place_is_strange_where_any_address_is() {
-        let place = |host: &str, addresses: &[&str]| Place {
+        let place = |host: &str, addresses: &[&str]| ResolvedHost {
             host: host.to_owned(),
             addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
         };
         let here = place("localhost", &["127.0.0.1", "::1"]);
-        assert!(!here.is_strange(true));
+        assert!(!here.needs_confirmation(true));
         let both = place("both.test", &["127.0.0.1", "93.184.216.34"]);
-        assert!(both.is_strange(false));
+        assert!(both.needs_confirmation(false));
         assert_eq!(both.words(), "both.test (93.184.216.34)");
-        assert_eq!(both.kind(), Some(Kind::Public));
+        assert_eq!(both.kind(), Some(AddressKind::Public));
         let six = place("[fd00::1]", &["fd00::1"]);
-        assert!(six.is_strange(false));
+        assert!(six.needs_confirmation(false));
         assert_eq!(six.words(), "[fd00::1]");
         let cloud = place("169.254.169.254", &["169.254.169.254"]);
-        assert!(!cloud.is_strange(false) && cloud.is_strange(true));
+        assert!(!cloud.needs_confirmation(false) && cloud.needs_confirmation(true));
         let none = place("nothing.invalid", &[]);
-        assert!(!none.is_strange(true));
+        assert!(!none.needs_confirmation(true));
         assert_eq!(
             (none.words().as_str(), none.kind()),
             ("nothing.invalid", None)

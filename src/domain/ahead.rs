@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::span::Span;
+use super::span::DurationSpec;
 
 /// How far ahead of the receiver's clock a timestamp may lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ahead {
+pub enum FutureTolerance {
     /// As far as it may lie behind.
     #[default]
     Same,
     /// Any time ahead is accepted.
     Any,
     /// Up to this.
-    Within(Span),
+    Within(DurationSpec),
 }
 
-impl Ahead {
+impl FutureTolerance {
     pub(super) fn is_same(&self) -> bool {
         *self == Self::Same
     }
@@ -42,7 +42,7 @@ impl Ahead {
     }
 }
 
-impl Serialize for Ahead {
+impl Serialize for FutureTolerance {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Same => serializer.serialize_str("same"),
@@ -52,13 +52,13 @@ impl Serialize for Ahead {
     }
 }
 
-impl<'de> Deserialize<'de> for Ahead {
+impl<'de> Deserialize<'de> for FutureTolerance {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match text.as_str() {
             "same" => Ok(Self::Same),
             "any" => Ok(Self::Any),
-            _ => Span::parse(&text).map(Self::Within).ok_or_else(|| {
+            _ => DurationSpec::parse(&text).map(Self::Within).ok_or_else(|| {
                 serde::de::Error::custom(format!(
                     "{text:?} is neither \"any\" nor a span of time such as \"0s\" or \"5m\""
                 ))
@@ -73,10 +73,19 @@ mod tests {
 
     #[test]
     fn a_limit_is_said_for_both_ways() {
-        let second = Span(1_000);
-        assert_eq!(Ahead::Same.limit(300), "300 s either way");
-        assert_eq!(Ahead::Any.limit(300), "300 s back; ahead there is none");
-        assert_eq!(Ahead::Within(second).limit(300), "300 s back, 1 s ahead");
-        assert_eq!(Ahead::Within(Span(0)).limit(300), "300 s back, 0 s ahead");
+        let second = DurationSpec(1_000);
+        assert_eq!(FutureTolerance::Same.limit(300), "300 s either way");
+        assert_eq!(
+            FutureTolerance::Any.limit(300),
+            "300 s back; ahead there is none"
+        );
+        assert_eq!(
+            FutureTolerance::Within(second).limit(300),
+            "300 s back, 1 s ahead"
+        );
+        assert_eq!(
+            FutureTolerance::Within(DurationSpec(0)).limit(300),
+            "300 s back, 0 s ahead"
+        );
     }
 }

@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 use super::headers::Headers;
 
 /// The longest delay, and the longest time a slow body may take.
-pub const LONGEST_WAIT: Duration = Duration::from_mins(5);
+pub const MAX_RESPONSE_DELAY: Duration = Duration::from_mins(5);
 
 /// How many answers a sequence may have.
-pub const LONGEST_SEQUENCE: usize = 100;
+pub const MAX_SEQUENCE_LENGTH: usize = 100;
 
 /// What creel answers to a sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerPlan {
+pub struct ResponsePlan {
     /// What the arrivals of one event are answered, in turn; the last one
     /// repeats. Never empty.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ResponseStep>,
     /// Header fields besides those every answer has.
     pub headers: Headers,
     /// The body, sent as `text/plain` where the headers do not say otherwise.
@@ -34,22 +34,22 @@ pub struct AnswerPlan {
 /// What one arrival is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Step {
+pub enum ResponseStep {
     /// This HTTP status.
     Status(u16),
     /// Nothing: the connection is closed.
     Drop,
 }
 
-impl Default for AnswerPlan {
+impl Default for ResponsePlan {
     fn default() -> Self {
-        Self::of(Step::Status(200))
+        Self::of(ResponseStep::Status(200))
     }
 }
 
-impl AnswerPlan {
+impl ResponsePlan {
     /// Makes a plan that answers every arrival alike, at once.
-    pub fn of(step: Step) -> Self {
+    pub fn of(step: ResponseStep) -> Self {
         Self {
             steps: vec![step],
             headers: Headers::new(),
@@ -60,9 +60,12 @@ impl AnswerPlan {
     }
 
     /// Returns what the `arrival`th arrival of an event is answered, from 1.
-    pub fn step(&self, arrival: u32) -> Step {
+    pub fn step(&self, arrival: u32) -> ResponseStep {
         let at = (arrival.max(1) as usize - 1).min(self.steps.len().saturating_sub(1));
-        self.steps.get(at).copied().unwrap_or(Step::Status(200))
+        self.steps
+            .get(at)
+            .copied()
+            .unwrap_or(ResponseStep::Status(200))
     }
 
     /// Says whether arrivals must be counted to know what to answer.
@@ -73,8 +76,8 @@ impl AnswerPlan {
     /// Returns why the plan cannot be carried out, and the mend.
     pub fn problem(&self) -> Option<(String, String)> {
         let bad = self.steps.iter().find_map(|step| match step {
-            Step::Status(status) if !(200..=599).contains(status) => Some(*status),
-            Step::Status(_) | Step::Drop => None,
+            ResponseStep::Status(status) if !(200..=599).contains(status) => Some(*status),
+            ResponseStep::Status(_) | ResponseStep::Drop => None,
         });
         if let Some(status) = bad {
             return Some((
@@ -82,15 +85,18 @@ impl AnswerPlan {
                 "Take one from 200 to 599.".to_owned(),
             ));
         }
-        if self.steps.is_empty() || self.steps.len() > LONGEST_SEQUENCE {
+        if self.steps.is_empty() || self.steps.len() > MAX_SEQUENCE_LENGTH {
             return Some((
-                format!("a sequence has 1 to {LONGEST_SEQUENCE} answers"),
+                format!("a sequence has 1 to {MAX_SEQUENCE_LENGTH} answers"),
                 "Write, for example, sequence = [500, 500, 200]".to_owned(),
             ));
         }
-        if self.delay > LONGEST_WAIT || self.slow > LONGEST_WAIT {
+        if self.delay > MAX_RESPONSE_DELAY || self.slow > MAX_RESPONSE_DELAY {
             return Some((
-                format!("an answer takes {} at the most", written(LONGEST_WAIT)),
+                format!(
+                    "an answer takes {} at the most",
+                    format_delay(MAX_RESPONSE_DELAY)
+                ),
                 "Take a shorter time.".to_owned(),
             ));
         }
@@ -107,21 +113,21 @@ impl AnswerPlan {
     }
 }
 
-impl fmt::Display for AnswerPlan {
+impl fmt::Display for ResponsePlan {
     /// Writes the plan in a few words: `500, 500, 200 after 10 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&steps_text(&self.steps))?;
         if !self.delay.is_zero() {
-            write!(f, " after {}", written(self.delay))?;
+            write!(f, " after {}", format_delay(self.delay))?;
         }
         if !self.slow.is_zero() {
-            write!(f, " over {}", written(self.slow))?;
+            write!(f, " over {}", format_delay(self.slow))?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for ResponseStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "{status}"),
@@ -130,7 +136,7 @@ impl fmt::Display for Step {
     }
 }
 
-impl FromStr for Step {
+impl FromStr for ResponseStep {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -147,19 +153,19 @@ impl FromStr for Step {
 }
 
 /// Writes answers as they are typed: `500, 500, 200`.
-pub fn steps_text(steps: &[Step]) -> String {
+pub fn steps_text(steps: &[ResponseStep]) -> String {
     let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
     words.join(", ")
 }
 
 /// Reads answers as they are typed, parted by commas or blanks.
-pub fn read_steps(text: &str) -> Result<Vec<Step>, String> {
+pub fn parse_steps(text: &str) -> Result<Vec<ResponseStep>, String> {
     let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-    let steps: Vec<Step> = words.map(str::parse).collect::<Result<_, _>>()?;
+    let steps: Vec<ResponseStep> = words.map(str::parse).collect::<Result<_, _>>()?;
     match steps.len() {
         0 => Err("At least one answer is needed: 200, or 500, 500, 200, or drop".to_owned()),
-        1..=LONGEST_SEQUENCE => Ok(steps),
-        _ => Err(format!("{LONGEST_SEQUENCE} answers at the most")),
+        1..=MAX_SEQUENCE_LENGTH => Ok(steps),
+        _ => Err(format!("{MAX_SEQUENCE_LENGTH} answers at the most")),
     }
 }
 
@@ -173,7 +179,7 @@ pub fn headers_text(headers: &Headers) -> String {
 }
 
 /// Reads header fields as they are typed, parted by `|`.
-pub fn read_headers(text: &str) -> Result<Headers, String> {
+pub fn parse_headers(text: &str) -> Result<Headers, String> {
     let mut headers = Headers::new();
     for field in text.split('|').map(str::trim).filter(|f| !f.is_empty()) {
         let (name, value) = field
@@ -181,9 +187,9 @@ pub fn read_headers(text: &str) -> Result<Headers, String> {
             .ok_or_else(|| format!("{field:?} is no header; write Name: value | Other: value"))?;
         headers.push(name.trim(), value.trim());
     }
-    let plan = AnswerPlan {
+    let plan = ResponsePlan {
         headers,
-        ..AnswerPlan::default()
+        ..ResponsePlan::default()
     };
     match plan.problem() {
         Some((what, _)) => Err(what),
@@ -192,7 +198,7 @@ pub fn read_headers(text: &str) -> Result<Headers, String> {
 }
 
 /// Reads a time: `250ms`, `10s`, `2m`; a number alone is seconds.
-pub fn read_wait(text: &str) -> Result<Duration, String> {
+pub fn parse_delay(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '_')
@@ -211,14 +217,17 @@ pub fn read_wait(text: &str) -> Result<Duration, String> {
             ));
         }
     };
-    if wait > LONGEST_WAIT {
-        return Err(format!("{} is the longest.", written(LONGEST_WAIT)));
+    if wait > MAX_RESPONSE_DELAY {
+        return Err(format!(
+            "{} is the longest.",
+            format_delay(MAX_RESPONSE_DELAY)
+        ));
     }
     Ok(wait)
 }
 
 /// Writes a time as it is read: `250 ms`, `10 s`, `2 m`.
-pub fn written(wait: Duration) -> String {
+pub fn format_delay(wait: Duration) -> String {
     let ms = wait.as_millis();
     if ms == 0 {
         "0 s".to_owned()
@@ -237,9 +246,9 @@ mod tests {
 
     #[test]
     fn the_last_answer_repeats() {
-        let plan = AnswerPlan {
-            steps: read_steps("500 500,200").unwrap(),
-            ..AnswerPlan::default()
+        let plan = ResponsePlan {
+            steps: parse_steps("500 500,200").unwrap(),
+            ..ResponsePlan::default()
         };
         let told: Vec<String> = (0..6).map(|n| plan.step(n).to_string()).collect();
         assert_eq!(told, ["500", "500", "500", "200", "200", "200"]);
@@ -249,48 +258,48 @@ mod tests {
     #[test]
     fn reads_what_is_typed() {
         assert_eq!(
-            read_steps("drop, 404"),
-            Ok(vec![Step::Drop, Step::Status(404)])
+            parse_steps("drop, 404"),
+            Ok(vec![ResponseStep::Drop, ResponseStep::Status(404)])
         );
-        assert!(read_steps(" , ").is_err());
-        assert!(read_steps("199").is_err());
-        assert!(read_steps(&"200 ".repeat(101)).is_err());
+        assert!(parse_steps(" , ").is_err());
+        assert!(parse_steps("199").is_err());
+        assert!(parse_steps(&"200 ".repeat(101)).is_err());
         for (text, wait) in [
             ("250ms", 250),
             ("10s", 10_000),
             ("2 m", 120_000),
             ("3", 3000),
         ] {
-            assert_eq!(read_wait(text), Ok(Duration::from_millis(wait)), "{text}");
-            let again = read_wait(&written(Duration::from_millis(wait)));
+            assert_eq!(parse_delay(text), Ok(Duration::from_millis(wait)), "{text}");
+            let again = parse_delay(&format_delay(Duration::from_millis(wait)));
             assert_eq!(again, Ok(Duration::from_millis(wait)));
         }
-        assert!(read_wait("6m").is_err());
-        assert!(read_wait("18446744073709551615m").is_err());
-        assert!(read_wait("soon").is_err());
+        assert!(parse_delay("6m").is_err());
+        assert!(parse_delay("18446744073709551615m").is_err());
+        assert!(parse_delay("soon").is_err());
     }
 
     #[test]
     fn headers_are_read_as_they_are_written() {
-        let read = read_headers("Retry-After: 5| x-a: b:c |").unwrap();
+        let read = parse_headers("Retry-After: 5| x-a: b:c |").unwrap();
         let expected: Headers = [("retry-after", "5"), ("x-a", "b:c")].into_iter().collect();
         assert_eq!(read, expected);
         assert_eq!(headers_text(&read), "retry-after: 5 | x-a: b:c");
-        assert_eq!(read_headers(" "), Ok(Headers::new()));
-        assert!(read_headers("x-a b").is_err());
-        assert!(read_headers("x a: b").unwrap_err().contains("x a"));
+        assert_eq!(parse_headers(" "), Ok(Headers::new()));
+        assert!(parse_headers("x-a b").is_err());
+        assert!(parse_headers("x a: b").unwrap_err().contains("x a"));
     }
 
     #[test]
     fn says_what_cannot_be_done() {
-        let mut plan = AnswerPlan::default();
+        let mut plan = ResponsePlan::default();
         assert_eq!(plan.problem(), None);
         plan.headers.push("x y", "1");
         assert!(plan.problem().unwrap().0.contains("x y"));
         plan.headers = [("x", "a\nb")].into_iter().collect();
         assert!(plan.problem().is_some());
         plan.headers = Headers::new();
-        plan.steps = vec![Step::Status(99)];
+        plan.steps = vec![ResponseStep::Status(99)];
         assert!(plan.problem().unwrap().0.contains("99"));
         plan.steps.clear();
         assert!(plan.problem().is_some());

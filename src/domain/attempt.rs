@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::delivery::{Answer, AnsweredBy};
+use super::delivery::{Responder, SenderResponse};
 use super::encoding_base64;
 use super::headers::Headers;
 use super::id::Id;
@@ -11,7 +11,7 @@ use super::request::Request;
 use super::timestamp::Timestamp;
 
 /// How many bytes of a target's answer are kept.
-pub const KEPT_ANSWER_BYTES: usize = 64 * 1024;
+pub const MAX_STORED_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// One forward or resend: what was sent, what came back, how long it took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Attempt {
     /// Which signature it carried.
     pub signing: Signing,
     /// What was edited before sending; `None`: the request is the delivery's.
-    pub edited: Option<Edited>,
+    pub edited: Option<EditedParts>,
     /// What was sent besides the body, as it went out.
     pub sent_headers: Headers,
     /// How it ended.
@@ -46,13 +46,13 @@ pub struct Attempt {
     /// The exact network error, where there was one.
     pub error: Option<String>,
     /// Its place in a provider's retry schedule, where it is part of one.
-    pub retry: Option<Try>,
+    pub retry: Option<RetryPosition>,
 }
 
 /// What an edited request has besides its fields, which are kept as
 /// [`Attempt::sent_headers`], and its address, which is [`Attempt::target`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Edited {
+pub struct EditedParts {
     /// The method.
     pub method: String,
     /// The body.
@@ -62,7 +62,7 @@ pub struct Edited {
 
 /// One try of a retry schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Try {
+pub struct RetryPosition {
     /// Which try of the schedule it is, from 1.
     pub number: u32,
     /// How many there are at the most.
@@ -92,7 +92,7 @@ pub struct Response {
     pub status: u16,
     /// The header fields.
     pub headers: Headers,
-    /// The first [`KEPT_ANSWER_BYTES`] of the body.
+    /// The first [`MAX_STORED_RESPONSE_BYTES`] of the body.
     #[serde(with = "encoding_base64")]
     pub body: Bytes,
     /// How many bytes of body came in all.
@@ -202,7 +202,8 @@ impl Attempt {
     /// Says whether it was stopped, by its user or by the end of creel, before
     /// it had a response: then it says nothing of the target.
     pub fn is_stopped(&self) -> bool {
-        let stopped = |error: &str| [ENDED, STOPPED, REPLACED].contains(&error);
+        let stopped =
+            |error: &str| [INTERRUPTED_ERROR, STOPPED_ERROR, REPLACED_ERROR].contains(&error);
         self.response.is_none() && self.error.as_deref().is_some_and(stopped)
     }
 
@@ -213,42 +214,46 @@ impl Attempt {
 }
 
 /// The error of an attempt that the end of creel cut off.
-pub const ENDED: &str = "creel ended before the app answered.";
+pub const INTERRUPTED_ERROR: &str = "creel ended before the app answered.";
 
 /// The error of a try of a schedule that its user stopped.
-pub const STOPPED: &str = "It was stopped before this try.";
+pub const STOPPED_ERROR: &str = "It was stopped before this try.";
 
 /// The error of a try of a schedule that another one replaced.
-pub const REPLACED: &str = "Another schedule took its place.";
+pub const REPLACED_ERROR: &str = "Another schedule took its place.";
 
 /// What every error of an attempt says in which time ran out.
-pub const TIME_OUT: &str = "time-out)";
+pub const TIMEOUT_MARK: &str = "time-out)";
 
 /// Returns what the sender of a delivery that is passed through is told, by
 /// what came of it: the app's status, or that of a gateway.
-pub fn passed_on(status: Option<u16>, error: Option<&str>) -> (u16, AnsweredBy) {
+pub fn pass_through_response(status: Option<u16>, error: Option<&str>) -> (u16, Responder) {
     match (status, error) {
-        (Some(status @ 200..), None) => (status, AnsweredBy::Target),
-        (_, Some(error)) if error.contains(TIME_OUT) => (504, AnsweredBy::CreelTargetDown),
-        _ => (502, AnsweredBy::CreelTargetDown),
+        (Some(status @ 200..), None) => (status, Responder::Target),
+        (_, Some(error)) if error.contains(TIMEOUT_MARK) => (504, Responder::CreelTargetDown),
+        _ => (502, Responder::CreelTargetDown),
     }
 }
 
 /// Returns what is true of the sender's answer once `attempt` is made with a
 /// delivery that came at `received_at`: one that was acknowledged is handled
 /// when an app answers; one that is passed through has its answer from it.
-pub fn settled(answer: Answer, received_at: Timestamp, attempt: &Attempt) -> Answer {
+pub fn response_after(
+    answer: SenderResponse,
+    received_at: Timestamp,
+    attempt: &Attempt,
+) -> SenderResponse {
     let answered = attempt.response.is_some();
-    if answer.owed() && answered {
-        return answer.given_up();
+    if answer.is_unanswered() && answered {
+        return answer.without_app();
     }
-    let waits = answer.by == AnsweredBy::CreelTargetDown && answer.status == 0;
+    let waits = answer.by == Responder::CreelTargetDown && answer.status == 0;
     if !waits || attempt.kind != AttemptKind::Forward || attempt.outcome == Outcome::Pending {
         return answer;
     }
-    let (status, by) = passed_on(attempt.status(), attempt.error.as_deref());
+    let (status, by) = pass_through_response(attempt.status(), attempt.error.as_deref());
     let before = attempt.started_at.0.saturating_sub(received_at.0).max(0);
-    Answer {
+    SenderResponse {
         status,
         by,
         duration_us: Some(before.cast_unsigned().saturating_add(attempt.duration_us)),
@@ -293,8 +298,8 @@ mod tests {
         }
     }
 
-    fn answer(status: u16, by: AnsweredBy) -> Answer {
-        Answer {
+    fn answer(status: u16, by: Responder) -> SenderResponse {
+        SenderResponse {
             status,
             by,
             duration_us: Some(3),
@@ -303,7 +308,7 @@ mod tests {
 
     #[test]
     fn what_was_acknowledged_is_handled_by_any_answer() {
-        use AnsweredBy::{Creel, CreelTargetDown, Target};
+        use Responder::{Creel, CreelTargetDown, Target};
         let owed = answer(200, CreelTargetDown);
         let at = Timestamp(1_000);
         for kind in [
@@ -311,9 +316,12 @@ mod tests {
             AttemptKind::Resend,
             AttemptKind::Retry,
         ] {
-            let after = settled(owed, at, &attempt(kind, Some(500), None));
+            let after = response_after(owed, at, &attempt(kind, Some(500), None));
             assert_eq!(after, answer(200, Creel));
-            assert_eq!(settled(owed, at, &attempt(kind, None, Some("no"))), owed);
+            assert_eq!(
+                response_after(owed, at, &attempt(kind, None, Some("no"))),
+                owed
+            );
         }
         // What was answered otherwise stays as it was.
         for answer in [
@@ -322,15 +330,15 @@ mod tests {
             answer(502, CreelTargetDown),
         ] {
             let attempt = attempt(AttemptKind::Forward, Some(200), None);
-            assert_eq!(settled(answer, at, &attempt), answer);
+            assert_eq!(response_after(answer, at, &attempt), answer);
         }
     }
 
     #[test]
     fn what_is_passed_through_has_its_answer_from_the_app() {
-        use AnsweredBy::{CreelTargetDown, Target};
+        use Responder::{CreelTargetDown, Target};
         let asked = answer(0, CreelTargetDown);
-        let late = format!("No answer (first-byte {TIME_OUT}.");
+        let late = format!("No answer (first-byte {TIMEOUT_MARK}.");
         for (status, error, expected) in [
             (Some(404), None, (404, Target)),
             (Some(200), Some("cut"), (502, CreelTargetDown)),
@@ -340,11 +348,11 @@ mod tests {
             (None, None, (502, CreelTargetDown)),
         ] {
             let attempt = attempt(AttemptKind::Forward, status, error);
-            let after = settled(asked, Timestamp(1_000), &attempt);
+            let after = response_after(asked, Timestamp(1_000), &attempt);
             assert_eq!((after.status, after.by), expected, "{status:?} {error:?}");
             assert_eq!(after.duration_us, Some(4_700));
         }
         let resent = attempt(AttemptKind::Resend, Some(200), None);
-        assert_eq!(settled(asked, Timestamp(1_000), &resent), asked);
+        assert_eq!(response_after(asked, Timestamp(1_000), &resent), asked);
     }
 }

@@ -14,19 +14,19 @@ use super::text::span;
 use super::timestamp::Timestamp;
 
 /// For how long a clock that was doubted must be steady.
-const STEADY: i64 = 3_600 * SECOND;
+const STEADY_MICROS: i64 = 3_600 * SECOND_MICROS;
 
 /// The most that a clock may be ahead of what is expected, in microseconds.
-const MOST: i64 = 86_400 * SECOND;
+const MAX_TOLERANCE_MICROS: i64 = 86_400 * SECOND_MICROS;
 
 /// The least that makes a clock doubtful.
-const LEAST: i64 = 60 * SECOND;
+const MIN_TOLERANCE_MICROS: i64 = 60 * SECOND_MICROS;
 
-const SECOND: i64 = 1_000_000;
+const SECOND_MICROS: i64 = 1_000_000;
 
 /// A time that there is reason to believe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BelievedTime {
+pub struct TrustedTime {
     believed: Timestamp,
     /// What the clock said when it was last looked at.
     clock: Timestamp,
@@ -56,9 +56,9 @@ impl fmt::Display for ClockDoubt {
     }
 }
 
-impl BelievedTime {
+impl TrustedTime {
     /// Begins at a clock's time, where deliveries are kept so many seconds.
-    /// `before` is what an earlier creel [`saved`](Self::saved), `newest` when
+    /// `before` is what an earlier creel [`saved`](Self::to_state), `newest` when
     /// the newest delivery came.
     pub fn begin(
         clock: Timestamp,
@@ -67,7 +67,9 @@ impl BelievedTime {
         newest: Option<Timestamp>,
     ) -> Self {
         let age = i64::try_from(age_seconds).unwrap_or(i64::MAX);
-        let tolerance = age.saturating_mul(SECOND / 10).clamp(LEAST, MOST);
+        let tolerance = age
+            .saturating_mul(SECOND_MICROS / 10)
+            .clamp(MIN_TOLERANCE_MICROS, MAX_TOLERANCE_MICROS);
         let near = |a: Timestamp, b: Timestamp| a.0.abs_diff(b.0) <= tolerance.cast_unsigned();
         let saved = before.and_then(read);
         // What came after the last time it was saved, if that can be.
@@ -91,7 +93,7 @@ impl BelievedTime {
     }
 
     /// Looks at the clock, so long after the last time.
-    pub fn look(&mut self, clock: Timestamp, elapsed: Duration) {
+    pub fn observe(&mut self, clock: Timestamp, elapsed: Duration) {
         let elapsed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
         let expected = self.clock.0.saturating_add(elapsed);
         let is_steady = clock.0.abs_diff(expected) <= self.tolerance.cast_unsigned();
@@ -101,7 +103,7 @@ impl BelievedTime {
             None if is_steady => self.believed = clock,
             Some(steady) if is_steady => {
                 *steady = steady.saturating_add(elapsed);
-                if *steady >= STEADY {
+                if *steady >= STEADY_MICROS {
                     self.trust();
                 }
             }
@@ -125,13 +127,13 @@ impl BelievedTime {
     pub fn doubt(&self) -> Option<ClockDoubt> {
         let steady = self.doubted?;
         Some(ClockDoubt {
-            ahead_seconds: self.clock.0.saturating_sub(self.believed.0) / SECOND,
-            steady_seconds: (STEADY.saturating_sub(steady) / SECOND).unsigned_abs(),
+            ahead_seconds: self.clock.0.saturating_sub(self.believed.0) / SECOND_MICROS,
+            steady_seconds: (STEADY_MICROS.saturating_sub(steady) / SECOND_MICROS).unsigned_abs(),
         })
     }
 
     /// Writes what the next creel begins with.
-    pub fn saved(&self) -> String {
+    pub fn to_state(&self) -> String {
         let steady = self
             .doubted
             .map_or_else(|| "-".to_owned(), |s| s.to_string());
@@ -166,8 +168,8 @@ mod tests {
         Timestamp::from_unix_seconds(seconds)
     }
 
-    fn begun(before: i64, clock: i64) -> BelievedTime {
-        BelievedTime::begin(at(clock), AGE, None, Some(at(before)))
+    fn begun(before: i64, clock: i64) -> TrustedTime {
+        TrustedTime::begin(at(clock), AGE, None, Some(at(before)))
     }
 
     #[test]
@@ -175,11 +177,11 @@ mod tests {
         let mut time = begun(NOW - 3 * 3_600, NOW);
         for hour in 1..100 {
             // A clock is put right by a minute now and then.
-            time.look(at(NOW + hour * 3_600 + hour * 50), Duration::from_hours(1));
+            time.observe(at(NOW + hour * 3_600 + hour * 50), Duration::from_hours(1));
             assert_eq!((time.now(), time.doubt()), (at(NOW + hour * 3_650), None));
         }
         // The first start of all.
-        let first = BelievedTime::begin(at(NOW), AGE, None, None);
+        let first = TrustedTime::begin(at(NOW), AGE, None, None);
         assert_eq!((first.now(), first.doubt()), (at(NOW), None));
     }
 
@@ -187,7 +189,7 @@ mod tests {
     fn a_jump_is_doubted_until_the_clock_was_steady_for_an_hour_or_is_trusted() {
         for jump in [3 * DAY, 400 * DAY, -3 * DAY, -400 * DAY] {
             let mut time = begun(NOW, NOW);
-            time.look(at(NOW + 60 + jump), Duration::from_mins(1));
+            time.observe(at(NOW + 60 + jump), Duration::from_mins(1));
             assert_eq!(time.now(), at(NOW + 60 + jump.min(0)), "{jump}");
             assert_eq!(time.doubt().unwrap().ahead_seconds, jump);
             let mut trusted = time.clone();
@@ -197,10 +199,10 @@ mod tests {
                 (at(NOW + 60 + jump), None)
             );
             for minute in 2..61 {
-                time.look(at(NOW + minute * 60 + jump), Duration::from_mins(1));
+                time.observe(at(NOW + minute * 60 + jump), Duration::from_mins(1));
                 assert_eq!(time.now(), at(NOW + minute * 60 + jump.min(0)), "{jump}");
             }
-            time.look(at(NOW + 61 * 60 + jump), Duration::from_mins(1));
+            time.observe(at(NOW + 61 * 60 + jump), Duration::from_mins(1));
             assert_eq!((time.now(), time.doubt()), (at(NOW + 61 * 60 + jump), None));
         }
     }
@@ -210,28 +212,31 @@ mod tests {
         let mut time = begun(NOW, NOW + 40 * DAY);
         assert_eq!(time.now(), at(NOW));
         for minute in 1..=40 {
-            time.look(at(NOW + 40 * DAY + minute * 60), Duration::from_mins(1));
+            time.observe(at(NOW + 40 * DAY + minute * 60), Duration::from_mins(1));
         }
         // What came at the time that is doubted proves nothing.
         let newest = Some(at(NOW + 40 * DAY + 2000));
         let clock = at(NOW + 40 * DAY + 50 * 60);
-        let saved = time.saved();
-        let mut again = BelievedTime::begin(clock, AGE, Some(&saved), newest);
+        let saved = time.to_state();
+        let mut again = TrustedTime::begin(clock, AGE, Some(&saved), newest);
         assert_eq!(again.now(), at(NOW + 2_400));
         assert_eq!(again.doubt().unwrap().steady_seconds, 20 * 60);
-        again.look(Timestamp(clock.0 + 1_200 * SECOND), Duration::from_mins(20));
+        again.observe(
+            Timestamp(clock.0 + 1_200 * SECOND_MICROS),
+            Duration::from_mins(20),
+        );
         assert_eq!(again.doubt(), None);
         // Once it is believed, that holds for the next start too.
-        let next = BelievedTime::begin(clock, AGE, Some(&again.saved()), newest);
+        let next = TrustedTime::begin(clock, AGE, Some(&again.to_state()), newest);
         assert_eq!(next.doubt(), None);
         // Nonsense is as if nothing had been saved.
-        let odd = BelievedTime::begin(clock, AGE, Some("1 x"), newest);
+        let odd = TrustedTime::begin(clock, AGE, Some("1 x"), newest);
         assert_eq!(odd.doubt(), None);
     }
 
     #[test]
     fn a_short_age_makes_a_small_jump_doubtful() {
-        let hour = BelievedTime::begin(at(NOW), 3_600, None, Some(at(NOW - 600)));
+        let hour = TrustedTime::begin(at(NOW), 3_600, None, Some(at(NOW - 600)));
         assert!(hour.doubt().is_some());
     }
 
@@ -241,14 +246,14 @@ mod tests {
             clocks in proptest::collection::vec(any::<i64>(), 1..20),
             begin in any::<i64>(),
         ) {
-            let mut time = BelievedTime::begin(at(NOW), AGE, None, Some(at(NOW)));
+            let mut time = TrustedTime::begin(at(NOW), AGE, None, Some(at(NOW)));
             for clock in &clocks {
-                time.look(Timestamp(*clock), Duration::from_mins(1));
+                time.observe(Timestamp(*clock), Duration::from_mins(1));
             }
             let passed = i64::try_from(clocks.len()).unwrap() * (60 + 2 * DAY);
             prop_assert!(time.now() <= at(NOW + passed));
             let _ = time.doubt();
-            let again = BelievedTime::begin(Timestamp(begin), AGE, Some(&time.saved()), None);
+            let again = TrustedTime::begin(Timestamp(begin), AGE, Some(&time.to_state()), None);
             let _ = again.doubt();
         }
     }

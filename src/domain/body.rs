@@ -20,4 +20,4 @@ mod view;
 pub use find::{Found, Matches};
 pub use kind::{BodyKind, kind};
 pub use line::{Line, Role, Span};
-pub use view::{BodyView, FORMAT_MAX, Problem, ViewMode, view};
+pub use view::{BodyView, MAX_FORMATTED_BYTES, Problem, ViewMode, view};

@@ -22,19 +22,19 @@ pub struct Delivery {
     /// The request itself.
     pub request: Request,
     /// What the sender was answered.
-    pub answer: Answer,
+    pub answer: SenderResponse,
     /// Why it was refused; its body is then not kept.
     pub refused: Option<String>,
 }
 
 /// What the sender was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct SenderResponse {
     /// The HTTP status; 0 where none was given: the connection was dropped, or
     /// creel ended before it could.
     pub status: u16,
     /// Who made the answer.
-    pub by: AnsweredBy,
+    pub by: Responder,
     /// From the request's head to the answer, in microseconds; `None` where
     /// creel ended before it could note it.
     pub duration_us: Option<u64>,
@@ -43,7 +43,7 @@ pub struct Answer {
 /// Who made the answer to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum AnsweredBy {
+pub enum Responder {
     /// creel itself.
     Creel,
     /// The app behind creel.
@@ -52,19 +52,19 @@ pub enum AnsweredBy {
     CreelTargetDown,
 }
 
-impl Answer {
+impl SenderResponse {
     /// Says whether the sender heard "ok" for a delivery that no app has
     /// answered yet: acknowledged, not handled.
-    pub const fn owed(&self) -> bool {
-        matches!(self.by, AnsweredBy::CreelTargetDown) && self.status >= 200 && self.status < 400
+    pub const fn is_unanswered(&self) -> bool {
+        matches!(self.by, Responder::CreelTargetDown) && self.status >= 200 && self.status < 400
     }
 
     /// Returns what is true once nobody waits for an app any more.
     #[must_use]
-    pub const fn given_up(self) -> Self {
-        if self.owed() {
+    pub const fn without_app(self) -> Self {
+        if self.is_unanswered() {
             Self {
-                by: AnsweredBy::Creel,
+                by: Responder::Creel,
                 ..self
             }
         } else {
@@ -73,7 +73,7 @@ impl Answer {
     }
 }
 
-impl AnsweredBy {
+impl Responder {
     /// Returns the word used in JSON.
     pub const fn word(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// How many steps a comparison may take before what is left counts as
 /// replaced: two texts that have little in common are read better that way.
-const STEPS: usize = 1_000;
+const MAX_EDIT_STEPS: usize = 1_000;
 
 /// A run of lines that are alike, or that stand in the place of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Run {
 
 /// A line of a difference as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum DiffLine {
     /// A line that both have, by its number in the new text.
     Same(usize),
     /// A line that only the old text has.
@@ -64,15 +64,15 @@ pub fn runs<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Run> {
 
 /// Lists the lines to show: those that differ, the old before the new, with
 /// so many lines of context around; none where nothing differs.
-pub fn shown(runs: &[Run], context: usize) -> Vec<Shown> {
+pub fn shown(runs: &[Run], context: usize) -> Vec<DiffLine> {
     let mut lines = Vec::new();
     if runs.iter().all(|run| run.same) {
         return lines;
     }
     for (at, run) in runs.iter().enumerate() {
         if !run.same {
-            lines.extend(run.old.clone().map(Shown::Old));
-            lines.extend(run.new.clone().map(Shown::New));
+            lines.extend(run.old.clone().map(DiffLine::Old));
+            lines.extend(run.new.clone().map(DiffLine::New));
             continue;
         }
         let first = if at == 0 { 0 } else { context };
@@ -80,12 +80,12 @@ pub fn shown(runs: &[Run], context: usize) -> Vec<Shown> {
         let Range { start, end } = run.new;
         // One line left out would take as much room as the line itself.
         if run.new.len() <= first + last + 1 {
-            lines.extend((start..end).map(Shown::Same));
+            lines.extend((start..end).map(DiffLine::Same));
             continue;
         }
-        lines.extend((start..start + first).map(Shown::Same));
-        lines.push(Shown::Skipped(run.new.len() - first - last));
-        lines.extend((end - last..end).map(Shown::Same));
+        lines.extend((start..start + first).map(DiffLine::Same));
+        lines.push(DiffLine::Skipped(run.new.len() - first - last));
+        lines.extend((end - last..end).map(DiffLine::Same));
     }
     lines
 }
@@ -110,7 +110,7 @@ impl Runs {
 /// Returns the pairs of lines that are alike on a shortest way from one text
 /// to the other; `None` where that way is too long.
 fn trace<T: PartialEq>(old: &[T], new: &[T]) -> Option<Vec<(usize, usize)>> {
-    let most = (old.len() + new.len()).min(STEPS);
+    let most = (old.len() + new.len()).min(MAX_EDIT_STEPS);
     let offset = most + 1;
     let mut furthest = vec![0_usize; 2 * most + 3];
     let mut rounds: Vec<Vec<usize>> = Vec::new();
@@ -183,11 +183,11 @@ mod tests {
         let old: Vec<char> = old.chars().collect();
         let new: Vec<char> = new.chars().collect();
         let lines = shown(&runs(&old, &new), context);
-        let line = |line: &Shown| match line {
-            Shown::Same(at) => format!(" {}", new[*at]),
-            Shown::Old(at) => format!("-{}", old[*at]),
-            Shown::New(at) => format!("+{}", new[*at]),
-            Shown::Skipped(count) => format!("~{count}"),
+        let line = |line: &DiffLine| match line {
+            DiffLine::Same(at) => format!(" {}", new[*at]),
+            DiffLine::Old(at) => format!("-{}", old[*at]),
+            DiffLine::New(at) => format!("+{}", new[*at]),
+            DiffLine::Skipped(count) => format!("~{count}"),
         };
         lines.iter().map(line).collect()
     }

@@ -36,7 +36,7 @@ pub struct Edit {
     /// Another path, with its query where it has one.
     pub path: Option<String>,
     /// Another body.
-    pub body: Option<Body>,
+    pub body: Option<BodyBytes>,
     /// Values set in the body: in JSON, or a field of a form.
     pub set: Vec<(Path, String)>,
     /// Names of headers taken away.
@@ -49,18 +49,18 @@ pub struct Edit {
 /// A body to send in the place of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Body(#[serde(with = "encoding_base64")] pub Bytes);
+pub struct BodyBytes(#[serde(with = "encoding_base64")] pub Bytes);
 
 /// A request after an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edited {
+pub struct EditResult {
     /// The request.
     pub request: Request,
     /// What should be known of it before it is sent, as sentences.
     pub warnings: Vec<String>,
 }
 
-impl Edited {
+impl EditResult {
     /// Returns a request as it came.
     pub fn unchanged(request: &Request) -> Self {
         Self {
@@ -106,7 +106,7 @@ impl Edit {
     /// # Errors
     /// A [`Failure`] where something cannot be done: a value set in a body
     /// that has no place for it, a method or path that is none.
-    pub fn apply(&self, original: &Request) -> Result<Edited, Failure> {
+    pub fn apply(&self, original: &Request) -> Result<EditResult, Failure> {
         let mut request = match &self.whole {
             Some(whole) => whole.clone(),
             None => original.clone(),
@@ -119,7 +119,7 @@ impl Edit {
             (request.path, request.query) = split_target(path);
         }
         check_line(&request, original)?;
-        if let Some(Body(body)) = &self.body {
+        if let Some(BodyBytes(body)) = &self.body {
             request.body = body.clone();
         }
         for (path, value) in &self.set {
@@ -140,7 +140,7 @@ impl Edit {
             let length = request.body.len().to_string();
             request.headers.set("content-length", length);
         }
-        Ok(Edited { request, warnings })
+        Ok(EditResult { request, warnings })
     }
 
     fn set_headers(&self, headers: &mut Headers, warnings: &mut Vec<String>) {
@@ -259,14 +259,18 @@ fn set(
 }
 
 /// Says why a value could not be set, and what to do instead.
-fn explained(wrong: &json::Wrong, request: &Request, kind: BodyKind) -> (String, &'static str) {
+fn explained(
+    wrong: &json::JsonEditError,
+    request: &Request,
+    kind: BodyKind,
+) -> (String, &'static str) {
     use super::body::rows::line_and_column;
     match wrong {
-        json::Wrong::NotJson(_) if request.body.is_empty() => (
+        json::JsonEditError::NotJson(_) if request.body.is_empty() => (
             "The body is empty.".to_owned(),
             "Send a whole body instead:  --body FILE",
         ),
-        json::Wrong::NotJson(fault) if kind == BodyKind::Json => {
+        json::JsonEditError::NotJson(fault) if kind == BodyKind::Json => {
             let (line, column) = line_and_column(&request.body, fault.offset);
             (
                 format!(
@@ -276,24 +280,24 @@ fn explained(wrong: &json::Wrong, request: &Request, kind: BodyKind) -> (String,
                 "Send a whole body instead:  --body FILE",
             )
         }
-        json::Wrong::NotJson(_) => (
+        json::JsonEditError::NotJson(_) => (
             format!("The body is neither JSON nor a form but {}.", kind.word()),
             "Send a whole body instead:  --body FILE",
         ),
-        json::Wrong::NoInside(what) => (
+        json::JsonEditError::NoInside(what) => (
             format!("On the way there stands {what}, which has no inside."),
             "Set what stands there as a whole, to an object or a list.",
         ),
-        json::Wrong::NotAList => (
+        json::JsonEditError::NotAList => (
             "On the way there stands an object, and the path asks for an item of a list."
                 .to_owned(),
             "Name a member:  .name in the place of [0]",
         ),
-        json::Wrong::NotAnObject => (
+        json::JsonEditError::NotAnObject => (
             "On the way there stands a list, and the path asks for a name.".to_owned(),
             "Number an item from 0:  [0] in the place of .name; [] adds one",
         ),
-        json::Wrong::TooShort(items) => (
+        json::JsonEditError::TooShort(items) => (
             match items {
                 1 => "The list there has one item.".to_owned(),
                 items => format!("The list there has {items} items."),
@@ -462,7 +466,7 @@ mod tests {
         }
         // A whole body may take its place.
         let edit = Edit {
-            body: Some(Body(b"{}"[..].into())),
+            body: Some(BodyBytes(b"{}"[..].into())),
             ..Edit::default()
         };
         let after = edit.apply(&packed).unwrap();
@@ -477,7 +481,7 @@ mod tests {
     #[test]
     fn json_that_no_longer_parses_is_warned_about_and_not_refused() {
         let body = |text: &'static str| Edit {
-            body: Some(Body(text.into())),
+            body: Some(BodyBytes(text.into())),
             ..Edit::default()
         };
         let before = request("application/json", b"{\"a\":1}");
@@ -575,7 +579,7 @@ mod tests {
     #[test]
     fn travels_as_json() {
         let mut edit = sets(&[".a[0][]=1"]);
-        edit.body = Some(Body(b"\xff\x00"[..].into()));
+        edit.body = Some(BodyBytes(b"\xff\x00"[..].into()));
         edit.whole = Some(request("text/plain", b"\xff"));
         edit.header("X-A: \u{e9}").unwrap();
         let text = serde_json::to_string(&edit).unwrap();

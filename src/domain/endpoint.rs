@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::AnswerPlan;
-use super::mode::{Mode, PathMode, Route};
+use super::answer::ResponsePlan;
+use super::mode::{ForwardMode, PathMode, Route};
 use super::request::Request;
 
 /// A configured place that receives: a path, who sends there and where it goes.
@@ -28,9 +28,9 @@ pub struct Endpoint {
     /// How many of its deliveries are forwarded at once; `None`: as everywhere.
     pub parallel: Option<u32>,
     /// When its deliveries are sent on; `None`: as everywhere.
-    pub mode: Option<Mode>,
+    pub mode: Option<ForwardMode>,
     /// What creel answers here, where it differs from everywhere else.
-    pub answer: Option<AnswerPlan>,
+    pub answer: Option<ResponsePlan>,
     /// Whether requests that try the address are answered; `None`: as everywhere.
     pub handshakes: Option<bool>,
     /// Its public address, for schemes that sign the URL: scheme, host and

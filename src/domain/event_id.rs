@@ -5,9 +5,9 @@ use super::id::Id;
 use super::timestamp::Timestamp;
 
 /// Fewer characters than this do not tell events apart for sure.
-const ENOUGH: usize = 8;
+const MIN_RANDOM_CHARS: usize = 8;
 /// How many there are where the old id had too few.
-const MADE: usize = 12;
+const GENERATED_CHARS: usize = 12;
 
 /// The digits of a ULID (Crockford's base32).
 const ULID_DIGITS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -100,7 +100,7 @@ fn number(old: &str, random: &mut Random) -> Option<String> {
     let digit = |random: &mut Random| char::from(random.pick(b"0123456789"));
     let mut made: String = (0..count).map(|_| digit(random)).collect();
     let first = match old.as_bytes()[0] {
-        b'0' if old.len() >= ENOUGH => '0',
+        b'0' if old.len() >= MIN_RANDOM_CHARS => '0',
         _ => char::from(random.pick(b"123456789")),
     };
     made.replace_range(..1, &first.to_string());
@@ -126,9 +126,11 @@ fn characters(old: &str, random: &mut Random) -> String {
         alphabet.extend(b'A'..=if hex { b'F' } else { b'Z' });
     }
     let drawn = old.bytes().filter(u8::is_ascii_alphanumeric).count();
-    if drawn < ENOUGH {
+    if drawn < MIN_RANDOM_CHARS {
         let short = b"0123456789abcdefghijklmnopqrstuvwxyz";
-        return (0..MADE).map(|_| char::from(random.pick(short))).collect();
+        return (0..GENERATED_CHARS)
+            .map(|_| char::from(random.pick(short)))
+            .collect();
     }
     old.chars()
         .map(|c| {

@@ -6,7 +6,7 @@ use super::headers::{Header, Headers};
 use super::request::Request;
 
 /// Fields that curl or the connection makes itself.
-const MADE_BY_CURL: [&str; 6] = [
+const GENERATED_BY_CURL: [&str; 6] = [
     "host",
     "content-length",
     "connection",
@@ -42,7 +42,7 @@ pub fn curl(request: &Request, url: &str) -> String {
     command.push(' ');
     command.push_str(&quoted(url.as_bytes()));
     for header in &request.headers {
-        if !MADE_BY_CURL.contains(&header.name) {
+        if !GENERATED_BY_CURL.contains(&header.name) {
             command.push_str(" \\\n  --header ");
             command.push_str(&header_word(header));
         }

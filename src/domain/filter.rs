@@ -16,7 +16,7 @@ mod test;
 
 use super::summary::Summary;
 use super::timestamp::Timestamp;
-use test::Test;
+use test::Predicate;
 
 /// The keys, what each looks at, and the bare word `marked`.
 pub const KEYS: [(&str, &str); 11] = [
@@ -62,7 +62,7 @@ enum Node {
     All(Vec<Node>),
     Any(Vec<Node>),
     Not(Box<Node>),
-    Test(Test),
+    Test(Predicate),
 }
 
 impl Filter {
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::domain::attempt::Outcome;
-    use crate::domain::delivery::{Answer, AnsweredBy};
+    use crate::domain::delivery::{Responder, SenderResponse};
     use crate::domain::summary::LastAttempt;
     use crate::domain::verification::Status;
 
@@ -172,9 +172,9 @@ mod tests {
             Summary {
                 method: "PUT".to_owned(),
                 last_attempt: Some(tried(None, Outcome::Expired)),
-                answer: Answer {
+                answer: SenderResponse {
                     status: 200,
-                    by: AnsweredBy::CreelTargetDown,
+                    by: Responder::CreelTargetDown,
                     duration_us: None,
                 },
                 ..row(3, Some("svix"), Some("invoice paid"), Status::Malformed)

@@ -5,7 +5,7 @@ use super::headers::{Header, Headers};
 /// The fields that RFC 9110 section 7.6.1 keeps to one connection; those
 /// between a client and its proxy (section 11.7); and the announcement of
 /// fields behind a chunked body, which is not sent on in chunks.
-const NAMES: [&str; 10] = [
+const HOP_BY_HOP_FIELDS: [&str; 10] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -32,7 +32,7 @@ pub fn removed(headers: &Headers) -> impl Iterator<Item = Header<'_>> {
 }
 
 fn is_hop(header: Header<'_>, named: &[String]) -> bool {
-    NAMES.contains(&header.name) || named.iter().any(|name| name == header.name)
+    HOP_BY_HOP_FIELDS.contains(&header.name) || named.iter().any(|name| name == header.name)
 }
 
 /// Returns what `connection` names.

@@ -12,8 +12,8 @@ use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 use sha2::{Digest as _, Sha256};
 
-use super::attempt::{Attempt, Outcome, Response, Try};
-use super::delivery::{Answer, Delivery};
+use super::attempt::{Attempt, Outcome, Response, RetryPosition};
+use super::delivery::{Delivery, SenderResponse};
 use super::headers::{Header, Headers};
 use super::id::Id;
 use super::request::Request;
@@ -206,7 +206,7 @@ pub fn attempt(attempt: &Attempt, bodies: Bodies) -> AttemptJson<'_> {
     }
 }
 
-const fn a_try(retry: &Try) -> TryJson {
+const fn a_try(retry: &RetryPosition) -> TryJson {
     TryJson {
         number: retry.number,
         of: retry.of,
@@ -274,7 +274,7 @@ fn body<'a>(
     }
 }
 
-fn answer(answer: Answer) -> AnswerJson {
+fn answer(answer: SenderResponse) -> AnswerJson {
     AnswerJson {
         status: answer.status,
         by: answer.by.word(),
@@ -340,8 +340,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::attempt::{AttemptKind, Edited, Signing};
-    use crate::domain::delivery::AnsweredBy;
+    use crate::domain::attempt::{AttemptKind, EditedParts, Signing};
+    use crate::domain::delivery::Responder;
     use crate::domain::verification::{Finding, Status};
 
     fn id() -> Id {
@@ -350,9 +350,9 @@ mod tests {
 
     fn sample() -> (Delivery, Summary, Verification) {
         let at = Timestamp(1_795_269_751_204_512);
-        let answer = Answer {
+        let answer = SenderResponse {
             status: 200,
-            by: AnsweredBy::CreelTargetDown,
+            by: Responder::CreelTargetDown,
             duration_us: Some(2_600),
         };
         let request = Request {
@@ -447,7 +447,7 @@ mod tests {
             number: 2,
             kind: AttemptKind::Resend,
             signing: Signing::Fresh,
-            edited: Some(Edited {
+            edited: Some(EditedParts {
                 method: "POST".to_owned(),
                 body: Bytes::new(),
             }),

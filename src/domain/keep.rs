@@ -3,7 +3,7 @@
 /// How long and how much to keep; `None` is without limit. Marked deliveries
 /// are kept in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct Retention {
     /// The most deliveries kept.
     pub count: Option<u64>,
     /// The longest a delivery is kept, in seconds.
@@ -12,7 +12,7 @@ pub struct Keep {
     pub bytes: Option<u64>,
 }
 
-impl Default for Keep {
+impl Default for Retention {
     /// 30 days, any count, any size.
     fn default() -> Self {
         Self {

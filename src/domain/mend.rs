@@ -6,7 +6,7 @@ use super::failure::Failure;
 
 /// Explains what the TOML reader did not like about `text`, which stands in
 /// the file `shown`.
-pub fn explain(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
+pub fn explain_toml_error(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
     let message = discreet(error.message().trim().trim_end_matches('.'));
     let span = error.span().unwrap_or(0..0);
     let unknown = message.strip_prefix("unknown field `").and_then(|rest| {

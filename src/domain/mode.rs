@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// When deliveries are sent on, and who answers their senders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mode {
+pub enum ForwardMode {
     /// creel answers at once, then sends on; what cannot be delivered is
     /// delivered later, in order.
     #[default]
@@ -16,7 +16,7 @@ pub enum Mode {
     Hold,
 }
 
-impl Mode {
+impl ForwardMode {
     /// Every mode.
     pub const ALL: [Self; 3] = [Self::AckFirst, Self::PassThrough, Self::Hold];
 

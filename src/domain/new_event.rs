@@ -19,7 +19,12 @@ pub struct NewEvent {
 }
 
 /// Gives a request a new event id, wherever its provider keeps it.
-pub fn renewed(request: &Request, provider: &Provider, now: Timestamp, random: u128) -> NewEvent {
+pub fn with_new_id(
+    request: &Request,
+    provider: &Provider,
+    now: Timestamp,
+    random: u128,
+) -> NewEvent {
     let mut new = NewEvent {
         request: request.clone(),
         notes: Vec::new(),
@@ -61,7 +66,7 @@ pub fn renewed(request: &Request, provider: &Provider, now: Timestamp, random: u
 
 /// Puts the time of sending into the body where the provider signs one that
 /// stands there; otherwise returns the request as it is.
-pub fn timed(request: &Request, provider: &Provider, now: Timestamp) -> Request {
+pub fn with_current_time(request: &Request, provider: &Provider, now: Timestamp) -> Request {
     let Some(scheme) = &provider.signature else {
         return request.clone();
     };
@@ -122,7 +127,7 @@ mod tests {
             ("hubspot-v3", request(&[], "[{\"eventId\":100,\"n\":1e3}]")),
         ] {
             let provider = catalog.get(provider).unwrap();
-            let new = renewed(&before, provider, NOW, 7);
+            let new = with_new_id(&before, provider, NOW, 7);
             let (old, made) = (
                 provider.delivery_id(&before),
                 provider.delivery_id(&new.request),
@@ -140,7 +145,7 @@ mod tests {
     fn says_what_cannot_be_new() {
         let catalog = Catalog::builtin();
         let note = |provider: &str, before: &Request| {
-            let new = renewed(before, catalog.get(provider).unwrap(), NOW, 7);
+            let new = with_new_id(before, catalog.get(provider).unwrap(), NOW, 7);
             assert_eq!(new.request, *before);
             new.notes.concat()
         };
@@ -156,12 +161,12 @@ mod tests {
         let catalog = Catalog::builtin();
         let linear = catalog.get("linear").unwrap();
         let before = request(&[], "{\"webhookTimestamp\": 1, \"a\":1.0}");
-        let after = timed(&before, linear, NOW);
+        let after = with_current_time(&before, linear, NOW);
         assert_eq!(
             &after.body[..],
             b"{\"webhookTimestamp\": 1795266151204, \"a\":1.0}"
         );
         let porkbun = catalog.get("porkbun").unwrap();
-        assert_eq!(timed(&before, porkbun, NOW), before);
+        assert_eq!(with_current_time(&before, porkbun, NOW), before);
     }
 }

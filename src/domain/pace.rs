@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use super::provider::Span;
+use super::provider::DurationSpec;
 
 /// What a rate may be, in deliveries.
-const RATES: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
+const RATE_RANGE: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
 
 /// Reads how many to send in a second, or in another unit of time; returns
 /// the time between one and the next.
 ///
 /// # Errors
 /// What may be written instead.
-pub fn rate(text: &str) -> Result<Duration, String> {
+pub fn parse_rate(text: &str) -> Result<Duration, String> {
     let (number, seconds) = match text.split_once('/') {
         None => (text, 1.0),
         Some((number, "s")) => (number, 1.0),
@@ -22,7 +22,7 @@ pub fn rate(text: &str) -> Result<Duration, String> {
         Some(_) => return Err("write 10, 10/s, 30/m or 100/h".to_owned()),
     };
     match number.trim().parse::<f64>() {
-        Ok(number) if RATES.contains(&number) => Ok(Duration::from_secs_f64(seconds / number)),
+        Ok(number) if RATE_RANGE.contains(&number) => Ok(Duration::from_secs_f64(seconds / number)),
         _ => Err("write a number from 0.001 on, such as 10, 0.5, 10/s, 30/m or 100/h".to_owned()),
     }
 }
@@ -31,8 +31,8 @@ pub fn rate(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What may be written instead.
-pub fn spacing(text: &str) -> Result<Duration, String> {
-    Span::parse(text)
+pub fn parse_interval(text: &str) -> Result<Duration, String> {
+    DurationSpec::parse(text)
         .map(|span| Duration::from_millis(span.0))
         .ok_or_else(|| "write a time with its unit, such as 500ms, 2s or 1m".to_owned())
 }
@@ -41,10 +41,10 @@ pub fn spacing(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What may be written instead.
-pub fn either(text: &str) -> Result<Duration, String> {
+pub fn parse_rate_or_interval(text: &str) -> Result<Duration, String> {
     match text.trim() {
         "" => Ok(Duration::ZERO),
-        text => spacing(text).or_else(|_| rate(text)),
+        text => parse_interval(text).or_else(|_| parse_rate(text)),
     }
 }
 
@@ -65,11 +65,15 @@ mod tests {
             (" 2s ", 2_000_000),
         ];
         for (text, us) in cases {
-            assert_eq!(either(text).unwrap().as_micros(), us, "{text}");
+            assert_eq!(
+                parse_rate_or_interval(text).unwrap().as_micros(),
+                us,
+                "{text}"
+            );
         }
         for wrong in ["0", "-1", "x", "10/d", "1/0", "nan", "inf", "5x", "ms"] {
-            assert!(either(wrong).is_err(), "{wrong}");
+            assert!(parse_rate_or_interval(wrong).is_err(), "{wrong}");
         }
-        assert!(spacing("10").is_err() && rate("500ms").is_err());
+        assert!(parse_interval("10").is_err() && parse_rate("500ms").is_err());
     }
 }

@@ -18,14 +18,14 @@ pub use self::definition::Provider;
 pub use self::requirement::{IgnoredDifference, Requirement, UnmetStatus};
 pub use self::scheme::Scheme;
 pub use self::value_source::ValueSource;
-pub use super::ahead::Ahead;
+pub use super::ahead::FutureTolerance;
 use super::failure::Failure;
 use super::handshake::Handshake;
 use super::headers::{Header, Headers};
 use super::mend;
 use super::request::Request;
 use super::signature::Reading;
-pub use super::span::Span;
+pub use super::span::DurationSpec;
 
 /// No request that tries an address has a larger body.
 pub const MAX_HANDSHAKE_BODY_BYTES: usize = 64 << 10;
@@ -418,7 +418,8 @@ fn read_handshakes(text: &str) -> Result<Vec<Handshake>, Failure> {
         handshake: Vec<Handshake>,
     }
     let shown = "handshakes.toml";
-    let file: File = toml::from_str(text).map_err(|error| mend::explain(shown, text, &error))?;
+    let file: File =
+        toml::from_str(text).map_err(|error| mend::explain_toml_error(shown, text, &error))?;
     for handshake in &file.handshake {
         handshake
             .check()

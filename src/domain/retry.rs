@@ -6,13 +6,13 @@ use super::provider::Provider;
 
 /// The wait before the second try, where a provider states no steps, in
 /// milliseconds: each further wait is twice as long.
-const FIRST_WAIT: u64 = 60_000;
+const INITIAL_BACKOFF_MS: u64 = 60_000;
 
 /// How long a provider that does not say so is taken to try, in milliseconds.
-const UP_TO: u64 = 86_400_000;
+const ASSUMED_RETRY_SPAN_MS: u64 = 86_400_000;
 
 /// How many tries are made at the most, whatever a definition says.
-const MOST_TRIES: usize = 100;
+const MAX_TRIES: usize = 100;
 
 /// When a provider tries a delivery again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Schedule {
         }
         let most = sender
             .attempts
-            .map_or(MOST_TRIES, |n| (n as usize).min(MOST_TRIES))
+            .map_or(MAX_TRIES, |n| (n as usize).min(MAX_TRIES))
             .saturating_sub(1);
         if !sender.retry.is_empty() {
             let waits = sender.retry.iter().map(|span| span.0).take(most).collect();
@@ -54,12 +54,14 @@ impl Schedule {
                 assumed: false,
             });
         }
-        let up_to = sender.retry_up_to.map_or(UP_TO, |span| span.0);
+        let up_to = sender
+            .retry_up_to
+            .map_or(ASSUMED_RETRY_SPAN_MS, |span| span.0);
         let waits = if sender.attempts.is_some() {
             doubling(up_to / ((1_u64 << most.min(40)) - 1).max(1), most)
         } else {
             let mut sum = 0;
-            let mut waits = doubling(FIRST_WAIT.min(up_to), 40);
+            let mut waits = doubling(INITIAL_BACKOFF_MS.min(up_to), 40);
             waits.retain(|wait| {
                 sum += wait;
                 sum <= up_to

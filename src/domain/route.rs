@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::endpoint::Endpoint;
 use super::filter::pattern::Pattern;
-pub use super::mode::{Mode, PathMode, Route};
+pub use super::mode::{ForwardMode, PathMode, Route};
 
 /// How many deliveries are forwarded to a target at once, unless configured.
 pub const DEFAULT_PARALLEL: u32 = 8;
@@ -17,7 +17,7 @@ pub const MAX_PARALLEL: u32 = 256;
 
 /// What is known of a delivery that looks for its target.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
+pub struct RouteQuery<'a> {
     /// The endpoint that took it.
     pub endpoint: Option<&'a Endpoint>,
     /// Its path.
@@ -30,7 +30,7 @@ pub struct Asked<'a> {
 
 /// What is configured for all deliveries.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Everywhere<'a> {
+pub struct RouteDefaults<'a> {
     /// Where those go that nothing else names a target for.
     pub target: Option<&'a str>,
     /// Targets for some of them.
@@ -54,7 +54,7 @@ pub struct ParallelLimit {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// The one for all deliveries.
-    Everywhere,
+    Global,
     /// That of an endpoint, by its name.
     Endpoint(String),
     /// That of a route, by its endpoint and its place in the list.
@@ -74,7 +74,7 @@ pub struct Destination {
 
 /// Decides where a delivery goes: the endpoint's routes, its target, the
 /// routes for all, the target for all; the first that fits.
-pub fn destination(everywhere: Everywhere<'_>, asked: &Asked<'_>) -> Option<Destination> {
+pub fn destination(everywhere: RouteDefaults<'_>, asked: &RouteQuery<'_>) -> Option<Destination> {
     let endpoint = asked.endpoint;
     let inherited = ParallelLimit::inherited(everywhere, endpoint);
     let first = |routes: &[Route], mode: PathMode, owner: Option<&Endpoint>| {
@@ -106,7 +106,7 @@ pub fn destination(everywhere: Everywhere<'_>, asked: &Asked<'_>) -> Option<Dest
 
 impl ParallelLimit {
     /// Returns the limit of deliveries whose route sets none.
-    fn inherited(everywhere: Everywhere<'_>, endpoint: Option<&Endpoint>) -> Self {
+    fn inherited(everywhere: RouteDefaults<'_>, endpoint: Option<&Endpoint>) -> Self {
         let own = |e: &Endpoint| {
             Some(Self {
                 at_once: e.parallel?,
@@ -115,7 +115,7 @@ impl ParallelLimit {
         };
         endpoint.and_then(own).unwrap_or(Self {
             at_once: everywhere.parallel.unwrap_or(DEFAULT_PARALLEL),
-            scope: Scope::Everywhere,
+            scope: Scope::Global,
         })
     }
 }
@@ -125,7 +125,7 @@ fn found(
     target: &str,
     mode: PathMode,
     route: Option<&str>,
-    asked: &Asked<'_>,
+    asked: &RouteQuery<'_>,
 ) -> (String, Option<String>) {
     let prefix = match (asked.endpoint, route) {
         (Some(endpoint), _) => endpoint.path.as_str(),
@@ -174,7 +174,7 @@ impl Destination {
         Self {
             target: target.to_owned(),
             path: None,
-            parallel: ParallelLimit::inherited(Everywhere::default(), None),
+            parallel: ParallelLimit::inherited(RouteDefaults::default(), None),
         }
     }
 
@@ -193,7 +193,7 @@ impl Destination {
 
 impl Route {
     /// Says whether a delivery has all that this route names.
-    pub fn takes(&self, asked: &Asked<'_>) -> bool {
+    pub fn takes(&self, asked: &RouteQuery<'_>) -> bool {
         let whole = |wanted: &Option<String>, text: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| {
                 let pattern = Pattern::field(wanted, !wanted.contains('*'));
@@ -332,13 +332,13 @@ mod tests {
             route("/*/test", "", "", "http://star"),
             route("", "zyra", "", "http://zyra"),
         ];
-        let everywhere = Everywhere {
+        let everywhere = RouteDefaults {
             target: Some("http://all"),
             routes: &routes,
-            ..Everywhere::default()
+            ..RouteDefaults::default()
         };
         let to = |endpoint, path, provider, event| {
-            let asked = Asked {
+            let asked = RouteQuery {
                 endpoint,
                 path,
                 provider,
@@ -364,7 +364,10 @@ mod tests {
         assert_eq!(to(None, "/a/test", None, None), "http://star");
         assert_eq!(to(None, "/a/test/b", Some("zyra"), None), "http://zyra");
         assert_eq!(to(None, "/", None, None), "http://all");
-        assert_eq!(destination(Everywhere::default(), &Asked::default()), None);
+        assert_eq!(
+            destination(RouteDefaults::default(), &RouteQuery::default()),
+            None
+        );
     }
 
     #[test]
@@ -386,30 +389,27 @@ mod tests {
             ..route("/hooks/us", "", "", "http://us")
         }];
         let limit = |everywhere: Option<u32>, endpoint: Option<&Endpoint>, path: &str| {
-            let everywhere = Everywhere {
+            let everywhere = RouteDefaults {
                 target: Some("http://all"),
                 routes: &routes,
                 parallel: everywhere,
-                ..Everywhere::default()
+                ..RouteDefaults::default()
             };
-            let asked = Asked {
+            let asked = RouteQuery {
                 endpoint,
                 path,
-                ..Asked::default()
+                ..RouteQuery::default()
             };
             let limit = destination(everywhere, &asked).unwrap().parallel;
             (limit.at_once, limit.scope)
         };
         let name = || "a".to_owned();
-        assert_eq!(limit(None, None, "/"), (8, Scope::Everywhere));
-        assert_eq!(limit(Some(4), None, "/"), (4, Scope::Everywhere));
+        assert_eq!(limit(None, None, "/"), (8, Scope::Global));
+        assert_eq!(limit(Some(4), None, "/"), (4, Scope::Global));
         assert_eq!(limit(None, None, "/hooks/us"), (2, Scope::Route(None, 0)));
         let plain = endpoint(None, None);
         let strict = endpoint(Some(1), Some("http://own"));
-        assert_eq!(
-            limit(Some(4), Some(&plain), "/hooks"),
-            (4, Scope::Everywhere)
-        );
+        assert_eq!(limit(Some(4), Some(&plain), "/hooks"), (4, Scope::Global));
         assert_eq!(
             limit(Some(4), Some(&strict), "/hooks"),
             (1, Scope::Endpoint(name()))

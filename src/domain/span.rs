@@ -4,9 +4,9 @@ use serde::{Deserialize, Deserializer, Serializer};
 
 /// A span of time in milliseconds, written with its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub u64);
+pub struct DurationSpec(pub u64);
 
-impl Span {
+impl DurationSpec {
     /// Returns whole seconds, rounded down.
     pub const fn seconds(self) -> u64 {
         self.0 / 1000
@@ -28,7 +28,7 @@ impl Span {
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for DurationSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
@@ -37,7 +37,7 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-impl serde::Serialize for Span {
+impl serde::Serialize for DurationSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.is_multiple_of(1000) {
             serializer.collect_str(&format_args!("{}s", self.0 / 1000))
@@ -53,10 +53,10 @@ mod tests {
 
     #[test]
     fn reads_units() {
-        assert_eq!(Span::parse("300s"), Some(Span(300_000)));
-        assert_eq!(Span::parse("5m"), Some(Span(300_000)));
-        assert_eq!(Span::parse("1250ms"), Some(Span(1250)));
-        assert_eq!(Span::parse("300"), None);
-        assert_eq!(Span::parse("3y"), None);
+        assert_eq!(DurationSpec::parse("300s"), Some(DurationSpec(300_000)));
+        assert_eq!(DurationSpec::parse("5m"), Some(DurationSpec(300_000)));
+        assert_eq!(DurationSpec::parse("1250ms"), Some(DurationSpec(1250)));
+        assert_eq!(DurationSpec::parse("300"), None);
+        assert_eq!(DurationSpec::parse("3y"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, Outcome};
-use super::delivery::{Answer, AnsweredBy};
+use super::delivery::{Responder, SenderResponse};
 use super::id::Id;
 use super::signature::coverage;
 use super::timestamp::Timestamp;
@@ -49,7 +49,7 @@ pub struct Summary {
     /// The code of the first finding, where there is one.
     pub cause: Option<String>,
     /// What the sender was answered.
-    pub answer: Answer,
+    pub answer: SenderResponse,
     /// Why it was refused.
     pub refused: Option<String>,
     /// How many attempts were made with it.
@@ -72,12 +72,12 @@ impl Summary {
                 status: Some(status),
                 ..
             }) => status.to_string().into(),
-            Some(_) if self.owed() => "down".into(),
+            Some(_) if self.is_unanswered() => "down".into(),
             Some(_) => "---".into(),
-            None if self.owed() => "wait".into(),
+            None if self.is_unanswered() => "wait".into(),
             None => match (self.answer.status, self.answer.by) {
-                (0, AnsweredBy::Creel) => "drop".into(),
-                (0, AnsweredBy::Target | AnsweredBy::CreelTargetDown) => "wait".into(),
+                (0, Responder::Creel) => "drop".into(),
+                (0, Responder::Target | Responder::CreelTargetDown) => "wait".into(),
                 (status, _) => status.to_string().into(),
             },
         }
@@ -99,19 +99,19 @@ impl Summary {
 
     /// Says whether it is acknowledged and not handled: its sender heard "ok",
     /// and no app has answered it yet.
-    pub const fn owed(&self) -> bool {
-        self.answer.owed()
+    pub const fn is_unanswered(&self) -> bool {
+        self.answer.is_unanswered()
     }
 
     /// Says whether an app is still to get it: it is owed, or a retry schedule
     /// goes on.
-    pub const fn waits(&self) -> bool {
-        self.owed() || self.pending.is_some()
+    pub const fn is_waiting(&self) -> bool {
+        self.is_unanswered() || self.pending.is_some()
     }
 
     /// Says whether it is kept whatever its age and however many there are.
-    pub const fn stays(&self) -> bool {
-        self.marked || self.waits()
+    pub const fn is_exempt_from_retention(&self) -> bool {
+        self.marked || self.is_waiting()
     }
 }
 
@@ -165,9 +165,9 @@ impl Summary {
             content_type: None,
             status: Status::Valid,
             cause: None,
-            answer: Answer {
+            answer: SenderResponse {
                 status: 200,
-                by: super::delivery::AnsweredBy::Creel,
+                by: super::delivery::Responder::Creel,
                 duration_us: None,
             },
             refused: None,

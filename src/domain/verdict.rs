@@ -9,7 +9,7 @@ use super::verification::Status;
 /// What to make of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum AttemptVerdict {
     /// It is under way, or waits until it is due.
     Pending,
     /// It was stopped before it had a response.
@@ -38,7 +38,7 @@ pub enum Verdict {
     StaleAccepted,
 }
 
-impl Verdict {
+impl AttemptVerdict {
     /// Judges an attempt. `before` is the one before it to the same target,
     /// `signed` what the signature it carried was worth at that time.
     pub fn of(attempt: &Attempt, before: Option<&Attempt>, signed: Status) -> Self {
@@ -145,7 +145,7 @@ pub fn previous<'a>(
         a.target == attempt.target
             && a.outcome != Outcome::Pending
             && !a.is_stopped()
-            && Verdict::of_wrong(a, signed(*at)).is_none()
+            && AttemptVerdict::of_wrong(a, signed(*at)).is_none()
     };
     earlier.iter().enumerate().rev().find(same).map(|(_, a)| a)
 }
@@ -191,8 +191,8 @@ mod tests {
     }
 
     fn words(attempts: &[Attempt], signed: Status) -> Vec<&'static str> {
-        let verdicts = Verdict::all(attempts, |_| signed);
-        verdicts.into_iter().map(Verdict::words).collect()
+        let verdicts = AttemptVerdict::all(attempts, |_| signed);
+        verdicts.into_iter().map(AttemptVerdict::words).collect()
     }
 
     #[test]
@@ -222,8 +222,8 @@ mod tests {
 
     #[test]
     fn a_stopped_attempt_says_nothing_of_the_target() {
-        use crate::domain::attempt::{ENDED, REPLACED, STOPPED};
-        for why in [ENDED, STOPPED, REPLACED] {
+        use crate::domain::attempt::{INTERRUPTED_ERROR, REPLACED_ERROR, STOPPED_ERROR};
+        for why in [INTERRUPTED_ERROR, STOPPED_ERROR, REPLACED_ERROR] {
             let stopped = Attempt {
                 response: None,
                 outcome: Outcome::Failed,

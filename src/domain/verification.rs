@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ahead::Ahead;
+use super::ahead::FutureTolerance;
 use super::signature::coverage;
 
 /// The verdict on a delivery's signature.
@@ -89,8 +89,8 @@ pub struct Verification {
     /// The provider's tolerance, in seconds; `None` where it has none.
     pub tolerance_seconds: Option<i64>,
     /// How far ahead the signed time may lie; told where it is not as far.
-    #[serde(default, skip_serializing_if = "Ahead::is_same")]
-    pub ahead: Ahead,
+    #[serde(default, skip_serializing_if = "FutureTolerance::is_same")]
+    pub ahead: FutureTolerance,
     /// The signatures that came, as text.
     pub received: Vec<String>,
     /// The signatures that would have been right, one for each configured secret.
@@ -121,7 +121,7 @@ impl Verification {
             timestamp: None,
             age_seconds: None,
             tolerance_seconds: None,
-            ahead: Ahead::Same,
+            ahead: FutureTolerance::Same,
             received: Vec::new(),
             expected: Vec::new(),
             covers: Vec::new(),

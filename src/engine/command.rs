@@ -13,8 +13,8 @@ pub use self::resend::{
     Job, JobResults, Preview, ResendRequest, ResendSupport, RetryOptions, RetryPlan, Selection,
     SendResult,
 };
-use crate::domain::address::Place;
-use crate::domain::answer::AnswerPlan;
+use crate::domain::address::ResolvedHost;
+use crate::domain::answer::ResponsePlan;
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::Attempt;
 use crate::domain::believed::ClockDoubt;
@@ -24,11 +24,13 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::id::Id;
 use crate::domain::keyring::{Adoption, Scope};
 use crate::domain::provider::KeyForm;
-use crate::domain::route::{Asked, Destination, Everywhere, Mode, PathMode, Route, destination};
-use crate::domain::secret::{Secret, Typed};
+use crate::domain::route::{
+    Destination, ForwardMode, PathMode, Route, RouteDefaults, RouteQuery, destination,
+};
+use crate::domain::secret::{Secret, SecretInput};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 use crate::domain::verification::{Status, Verification};
 pub use crate::outbound::SendOptions;
 pub use crate::store::Lag;
@@ -88,9 +90,9 @@ pub struct ResponseOverrideRequest {
     /// The endpoint; `None`: those that no endpoint takes.
     pub endpoint: Option<String>,
     /// When they are sent on; `None`: as configured.
-    pub mode: Option<Mode>,
+    pub mode: Option<ForwardMode>,
     /// What creel answers; `None`: as configured.
-    pub plan: Option<AnswerPlan>,
+    pub plan: Option<ResponsePlan>,
 }
 
 /// What differs from the configuration, because somebody said so.
@@ -99,9 +101,9 @@ pub struct ResponseOverride {
     /// The endpoint; `None`: deliveries that no endpoint takes.
     pub endpoint: Option<String>,
     /// When deliveries are sent on, where that differs.
-    pub mode: Option<Mode>,
+    pub mode: Option<ForwardMode>,
     /// What creel answers, where that differs.
-    pub plan: Option<AnswerPlan>,
+    pub plan: Option<ResponsePlan>,
 }
 
 /// What is known of an app that deliveries go to.
@@ -186,7 +188,7 @@ pub enum SecretChoice {
     /// One of [`Info::secrets`]: its place there, and what stood there.
     Known(usize, KnownSecret),
     /// One that was typed. `env:` and `file:` are read by the running creel.
-    Typed(Typed),
+    Typed(SecretInput),
 }
 
 /// What may be shown of a secret.
@@ -292,7 +294,7 @@ pub enum Reply {
     Results(JobResults),
     /// To [`Command::Locate`]: those that are asked for before anything is
     /// sent to them, for they are not this machine.
-    Places(Vec<Place>),
+    Places(Vec<ResolvedHost>),
     /// It is done.
     Done,
 }
@@ -313,9 +315,9 @@ pub struct Info {
     /// What becomes of paths on the way to a target.
     pub path_mode: PathMode,
     /// When deliveries are sent on where no endpoint says otherwise.
-    pub mode: Mode,
+    pub mode: ForwardMode,
     /// What is answered where no endpoint says otherwise.
-    pub answer: AnswerPlan,
+    pub answer: ResponsePlan,
     /// What is answered otherwise than configured.
     pub live: Vec<ResponseOverride>,
     /// The apps that deliveries go to.
@@ -354,13 +356,13 @@ pub struct Info {
 impl Info {
     /// Returns where a delivery goes, and is resent to unless told otherwise.
     pub fn destination(&self, row: &Summary) -> Option<Destination> {
-        let everywhere = Everywhere {
+        let everywhere = RouteDefaults {
             target: self.target.as_deref(),
             routes: &self.routes,
             path_mode: self.path_mode,
-            ..Everywhere::default()
+            ..RouteDefaults::default()
         };
-        let asked = Asked {
+        let asked = RouteQuery {
             endpoint: self
                 .endpoints
                 .iter()
@@ -374,7 +376,7 @@ impl Info {
 
     /// Returns when deliveries to an endpoint are sent on and what they are
     /// answered, just now.
-    pub fn answering(&self, endpoint: Option<&str>) -> (Mode, AnswerPlan) {
+    pub fn answering(&self, endpoint: Option<&str>) -> (ForwardMode, ResponsePlan) {
         let live = self.live.iter().find(|l| l.endpoint.as_deref() == endpoint);
         let own = self
             .endpoints
@@ -431,7 +433,7 @@ pub struct Detail {
     /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
     /// What to make of each of them.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<AttemptVerdict>,
     /// The newest retry schedule, where there was one.
     pub schedule: Option<RetryPlan>,
     /// Where a plain resend would go.

@@ -18,13 +18,13 @@ use super::local::Local;
 use super::sample::{event_id, signed};
 use crate::clock::random_bits;
 use crate::config::Config;
-use crate::domain::answer::AnswerPlan;
+use crate::domain::answer::ResponsePlan;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
 use crate::domain::provider::Provider;
 use crate::domain::request::Request;
-use crate::domain::route::{Mode, PathMode};
+use crate::domain::route::{ForwardMode, PathMode};
 use crate::domain::sample::{Sample, samples};
 use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
@@ -137,8 +137,8 @@ pub fn prepare(config: &mut Config) -> Result<DemoFolder, Failure> {
     config.provider = None;
     config.routes.clear();
     config.path_mode = PathMode::Auto;
-    config.mode = Mode::AckFirst;
-    config.answer = AnswerPlan::default();
+    config.mode = ForwardMode::AckFirst;
+    config.answer = ResponsePlan::default();
     for (provider, name, secret) in SYSTEMS {
         add_endpoint(config, name, &format!("/hooks/{name}"), provider, secret);
     }

@@ -13,7 +13,7 @@ use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 use crate::domain::verification::{Finding, Status, Verification};
 use crate::store::ReadError;
 
@@ -63,7 +63,7 @@ impl Local {
             signed: assessor.signed_text(delivery.endpoint.as_deref(), &delivery.request),
             provider: provider.map(provider_facts),
             arrivals: self.arrivals(&delivery)?,
-            verdicts: Verdict::all(&attempts, |attempt| {
+            verdicts: AttemptVerdict::all(&attempts, |attempt| {
                 self.signature_status_at(&delivery, summary.status, attempt.started_at)
             }),
             attempts,

@@ -73,7 +73,7 @@ impl Local {
         run_blocking(|| {
             for seq in self.queues.owed() {
                 let row = self.store.summary(seq);
-                if row.is_ok_and(|row| row.is_none_or(|row| !row.owed())) {
+                if row.is_ok_and(|row| row.is_none_or(|row| !row.is_unanswered())) {
                     self.queues.finish(seq);
                 }
             }
@@ -134,7 +134,7 @@ impl QueueReader {
     fn read(&mut self) -> Result<bool, ReadError> {
         let (mut read, mut owed, mut reached) = (0, Vec::new(), self.cursor);
         self.local.store.scan_up(self.cursor, &mut |row| {
-            if row.owed() {
+            if row.is_unanswered() {
                 owed.push(row.clone());
             }
             reached = row.seq;

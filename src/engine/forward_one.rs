@@ -9,7 +9,7 @@ use super::local::{Local, run_blocking};
 use super::routing::{attempt_record, outgoing, unsent_exchange};
 use crate::domain::delivery::Delivery;
 use crate::domain::headers::Headers;
-use crate::domain::route::{Destination, Mode};
+use crate::domain::route::{Destination, ForwardMode};
 use crate::domain::summary::Summary;
 use crate::store::{AppendError, NewAttempt};
 
@@ -46,7 +46,7 @@ impl Local {
     /// Returns where a delivery is to be forwarded to now, if at all.
     pub(super) fn destination_due(&self, row: &Summary) -> Option<Destination> {
         let endpoint = row.endpoint.as_deref();
-        if !row.owed() || self.response_plans.of(endpoint).mode == Mode::Hold {
+        if !row.is_unanswered() || self.response_plans.of(endpoint).mode == ForwardMode::Hold {
             return None;
         }
         self.destination_of_row(row)
@@ -55,7 +55,7 @@ impl Local {
     /// Reads a delivery that is to be forwarded.
     pub(super) fn load_owed(&self, seq: u64) -> Loaded {
         let delivery = match self.store.delivery(seq) {
-            Ok(Some(delivery)) if delivery.answer.owed() => delivery,
+            Ok(Some(delivery)) if delivery.answer.is_unanswered() => delivery,
             Ok(_) => return Loaded::NotOwed,
             Err(error) => {
                 tracing::warn!(%error, seq, "a delivery to be forwarded cannot be read");
@@ -63,8 +63,8 @@ impl Local {
             }
         };
         match self.response_plans.of(delivery.endpoint.as_deref()).mode {
-            Mode::Hold => Loaded::HeldBack,
-            Mode::AckFirst | Mode::PassThrough => Loaded::Owed(Box::new(delivery)),
+            ForwardMode::Hold => Loaded::HeldBack,
+            ForwardMode::AckFirst | ForwardMode::PassThrough => Loaded::Owed(Box::new(delivery)),
         }
     }
 }

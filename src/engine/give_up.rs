@@ -15,8 +15,8 @@ impl Local {
         let (mut owed, mut planned, mut count) = (Vec::new(), Vec::new(), 0);
         let scanned = run_blocking(|| {
             self.store.scan(None, &mut |row| {
-                if meant.contains(&row.seq) && row.waits() {
-                    owed.extend(row.owed().then_some(row.seq));
+                if meant.contains(&row.seq) && row.is_waiting() {
+                    owed.extend(row.is_unanswered().then_some(row.seq));
                     planned.extend(row.pending.map(|_| row.seq));
                     count += 1;
                 }

@@ -8,12 +8,12 @@ use bytes::Bytes;
 
 use super::local::Local;
 use super::response_plans::EffectiveResponse;
-use crate::domain::answer::Step;
-use crate::domain::delivery::{Answer, AnsweredBy};
+use crate::domain::answer::ResponseStep;
+use crate::domain::delivery::{Responder, SenderResponse};
 use crate::domain::endpoint::route;
 use crate::domain::handshake;
 use crate::domain::headers::Headers;
-use crate::domain::route::Mode;
+use crate::domain::route::ForwardMode;
 use crate::server::{Intake, ReceivedRequest, ReplyTiming, SenderResponse};
 use crate::store::{AppendError, Incoming};
 
@@ -38,15 +38,17 @@ impl Local {
         if let Some(refused) = &arrival.refused {
             let reply = text_response(refused.status(), &format!("{refused}\n"));
             return self
-                .store_and_respond(arrival, reply, AnsweredBy::Creel)
+                .store_and_respond(arrival, reply, Responder::Creel)
                 .await;
         }
         let endpoint = route(&self.endpoints, &arrival.request.path);
         let name = endpoint.map(|e| e.name.as_str());
         let effective = self.response_plans.of(name);
         let destination = match effective.mode {
-            Mode::Hold => None,
-            Mode::AckFirst | Mode::PassThrough => self.destination_for(endpoint, &arrival.request),
+            ForwardMode::Hold => None,
+            ForwardMode::AckFirst | ForwardMode::PassThrough => {
+                self.destination_for(endpoint, &arrival.request)
+            }
         };
         if destination.is_some() && self.is_own(arrival.remote_addr) {
             let reply = text_response(
@@ -54,10 +56,10 @@ impl Local {
                 "This delivery came from creel itself: its target leads back to creel.\n",
             );
             return self
-                .store_and_respond(arrival, reply, AnsweredBy::Creel)
+                .store_and_respond(arrival, reply, Responder::Creel)
                 .await;
         }
-        if let (Mode::PassThrough, Some(to)) = (effective.mode, &destination) {
+        if let (ForwardMode::PassThrough, Some(to)) = (effective.mode, &destination) {
             return self.pass_through(arrival, to.clone()).await;
         }
         let expected = self
@@ -77,16 +79,16 @@ impl Local {
                 timing: ReplyTiming::Immediate,
             };
             return self
-                .store_and_respond(arrival, reply, AnsweredBy::Creel)
+                .store_and_respond(arrival, reply, Responder::Creel)
                 .await;
         }
         let reply = self.planned_response(name, &effective, &arrival);
         // Whoever is told no sends it again, so it is not for the app yet.
         let acknowledged = reply.status < 400 && !matches!(reply.timing, ReplyTiming::Drop { .. });
         let by = if destination.is_some() && acknowledged {
-            AnsweredBy::CreelTargetDown
+            Responder::CreelTargetDown
         } else {
-            AnsweredBy::Creel
+            Responder::Creel
         };
         self.store_and_respond(arrival, reply, by).await
     }
@@ -111,11 +113,11 @@ impl Local {
         );
         let plan = &effective.plan;
         let (status, timing) = match step {
-            Step::Drop => (0, ReplyTiming::Drop { delay: plan.delay }),
-            Step::Status(status) if plan.delay.is_zero() && plan.slow.is_zero() => {
+            ResponseStep::Drop => (0, ReplyTiming::Drop { delay: plan.delay }),
+            ResponseStep::Status(status) if plan.delay.is_zero() && plan.slow.is_zero() => {
                 (status, ReplyTiming::Immediate)
             }
-            Step::Status(status) => {
+            ResponseStep::Status(status) => {
                 let (delay, over) = (plan.delay, plan.slow);
                 (status, ReplyTiming::Delayed { delay, over })
             }
@@ -137,7 +139,7 @@ impl Local {
         &self,
         arrival: ReceivedRequest,
         reply: SenderResponse,
-        by: AnsweredBy,
+        by: Responder,
     ) -> SenderResponse {
         let endpoint = route(&self.endpoints, &arrival.request.path);
         // The time that the answer is to take counts as if it had passed.
@@ -156,7 +158,7 @@ impl Local {
                 remote_addr: arrival.remote_addr.to_string(),
                 endpoint: endpoint.map(|e| e.name.clone()),
                 request: arrival.request,
-                answer: Answer {
+                answer: SenderResponse {
                     status: reply.status,
                     by,
                     duration_us: None,

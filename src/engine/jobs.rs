@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::{Event, Job, JobResults, SendResult};
 use crate::domain::failure::Failure;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 
 /// How many results wait for whoever follows a job before it waits for them.
 const MAX_WAITING_RESULTS: usize = 256;
@@ -163,14 +163,14 @@ impl RunningJob {
 
     /// Notes that a delivery is done with: how its last attempt ended, or why
     /// there was none.
-    pub(super) fn count_done(&self, ended: Result<Verdict, Failure>) {
+    pub(super) fn count_done(&self, ended: Result<AttemptVerdict, Failure>) {
         let now = Instant::now();
         let job = {
             let mut state = self.lock();
             state.job.done += 1;
             match ended {
                 Ok(verdict) if verdict.is_good() == Some(true) => state.job.well += 1,
-                Ok(Verdict::StaleAccepted | Verdict::ForgedAccepted) => {
+                Ok(AttemptVerdict::StaleAccepted | AttemptVerdict::ForgedAccepted) => {
                     state.job.wrongly_accepted += 1;
                 }
                 Ok(_) => {}

@@ -28,7 +28,7 @@ use super::target_queue::TargetQueues;
 use super::{Backend, EVENT_BUFFER, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::answer::AnswerPlan;
+use crate::domain::answer::ResponsePlan;
 use crate::domain::assess::Assessor;
 use crate::domain::doctor::{Deadline, Effort};
 use crate::domain::endpoint::Endpoint;
@@ -36,8 +36,8 @@ use crate::domain::failure::{Failure, Remedy, sentence};
 use crate::domain::filter::Filter;
 use crate::domain::id::Id;
 use crate::domain::json::{self, Bodies};
-use crate::domain::keep::Keep;
-use crate::domain::route::{Mode, PathMode, Route};
+use crate::domain::keep::Retention;
+use crate::domain::route::{ForwardMode, PathMode, Route};
 use crate::domain::summary::Summary;
 use crate::domain::verification::{Status, Verification};
 use crate::outbound;
@@ -79,8 +79,8 @@ pub struct Local {
     pub(super) exchanges: TaskTracker,
     /// Cancelled when there is no more time for them.
     pub(super) ending: CancellationToken,
-    answer: AnswerPlan,
-    mode: Mode,
+    answer: ResponsePlan,
+    mode: ForwardMode,
     pub(super) listening: OnceLock<SocketAddr>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) jobs: Jobs,
@@ -90,7 +90,7 @@ pub struct Local {
     /// Whether the store's changes are passed on as events.
     is_publishing: Arc<AtomicBool>,
     data_dir: PathBuf,
-    pub(super) keep: Keep,
+    pub(super) keep: Retention,
     pub(super) age_clock: AgeClock,
     demo: bool,
     /// Whether it is the creel that receives, and not one command's.

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::command::{ResendRequest, Selection};
 use super::local::{Local, read_failure};
-use crate::domain::address::Place;
+use crate::domain::address::ResolvedHost;
 use crate::domain::failure::Failure;
 use crate::outbound;
 
 impl Local {
     /// Looks up where an order would go, and returns the places that are not
     /// this machine.
-    pub(super) async fn locate(&self, order: &ResendRequest) -> Result<Vec<Place>, Failure> {
+    pub(super) async fn locate(&self, order: &ResendRequest) -> Result<Vec<ResolvedHost>, Failure> {
         let targets = match &order.target {
             Some(target) => BTreeSet::from([target.clone()]),
             None => super::local::run_blocking(|| self.targets_of(&order.which))?,

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::intake::{append_failure_response, text_response};
 use super::local::Local;
 use super::routing::{attempt_record, outgoing, unsent_exchange};
-use crate::domain::attempt::{ENDED, passed_on};
-use crate::domain::delivery::{Answer, AnsweredBy};
+use crate::domain::attempt::{INTERRUPTED_ERROR, pass_through_response};
+use crate::domain::delivery::{Responder, SenderResponse};
 use crate::domain::headers::Headers;
 use crate::domain::route::Destination;
 use crate::outbound::Exchange;
@@ -62,9 +62,9 @@ impl Local {
                 endpoint: name,
                 request,
                 // What the sender is answered is known by the attempt.
-                answer: Answer {
+                answer: SenderResponse {
                     status: 0,
-                    by: AnsweredBy::CreelTargetDown,
+                    by: Responder::CreelTargetDown,
                     duration_us: None,
                 },
                 refused: None,
@@ -93,7 +93,7 @@ impl Local {
                         let cut_off = Exchange {
                             duration_us: took.cast_unsigned(),
                             connected: true,
-                            ..unsent_exchange(ENDED.to_owned(), outgoing.headers.clone())
+                            ..unsent_exchange(INTERRUPTED_ERROR.to_owned(), outgoing.headers.clone())
                         };
                         (cut_off, Bytes::new())
                     }
@@ -116,9 +116,9 @@ impl Local {
 fn reply(exchange: &Exchange, body: Bytes) -> SenderResponse {
     let response = exchange.response.as_ref();
     let error = exchange.error.as_deref();
-    let (status, by) = passed_on(response.map(|r| r.status), error);
+    let (status, by) = pass_through_response(response.map(|r| r.status), error);
     match (response, by) {
-        (Some(response), AnsweredBy::Target) => SenderResponse {
+        (Some(response), Responder::Target) => SenderResponse {
             status,
             headers: response.headers.clone(),
             body,

@@ -7,7 +7,7 @@ use crate::clock::random_bits;
 use crate::domain::assess::Assessor;
 use crate::domain::attempt::{self, AttemptKind, Signing};
 use crate::domain::delivery::Delivery;
-use crate::domain::edit::Edited;
+use crate::domain::edit::EditResult;
 use crate::domain::failure::{Failure, Remedy};
 use crate::domain::provider::Provider;
 use crate::domain::request::Request;
@@ -36,7 +36,7 @@ pub(super) struct PreparedResend {
     /// Which signature it carries.
     pub(super) signing: Signing,
     /// What was edited.
-    pub(super) edited: Option<attempt::Edited>,
+    pub(super) edited: Option<attempt::EditedParts>,
     /// Headers whose value is the signature made for it.
     pub(super) later: Vec<String>,
     /// Headers that hold the time of sending.
@@ -99,12 +99,12 @@ impl Local {
         let delivery = self.sendable(listed)?;
         let to = self.target_for(&delivery, order.target.as_deref())?;
         let original = &delivery.request;
-        let Edited {
+        let EditResult {
             request,
             warnings: mut notes,
         } = match &order.edit {
             Some(edit) => edit.apply(original)?,
-            None => Edited::unchanged(original),
+            None => EditResult::unchanged(original),
         };
         let fitted = target_to_fit(&to, request.path != original.path);
         let assessor = self.assessor();
@@ -136,7 +136,7 @@ impl Local {
         }
         let Outgoing { method, body, .. } = &prepared.outgoing;
         if is_edited || *body != prepared.delivery.request.body {
-            prepared.edited = Some(attempt::Edited {
+            prepared.edited = Some(attempt::EditedParts {
                 method: method.clone(),
                 body: body.clone(),
             });
@@ -165,7 +165,7 @@ impl Local {
         let random = seed.map_or_else(random_bits, |seed| {
             u128::from(seed) << 64 ^ delivery.id.bits()
         });
-        let new = new_event::renewed(request, provider, self.clock.now(), random);
+        let new = new_event::with_new_id(request, provider, self.clock.now(), random);
         notes.extend(new.notes);
         Ok(new.request)
     }
@@ -183,7 +183,7 @@ impl Local {
             .endpoint(prepared.delivery.endpoint.as_deref())
             .and_then(|e| e.address_of(request));
         let now = self.clock.now();
-        let request = new_event::timed(request, provider, now);
+        let request = new_event::with_current_time(request, provider, now);
         let headers = signature::sign_again(&request, provider, secret, url.as_deref(), now)?;
         prepared.outgoing = outgoing(&request, target, headers)?;
         prepared.signing = Signing::Fresh;

@@ -8,12 +8,12 @@ use super::local::{Local, persist_failure, read_failure};
 use super::prepare::PreparedResend;
 use super::routing::unsent_exchange;
 use crate::clock::random_bits;
-use crate::domain::attempt::{Attempt, AttemptKind, ENDED};
+use crate::domain::attempt::{Attempt, AttemptKind, INTERRUPTED_ERROR};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::{Failure, Remedy};
 use crate::domain::filter::Filter;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::{Verdict, previous};
+use crate::domain::verdict::{AttemptVerdict, previous};
 use crate::domain::verification::Status;
 use crate::outbound::Exchange;
 use crate::store::{NewAttempt, Rows};
@@ -132,7 +132,7 @@ impl Local {
                 Exchange {
                     duration_us: took.cast_unsigned(),
                     connected: true,
-                    ..unsent_exchange(ENDED.to_owned(), outgoing.headers.clone())
+                    ..unsent_exchange(INTERRUPTED_ERROR.to_owned(), outgoing.headers.clone())
                 }
             }
         };
@@ -146,7 +146,7 @@ impl Local {
         &self,
         attempt: &Attempt,
         signature_status: Status,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<AttemptVerdict, Failure> {
         let mut earlier = Vec::new();
         let seq = attempt.delivery_seq;
         if attempt.number > 1 {
@@ -160,14 +160,14 @@ impl Local {
             earlier.retain(|a| a.number < attempt.number && a.target == attempt.target);
         }
         if earlier.is_empty() {
-            return Ok(Verdict::of(attempt, None, signature_status));
+            return Ok(AttemptVerdict::of(attempt, None, signature_status));
         }
         let listed = self.look_up(seq, &mut Rows::default())?;
         let delivery = self.store.read(&listed).map_err(read_failure)?;
         let signature_status_of =
             |at: usize| self.signature_status_at(&delivery, listed.status, earlier[at].started_at);
         let before = previous(&earlier, attempt, signature_status_of);
-        Ok(Verdict::of(attempt, before, signature_status))
+        Ok(AttemptVerdict::of(attempt, before, signature_status))
     }
 
     /// Says what the signature that came with a delivery was worth at `at`,

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 
 use super::command::{ResponseOverride, ResponseOverrideRequest};
 use crate::config::Config;
-use crate::domain::answer::{AnswerPlan, Step};
+use crate::domain::answer::{ResponsePlan, ResponseStep};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventKey;
 use crate::domain::failure::Failure;
-use crate::domain::route::Mode;
+use crate::domain::route::ForwardMode;
 
 /// How many events' arrivals are counted at once; beyond it they are counted
 /// from the beginning.
@@ -22,9 +22,9 @@ const MAX_COUNTED_EVENTS: usize = 100_000;
 #[derive(Clone, Debug)]
 pub(super) struct EffectiveResponse {
     /// Who answers, and when it is sent on.
-    pub(super) mode: Mode,
+    pub(super) mode: ForwardMode,
     /// What creel answers where it is creel.
-    pub(super) plan: Arc<AnswerPlan>,
+    pub(super) plan: Arc<ResponsePlan>,
     /// Whether somebody said so while creel runs.
     live: bool,
 }
@@ -98,7 +98,7 @@ impl ResponsePlans {
         effective: &EffectiveResponse,
         key: impl FnOnce() -> EventKey,
         known: impl FnOnce(&EventKey) -> u32,
-    ) -> Step {
+    ) -> ResponseStep {
         if !effective.plan.counts() {
             return effective.plan.step(1);
         }
@@ -131,7 +131,7 @@ impl ResponsePlans {
                 "Name one of the configuration.",
             ));
         }
-        if let Some((what, next)) = order.plan.as_ref().and_then(AnswerPlan::problem) {
+        if let Some((what, next)) = order.plan.as_ref().and_then(ResponsePlan::problem) {
             return Err(Failure::usage(
                 "creel cannot answer so.",
                 format!("{what}."),
@@ -180,23 +180,23 @@ impl ResponsePlans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::answer::{read_steps, steps_text};
+    use crate::domain::answer::{parse_steps, steps_text};
 
     fn plans() -> ResponsePlans {
-        let plan = |text| AnswerPlan {
-            steps: read_steps(text).unwrap(),
-            ..AnswerPlan::default()
+        let plan = |text| ResponsePlan {
+            steps: parse_steps(text).unwrap(),
+            ..ResponsePlan::default()
         };
         ResponsePlans {
             default: EffectiveResponse {
-                mode: Mode::AckFirst,
+                mode: ForwardMode::AckFirst,
                 plan: Arc::new(plan("500, 500, 200")),
                 live: false,
             },
             endpoints: BTreeMap::from([(
                 "a".to_owned(),
                 EffectiveResponse {
-                    mode: Mode::Hold,
+                    mode: ForwardMode::Hold,
                     plan: Arc::new(plan("201")),
                     live: false,
                 },
@@ -230,9 +230,9 @@ mod tests {
         let order = |mode, steps: Option<&str>| ResponseOverrideRequest {
             endpoint: Some("a".into()),
             mode,
-            plan: steps.map(|text| AnswerPlan {
-                steps: read_steps(text).unwrap(),
-                ..AnswerPlan::default()
+            plan: steps.map(|text| ResponsePlan {
+                steps: parse_steps(text).unwrap(),
+                ..ResponsePlan::default()
             }),
         };
         let live = plans.set_override(order(None, Some("500, 200"))).unwrap();
@@ -240,17 +240,17 @@ mod tests {
         let effective = plans.of(Some("a"));
         assert_eq!(
             (effective.mode, steps_text(&effective.plan.steps).as_str()),
-            (Mode::Hold, "500, 200")
+            (ForwardMode::Hold, "500, 200")
         );
         assert_eq!(
             plans.next_step(&effective, || key("x"), |_| 7),
-            Step::Status(500)
+            ResponseStep::Status(500)
         );
         assert_eq!(plans.of(None).plan.steps.len(), 3);
         // As configured is nothing that was said.
         assert!(
             plans
-                .set_override(order(Some(Mode::Hold), Some("201")))
+                .set_override(order(Some(ForwardMode::Hold), Some("201")))
                 .unwrap()
                 .is_empty()
         );

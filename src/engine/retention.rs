@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::Event;
 use super::local::{Local, run_blocking};
-use crate::domain::believed::{BelievedTime, ClockDoubt};
+use crate::domain::believed::{ClockDoubt, TrustedTime};
 use crate::domain::timestamp::Timestamp;
 
 /// How often old deliveries are looked for.
@@ -27,7 +27,7 @@ const CLOCK_FILE: &str = "clock";
 pub(super) struct AgeClock(Mutex<Option<ClockState>>);
 
 struct ClockState {
-    time: BelievedTime,
+    time: TrustedTime,
     /// When the clock was looked at, as uptime.
     at: Duration,
     saved_at: Duration,
@@ -80,7 +80,7 @@ impl Local {
 
     /// Believes the clock as it is, because somebody says that it is right.
     pub(super) fn trust_clock(&self) {
-        self.update_clock(BelievedTime::trust);
+        self.update_clock(TrustedTime::trust);
         self.store.want_room();
     }
 
@@ -91,7 +91,7 @@ impl Local {
 
     /// Looks at the clock, changes what is believed of it, and tells where that
     /// is another than before.
-    fn update_clock(&self, change: impl FnOnce(&mut BelievedTime)) -> Timestamp {
+    fn update_clock(&self, change: impl FnOnce(&mut TrustedTime)) -> Timestamp {
         let clock = self.clock.now();
         let Some(age) = self.keep.age_seconds else {
             return clock;
@@ -105,7 +105,7 @@ impl Local {
             saved_at: uptime,
             doubted: false,
         });
-        state.time.look(clock, uptime.saturating_sub(state.at));
+        state.time.observe(clock, uptime.saturating_sub(state.at));
         change(&mut state.time);
         state.at = uptime;
         let doubt = state.time.doubt();
@@ -126,16 +126,16 @@ impl Local {
     }
 
     /// Begins where an earlier creel ended.
-    fn restore_clock(&self, clock: Timestamp, age: u64) -> BelievedTime {
+    fn restore_clock(&self, clock: Timestamp, age: u64) -> TrustedTime {
         let saved = std::fs::read_to_string(self.data_dir().join(CLOCK_FILE)).ok();
         let newest = self.store.page(0, 1).unwrap_or_default();
         let newest = newest.first().map(|row| row.received_at);
-        BelievedTime::begin(clock, age, saved.as_deref(), newest)
+        TrustedTime::begin(clock, age, saved.as_deref(), newest)
     }
 
-    fn save_clock(&self, time: &BelievedTime) {
+    fn save_clock(&self, time: &TrustedTime) {
         let path = self.data_dir().join(CLOCK_FILE);
-        if let Err(error) = std::fs::write(path, time.saved()) {
+        if let Err(error) = std::fs::write(path, time.to_state()) {
             tracing::debug!(%error, "the time that is believed cannot be saved");
         }
     }

@@ -16,14 +16,16 @@ use super::command::{ResendRequest, SendOptions, SendResult};
 use super::local::{Local, read_failure};
 use super::prepare::PreparedResend;
 use crate::clock::random_bits;
-use crate::domain::attempt::{Attempt, AttemptKind, Outcome, REPLACED, STOPPED, Try};
+use crate::domain::attempt::{
+    Attempt, AttemptKind, Outcome, REPLACED_ERROR, RetryPosition, STOPPED_ERROR,
+};
 use crate::domain::edit::Edit;
 use crate::domain::failure::{Failure, Remedy};
 use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 use crate::domain::verification::Status;
 use crate::store::NewAttempt;
 
@@ -142,12 +144,12 @@ impl ScheduleRun {
         let (provider, schedule) = local.schedule_of(&prepared)?;
         local.load_failures();
         if !local.retries.is_running(seq) {
-            local.end_open(seq, REPLACED).await?;
+            local.end_open(seq, REPLACED_ERROR).await?;
         }
         let now = local.clock.now();
         let number = local.retries.begin(seq, &stop);
         let compress = order.retry.map_or(1, |retry| retry.compress.max(1));
-        let first = Try {
+        let first = RetryPosition {
             number: 1,
             of: schedule.tries(),
             compress,
@@ -205,7 +207,7 @@ impl ScheduleRun {
         let (pending, due) = match (last.outcome, retry.next) {
             (Outcome::Pending, _) => (last, retry.due),
             (_, Some(next)) => {
-                let planned = Try {
+                let planned = RetryPosition {
                     number: retry.number + 1,
                     due: next,
                     next: None,
@@ -240,7 +242,7 @@ impl ScheduleRun {
             biased;
             () = self.local.retries.suspended.cancelled() => return Ok(TryOutcome::Suspended),
             () = self.stop.cancelled() => {
-                return self.give_up(STOPPED).await;
+                return self.give_up(STOPPED_ERROR).await;
             }
             () = tokio::time::sleep(wait) => {}
         }
@@ -300,8 +302,8 @@ impl ScheduleRun {
         prepared: &PreparedResend,
         next: Option<Timestamp>,
         failures: u32,
-    ) -> Try {
-        Try {
+    ) -> RetryPosition {
+        RetryPosition {
             number,
             of: self.schedule.tries(),
             compress: self.compress,
@@ -326,7 +328,7 @@ impl ScheduleRun {
         let new = cancelled_try(self.pending.clone(), self.local.clock.now(), why);
         let attempt = self.local.persist_attempt(new).await?;
         // It was not sent, so what it carried says nothing.
-        let verdict = Verdict::of(&attempt, None, Status::Valid);
+        let verdict = AttemptVerdict::of(&attempt, None, Status::Valid);
         Ok(TryOutcome::Finished(SendResult {
             delivery: self.local.id_of(self.seq),
             attempt: Ok((attempt, verdict)),
@@ -358,7 +360,7 @@ impl Local {
     async fn persist_pending(
         &self,
         prepared: &PreparedResend,
-        planned: Try,
+        planned: RetryPosition,
     ) -> Result<Attempt, Failure> {
         let new = NewAttempt {
             delivery_seq: prepared.delivery.seq,
@@ -431,7 +433,7 @@ impl Local {
         self.retries.stop(seqs);
         for &seq in seqs {
             if !self.retries.is_running(seq) {
-                self.end_open(seq, STOPPED).await?;
+                self.end_open(seq, STOPPED_ERROR).await?;
             }
         }
         Ok(())
@@ -511,7 +513,7 @@ fn last_try(attempt: Attempt) -> NewAttempt {
         duration_us: attempt.duration_us,
         within_ack_timeout: attempt.within_ack_timeout,
         error: attempt.error,
-        retry: attempt.retry.map(|retry| Try {
+        retry: attempt.retry.map(|retry| RetryPosition {
             next: None,
             ..retry
         }),

@@ -13,7 +13,7 @@ use crate::domain::headers::Headers;
 use crate::domain::provider::definition::Provider;
 use crate::domain::request::Request;
 use crate::domain::route::{
-    Asked, Destination, Everywhere, authority, destination, is_itself, origin,
+    Destination, RouteDefaults, RouteQuery, authority, destination, is_itself, origin,
 };
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
@@ -36,7 +36,7 @@ impl Local {
         {
             return self.destination_of(&delivery);
         }
-        let asked = Asked {
+        let asked = RouteQuery {
             endpoint,
             path: &row.path,
             provider: row.provider.as_deref(),
@@ -64,7 +64,7 @@ impl Local {
         } else {
             (None, None)
         };
-        let asked = Asked {
+        let asked = RouteQuery {
             endpoint,
             path: &request.path,
             provider: provider.as_deref(),
@@ -80,8 +80,8 @@ impl Local {
         routes.any(|route| route.provider.is_some() || route.event.is_some())
     }
 
-    fn everywhere(&self) -> Everywhere<'_> {
-        Everywhere {
+    fn everywhere(&self) -> RouteDefaults<'_> {
+        RouteDefaults {
             target: self.target.get().map(String::as_str),
             routes: &self.routes,
             path_mode: self.path_mode,

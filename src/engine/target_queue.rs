@@ -290,12 +290,12 @@ mod tests {
         let mut queue =
             |at_once, scope| queues.of(&to("http://h/", at_once, scope), |_| begun += 1);
         let strict = queue(1, Scope::Endpoint("a".into()));
-        let wide = queue(8, Scope::Everywhere);
+        let wide = queue(8, Scope::Global);
         let again = queue(1, Scope::Endpoint("a".into()));
         assert!(Arc::ptr_eq(&strict, &again) && !Arc::ptr_eq(&strict, &wide));
         assert_eq!(begun, 2);
         assert_eq!(strict.slots.available_permits(), 8);
-        let elsewhere = queues.of(&to("http://o/", 2, Scope::Everywhere), |_| {});
+        let elsewhere = queues.of(&to("http://o/", 2, Scope::Global), |_| {});
         assert_eq!(elsewhere.slots.available_permits(), 2);
     }
 }

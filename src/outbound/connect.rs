@@ -15,7 +15,7 @@ use super::own_connections::OwnConnections;
 use super::resolver::Resolver;
 use super::tls::Tls;
 use super::{Outgoing, SendOptions};
-use crate::domain::address::{Kind, is_metadata_name, kind};
+use crate::domain::address::{AddressKind, is_metadata_name, kind};
 
 /// A connection to a target, by what was agreed on to speak.
 pub(super) enum NewConnection {
@@ -81,7 +81,7 @@ async fn allowed(
     }
     let mut found = resolver.addresses(&outgoing.url).await?;
     let first = found[0].ip();
-    found.retain(|found| options.link_local || kind(found.ip()) != Kind::LinkLocal);
+    found.retain(|found| options.link_local || kind(found.ip()) != AddressKind::LinkLocal);
     if found.is_empty() {
         return Err(SendError::LinkLocal(outgoing.host(), first));
     }

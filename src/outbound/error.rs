@@ -281,19 +281,19 @@ mod tests {
 
     #[test]
     fn each_timeout_has_its_own_message() {
-        use crate::domain::attempt::TIME_OUT;
+        use crate::domain::attempt::TIMEOUT_MARK;
         let time = Duration::from_secs(1);
         for fault in [
             SendError::Connect("h:1".into(), time),
             SendError::FirstByte(time),
             SendError::Total(time),
         ] {
-            assert!(fault.to_string().contains(TIME_OUT), "{fault}");
+            assert!(fault.to_string().contains(TIMEOUT_MARK), "{fault}");
         }
         assert!(
             !SendError::Refused("h:1".into())
                 .to_string()
-                .contains(TIME_OUT)
+                .contains(TIMEOUT_MARK)
         );
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Client, SendOptions, outgoing};
-use crate::domain::address::Place;
+use crate::domain::address::ResolvedHost;
 use crate::domain::failure::Failure;
 
 /// How long a look-up may take before it is left to the sending.
@@ -20,7 +20,7 @@ impl Client {
     pub async fn locate<'a>(
         &self,
         targets: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Vec<Place>, Failure> {
+    ) -> Result<Vec<ResolvedHost>, Failure> {
         let mut hosts = BTreeMap::new();
         for target in targets {
             let url = outgoing::parse(target)?;
@@ -38,7 +38,7 @@ impl Client {
                 .collect();
             addresses.sort_unstable();
             addresses.dedup();
-            places.push(Place { host, addresses });
+            places.push(ResolvedHost { host, addresses });
         }
         Ok(places)
     }
@@ -47,9 +47,9 @@ impl Client {
 /// Returns the places that are asked for before anything is sent to them: all
 /// that are not this machine. What would be refused or is not found is not
 /// asked for; sending to it tells why.
-pub fn remote_hosts(places: Vec<Place>, options: SendOptions) -> Vec<Place> {
+pub fn remote_hosts(places: Vec<ResolvedHost>, options: SendOptions) -> Vec<ResolvedHost> {
     places
         .into_iter()
-        .filter(|place| place.is_strange(options.link_local))
+        .filter(|place| place.needs_confirmation(options.link_local))
         .collect()
 }

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use url::{Host, Url};
 
 use super::error::SendError;
-use crate::domain::address::{Kind, kind};
+use crate::domain::address::{AddressKind, kind};
 
 /// How long the addresses of a name hold.
 const CACHE_TTL: Duration = Duration::from_mins(5);
@@ -121,7 +121,7 @@ impl Resolver {
         let Some(first) = found.first().copied() else {
             return Ok(found);
         };
-        let is_here = |address: &IpAddr| kind(*address) == Kind::Loopback;
+        let is_here = |address: &IpAddr| kind(*address) == AddressKind::Loopback;
         let mut cache = self.cache();
         let was_here = cache
             .get(name)

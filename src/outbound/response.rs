@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::MAX_BUFFERED_BYTES;
 use super::error::SendError;
-use crate::domain::attempt::{KEPT_ANSWER_BYTES, Response};
+use crate::domain::attempt::{MAX_STORED_RESPONSE_BYTES, Response};
 use crate::domain::headers::Headers;
 
 /// How many bytes of an answer's body are read and counted; where there are
@@ -84,7 +84,7 @@ impl AsRef<[u8]> for BufferedBody {
 impl BodyLimits {
     /// What is kept of every answer.
     pub(super) const EXCERPT: Self = Self {
-        max_kept: KEPT_ANSWER_BYTES,
+        max_kept: MAX_STORED_RESPONSE_BYTES,
         max_read: MAX_READ_BYTES,
         memory: None,
     };
@@ -125,7 +125,7 @@ impl PartialResponse {
         // What is small always has room: it is kept anyway.
         let taken = self.kept.capacity() - before;
         if taken > 0
-            && self.kept.len() > KEPT_ANSWER_BYTES
+            && self.kept.len() > MAX_STORED_RESPONSE_BYTES
             && let Some(permit) = &mut self.permit
             && !permit.acquire(taken)
         {
@@ -151,9 +151,9 @@ impl PartialResponse {
             }),
             _ => Bytes::from(self.kept),
         };
-        let kept = if max_kept.len() > KEPT_ANSWER_BYTES {
+        let kept = if max_kept.len() > MAX_STORED_RESPONSE_BYTES {
             // A copy, so that what is kept does not hold the rest.
-            Bytes::copy_from_slice(&max_kept[..KEPT_ANSWER_BYTES])
+            Bytes::copy_from_slice(&max_kept[..MAX_STORED_RESPONSE_BYTES])
         } else {
             max_kept.clone()
         };
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(used(), 1 << 20);
         assert_eq!(
             (response.body.len(), body.len()),
-            (KEPT_ANSWER_BYTES, 1 << 20)
+            (MAX_STORED_RESPONSE_BYTES, 1 << 20)
         );
         let copy = body.clone();
         drop(body);

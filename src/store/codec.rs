@@ -5,8 +5,10 @@
 
 use bytes::Bytes;
 
-use crate::domain::attempt::{Attempt, AttemptKind, Edited, Outcome, Response, Signing, Try};
-use crate::domain::delivery::{Answer, AnsweredBy, Delivery};
+use crate::domain::attempt::{
+    Attempt, AttemptKind, EditedParts, Outcome, Response, RetryPosition, Signing,
+};
+use crate::domain::delivery::{Delivery, Responder, SenderResponse};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
 use crate::domain::request::Request;
@@ -68,12 +70,12 @@ impl Writer {
             self.bytes(header.value);
         }
     }
-    fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, answer: SenderResponse) {
         self.u16(answer.status);
         self.u8(match answer.by {
-            AnsweredBy::Creel => 0,
-            AnsweredBy::Target => 1,
-            AnsweredBy::CreelTargetDown => 2,
+            Responder::Creel => 0,
+            Responder::Target => 1,
+            Responder::CreelTargetDown => 2,
         });
         self.option(answer.duration_us, Self::u64);
     }
@@ -146,15 +148,15 @@ impl<'a> Reader<'a> {
         }
         Some(headers)
     }
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<SenderResponse> {
         let status = self.u16()?;
         let by = match self.u8()? {
-            0 => AnsweredBy::Creel,
-            1 => AnsweredBy::Target,
-            2 => AnsweredBy::CreelTargetDown,
+            0 => Responder::Creel,
+            1 => Responder::Target,
+            2 => Responder::CreelTargetDown,
             _ => return None,
         };
-        Some(Answer {
+        Some(SenderResponse {
             status,
             by,
             duration_us: self.option(Self::u64)?,
@@ -278,7 +280,7 @@ pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
             1 => Signing::Fresh,
             _ => return None,
         },
-        edited: r.bool()?.then(|| Edited {
+        edited: r.bool()?.then(|| EditedParts {
             method: String::new(),
             body: Bytes::new(),
         }),
@@ -302,7 +304,7 @@ pub(super) fn attempt(bytes: &[u8]) -> Option<Attempt> {
         edited.body = Bytes::copy_from_slice(r.bytes()?);
     }
     if !r.0.is_empty() {
-        attempt.retry = Some(Try {
+        attempt.retry = Some(RetryPosition {
             number: r.u32()?,
             of: r.u32()?,
             compress: r.u32()?,
@@ -449,7 +451,7 @@ pub(super) fn summary(bytes: &[u8]) -> Option<Summary> {
 
 /// Reads of a summary only the verdict on its signature, the sender's answer
 /// and how many attempts there are.
-pub(super) fn summary_brief(bytes: &[u8]) -> Option<(Status, Answer, u32)> {
+pub(super) fn summary_brief(bytes: &[u8]) -> Option<(Status, SenderResponse, u32)> {
     let mut r = Reader(bytes);
     // Number, id and time; endpoint, provider, event and the provider's id.
     r.take(8 + 16 + 8)?;
@@ -516,9 +518,9 @@ mod tests {
                 content_type: texts.clone(),
                 status: Status::Stale,
                 cause: texts.clone(),
-                answer: Answer {
+                answer: SenderResponse {
                     status: 202,
-                    by: AnsweredBy::Target,
+                    by: Responder::Target,
                     duration_us: Some(6),
                 },
                 refused: texts,
@@ -539,7 +541,7 @@ mod tests {
 
     #[test]
     fn what_a_schedule_may_send_to_is_read_again() {
-        let retry = Try {
+        let retry = RetryPosition {
             number: 2,
             of: 6,
             compress: 60,
@@ -551,7 +553,7 @@ mod tests {
             insecure: false,
             link_local: false,
         };
-        let attempt_of = |retry: &Try| Attempt {
+        let attempt_of = |retry: &RetryPosition| Attempt {
             id: Id::from_bits(1),
             delivery_seq: 1,
             number: 1,
@@ -570,7 +572,7 @@ mod tests {
         };
         let plain = attempt_bytes(&attempt_of(&retry)).len();
         for (insecure, link_local) in [(false, false), (true, false), (false, true), (true, true)] {
-            let attempt_made = attempt_of(&Try {
+            let attempt_made = attempt_of(&RetryPosition {
                 insecure,
                 link_local,
                 ..retry.clone()

@@ -14,7 +14,7 @@ use super::shared::Shared;
 use super::verify::{Found, Unverified, Verdict};
 use super::work::Work;
 use super::{Change, ReadError};
-use crate::domain::attempt::{Attempt, Outcome, settled};
+use crate::domain::attempt::{Attempt, Outcome, response_after};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventKey;
 use crate::domain::summary::{LastAttempt, Summary};
@@ -213,9 +213,9 @@ impl<'a> Draft<'a> {
     /// Notes that a delivery no longer waits for its app.
     fn give_up(&mut self, seq: u64) -> Result<(), ReadError> {
         if let Some(row) = self.row(seq)?
-            && row.summary.owed()
+            && row.summary.is_unanswered()
         {
-            row.summary.answer = row.summary.answer.given_up();
+            row.summary.answer = row.summary.answer.without_app();
             let row = row.summary.clone();
             if self.heard {
                 self.told.push(Change::Changed(row));

@@ -19,7 +19,7 @@ use super::writer::Other;
 use super::{AppendError, ReadError, Store};
 use crate::domain::damage::DamagedDelivery;
 use crate::domain::failure::sentence;
-use crate::domain::keep::Keep;
+use crate::domain::keep::Retention;
 use crate::domain::timestamp::Timestamp;
 
 /// How many deliveries go in one step.
@@ -80,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// [`RetireError`]; what went before it is gone.
-    pub async fn retire(&self, keep: &Keep, now: Timestamp) -> Result<u64, RetireError> {
+    pub async fn retire(&self, keep: &Retention, now: Timestamp) -> Result<u64, RetireError> {
         self.settle_index().await;
         let before = self.count();
         let went = self.let_old_ones_go(keep, now).await;
@@ -96,7 +96,7 @@ impl Store {
         Ok(before.saturating_sub(self.count()) as u64)
     }
 
-    async fn let_old_ones_go(&self, keep: &Keep, now: Timestamp) -> Result<(), RetireError> {
+    async fn let_old_ones_go(&self, keep: &Retention, now: Timestamp) -> Result<(), RetireError> {
         let retired = self.0.shared.index().position().unwrap_or_default().retired;
         let keep = *keep;
         let below = self.aside(move |store| store.below(&keep, now)).await?;
@@ -160,8 +160,8 @@ impl Store {
         }
         let (mut waiting, mut marked) = (0, 0);
         shared.index().rows(u64::MAX, &mut |row| {
-            waiting += u64::from(row.waits());
-            marked += u64::from(row.marked && !row.waits());
+            waiting += u64::from(row.is_waiting());
+            marked += u64::from(row.marked && !row.is_waiting());
             true
         })?;
         Ok((waiting + marked > 0).then_some(Filled {
@@ -213,14 +213,14 @@ impl Store {
         let mut found = false;
         self.0.shared.index().rows_upwards(0, &mut |row| {
             let old = row.summary.seq < below;
-            found = old && !row.summary.stays();
+            found = old && !row.summary.is_exempt_from_retention();
             old && !found
         })?;
         Ok(found)
     }
 
     /// Returns the sequence number below which deliveries go.
-    fn below(&self, keep: &Keep, now: Timestamp) -> Result<u64, ReadError> {
+    fn below(&self, keep: &Retention, now: Timestamp) -> Result<u64, ReadError> {
         let index = self.0.shared.index();
         let mut below = index.position().unwrap_or_default().retired;
         if let Some(age) = keep.age_seconds {
@@ -407,7 +407,7 @@ impl Store {
         let stay = stays(&row.place) && attempts.iter().all(stays);
         let note = Note {
             marked: row.summary.marked,
-            owed: row.summary.owed(),
+            owed: row.summary.is_unanswered(),
         };
         if stay && carry.notes.get(&seq).is_none_or(|noted| *noted == note) {
             return Ok(None);
@@ -474,7 +474,7 @@ impl Store {
 fn next_sealed(index: &Index, sealed: &[Sealed], retired: u64) -> Result<Option<u64>, ReadError> {
     let mut first = None;
     index.rows_upwards(retired, &mut |row| {
-        first = (!row.summary.stays()).then_some(row.summary.seq);
+        first = (!row.summary.is_exempt_from_retention()).then_some(row.summary.seq);
         first.is_none()
     })?;
     let holds = |first: u64| sealed.iter().find(|sealed| sealed.seq >= first);

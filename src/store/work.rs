@@ -38,7 +38,7 @@ impl Retired {
     /// Says whether an old delivery stays all the same.
     pub(super) const fn spares(self, row: &Summary) -> bool {
         if self.spares_waiting {
-            row.stays()
+            row.is_exempt_from_retention()
         } else {
             row.marked
         }

@@ -1,7 +1,7 @@
 //! What differs between two requests, as lines: `-` what was, `+` what will be.
 
-use crate::domain::body::{BodyView, FORMAT_MAX, ViewMode, view};
-use crate::domain::diff::{self, Shown};
+use crate::domain::body::{BodyView, MAX_FORMATTED_BYTES, ViewMode, view};
+use crate::domain::diff::{self, DiffLine};
 use crate::domain::headers::Header;
 use crate::domain::request::Request;
 use crate::domain::text::{bytes, visible_as, visible_bytes_as};
@@ -97,7 +97,7 @@ fn body(old: &Request, new: &Request, most: usize, look: &Look, lines: &mut Vec<
         format!("body: {} {arrow} {}", size(old), size(new)),
         Role::Context,
     ));
-    if old.body.len().max(new.body.len()) > most.min(FORMAT_MAX) {
+    if old.body.len().max(new.body.len()) > most.min(MAX_FORMATTED_BYTES) {
         let note = "The bodies are too large to be compared line by line here.";
         lines.push((note.to_owned(), Role::Context));
         return;
@@ -132,10 +132,10 @@ fn body(old: &Request, new: &Request, most: usize, look: &Look, lines: &mut Vec<
             }
         }
         lines.extend(shown.into_iter().map(|line| match line {
-            Shown::Same(at) => (format!("  {}", after[at]), Role::Plain),
-            Shown::Old(at) => (format!("- {}", before[at]), Role::Bad),
-            Shown::New(at) => (format!("+ {}", after[at]), Role::Good),
-            Shown::Skipped(count) => (
+            DiffLine::Same(at) => (format!("  {}", after[at]), Role::Plain),
+            DiffLine::Old(at) => (format!("- {}", before[at]), Role::Bad),
+            DiffLine::New(at) => (format!("+ {}", after[at]), Role::Good),
+            DiffLine::Skipped(count) => (
                 format!("  {} {count} lines alike", look.glyphs.ellipsis),
                 Role::Context,
             ),
@@ -188,12 +188,12 @@ mod tests {
             later: &later,
             now: &["time".to_owned()],
         };
-        let written = lines(old, new, when, FORMAT_MAX, &look);
+        let written = lines(old, new, when, MAX_FORMATTED_BYTES, &look);
         let ascii = Look {
             glyphs: &ASCII,
             ..look
         };
-        for (text, _) in lines(old, new, when, FORMAT_MAX, &ascii) {
+        for (text, _) in lines(old, new, when, MAX_FORMATTED_BYTES, &ascii) {
             assert!(text.is_ascii(), "{text}");
         }
         written.into_iter().map(|(text, _)| text).collect()

@@ -221,7 +221,7 @@ impl Column for App {
 
     fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
         let role = match row.last_attempt {
-            _ if row.owed() => Role::Warn,
+            _ if row.is_unanswered() => Role::Warn,
             Some(attempt) => match (attempt.status, attempt.outcome) {
                 (Some(status), outcome) => app_role(status, outcome),
                 (None, Outcome::Pending) => Role::Plain,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use crate::domain::address::Place;
+use crate::domain::address::ResolvedHost;
 use crate::domain::failure::Failure;
 use crate::domain::timestamp::Timestamp;
 use crate::engine::command::Preview;
@@ -36,7 +36,11 @@ pub enum Msg {
     /// A window of the list that was asked for in search of a problem.
     Sought(ListQuery, Result<Page, Failure>),
     /// Where an order would go to these targets, this machine left out.
-    Located(ResendRequest, BTreeSet<String>, Result<Vec<Place>, Failure>),
+    Located(
+        ResendRequest,
+        BTreeSet<String>,
+        Result<Vec<ResolvedHost>, Failure>,
+    ),
     /// A delivery, whole, by sequence number.
     Shown(u64, Result<Box<Detail>, Failure>),
     /// A job was begun for an order, or why it was not.

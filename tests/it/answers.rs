@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use creel::control::client;
-use creel::domain::answer::{AnswerPlan, read_steps};
-use creel::domain::route::Mode;
+use creel::domain::answer::{ResponsePlan, parse_steps};
+use creel::domain::route::ForwardMode;
 use creel::engine::Engine;
 use creel::engine::command::{Command, Event, Info, Reply, ResponseOverrideRequest};
 use serde_json::json;
@@ -211,9 +211,9 @@ async fn what_somebody_says_applies_at_once_and_is_told_to_all() {
     let engine = client::connect(&data).await.unwrap().unwrap();
     let other = client::connect(&data).await.unwrap().unwrap();
     let mut events = other.subscribe();
-    let plan = AnswerPlan {
-        steps: read_steps("503, 201").unwrap(),
-        ..AnswerPlan::default()
+    let plan = ResponsePlan {
+        steps: parse_steps("503, 201").unwrap(),
+        ..ResponsePlan::default()
     };
     let mut order = ResponseOverrideRequest {
         endpoint: Some("a".into()),
@@ -238,12 +238,12 @@ async fn what_somebody_says_applies_at_once_and_is_told_to_all() {
     assert_eq!(heard[0].plan, Some(plan));
     assert_eq!(info(&other).await.apps.len(), 1);
 
-    order.mode = Some(Mode::Hold);
+    order.mode = Some(ForwardMode::Hold);
     order.plan = None;
     engine.call(Command::Answer(order.clone())).await.unwrap();
     assert_eq!(creel.post("/a", "", b"held"), 200);
     assert_eq!(creel.list()[0]["answer"]["by"], json!("creel"));
-    order.mode = Some(Mode::PassThrough);
+    order.mode = Some(ForwardMode::PassThrough);
     engine.call(Command::Answer(order.clone())).await.unwrap();
     assert_eq!(creel.post("/a", "", b"passed"), 200);
     assert_eq!(creel.list()[0]["answer"]["by"], json!("target"));
@@ -271,10 +271,10 @@ async fn what_is_owed_waits_while_held_and_goes_on_after() {
             plan: None,
         })
     };
-    engine.call(mode(Mode::Hold)).await.unwrap();
+    engine.call(mode(ForwardMode::Hold)).await.unwrap();
     app.start();
     creel.post("/held", "", b"");
-    engine.call(mode(Mode::AckFirst)).await.unwrap();
+    engine.call(mode(ForwardMode::AckFirst)).await.unwrap();
     assert_eq!(app.targets(1), ["/owed"]);
     creel.post("/next", "", b"");
     assert_eq!(app.targets(2), ["/owed", "/next"]);

@@ -486,7 +486,7 @@ async fn a_loop_that_shows_only_later_is_cut() {
             panic!("no list");
         };
         // A page read while both come may show the end of the first alone.
-        if page.rows.len() > 1 && page.rows.last().is_some_and(|row| !row.owed()) {
+        if page.rows.len() > 1 && page.rows.last().is_some_and(|row| !row.is_unanswered()) {
             break page.rows;
         }
         tokio::task::yield_now().await;

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Try};
-use creel::domain::delivery::AnsweredBy;
-use creel::domain::keep::Keep;
+use creel::domain::attempt::{Attempt, AttemptKind, Outcome, RetryPosition};
+use creel::domain::delivery::Responder;
+use creel::domain::keep::Retention;
 use creel::domain::timestamp::Timestamp;
 use creel::store::disk::{Disk, RealDisk};
 use creel::store::{Assess, NewAttempt, Options, Rows, Store};
@@ -166,7 +166,7 @@ fn a_try(seq: u64, outcome: Outcome, next: bool) -> NewAttempt {
     NewAttempt {
         kind: AttemptKind::Retry,
         outcome,
-        retry: Some(Try {
+        retry: Some(RetryPosition {
             number: 1,
             of: 9,
             compress: 1,
@@ -254,7 +254,7 @@ impl Tested {
     }
 
     async fn retire(&self, count: u64) {
-        let keep = Keep {
+        let keep = Retention {
             count: Some(count),
             age_seconds: None,
             bytes: None,
@@ -344,7 +344,7 @@ impl Tested {
             Step::Deliver(owed) => {
                 let mut incoming = incoming("/", &[b'x'; 300]);
                 if owed {
-                    incoming.answer.by = AnsweredBy::CreelTargetDown;
+                    incoming.answer.by = Responder::CreelTargetDown;
                 }
                 let kept = store.append(incoming).await.unwrap();
                 self.model.newest += 1;
@@ -439,7 +439,7 @@ impl Tested {
             assert_eq!(last, over.or_else(|| newest.next()));
             let known = Known {
                 marked: row.marked,
-                owed: row.owed(),
+                owed: row.is_unanswered(),
                 attempts: outcomes,
                 pending: row.pending,
             };

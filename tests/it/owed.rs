@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use creel::domain::attempt::{AttemptKind, Response};
-use creel::domain::delivery::AnsweredBy;
+use creel::domain::delivery::Responder;
 use creel::domain::event::EventKey;
 use creel::store::{Assess, Incoming, NewAttempt, Options, Store};
 
@@ -17,7 +17,7 @@ fn open(folder: &std::path::Path) -> Store {
     }
 }
 
-fn answered(path: &str, status: u16, by: AnsweredBy) -> Incoming {
+fn answered(path: &str, status: u16, by: Responder) -> Incoming {
     let mut incoming = incoming(path, b"body");
     incoming.answer.status = status;
     incoming.answer.by = by;
@@ -38,7 +38,7 @@ fn forward(seq: u64, status: Option<u16>) -> NewAttempt {
 }
 
 /// Returns status and author of every answer, in the order of arrival.
-fn answers(store: &Store) -> Vec<(u16, AnsweredBy)> {
+fn answers(store: &Store) -> Vec<(u16, Responder)> {
     let mut all = Vec::new();
     store
         .scan_up(0, &mut |row| {
@@ -51,7 +51,7 @@ fn answers(store: &Store) -> Vec<(u16, AnsweredBy)> {
 
 #[tokio::test]
 async fn answers_follow_from_attempts_and_again_when_the_index_is_made_anew() {
-    use AnsweredBy::{Creel, CreelTargetDown, Target};
+    use Responder::{Creel, CreelTargetDown, Target};
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for (status, by) in [

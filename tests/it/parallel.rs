@@ -11,7 +11,7 @@ use creel::clock::{Clock, System};
 use creel::config::{self, Overrides};
 use creel::domain::headers::Headers;
 use creel::domain::request::Request;
-use creel::domain::route::Mode;
+use creel::domain::route::ForwardMode;
 use creel::domain::timestamp::Timestamp;
 use creel::engine::command::{
     AppInfo, Command, Reply, ResendRequest, ResponseOverrideRequest, Selection,
@@ -424,7 +424,7 @@ impl Inside {
         }
     }
 
-    async fn set_mode(&self, mode: Mode) {
+    async fn set_mode(&self, mode: ForwardMode) {
         let order = ResponseOverrideRequest {
             endpoint: None,
             mode: Some(mode),
@@ -463,9 +463,9 @@ async fn the_header_is_told_how_many_wait_and_since_when_while_the_app_answers()
     creel.ask(Command::Resend(order)).await;
     creel.wait_for(29).await;
     // What is held back is not on its way, and comes back.
-    creel.set_mode(Mode::Hold).await;
+    creel.set_mode(ForwardMode::Hold).await;
     creel.wait_for(0).await;
-    creel.set_mode(Mode::AckFirst).await;
+    creel.set_mode(ForwardMode::AckFirst).await;
     let told = creel.wait_for(29).await;
     assert_eq!(told.oldest, Some(at(0)));
     gate.open();
@@ -498,7 +498,11 @@ async fn what_the_end_of_creel_cuts_off_is_owed_still_and_no_attempt_is_kept() {
         panic!("no list");
     };
     assert_eq!(page.rows.len(), 12);
-    assert!(page.rows.iter().all(|row| row.owed() && row.attempts == 0));
+    assert!(
+        page.rows
+            .iter()
+            .all(|row| row.is_unanswered() && row.attempts == 0)
+    );
     gate.open();
     creel.end().await;
 }

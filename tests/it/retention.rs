@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use creel::domain::attempt::{Attempt, Outcome};
-use creel::domain::delivery::AnsweredBy;
-use creel::domain::keep::Keep;
+use creel::domain::delivery::Responder;
+use creel::domain::keep::Retention;
 use creel::domain::summary::Summary;
 use creel::domain::timestamp::Timestamp;
 use creel::store::{Assess, Incoming, NewAttempt, Options, Store};
@@ -61,7 +61,7 @@ fn journal(folder: &Path) -> (usize, u64) {
 }
 
 /// Lets go what need not be kept, as often as it takes.
-async fn retire(store: &Store, keep: &Keep, now: Timestamp) -> u64 {
+async fn retire(store: &Store, keep: &Retention, now: Timestamp) -> u64 {
     let mut gone = 0;
     for _ in 0..10 {
         gone += store.retire(keep, now).await.unwrap();
@@ -83,7 +83,7 @@ fn remove_index(folder: &Path) {
     }
 }
 
-const ALL: Keep = Keep {
+const ALL: Retention = Retention {
     count: None,
     age_seconds: None,
     bytes: None,
@@ -127,7 +127,7 @@ async fn old_deliveries_go_and_marked_ones_stay_whole() {
     store.set_marked(&[3, 70, 99], true).await.unwrap();
     store.append_attempt(attempt(3)).await.unwrap();
     store.append_attempt(attempt(3)).await.unwrap();
-    let keep = Keep {
+    let keep = Retention {
         age_seconds: Some(DAY.cast_unsigned()),
         ..ALL
     };
@@ -148,7 +148,7 @@ async fn old_deliveries_go_and_marked_ones_stay_whole() {
 #[tokio::test]
 async fn no_clock_empties_the_list_at_once() {
     let (_dir, store) = filled(1..101).await;
-    let keep = Keep {
+    let keep = Retention {
         age_seconds: Some(1),
         ..ALL
     };
@@ -168,7 +168,7 @@ async fn what_came_after_another_is_no_older_whatever_the_clock_said() {
         store.append(delivery(number)).await.unwrap();
     }
     store.settle().await;
-    let keep = Keep {
+    let keep = Retention {
         age_seconds: Some(DAY.cast_unsigned()),
         ..ALL
     };
@@ -183,13 +183,13 @@ async fn what_came_after_another_is_no_older_whatever_the_clock_said() {
 async fn so_many_deliveries_or_bytes_are_kept() {
     let (dir, store) = filled(1..101).await;
     let now = Timestamp::from_unix_seconds(100 * 3600);
-    let keep = Keep {
+    let keep = Retention {
         count: Some(60),
         ..ALL
     };
     assert_eq!(store.retire(&keep, now).await.unwrap(), 40);
     assert_eq!(seqs(&store), (41..101).collect::<Vec<u64>>());
-    let keep = Keep {
+    let keep = Retention {
         bytes: Some(40 << 10),
         ..ALL
     };
@@ -206,7 +206,7 @@ async fn what_is_unmarked_goes_with_the_next() {
     let (_dir, store) = filled(1..51).await;
     store.set_marked(&[1, 2], true).await.unwrap();
     let now = Timestamp::from_unix_seconds(0);
-    let keep = |count| Keep {
+    let keep = |count| Retention {
         count: Some(count),
         ..ALL
     };
@@ -222,7 +222,7 @@ async fn what_is_unmarked_goes_with_the_next() {
 #[tokio::test]
 async fn arrivals_of_an_event_are_those_still_kept() {
     let (_dir, store) = filled(1..101).await;
-    let keep = Keep {
+    let keep = Retention {
         count: Some(20),
         ..ALL
     };
@@ -239,7 +239,7 @@ async fn what_waits_for_its_app_stays_whatever_the_limit() {
     let (dir, store) = filled(1..31).await;
     for number in 31..71 {
         let mut owed = delivery(number);
-        owed.answer.by = AnsweredBy::CreelTargetDown;
+        owed.answer.by = Responder::CreelTargetDown;
         store.append(owed).await.unwrap();
     }
     for number in 71..100 {
@@ -251,7 +251,7 @@ async fn what_waits_for_its_app_stays_whatever_the_limit() {
     }
     store.settle().await;
     let now = Timestamp::from_unix_seconds(1000 * 3600);
-    let nothing = Keep {
+    let nothing = Retention {
         age_seconds: Some(1),
         count: Some(0),
         bytes: Some(0),
@@ -312,7 +312,7 @@ async fn marked_deliveries_that_fill_segments_are_not_written_again_and_again() 
     let all: Vec<u64> = (1..101).collect();
     store.set_marked(&all, true).await.unwrap();
     let now = Timestamp::from_unix_seconds(1000 * 3600);
-    let keep = Keep {
+    let keep = Retention {
         age_seconds: Some(DAY.cast_unsigned()),
         ..ALL
     };
@@ -334,7 +334,7 @@ async fn marked_deliveries_that_fill_segments_are_not_written_again_and_again() 
 #[tokio::test]
 async fn where_all_are_gone_numbers_go_on_all_the_same() {
     let (dir, store) = filled(1..101).await;
-    let keep = Keep {
+    let keep = Retention {
         count: Some(0),
         ..ALL
     };
@@ -402,7 +402,7 @@ async fn damaged_records_are_reported_and_do_not_stop_retention() {
         let mut incoming = delivery(seq);
         incoming.request.body = format!("body-{seq} {}", "x".repeat(1000)).into();
         if *owed {
-            incoming.answer.by = AnsweredBy::CreelTargetDown;
+            incoming.answer.by = Responder::CreelTargetDown;
         }
         store.append(incoming).await.unwrap();
         store.set_marked(&[seq], *marked).await.unwrap();
@@ -423,7 +423,7 @@ async fn damaged_records_are_reported_and_do_not_stop_retention() {
     for (.., text) in protected.iter().filter(|(.., text)| !text.is_empty()) {
         damage(dir.path(), text);
     }
-    let keep = Keep {
+    let keep = Retention {
         count: Some(20),
         ..ALL
     };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use creel::domain::attempt::Outcome;
-use creel::domain::keep::Keep;
+use creel::domain::keep::Retention;
 use creel::domain::verification::Status;
 use creel::store::disk::{Disk, RealDisk, Space};
 use creel::store::{
@@ -598,10 +598,10 @@ async fn what_the_second_format_let_go_stays_gone() {
     let rows = store.page(0, 10).unwrap();
     let shown: Vec<(&str, bool)> = rows
         .iter()
-        .map(|row| (row.path.as_str(), row.owed()))
+        .map(|row| (row.path.as_str(), row.is_unanswered()))
         .collect();
     assert_eq!(shown, [("/5", true), ("/4", true)]);
-    let keep = Keep {
+    let keep = Retention {
         count: Some(1),
         age_seconds: None,
         bytes: None,

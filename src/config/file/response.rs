@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{OneOrMany, SourceFile};
-use crate::domain::answer::{AnswerPlan, Step, read_wait};
+use crate::domain::answer::{ResponsePlan, ResponseStep, parse_delay};
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
 
@@ -33,12 +33,12 @@ enum SequenceEntry {
 
 impl SourceFile<'_> {
     /// Reads what is answered.
-    pub(super) fn answer(&self, answer: Spanned<AnswerTable>) -> Result<AnswerPlan, Failure> {
+    pub(super) fn answer(&self, answer: Spanned<AnswerTable>) -> Result<ResponsePlan, Failure> {
         let span = answer.span();
         let answer = answer.into_inner();
         let wait = |text: Option<Spanned<String>>| match text {
             None => Ok(Duration::ZERO),
-            Some(text) => read_wait(text.get_ref()).map_err(|why| {
+            Some(text) => parse_delay(text.get_ref()).map_err(|why| {
                 self.at(
                     &text.span(),
                     "this is no time an answer can take.",
@@ -60,7 +60,7 @@ impl SourceFile<'_> {
             Some(entry) => entry
                 .into_iter()
                 .map(|entry| match entry {
-                    SequenceEntry::Status(status) => Ok(Step::Status(status)),
+                    SequenceEntry::Status(status) => Ok(ResponseStep::Status(status)),
                     SequenceEntry::Word(word) => word.parse().map_err(|why| {
                         self.at(
                             &span,
@@ -71,8 +71,8 @@ impl SourceFile<'_> {
                     }),
                 })
                 .collect::<Result<_, _>>()?,
-            None if dropped => vec![Step::Drop],
-            None => vec![Step::Status(answer.status.unwrap_or(200))],
+            None if dropped => vec![ResponseStep::Drop],
+            None => vec![ResponseStep::Status(answer.status.unwrap_or(200))],
         };
         let mut headers = Headers::new();
         for (name, values) in answer.headers {
@@ -80,7 +80,7 @@ impl SourceFile<'_> {
                 headers.push(&name, value);
             }
         }
-        let plan = AnswerPlan {
+        let plan = ResponsePlan {
             steps,
             headers,
             body: answer.body.unwrap_or_default(),

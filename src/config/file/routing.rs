@@ -6,7 +6,7 @@ use toml::Spanned;
 use super::SourceFile;
 use crate::domain::failure::Failure;
 use crate::domain::provider::Catalog;
-use crate::domain::route::{MAX_PARALLEL, Mode, PathMode, Route, target_problem};
+use crate::domain::route::{ForwardMode, MAX_PARALLEL, PathMode, Route, target_problem};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,13 +34,16 @@ impl SourceFile<'_> {
     }
 
     /// Reads when deliveries are sent on.
-    pub(super) fn mode(&self, mode: &Spanned<String>) -> Result<Mode, Failure> {
-        Mode::named(mode.get_ref()).ok_or_else(|| {
+    pub(super) fn mode(&self, mode: &Spanned<String>) -> Result<ForwardMode, Failure> {
+        ForwardMode::named(mode.get_ref()).ok_or_else(|| {
             self.at(
                 &mode.span(),
                 &format!("there is no mode {}.", mode.get_ref()),
                 "",
-                format!("Take one of {}.", words(&Mode::ALL.map(Mode::word))),
+                format!(
+                    "Take one of {}.",
+                    words(&ForwardMode::ALL.map(ForwardMode::word))
+                ),
             )
         })
     }

@@ -9,7 +9,7 @@ use super::line::Line;
 use super::view::{BodyView, Layout};
 
 /// How many lines are made at a time while searching.
-const BLOCK: usize = 512;
+const BLOCK_LINES: usize = 512;
 
 /// A place where the searched text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl Matches {
         };
         if !needle.is_empty() {
             let mut total = 0;
-            for from in (0..view.lines_total()).step_by(BLOCK) {
-                total += view.found_on(from..from + BLOCK, needle).len();
+            for from in (0..view.lines_total()).step_by(BLOCK_LINES) {
+                total += view.found_on(from..from + BLOCK_LINES, needle).len();
                 matches.until.push(total);
             }
         }
@@ -62,8 +62,8 @@ impl Matches {
             0 => 0,
             block => *self.until.get(block - 1)?,
         };
-        let from = block * BLOCK;
-        let found = view.found_on(from..from + BLOCK, &self.needle);
+        let from = block * BLOCK_LINES;
+        let found = view.found_on(from..from + BLOCK_LINES, &self.needle);
         found.get(number - before).copied()
     }
 
@@ -116,15 +116,15 @@ impl BodyView {
             }
             bytes.as_ref().filter(|b| rest.starts_with(b)).map(Vec::len)
         };
-        let end = body.len().min(lines.end * hex::WIDTH);
-        let starts = lines.start * hex::WIDTH..end;
+        let end = body.len().min(lines.end * hex::BYTES_PER_LINE);
+        let starts = lines.start * hex::BYTES_PER_LINE..end;
         let found = starts.filter_map(|at| {
             let length = matches_at(at)?;
-            let column = at % hex::WIDTH;
+            let column = at % hex::BYTES_PER_LINE;
             Some(Found {
-                line: at / hex::WIDTH,
+                line: at / hex::BYTES_PER_LINE,
                 start: hex::ASCII_COLUMN + column,
-                end: hex::ASCII_COLUMN + (column + length).min(hex::WIDTH),
+                end: hex::ASCII_COLUMN + (column + length).min(hex::BYTES_PER_LINE),
             })
         });
         found.collect()
@@ -215,7 +215,10 @@ mod tests {
     #[test]
     fn counts_and_reaches_every_place() {
         let line = "hit and hit\n";
-        for (mode, lines) in [(ViewMode::Raw, 20_000), (ViewMode::Hex, BLOCK * 3 + 7)] {
+        for (mode, lines) in [
+            (ViewMode::Raw, 20_000),
+            (ViewMode::Hex, BLOCK_LINES * 3 + 7),
+        ] {
             let body = Bytes::from(line.repeat(lines));
             let view = view(&body, None, mode);
             let matches = Matches::of(&view, "HIT");
@@ -246,7 +249,7 @@ mod tests {
     #[test]
     fn every_place_is_found_once_whatever_the_blocks() {
         // A line in every block, at its edges too.
-        let lines = (0..BLOCK * 3).map(|at| match at % (BLOCK - 1) {
+        let lines = (0..BLOCK_LINES * 3).map(|at| match at % (BLOCK_LINES - 1) {
             0 => "needle\n",
             _ => "hay\n",
         });
@@ -256,7 +259,7 @@ mod tests {
         let found: Vec<usize> = (0..matches.total())
             .map(|number| matches.get(&view, number).unwrap().line)
             .collect();
-        let expected: Vec<usize> = (0..BLOCK * 3).step_by(BLOCK - 1).collect();
+        let expected: Vec<usize> = (0..BLOCK_LINES * 3).step_by(BLOCK_LINES - 1).collect();
         assert_eq!(found, expected);
     }
 }

@@ -4,7 +4,7 @@
 use crate::domain::text::Marks;
 
 use super::line::{Line, Role};
-use super::rows::{LONG, floor_boundary};
+use super::rows::{MAX_ROW_BYTES, floor_boundary};
 
 /// One line: a field or a part of a long one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(super) fn rows(text: &[u8]) -> Vec<Row> {
         let equals = field.iter().position(|&b| b == b'=');
         let equals = equals.map_or(end, |within| at + within);
         let mut start = at;
-        while end - start > LONG {
-            let cut = boundary(text, start + LONG);
+        while end - start > MAX_ROW_BYTES {
+            let cut = boundary(text, start + MAX_ROW_BYTES);
             rows.push(row(start, cut, equals, start > at));
             start = cut;
         }

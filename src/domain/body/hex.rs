@@ -5,23 +5,23 @@ use std::fmt::Write as _;
 use super::line::{Line, Role};
 
 /// How many bytes a line holds.
-pub(super) const WIDTH: usize = 16;
+pub(super) const BYTES_PER_LINE: usize = 16;
 
 /// The column where the ASCII part's first byte stands.
-pub(super) const ASCII_COLUMN: usize = 8 + 2 + 3 * WIDTH + 2 + 1;
+pub(super) const ASCII_COLUMN: usize = 8 + 2 + 3 * BYTES_PER_LINE + 2 + 1;
 
 /// Returns how many lines a body takes.
 pub(super) const fn total(size: usize) -> usize {
-    size.div_ceil(WIDTH)
+    size.div_ceil(BYTES_PER_LINE)
 }
 
 /// Writes line `number`: `00000010  31 37 …  |1795266149.{.  |`.
 pub(super) fn line(body: &[u8], number: usize) -> Line {
-    let start = number * WIDTH;
-    let bytes = &body[start..body.len().min(start + WIDTH)];
-    let mut hex = String::with_capacity(3 * WIDTH + 4);
-    for at in 0..WIDTH {
-        hex.push_str(if at == WIDTH / 2 { "  " } else { " " });
+    let start = number * BYTES_PER_LINE;
+    let bytes = &body[start..body.len().min(start + BYTES_PER_LINE)];
+    let mut hex = String::with_capacity(3 * BYTES_PER_LINE + 4);
+    for at in 0..BYTES_PER_LINE {
+        hex.push_str(if at == BYTES_PER_LINE / 2 { "  " } else { " " });
         match bytes.get(at) {
             Some(byte) => write!(hex, "{byte:02x}").expect("writing to a string does not fail"),
             None => hex.push_str("  "),

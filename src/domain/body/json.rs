@@ -4,10 +4,10 @@
 use crate::domain::text::Marks;
 
 use super::line::{Line, Role};
-use super::rows::{LONG, floor_boundary};
+use super::rows::{MAX_ROW_BYTES, floor_boundary};
 
 /// Containers deeper than this stay on one line.
-const INDENTED_DEPTH: u32 = 128;
+const MAX_INDENTED_DEPTH: u32 = 128;
 
 /// A token's place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(in crate::domain) enum Kind {
 
 /// Where and why text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::domain) struct Fault {
+pub(in crate::domain) struct SyntaxError {
     /// The byte where it breaks.
     pub(in crate::domain) offset: usize,
     /// What is wrong there.
@@ -65,7 +65,7 @@ pub(super) fn plausible(text: &[u8], limit: usize) -> bool {
 }
 
 /// Checks that the text is one JSON value.
-pub(in crate::domain) fn check(text: &[u8]) -> Result<(), Fault> {
+pub(in crate::domain) fn check(text: &[u8]) -> Result<(), SyntaxError> {
     /// What may come next.
     #[derive(Clone, Copy, PartialEq)]
     enum Next {
@@ -138,7 +138,7 @@ pub(in crate::domain) fn check(text: &[u8]) -> Result<(), Fault> {
     if next == Next::Nothing {
         return Ok(());
     }
-    Err(Fault {
+    Err(SyntaxError {
         offset: text.len(),
         what: "it ends too early",
         unfinished: true,
@@ -159,7 +159,7 @@ pub(super) fn rows(text: &[u8]) -> Vec<Row> {
     while let Ok(Some(token)) = lex(text, at) {
         at = token.end;
         match token.kind {
-            Kind::Open if flat > 0 || layout.depth >= INDENTED_DEPTH => {
+            Kind::Open if flat > 0 || layout.depth >= MAX_INDENTED_DEPTH => {
                 flat += 1;
                 layout.add(token);
             }
@@ -254,16 +254,16 @@ impl Layout<'_> {
             continued: false,
         });
         let mut start = row.start as usize;
-        if token.end - start <= LONG {
+        if token.end - start <= MAX_ROW_BYTES {
             return;
         }
-        if token.start > start && token.end - token.start <= LONG {
+        if token.start > start && token.end - token.start <= MAX_ROW_BYTES {
             self.part(token.start, None, 0);
             return;
         }
         let role = role(self.text, token);
-        while token.end - start > LONG {
-            let cut = floor_boundary(self.text, start + LONG);
+        while token.end - start > MAX_ROW_BYTES {
+            let cut = floor_boundary(self.text, start + MAX_ROW_BYTES);
             let inside = (cut > token.start).then_some(role);
             self.part(cut, inside, token.end);
             start = cut;
@@ -292,7 +292,7 @@ impl Layout<'_> {
     }
 }
 
-/// Returns a place in a text that is at most [`super::FORMAT_MAX`] long.
+/// Returns a place in a text that is at most [`super::MAX_FORMATTED_BYTES`] long.
 fn place(at: usize) -> u32 {
     u32::try_from(at).expect("only texts far below 4 GiB are laid out")
 }
@@ -317,8 +317,8 @@ const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-const fn fault(offset: usize, what: &'static str) -> Fault {
-    Fault {
+const fn fault(offset: usize, what: &'static str) -> SyntaxError {
+    SyntaxError {
         offset,
         what,
         unfinished: false,
@@ -326,7 +326,7 @@ const fn fault(offset: usize, what: &'static str) -> Fault {
 }
 
 /// Reads the token at or after `at`; `None` at the end.
-pub(in crate::domain) fn lex(text: &[u8], mut at: usize) -> Result<Option<Token>, Fault> {
+pub(in crate::domain) fn lex(text: &[u8], mut at: usize) -> Result<Option<Token>, SyntaxError> {
     while text.get(at).is_some_and(|&b| is_blank(b)) {
         at += 1;
     }
@@ -352,8 +352,8 @@ pub(in crate::domain) fn lex(text: &[u8], mut at: usize) -> Result<Option<Token>
     }))
 }
 
-fn string_end(text: &[u8], start: usize) -> Result<usize, Fault> {
-    let unfinished = Fault {
+fn string_end(text: &[u8], start: usize) -> Result<usize, SyntaxError> {
+    let unfinished = SyntaxError {
         offset: start,
         what: "a string is not closed",
         unfinished: true,
@@ -369,7 +369,7 @@ fn string_end(text: &[u8], start: usize) -> Result<usize, Fault> {
     }
 }
 
-fn escape_end(text: &[u8], start: usize, unfinished: Fault) -> Result<usize, Fault> {
+fn escape_end(text: &[u8], start: usize, unfinished: SyntaxError) -> Result<usize, SyntaxError> {
     match *text.get(start + 1).ok_or(unfinished)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(start + 2),
         b'u' => {
@@ -384,7 +384,7 @@ fn escape_end(text: &[u8], start: usize, unfinished: Fault) -> Result<usize, Fau
     }
 }
 
-fn number_end(text: &[u8], start: usize) -> Result<usize, Fault> {
+fn number_end(text: &[u8], start: usize) -> Result<usize, SyntaxError> {
     let digits = |mut at: usize| {
         let from = at;
         while text.get(at).is_some_and(u8::is_ascii_digit) {
@@ -393,7 +393,7 @@ fn number_end(text: &[u8], start: usize) -> Result<usize, Fault> {
         if at > from {
             Ok(at)
         } else {
-            Err(Fault {
+            Err(SyntaxError {
                 offset: start,
                 what: "a number lacks a digit",
                 unfinished: at == text.len(),
@@ -417,12 +417,12 @@ fn number_end(text: &[u8], start: usize) -> Result<usize, Fault> {
     Ok(at)
 }
 
-fn literal_end(text: &[u8], start: usize, word: &[u8]) -> Result<usize, Fault> {
+fn literal_end(text: &[u8], start: usize, word: &[u8]) -> Result<usize, SyntaxError> {
     let rest = &text[start..];
     if rest.starts_with(word) {
         return Ok(start + word.len());
     }
-    Err(Fault {
+    Err(SyntaxError {
         offset: start,
         what: "this is neither true, false nor null",
         unfinished: word.starts_with(rest),
@@ -544,7 +544,7 @@ mod tests {
         assert_eq!(check(deep.as_bytes()), Ok(()));
         let rows = rows(deep.as_bytes());
         assert!(rows.len() < 1_000);
-        assert_eq!(rows.iter().map(|r| r.depth).max(), Some(INDENTED_DEPTH));
+        assert_eq!(rows.iter().map(|r| r.depth).max(), Some(MAX_INDENTED_DEPTH));
         assert!(check("[".repeat(1_000_000).as_bytes()).is_err());
     }
 
@@ -559,7 +559,7 @@ mod tests {
             .iter()
             .map(|row| line(text.as_bytes(), row, Marks::Pictures))
             .collect();
-        assert!(lines.iter().all(|l| l.text().len() <= LONG + 8));
+        assert!(lines.iter().all(|l| l.text().len() <= MAX_ROW_BYTES + 8));
         assert!(lines.iter().any(|l| l.continued));
         assert_eq!(tokens(&text), text);
         let odd = lines

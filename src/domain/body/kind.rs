@@ -38,7 +38,7 @@ impl BodyKind {
 }
 
 /// How much of a body is looked at to tell JSON from other text.
-const SNIFFED: usize = super::FORMAT_MAX;
+const MAX_SNIFFED_BYTES: usize = super::MAX_FORMATTED_BYTES;
 
 /// Says what a body is. A body that is JSON is called so whatever its media
 /// type says; one that is not UTF-8 is binary unless it has parts, or is text
@@ -59,7 +59,7 @@ pub fn kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
         };
     };
     let trimmed = text.trim_ascii_start();
-    if trimmed.starts_with(['{', '[']) && json::plausible(body, SNIFFED) {
+    if trimmed.starts_with(['{', '[']) && json::plausible(body, MAX_SNIFFED_BYTES) {
         return BodyKind::Json;
     }
     let said = named(&media);
@@ -181,9 +181,9 @@ mod tests {
 
     #[test]
     fn believes_the_beginning_of_large_json() {
-        let large = format!("[{}1]", "1,".repeat(SNIFFED));
+        let large = format!("[{}1]", "1,".repeat(MAX_SNIFFED_BYTES));
         assert_eq!(kind(None, large.as_bytes()), BodyKind::Json);
-        let broken = format!("[x{}", "1,".repeat(SNIFFED));
+        let broken = format!("[x{}", "1,".repeat(MAX_SNIFFED_BYTES));
         assert_eq!(kind(None, broken.as_bytes()), BodyKind::Text);
     }
 }

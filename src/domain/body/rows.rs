@@ -5,15 +5,15 @@
 use std::ops::Range;
 
 /// Longer lines are parted, at so many bytes.
-pub(super) const LONG: usize = 4096;
+pub(super) const MAX_ROW_BYTES: usize = 4096;
 
 /// How many rows lie between two remembered places.
-const STRIDE: usize = 256;
+const ROWS_PER_CHECKPOINT: usize = 256;
 
 /// The rows of a text.
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
-    /// Where every [`STRIDE`]th row begins.
+    /// Where every [`ROWS_PER_CHECKPOINT`]th row begins.
     places: Vec<usize>,
     total: usize,
 }
@@ -34,7 +34,7 @@ impl Rows {
         let mut total = 0;
         let mut at = Some(0);
         while let Some(start) = at {
-            if total % STRIDE == 0 {
+            if total % ROWS_PER_CHECKPOINT == 0 {
                 places.push(start);
             }
             total += 1;
@@ -54,8 +54,8 @@ impl Rows {
         text: &'a [u8],
         from: usize,
     ) -> impl Iterator<Item = TextRow> + use<'a> {
-        let mut at = self.places.get(from / STRIDE).copied();
-        let skipped = from % STRIDE;
+        let mut at = self.places.get(from / ROWS_PER_CHECKPOINT).copied();
+        let skipped = from % ROWS_PER_CHECKPOINT;
         std::iter::from_fn(move || {
             let start = at?;
             let (range, following) = next(text, start);
@@ -72,24 +72,24 @@ impl Rows {
     pub(super) fn holding(&self, text: &[u8], offset: usize) -> usize {
         let block = self.places.partition_point(|&p| p <= offset).max(1) - 1;
         let within = self
-            .from(text, block * STRIDE)
+            .from(text, block * ROWS_PER_CHECKPOINT)
             .take_while(|row| row.range.start <= offset)
             .count();
-        block * STRIDE + within.max(1) - 1
+        block * ROWS_PER_CHECKPOINT + within.max(1) - 1
     }
 }
 
 /// Returns the row that begins at `start`, and where the next one begins.
 fn next(text: &[u8], start: usize) -> (Range<usize>, Option<usize>) {
     let rest = &text[start..];
-    let window = &rest[..rest.len().min(LONG + 1)];
+    let window = &rest[..rest.len().min(MAX_ROW_BYTES + 1)];
     if let Some(length) = window.iter().position(|&b| b == b'\n') {
         return (start..start + length, Some(start + length + 1));
     }
-    if rest.len() <= LONG {
+    if rest.len() <= MAX_ROW_BYTES {
         return (start..text.len(), None);
     }
-    let cut = floor_boundary(text, start + LONG);
+    let cut = floor_boundary(text, start + MAX_ROW_BYTES);
     (start..cut, Some(cut))
 }
 
@@ -148,14 +148,17 @@ mod tests {
 
     #[test]
     fn parts_long_lines_between_characters() {
-        let text = format!("a{}\nb", "é".repeat(LONG / 2));
+        let text = format!("a{}\nb", "é".repeat(MAX_ROW_BYTES / 2));
         let rows = all(text.as_bytes());
         assert_eq!(rows.len(), 3);
-        assert_eq!((rows[0].0.len(), rows[0].1), (LONG - 1, false));
+        assert_eq!((rows[0].0.len(), rows[0].1), (MAX_ROW_BYTES - 1, false));
         assert_eq!(rows[1], ("é".to_owned(), true));
         assert_eq!(rows[2], ("b".to_owned(), false));
-        assert_eq!(all(format!("{}\nb", "x".repeat(LONG)).as_bytes()).len(), 2);
-        assert_eq!(all(&[0x80; LONG * 2]).len(), 2);
+        assert_eq!(
+            all(format!("{}\nb", "x".repeat(MAX_ROW_BYTES)).as_bytes()).len(),
+            2
+        );
+        assert_eq!(all(&[0x80; MAX_ROW_BYTES * 2]).len(), 2);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::rows::{Rows, line_and_column};
 use super::{form, hex, json, multipart};
 
 /// Larger bodies are not laid out but shown as received, in bytes.
-pub const FORMAT_MAX: usize = 2 * 1024 * 1024;
+pub const MAX_FORMATTED_BYTES: usize = 2 * 1024 * 1024;
 
 /// How a body is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,7 +61,7 @@ pub(super) enum Layout {
 /// Makes the readable form of a body.
 ///
 /// It goes through the body once, or twice; afterwards a line costs only
-/// itself. Bodies over [`FORMAT_MAX`] and broken JSON are shown as received,
+/// itself. Bodies over [`MAX_FORMATTED_BYTES`] and broken JSON are shown as received,
 /// with a [note](BodyView::note).
 pub fn view(body: &Bytes, content_type: Option<&str>, mode: ViewMode) -> BodyView {
     let kind = kind(content_type, body);
@@ -82,7 +82,7 @@ pub fn view(body: &Bytes, content_type: Option<&str>, mode: ViewMode) -> BodyVie
         }
         (ViewMode::Pretty, BodyKind::Text | BodyKind::Xml) => view.text(),
         (ViewMode::Raw, _) => Layout::Text(Rows::new(body)),
-        (ViewMode::Pretty, _) if body.len() > FORMAT_MAX => {
+        (ViewMode::Pretty, _) if body.len() > MAX_FORMATTED_BYTES => {
             view.note = Some("Larger than 2 MiB: shown as received.".to_owned());
             Layout::Text(Rows::new(body))
         }
@@ -306,13 +306,13 @@ mod tests {
 
     #[test]
     fn does_not_lay_out_what_is_too_large() {
-        let body = Bytes::from(format!("[{}1]", "1,".repeat(FORMAT_MAX)));
+        let body = Bytes::from(format!("[{}1]", "1,".repeat(MAX_FORMATTED_BYTES)));
         let view = view(&body, JSON, ViewMode::Pretty);
         assert_eq!(view.kind(), BodyKind::Json);
         assert_eq!(view.note(), Some("Larger than 2 MiB: shown as received."));
         assert_eq!(
             view.lines_total(),
-            body.len().div_ceil(super::super::rows::LONG)
+            body.len().div_ceil(super::super::rows::MAX_ROW_BYTES)
         );
     }
 

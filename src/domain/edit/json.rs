@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::domain::body::json::{Fault, Kind, Token, check, lex};
+use crate::domain::body::json::{Kind, SyntaxError, Token, check, lex};
 
 use super::path::{Path, Step};
 
@@ -14,9 +14,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a value could not be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum JsonEditError {
     /// The text is no JSON: where and why.
-    NotJson(Fault),
+    NotJson(SyntaxError),
     /// A step leads into a value that holds no others: its kind.
     NoInside(&'static str),
     /// A number asks for an item of an object.
@@ -62,7 +62,7 @@ pub(super) fn string(text: &str) -> Vec<u8> {
 /// Finds what must be put where so that `path` leads to `value`, a JSON text.
 /// Objects and lists that are missing on the way are made. Of members with
 /// the same name the last one counts, as it does for those who read it.
-pub(super) fn set(text: &[u8], path: &Path, value: &[u8]) -> Result<Splice, Wrong> {
+pub(super) fn set(text: &[u8], path: &Path, value: &[u8]) -> Result<Splice, JsonEditError> {
     let start = if text.starts_with(BYTE_ORDER_MARK) {
         BYTE_ORDER_MARK.len()
     } else {
@@ -71,7 +71,7 @@ pub(super) fn set(text: &[u8], path: &Path, value: &[u8]) -> Result<Splice, Wron
     let json = &text[start..];
     check(json).map_err(|mut fault| {
         fault.offset += start;
-        Wrong::NotJson(fault)
+        JsonEditError::NotJson(fault)
     })?;
     let mut place = whole(json, 0);
     for (at, step) in path.0.iter().enumerate() {
@@ -79,8 +79,8 @@ pub(super) fn set(text: &[u8], path: &Path, value: &[u8]) -> Result<Splice, Wron
         let first = token(json, place.start);
         match (json[first.start], step) {
             (b'{', Step::Name(name)) => match member(json, first, name) {
-                Found::There(found) => place = found,
-                Found::Missing(hole) => {
+                MemberLookup::There(found) => place = found,
+                MemberLookup::Missing(hole) => {
                     let mut put = hole.before;
                     put.extend_from_slice(&string(name));
                     put.extend_from_slice(&hole.colon);
@@ -88,13 +88,13 @@ pub(super) fn set(text: &[u8], path: &Path, value: &[u8]) -> Result<Splice, Wron
                     return Ok(splice(start, hole.at..hole.at, put));
                 }
             },
-            (b'{', Step::Item(_) | Step::Behind) => return Err(Wrong::NotAList),
+            (b'{', Step::Item(_) | Step::Append) => return Err(JsonEditError::NotAList),
             (b'[', step) => {
                 let (items, hole) = items(json, first);
                 let number = match step {
                     Step::Item(number) => *number,
-                    Step::Behind => items.len(),
-                    Step::Name(name) => name.parse().map_err(|_| Wrong::NotAnObject)?,
+                    Step::Append => items.len(),
+                    Step::Name(name) => name.parse().map_err(|_| JsonEditError::NotAnObject)?,
                 };
                 match items.get(number) {
                     Some(found) => place = found.clone(),
@@ -103,14 +103,14 @@ pub(super) fn set(text: &[u8], path: &Path, value: &[u8]) -> Result<Splice, Wron
                         put.extend_from_slice(&made(rest, value)?);
                         return Ok(splice(start, hole.at..hole.at, put));
                     }
-                    None => return Err(Wrong::TooShort(items.len())),
+                    None => return Err(JsonEditError::TooShort(items.len())),
                 }
             }
             // Nothing is there yet, and says so.
             (b'n', _) => return Ok(splice(start, place, made(&path.0[at..], value)?)),
-            (b'"', _) => return Err(Wrong::NoInside("a text")),
-            (b't' | b'f', _) => return Err(Wrong::NoInside("true or false")),
-            _ => return Err(Wrong::NoInside("a number")),
+            (b'"', _) => return Err(JsonEditError::NoInside("a text")),
+            (b't' | b'f', _) => return Err(JsonEditError::NoInside("true or false")),
+            _ => return Err(JsonEditError::NoInside("a number")),
         }
     }
     Ok(splice(start, place, value.to_vec()))
@@ -124,7 +124,7 @@ fn splice(start: usize, place: Range<usize>, put: Vec<u8>) -> Splice {
 }
 
 /// Writes a value inside of all that leads to it.
-fn made(steps: &[Step], value: &[u8]) -> Result<Vec<u8>, Wrong> {
+fn made(steps: &[Step], value: &[u8]) -> Result<Vec<u8>, JsonEditError> {
     let mut out = Vec::new();
     for step in steps {
         match step {
@@ -133,35 +133,35 @@ fn made(steps: &[Step], value: &[u8]) -> Result<Vec<u8>, Wrong> {
                 out.extend_from_slice(&string(name));
                 out.push(b':');
             }
-            Step::Item(0) | Step::Behind => out.push(b'['),
-            Step::Item(_) => return Err(Wrong::TooShort(0)),
+            Step::Item(0) | Step::Append => out.push(b'['),
+            Step::Item(_) => return Err(JsonEditError::TooShort(0)),
         }
     }
     out.extend_from_slice(value);
     out.extend(steps.iter().rev().map(|step| match step {
         Step::Name(_) => b'}',
-        Step::Item(_) | Step::Behind => b']',
+        Step::Item(_) | Step::Append => b']',
     }));
     Ok(out)
 }
 
 /// A place where something new can be put, and what belongs before it.
-struct Hole {
+struct InsertionPoint {
     at: usize,
     before: Vec<u8>,
     /// What stands between a name and its value, as elsewhere in the object.
     colon: Vec<u8>,
 }
 
-enum Found {
+enum MemberLookup {
     There(Range<usize>),
-    Missing(Hole),
+    Missing(InsertionPoint),
 }
 
 /// Finds the value of a member of the object that opens with a token.
-fn member(json: &[u8], open: Token, name: &str) -> Found {
+fn member(json: &[u8], open: Token, name: &str) -> MemberLookup {
     let mut found = None;
-    let mut hole = Hole {
+    let mut hole = InsertionPoint {
         at: open.end,
         before: Vec::new(),
         colon: b":".to_vec(),
@@ -177,7 +177,7 @@ fn member(json: &[u8], open: Token, name: &str) -> Found {
         if is_name(&json[key.start..key.end], name) {
             found = Some(value.clone());
         }
-        hole = Hole {
+        hole = InsertionPoint {
             at: value.end,
             before: [b",", &json[behind..key.start]].concat(),
             colon: json[key.end..value.start].to_vec(),
@@ -188,14 +188,14 @@ fn member(json: &[u8], open: Token, name: &str) -> Found {
         }
         behind = next.end;
     }
-    found.map_or(Found::Missing(hole), Found::There)
+    found.map_or(MemberLookup::Missing(hole), MemberLookup::There)
 }
 
 /// Finds the items of the list that opens with a token, and the place behind
 /// the last of them.
-fn items(json: &[u8], open: Token) -> (Vec<Range<usize>>, Hole) {
+fn items(json: &[u8], open: Token) -> (Vec<Range<usize>>, InsertionPoint) {
     let mut items = Vec::new();
-    let mut hole = Hole {
+    let mut hole = InsertionPoint {
         at: open.end,
         before: Vec::new(),
         colon: Vec::new(),
@@ -256,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    fn edited(text: &str, assignment: &str) -> Result<String, Wrong> {
+    fn edited(text: &str, assignment: &str) -> Result<String, JsonEditError> {
         let (path, typed) = Path::parse_assignment(assignment).unwrap();
         let splice = set(text.as_bytes(), &path, &value(typed))?;
         Ok(String::from_utf8(splice.apply(text.as_bytes())).unwrap())
@@ -325,17 +325,21 @@ mod tests {
     #[test]
     fn says_why_not() {
         for (text, assignment, wrong) in [
-            ("{\"a\":\"b\"}", ".a.b=1", Wrong::NoInside("a text")),
-            ("{\"a\":1}", ".a.b=1", Wrong::NoInside("a number")),
-            ("{\"a\":true}", ".a[0]=1", Wrong::NoInside("true or false")),
-            ("{\"a\":{}}", ".a[0]=1", Wrong::NotAList),
-            ("{\"a\":[]}", ".a.b=1", Wrong::NotAnObject),
-            ("{\"a\":[1]}", ".a[2]=1", Wrong::TooShort(1)),
-            ("{}", ".a[1]=1", Wrong::TooShort(0)),
+            ("{\"a\":\"b\"}", ".a.b=1", JsonEditError::NoInside("a text")),
+            ("{\"a\":1}", ".a.b=1", JsonEditError::NoInside("a number")),
+            (
+                "{\"a\":true}",
+                ".a[0]=1",
+                JsonEditError::NoInside("true or false"),
+            ),
+            ("{\"a\":{}}", ".a[0]=1", JsonEditError::NotAList),
+            ("{\"a\":[]}", ".a.b=1", JsonEditError::NotAnObject),
+            ("{\"a\":[1]}", ".a[2]=1", JsonEditError::TooShort(1)),
+            ("{}", ".a[1]=1", JsonEditError::TooShort(0)),
         ] {
             assert_eq!(edited(text, assignment), Err(wrong), "{text} {assignment}");
         }
-        let Err(Wrong::NotJson(fault)) = edited("\u{feff}{\"a\":}", ".a=1") else {
+        let Err(JsonEditError::NotJson(fault)) = edited("\u{feff}{\"a\":}", ".a=1") else {
             panic!("it is no JSON");
         };
         assert_eq!(fault.offset, 8);
@@ -369,7 +373,7 @@ mod tests {
         prop_oneof![
             4 => "[a-c\"é]{0,2}".prop_map(Step::Name),
             1 => (0..4_usize).prop_map(Step::Item),
-            1 => Just(Step::Behind),
+            1 => Just(Step::Append),
         ]
     }
 
@@ -382,7 +386,7 @@ mod tests {
         if root.is_null() {
             *root = match step {
                 Step::Name(_) => Value::Object(serde_json::Map::new()),
-                Step::Item(_) | Step::Behind => Value::Array(Vec::new()),
+                Step::Item(_) | Step::Append => Value::Array(Vec::new()),
             };
         }
         match (root, step) {
@@ -393,7 +397,7 @@ mod tests {
                 let at = match step {
                     Step::Name(name) => name.parse().ok()?,
                     Step::Item(at) => *at,
-                    Step::Behind => list.len(),
+                    Step::Append => list.len(),
                 };
                 if at == list.len() {
                     list.push(Value::Null);

@@ -24,7 +24,7 @@ pub enum Step {
     /// An item of a list, from 0.
     Item(usize),
     /// The place behind the last item of a list: `[]`, in a pointer `-`.
-    Behind,
+    Append,
 }
 
 impl Path {
@@ -69,7 +69,7 @@ fn pointer(text: &str) -> (Vec<Step>, &str) {
 
 fn pointer_step(token: &str) -> Step {
     match token {
-        "-" => Step::Behind,
+        "-" => Step::Append,
         _ => Step::Name(token.replace("~1", "/").replace("~0", "~")),
     }
 }
@@ -121,7 +121,7 @@ fn bracket(text: &str) -> Result<(Step, &str), &'static str> {
     }
     let (inside, rest) = text.split_once(']').ok_or(unclosed)?;
     if inside.is_empty() {
-        return Ok((Step::Behind, rest));
+        return Ok((Step::Append, rest));
     }
     let number = inside
         .parse()
@@ -163,7 +163,7 @@ impl fmt::Display for Path {
                     }
                 }
                 Step::Item(number) => write!(f, "[{number}]")?,
-                Step::Behind => f.write_str("[]")?,
+                Step::Append => f.write_str("[]")?,
             }
         }
         Ok(())
@@ -191,7 +191,7 @@ mod tests {
             (".data.id=42", vec![name("data"), name("id")], "42"),
             (
                 ".a[0][]=x",
-                vec![name("a"), Step::Item(0), Step::Behind],
+                vec![name("a"), Step::Item(0), Step::Append],
                 "x",
             ),
             (".[1].b=", vec![Step::Item(1), name("b")], ""),
@@ -204,7 +204,7 @@ mod tests {
             (".a-b_c.é=1", vec![name("a-b_c"), name("é")], "1"),
             (
                 "/a~1b/m~0n/0/-=1",
-                vec![name("a/b"), name("m~n"), name("0"), Step::Behind],
+                vec![name("a/b"), name("m~n"), name("0"), Step::Append],
                 "1",
             ),
             ("/=1", vec![name("")], "1"),
@@ -240,7 +240,7 @@ mod tests {
         fn reads_what_it_writes(names in prop::collection::vec(prop_oneof![
             ".{0,6}".prop_map(Step::Name),
             (0..99_usize).prop_map(Step::Item),
-            Just(Step::Behind),
+            Just(Step::Append),
         ], 0..5)) {
             let path = Path(names);
             let text = format!("{path}=v");

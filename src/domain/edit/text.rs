@@ -17,11 +17,11 @@ use crate::domain::request::{Request, split_target};
 use crate::domain::text;
 
 /// What stands behind the name of a header whose value is not plain text.
-const ENCODED: &str = ";base64";
+const BASE64_SUFFIX: &str = ";base64";
 
 /// A request that came back from an editor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Read {
+pub struct EditedRequest {
     /// The request.
     pub request: Request,
     /// What was done for the editor's sake, as sentences.
@@ -69,9 +69,9 @@ pub fn write(request: &Request) -> Vec<u8> {
 ///
 /// # Errors
 /// A [`Failure`] that names the line that cannot be read.
-pub fn read(text: &[u8], original: &Request) -> Result<Read, Failure> {
+pub fn read(text: &[u8], original: &Request) -> Result<EditedRequest, Failure> {
     if text == write(original) {
-        return Ok(Read {
+        return Ok(EditedRequest {
             request: original.clone(),
             notes: Vec::new(),
         });
@@ -103,7 +103,7 @@ pub fn read(text: &[u8], original: &Request) -> Result<Read, Failure> {
     if headers.contains("content-length") {
         headers.set("content-length", body.len().to_string());
     }
-    Ok(Read {
+    Ok(EditedRequest {
         request: Request {
             method: method.to_owned(),
             path,
@@ -161,7 +161,7 @@ fn header_line(header: Header<'_>) -> String {
     match plain {
         Some(value) => format!("{}: {value}", header.name),
         None => format!(
-            "{}{ENCODED}: {}",
+            "{}{BASE64_SUFFIX}: {}",
             header.name,
             STANDARD.encode(header.value)
         ),
@@ -195,7 +195,7 @@ fn field(line: &[u8]) -> Result<(&str, Vec<u8>), &'static str> {
         .ok_or("A header is a name, a colon and a value; the body begins behind an empty line.")?;
     let name = std::str::from_utf8(&line[..colon]).map_err(|_| "The header's name is no text.")?;
     let value = line[colon + 1..].trim_ascii();
-    let (name, value) = match name.strip_suffix(ENCODED) {
+    let (name, value) = match name.strip_suffix(BASE64_SUFFIX) {
         Some(name) => {
             let value = STANDARD.decode(value);
             (
@@ -302,7 +302,7 @@ mod tests {
     }
 
     /// Edits a request's text as a person would, and reads it.
-    fn edited(request: &Request, old: &str, new: &str) -> Read {
+    fn edited(request: &Request, old: &str, new: &str) -> EditedRequest {
         let text = text(request);
         assert!(text.contains(old), "{text:?}");
         read(text.replacen(old, new, 1).as_bytes(), request).unwrap()

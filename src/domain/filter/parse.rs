@@ -5,7 +5,7 @@ use super::Node;
 use super::test::{self, Term};
 
 /// Deeper parentheses are ignored.
-const DEPTH_MAX: usize = 32;
+const MAX_NESTING_DEPTH: usize = 32;
 
 /// A word of the language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<String>) {
     // Parentheses beyond the limit that are still open.
     let mut ignored = 0_usize;
     for token in tokens {
-        let deep = groups.len() > DEPTH_MAX;
+        let deep = groups.len() > MAX_NESTING_DEPTH;
         let group = groups.last_mut().expect("the whole is never closed");
         match token {
             Token::Open if deep => {

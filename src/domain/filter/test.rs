@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use crate::domain::attempt::Outcome;
-use crate::domain::delivery::AnsweredBy;
+use crate::domain::delivery::Responder;
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
@@ -21,13 +21,13 @@ pub(super) struct Term {
 
 /// One thing a row must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Test {
+pub(super) enum Predicate {
     Word(Pattern),
     Verdict(Vec<Status>),
     Field(Field, Pattern),
     /// The field is not known.
     Without(Field),
-    App(Vec<App>),
+    App(Vec<AppState>),
     Within(i64),
     From(Timestamp),
     IdEdge(String),
@@ -48,7 +48,7 @@ pub(super) enum Field {
 
 /// What the newest attempt must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum App {
+pub(super) enum AppState {
     /// There is none.
     None,
     /// It ended, and no answer came.
@@ -65,26 +65,26 @@ pub(super) enum App {
 }
 
 /// The words `app:` knows besides statuses.
-const APP_WORDS: [(&str, &[App]); 9] = [
-    ("none", &[App::None]),
+const APP_WORDS: [(&str, &[AppState]); 9] = [
+    ("none", &[AppState::None]),
     (
         "failed",
         &[
-            App::Outcome(Outcome::Failed),
-            App::Outcome(Outcome::Expired),
+            AppState::Outcome(Outcome::Failed),
+            AppState::Outcome(Outcome::Expired),
         ],
     ),
-    ("delivered", &[App::Outcome(Outcome::Delivered)]),
-    ("ok", &[App::Outcome(Outcome::Delivered)]),
-    ("pending", &[App::Outcome(Outcome::Pending)]),
-    ("expired", &[App::Outcome(Outcome::Expired)]),
-    ("error", &[App::NoAnswer]),
-    ("waiting", &[App::Owed]),
-    ("down", &[App::Down]),
+    ("delivered", &[AppState::Outcome(Outcome::Delivered)]),
+    ("ok", &[AppState::Outcome(Outcome::Delivered)]),
+    ("pending", &[AppState::Outcome(Outcome::Pending)]),
+    ("expired", &[AppState::Outcome(Outcome::Expired)]),
+    ("error", &[AppState::NoAnswer]),
+    ("waiting", &[AppState::Owed]),
+    ("down", &[AppState::Down]),
 ];
 
 /// Makes the test of a term; `None` where it asks nothing.
-pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Test> {
+pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Predicate> {
     let Some(key) = &term.key else {
         return word(term);
     };
@@ -111,16 +111,16 @@ pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Test> {
     }
     if let Some(field) = field {
         if value.eq_ignore_ascii_case("none") && !quoted {
-            return Some(Test::Without(field));
+            return Some(Predicate::Without(field));
         }
-        return Some(Test::Field(field, Pattern::field(value, quoted)));
+        return Some(Predicate::Field(field, Pattern::field(value, quoted)));
     }
     let known = match key.as_str() {
-        "sig" => verdicts(value).map(Test::Verdict),
-        "app" => app(value).map(Test::App),
+        "sig" => verdicts(value).map(Predicate::Verdict),
+        "app" => app(value).map(Predicate::App),
         "since" => since(value),
-        _ if quoted || value.contains('*') => Some(Test::Id(Pattern::field(value, quoted))),
-        _ => Some(Test::IdEdge(value.to_owned())),
+        _ if quoted || value.contains('*') => Some(Predicate::Id(Pattern::field(value, quoted))),
+        _ => Some(Predicate::IdEdge(value.to_owned())),
     };
     if known.is_none() {
         let words = match key.as_str() {
@@ -135,7 +135,7 @@ pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Test> {
     Some(known.unwrap_or_else(|| as_text(&key, term)))
 }
 
-impl Test {
+impl Predicate {
     pub(super) fn holds(&self, row: &Summary, now: Timestamp) -> bool {
         match self {
             Self::Word(pattern) => word_holds(pattern, row),
@@ -160,14 +160,14 @@ impl Test {
     }
 }
 
-impl App {
+impl AppState {
     fn holds(&self, row: &Summary) -> bool {
         let attempt = row.last_attempt;
         let status = attempt.and_then(|a| a.status).map(|s| s.to_string());
         match self {
             Self::None => attempt.is_none(),
-            Self::Owed => row.owed(),
-            Self::Down => row.answer.by == AnsweredBy::CreelTargetDown,
+            Self::Owed => row.is_unanswered(),
+            Self::Down => row.answer.by == Responder::CreelTargetDown,
             Self::NoAnswer => {
                 attempt.is_some_and(|a| a.status.is_none() && a.outcome != Outcome::Pending)
             }
@@ -182,19 +182,19 @@ impl App {
     }
 }
 
-fn word(term: &Term) -> Option<Test> {
+fn word(term: &Term) -> Option<Predicate> {
     match term.value.to_ascii_lowercase().as_str() {
         "" => None,
-        "marked" if !term.quoted => Some(Test::Marked),
-        "refused" if !term.quoted => Some(Test::Refused),
-        _ => Some(Test::Word(Pattern::word(&term.value, term.quoted))),
+        "marked" if !term.quoted => Some(Predicate::Marked),
+        "refused" if !term.quoted => Some(Predicate::Refused),
+        _ => Some(Predicate::Word(Pattern::word(&term.value, term.quoted))),
     }
 }
 
 /// Looks for `key:value` as it was typed.
-fn as_text(key: &str, term: &Term) -> Test {
+fn as_text(key: &str, term: &Term) -> Predicate {
     let text = format!("{key}:{}", term.value);
-    Test::Word(Pattern::word(&text, term.quoted))
+    Predicate::Word(Pattern::word(&text, term.quoted))
 }
 
 fn word_holds(pattern: &Pattern, row: &Summary) -> bool {
@@ -271,15 +271,15 @@ fn verdicts(value: &str) -> Option<Vec<Status>> {
     (!beginning.is_empty()).then_some(beginning)
 }
 
-fn app(value: &str) -> Option<Vec<App>> {
+fn app(value: &str) -> Option<Vec<AppState>> {
     let value = value.to_ascii_lowercase();
     if value.len() <= 3 && value.bytes().all(|b| b.is_ascii_digit() || b == b'x') {
-        return Some(vec![App::Digits(value)]);
+        return Some(vec![AppState::Digits(value)]);
     }
     if value.bytes().all(|b| b.is_ascii_digit() || b == b'*') {
-        return Some(vec![App::Status(Pattern::field(&value, false))]);
+        return Some(vec![AppState::Status(Pattern::field(&value, false))]);
     }
-    let word = |test: &dyn Fn(&str) -> bool| -> Vec<App> {
+    let word = |test: &dyn Fn(&str) -> bool| -> Vec<AppState> {
         let named = APP_WORDS.iter().filter(|(word, _)| test(word));
         named.flat_map(|(_, any)| any.iter().cloned()).collect()
     };
@@ -292,7 +292,7 @@ fn app(value: &str) -> Option<Vec<App>> {
 }
 
 /// Reads `10m` as a span before now and dates as moments in UTC.
-fn since(value: &str) -> Option<Test> {
+fn since(value: &str) -> Option<Predicate> {
     let unit = value.chars().next_back()?;
     let seconds: Option<i64> = match unit.to_ascii_lowercase() {
         's' => Some(1),
@@ -308,9 +308,9 @@ fn since(value: &str) -> Option<Test> {
         && let Ok(count) = count.parse::<i64>()
     {
         let us = count.saturating_mul(seconds).saturating_mul(1_000_000);
-        return Some(Test::Within(us));
+        return Some(Predicate::Within(us));
     }
-    moment(value).map(Test::From)
+    moment(value).map(Predicate::From)
 }
 
 fn moment(value: &str) -> Option<Timestamp> {

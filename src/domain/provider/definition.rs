@@ -8,7 +8,7 @@ use super::value_source::ValueSource;
 use crate::domain::failure::Failure;
 use crate::domain::handshake::Handshake;
 use crate::domain::mend;
-use crate::domain::span::Span;
+use crate::domain::span::DurationSpec;
 
 /// What contradicts itself in a definition, and what to write instead.
 pub(crate) type Contradiction = (String, &'static str);
@@ -78,13 +78,13 @@ pub struct FieldSources {
 #[serde(deny_unknown_fields, default)]
 pub struct SenderBehavior {
     /// How long it waits for an answer.
-    pub answer_within: Option<Span>,
+    pub answer_within: Option<DurationSpec>,
     /// What it says of that, where it gives no number.
     pub answer_note: Option<String>,
     /// The waits before the second, third … attempt.
-    pub retry: Vec<Span>,
+    pub retry: Vec<DurationSpec>,
     /// For how long it tries, where it states no waits.
-    pub retry_up_to: Option<Span>,
+    pub retry_up_to: Option<DurationSpec>,
     /// By how many percent the waits differ by chance, where it says so.
     pub jitter: Option<u8>,
     /// The statuses it tries again after, such as `429` and `5xx`; empty: all
@@ -105,7 +105,7 @@ pub struct SenderBehavior {
     /// What it sends when an endpoint is registered, and what it expects.
     pub handshake: Option<String>,
     /// How long its own delivery history reaches back.
-    pub history: Option<Span>,
+    pub history: Option<DurationSpec>,
 }
 
 const fn yes() -> bool {
@@ -140,7 +140,7 @@ impl Provider {
     /// A [`Failure`] that names the file, the line and the mend.
     pub fn parse(file: &str, text: &str) -> Result<Self, Failure> {
         let provider: Self =
-            toml::from_str(text).map_err(|error| mend::explain(file, text, &error))?;
+            toml::from_str(text).map_err(|error| mend::explain_toml_error(file, text, &error))?;
         provider.check().map_err(|(what, next)| {
             Failure::usage(
                 format!("{file} line {}: {what}", line_about(text, &what)),

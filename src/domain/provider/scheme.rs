@@ -8,10 +8,10 @@ use super::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
 use super::requirement::Requirement;
 use super::template::Template;
 use super::value_source::{RequestView, ValueSource};
-use crate::domain::ahead::Ahead;
+use crate::domain::ahead::FutureTolerance;
 use crate::domain::request::Request;
 use crate::domain::signature::token;
-use crate::domain::span::Span;
+use crate::domain::span::DurationSpec;
 
 /// A signing scheme: what is signed, how, and where the signature stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,10 +88,10 @@ pub struct Scheme {
     pub key: Option<String>,
     /// How far the timestamp may be from the receiver's clock: back, and ahead
     /// as far unless `ahead` says otherwise.
-    pub tolerance: Option<Span>,
+    pub tolerance: Option<DurationSpec>,
     /// How far it may lie ahead, where that differs.
-    #[serde(default, skip_serializing_if = "Ahead::is_same")]
-    pub ahead: Ahead,
+    #[serde(default, skip_serializing_if = "FutureTolerance::is_same")]
+    pub ahead: FutureTolerance,
     /// Whether a delivery exactly as old as the tolerance is too old.
     #[serde(default, skip_serializing_if = "is_false")]
     pub exclusive: bool,
@@ -202,9 +202,9 @@ pub enum Leniency {
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
     /// How far the clocks may differ where `exp` and `nbf` are checked.
-    pub leeway: Span,
+    pub leeway: DurationSpec,
     /// How long a token is valid that `creel sign` makes.
-    pub lifetime: Span,
+    pub lifetime: DurationSpec,
 }
 
 /// A version of a scheme: where it applies and what it changes.

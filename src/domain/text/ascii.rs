@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Marks, visible_as};
 
 /// creel's own signs, and what takes their place.
-const SIGNS: [(char, &str); 16] = [
+const ASCII_REPLACEMENTS: [(char, &str); 16] = [
     ('…', "..."),
     ('→', "->"),
     ('←', "<-"),
@@ -32,7 +32,7 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
     }
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        match (SIGNS.iter().find(|(sign, _)| *sign == c), c) {
+        match (ASCII_REPLACEMENTS.iter().find(|(sign, _)| *sign == c), c) {
             (Some((_, instead)), _) => plain.push_str(instead),
             // The picture of a control character.
             (None, '\u{2400}'..='\u{241f}') => {
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(ascii("a … b — é · ✗"), r"a ... b - \u{e9} - x");
         assert_eq!(ascii("\u{1b}[2J"), r"\x1b[2J");
         assert_eq!(ascii("␛[2J␀␡"), r"\x1b[2J\x00\x7f");
-        for (sign, instead) in SIGNS {
+        for (sign, instead) in ASCII_REPLACEMENTS {
             assert_eq!(ascii(&sign.to_string()), instead);
             assert!(instead.is_ascii());
         }

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthChar;
 
 /// How many combining marks one character may carry; more would spill over
 /// its neighbours on the screen.
-const COMBINING_MAX: u8 = 4;
+const MAX_COMBINING_MARKS: u8 = 4;
 
 /// How what cannot be shown is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -123,7 +123,7 @@ impl<'a> Pieces<'a> {
             _ if self.marks == Marks::Ascii || is_hidden(c) => return false,
             _ if c.width() != Some(0) => 0,
             _ => match self.run {
-                Some(run) if run < COMBINING_MAX => run + 1,
+                Some(run) if run < MAX_COMBINING_MARKS => run + 1,
                 _ => return false,
             },
         };

@@ -8,7 +8,7 @@ use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 use crate::outbound::SendOptions;
 
 /// What to send again, where to, and how.
@@ -124,7 +124,7 @@ pub struct SendResult {
     /// The delivery.
     pub delivery: Id,
     /// The attempt and what to make of it; or why nothing could be sent.
-    pub attempt: Result<(Attempt, Verdict), Failure>,
+    pub attempt: Result<(Attempt, AttemptVerdict), Failure>,
     /// Whether there was a connection to send it on.
     pub reached: bool,
     /// What its provider would do now: disable the endpoint.
@@ -141,7 +141,7 @@ impl SendResult {
 /// A retry schedule of a delivery: what was tried stands among its attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPlan {
-    /// When it began; its attempts' [`crate::domain::attempt::Try::began`].
+    /// When it began; its attempts' [`crate::domain::attempt::RetryPosition::began`].
     pub began: Timestamp,
     /// When the tries after the newest would be made, if all fail.
     pub later: Vec<Timestamp>,

@@ -3,7 +3,7 @@
 use crate::domain::attempt::Attempt;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 use crate::domain::verification::{TrialOutcome, Verification};
 use crate::engine::command::{Detail, Event, Info, ListQuery, MarkRequest, Page};
 use crate::tui::action::Action;
@@ -92,7 +92,7 @@ impl App {
         }
         // What time did to the signature is told when the delivery is read again.
         let status = shown.detail.verification.status;
-        shown.detail.verdicts = Verdict::all(attempts, |_| status);
+        shown.detail.verdicts = AttemptVerdict::all(attempts, |_| status);
     }
 
     /// Takes what the creel says of itself.

@@ -28,7 +28,7 @@ impl App {
             return vec![Effect::CountWaiting];
         }
         let mut rows = self.chosen();
-        rows.retain(Summary::waits);
+        rows.retain(Summary::is_waiting);
         let ids = rows.iter().map(|row| row.id.to_string()).collect();
         self.ask_to_give_up(rows.len() as u64, "", Selection::Ids(ids));
         Vec::new()

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use url::{Host, Url};
 
-use crate::domain::address::{Kind, Place};
+use crate::domain::address::{AddressKind, ResolvedHost};
 use crate::domain::attempt::Signing;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::domain::text::thousands;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 use crate::engine::command::{Job, ResendRequest, Selection, SendResult};
 use crate::tui::action::Action;
 use crate::tui::advice;
@@ -170,7 +170,7 @@ impl App {
         &mut self,
         order: ResendRequest,
         targets: &BTreeSet<String>,
-        answer: Result<Vec<Place>, Failure>,
+        answer: Result<Vec<ResolvedHost>, Failure>,
     ) -> Vec<Effect> {
         let mut places = match answer {
             Ok(places) => places,
@@ -186,9 +186,9 @@ impl App {
             return self.send_or_ask_if_many(order, &names(targets));
         }
         let number = self.deliveries(&order);
-        let to: Vec<String> = places.iter().map(Place::words).collect();
-        let kinds: BTreeSet<_> = places.iter().filter_map(Place::kind).collect();
-        let kinds: Vec<&str> = kinds.into_iter().map(Kind::words).collect();
+        let to: Vec<String> = places.iter().map(ResolvedHost::words).collect();
+        let kinds: BTreeSet<_> = places.iter().filter_map(ResolvedHost::kind).collect();
+        let kinds: Vec<&str> = kinds.into_iter().map(AddressKind::words).collect();
         let hosts: Vec<String> = places.into_iter().map(|place| place.host).collect();
         let kinds = kinds.join(" and ");
         let again = if batch {
@@ -393,7 +393,7 @@ impl App {
         let text = text.trim_end_matches('.');
         let text = format!("{}: {text} ({})", host(&attempt.target), verdict.words());
         match verdict {
-            Verdict::StaleAccepted | Verdict::ForgedAccepted => self.warn(&text),
+            AttemptVerdict::StaleAccepted | AttemptVerdict::ForgedAccepted => self.warn(&text),
             verdict => match verdict.is_good() {
                 Some(true) => self.done(&text),
                 Some(false) => self.fail(&text),

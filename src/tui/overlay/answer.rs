@@ -6,9 +6,9 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::domain::answer::{
-    AnswerPlan, headers_text, read_headers, read_steps, read_wait, steps_text, written,
+    ResponsePlan, format_delay, headers_text, parse_delay, parse_headers, parse_steps, steps_text,
 };
-use crate::domain::route::Mode;
+use crate::domain::route::ForwardMode;
 use crate::domain::text::{pad, width as columns};
 use crate::engine::command::ResponseOverrideRequest;
 use crate::tui::layout::centred;
@@ -55,7 +55,7 @@ pub struct AnswerForm {
     /// Over what time the body is spread.
     pub slow: Field,
     /// When deliveries are sent on.
-    pub mode: Mode,
+    pub mode: ForwardMode,
     /// Why it cannot be done like this.
     pub problem: Option<String>,
     /// The order that was given and is not accepted yet.
@@ -64,7 +64,7 @@ pub struct AnswerForm {
     title: String,
     configured: String,
     /// The mode of a pick: one in which creel answers.
-    own_mode: Mode,
+    own_mode: ForwardMode,
     has_app: bool,
 }
 
@@ -134,7 +134,7 @@ impl AnswerForm {
             headers: Field::new(headers_text(&plan.headers)),
             body: Field::new(plan.body.clone()),
             delay: Field::default(),
-            slow: Field::new(written(plan.slow)),
+            slow: Field::new(format_delay(plan.slow)),
             mode,
             problem: None,
             sent: None,
@@ -142,12 +142,12 @@ impl AnswerForm {
             title,
             configured,
             own_mode: match (mode, configured_mode) {
-                (Mode::PassThrough, Mode::PassThrough) => Mode::AckFirst,
-                (Mode::PassThrough, own) | (own, _) => own,
+                (ForwardMode::PassThrough, ForwardMode::PassThrough) => ForwardMode::AckFirst,
+                (ForwardMode::PassThrough, own) | (own, _) => own,
             },
             has_app,
         };
-        form.fill(&steps_text(&plan.steps), &written(plan.delay));
+        form.fill(&steps_text(&plan.steps), &format_delay(plan.delay));
         form
     }
 
@@ -174,9 +174,12 @@ impl AnswerForm {
 
     /// Takes the next mode, or the one before.
     pub fn other_mode(&mut self, by: isize) {
-        let at = Mode::ALL.iter().position(|m| *m == self.mode).unwrap_or(0);
-        let to = (at.cast_signed() + by).rem_euclid(Mode::ALL.len().cast_signed());
-        self.mode = Mode::ALL[to.cast_unsigned()];
+        let at = ForwardMode::ALL
+            .iter()
+            .position(|m| *m == self.mode)
+            .unwrap_or(0);
+        let to = (at.cast_signed() + by).rem_euclid(ForwardMode::ALL.len().cast_signed());
+        self.mode = ForwardMode::ALL[to.cast_unsigned()];
     }
 
     /// Returns the text field with the focus.
@@ -242,13 +245,13 @@ impl AnswerForm {
         self.delay = Field::new(delay);
     }
 
-    fn plan(&self) -> Result<AnswerPlan, (Part, String)> {
-        Ok(AnswerPlan {
-            steps: read_steps(self.steps.text()).map_err(|why| (Part::Steps, why))?,
-            headers: read_headers(self.headers.text()).map_err(|why| (Part::Headers, why))?,
+    fn plan(&self) -> Result<ResponsePlan, (Part, String)> {
+        Ok(ResponsePlan {
+            steps: parse_steps(self.steps.text()).map_err(|why| (Part::Steps, why))?,
+            headers: parse_headers(self.headers.text()).map_err(|why| (Part::Headers, why))?,
             body: self.body.text().to_owned(),
-            delay: read_wait(self.delay.text()).map_err(|why| (Part::Delay, why))?,
-            slow: read_wait(self.slow.text()).map_err(|why| (Part::Slow, why))?,
+            delay: parse_delay(self.delay.text()).map_err(|why| (Part::Delay, why))?,
+            slow: parse_delay(self.slow.text()).map_err(|why| (Part::Slow, why))?,
         })
     }
 }
@@ -301,7 +304,7 @@ pub fn draw(form: &AnswerForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
     }
     let mut modes = vec![label("Mode", Part::Mode)];
     if form.has_app {
-        for mode in Mode::ALL {
+        for mode in ForwardMode::ALL {
             let sign = look.glyphs.radio[usize::from(form.mode != mode)];
             if form.part == Part::Mode && form.mode == mode {
                 let before: usize = modes.iter().map(|s| columns(&s.content)).sum();

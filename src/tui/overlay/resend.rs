@@ -10,7 +10,7 @@ mod way;
 use url::Url;
 
 use crate::domain::attempt::Signing;
-use crate::domain::body::FORMAT_MAX;
+use crate::domain::body::MAX_FORMATTED_BYTES;
 use crate::domain::edit::Edit;
 use crate::domain::failure::Failure;
 use crate::domain::request::Request;
@@ -401,14 +401,15 @@ impl ResendForm {
                     later: &preview.later,
                     now: &preview.times,
                 };
-                let lines = changes::lines(&preview.old, &preview.new, when, FORMAT_MAX, look);
+                let lines =
+                    changes::lines(&preview.old, &preview.new, when, MAX_FORMATTED_BYTES, look);
                 Outlook::Known(lines, preview.notes)
             }
             Err(failure) => {
                 let edited = match (&self.original, &self.edited) {
                     (Some(original), Some(edited)) => {
                         let when = changes::When::default();
-                        changes::lines(original, edited, when, FORMAT_MAX, look)
+                        changes::lines(original, edited, when, MAX_FORMATTED_BYTES, look)
                     }
                     _ => Vec::new(),
                 };

@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::doctor::{SecretWarning, check_secret_entry};
 use crate::domain::keyring::{Adoption, Scope};
 use crate::domain::provider::KeyForm;
-use crate::domain::secret::Typed;
+use crate::domain::secret::SecretInput;
 use crate::domain::summary::Summary;
 use crate::domain::text::width as columns;
 use crate::engine::command::{AdoptSecretRequest, Info, KnownSecret, SecretChoice};
@@ -211,7 +211,7 @@ impl SecretForm {
                 self.problem = Some(format!("{} {}", seen.message, seen.advice));
                 return None;
             }
-            SecretChoice::Typed(Typed::new(self.field.field.text()))
+            SecretChoice::Typed(SecretInput::new(self.field.field.text()))
         };
         self.waiting = true;
         self.problem = None;

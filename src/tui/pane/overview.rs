@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::attempt::Outcome;
 use crate::domain::body::BodyKind;
-use crate::domain::delivery::{Answer, AnsweredBy};
+use crate::domain::delivery::{Responder, SenderResponse};
 use crate::domain::summary::Summary;
 use crate::domain::text::{age, bytes, duration_us, span, thousands};
 use crate::domain::verification::{Status, Verification};
@@ -272,7 +272,7 @@ impl Page<'_> {
 
     /// Says that the sender heard "ok" and no app has answered yet.
     fn owed(&mut self, shown: &Shown) {
-        if !shown.detail.delivery.answer.owed() {
+        if !shown.detail.delivery.answer.is_unanswered() {
             return;
         }
         let next = match &shown.detail.target {
@@ -402,18 +402,18 @@ impl Page<'_> {
 }
 
 /// Says what the sender was answered, by whom and how fast.
-fn answered(answer: &Answer) -> String {
+fn answered(answer: &SenderResponse) -> String {
     let by = match answer.by {
-        AnsweredBy::Creel if answer.status == 0 => {
+        Responder::Creel if answer.status == 0 => {
             return "not at all: the connection was dropped".to_owned();
         }
-        AnsweredBy::CreelTargetDown if answer.status == 0 => {
+        Responder::CreelTargetDown if answer.status == 0 => {
             return "not yet: the app is asked".to_owned();
         }
-        AnsweredBy::Creel => "by creel",
-        AnsweredBy::Target => "by the app",
-        AnsweredBy::CreelTargetDown if answer.owed() => "by creel",
-        AnsweredBy::CreelTargetDown => "by creel, the app being down",
+        Responder::Creel => "by creel",
+        Responder::Target => "by the app",
+        Responder::CreelTargetDown if answer.is_unanswered() => "by creel",
+        Responder::CreelTargetDown => "by creel, the app being down",
     };
     match answer.duration_us {
         Some(us) => format!("{} {by} in {}", answer.status, duration_us(us)),

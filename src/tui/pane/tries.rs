@@ -9,7 +9,7 @@ use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
 use crate::domain::request::Request;
 use crate::domain::text::{bytes, duration_us, pad, pad_left, span, thousands};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::AttemptVerdict;
 use crate::engine::command::ProviderFacts;
 use crate::tui::action::Action;
 use crate::tui::theme::Role;
@@ -89,7 +89,7 @@ pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
     }
 }
 
-fn role_of(verdict: Verdict) -> Role {
+fn role_of(verdict: AttemptVerdict) -> Role {
     match verdict.is_good() {
         Some(true) => Role::Good,
         Some(false) => Role::Bad,
@@ -120,7 +120,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn none(&mut self, shown: &Shown) {
-        if shown.detail.delivery.answer.owed() {
+        if shown.detail.delivery.answer.is_unanswered() {
             self.text("It waits for the app.", Role::Strong);
             let why = "Its sender was answered at once; creel sends it on by itself when the app answers.";
             self.text(why, Role::Plain);
@@ -136,7 +136,7 @@ impl Page<'_> {
         self.text(&next, Role::Plain);
     }
 
-    fn table(&mut self, attempts: &[Attempt], verdicts: &[Verdict], at: usize) {
+    fn table(&mut self, attempts: &[Attempt], verdicts: &[AttemptVerdict], at: usize) {
         let look = self.ctx.look;
         // The target's column is there where the rest leaves room for it.
         let fixed = 3 + 3 + 9 + 15 + 4 + 8 + 16;
@@ -163,7 +163,10 @@ impl Page<'_> {
             .saturating_sub(LISTED / 2)
             .min(attempts.len().saturating_sub(LISTED));
         for (index, attempt) in attempts.iter().enumerate().skip(first).take(LISTED) {
-            let verdict = verdicts.get(index).copied().unwrap_or(Verdict::Pending);
+            let verdict = verdicts
+                .get(index)
+                .copied()
+                .unwrap_or(AttemptVerdict::Pending);
             let role = role_of(verdict);
             let sign = if index == at { look.glyphs.cursor } else { " " };
             let when = look.short_time(attempt.started_at, self.ctx.now);

@@ -7,8 +7,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::answer::{AnswerPlan, steps_text};
-use crate::domain::route::{Mode, origin};
+use crate::domain::answer::{ResponsePlan, steps_text};
+use crate::domain::route::{ForwardMode, origin};
 use crate::domain::text::{bytes, span, thousands, width as columns};
 use crate::engine::command::{AppInfo, AppState};
 use crate::tui::app::App;
@@ -288,7 +288,7 @@ fn otherwise(app: &App) -> Vec<Span<'static>> {
     let text = match &info.live[..] {
         // It is said as what creel answers itself.
         [_] if answered_otherwise(app).is_some() => return Vec::new(),
-        [] if info.mode == Mode::AckFirst || apps(app).is_empty() => return Vec::new(),
+        [] if info.mode == ForwardMode::AckFirst || apps(app).is_empty() => return Vec::new(),
         [] => info.mode.word().to_owned(),
         [one] => {
             let plan = one.plan.as_ref().map(|plan| format!("answering {plan}"));
@@ -310,7 +310,7 @@ fn otherwise(app: &App) -> Vec<Span<'static>> {
 
 /// Returns the response set in the inspector if it applies to all deliveries:
 /// no app and no endpoint is configured.
-fn answered_otherwise(app: &App) -> Option<&AnswerPlan> {
+fn answered_otherwise(app: &App) -> Option<&ResponsePlan> {
     let info = &app.info;
     match &info.live[..] {
         [one] if one.endpoint.is_none() && info.endpoints.is_empty() && apps(app).is_empty() => {

@@ -1,11 +1,11 @@
 //! What the screen says of the apps and of what is answered, and the form
 //! that changes it.
 
-use creel::domain::answer::{AnswerPlan, Step, read_steps};
-use creel::domain::delivery::AnsweredBy;
+use creel::domain::answer::{ResponsePlan, ResponseStep, parse_steps};
+use creel::domain::delivery::Responder;
 use creel::domain::endpoint::Endpoint;
 use creel::domain::failure::Failure;
-use creel::domain::route::Mode;
+use creel::domain::route::ForwardMode;
 use creel::domain::timestamp::Timestamp;
 use creel::engine::command::{
     AppInfo, AppState, Detail, Event, ResponseOverride, ResponseOverrideRequest,
@@ -50,17 +50,17 @@ fn header(world: &World) -> String {
         .to_owned()
 }
 
-fn plan(steps: &str) -> AnswerPlan {
-    AnswerPlan {
-        steps: read_steps(steps).unwrap(),
-        ..AnswerPlan::default()
+fn plan(steps: &str) -> ResponsePlan {
+    ResponsePlan {
+        steps: parse_steps(steps).unwrap(),
+        ..ResponsePlan::default()
     }
 }
 
 /// A delivery that was acknowledged and waits for the app, asked once or not.
 fn owed(seq: u64, asked: bool) -> Detail {
     let mut detail = valid(seq);
-    detail.delivery.answer.by = AnsweredBy::CreelTargetDown;
+    detail.delivery.answer.by = Responder::CreelTargetDown;
     if asked {
         let mut failed = attempt(&detail, 1, 0, 900);
         failed.error = Some("localhost:3000 refused the connection: nothing listens there.".into());
@@ -148,7 +148,7 @@ fn the_header_says_what_is_answered_otherwise() {
     let one = live(None, None, Some("500, 500, 200"));
     world.tell(Msg::Engine(Event::Answering(vec![one.clone()])));
     assert!(header(&world).contains("   answering 500, 500, 200 "));
-    let other = live(Some("a"), Some(Mode::Hold), None);
+    let other = live(Some("a"), Some(ForwardMode::Hold), None);
     world.tell(Msg::Engine(Event::Answering(vec![other.clone()])));
     assert!(header(&world).contains("   a: hold "));
     world.tell(Msg::Engine(Event::Answering(vec![one, other])));
@@ -242,13 +242,13 @@ fn a_number_in_the_form_picks_and_applies() {
         accepted(&mut world),
         ResponseOverrideRequest {
             endpoint: None,
-            mode: Some(Mode::AckFirst),
+            mode: Some(ForwardMode::AckFirst),
             plan: Some(plan("500, 500, 200")),
         }
     );
     assert!(world.app.overlay.is_none());
     world.keys("ajjj<enter>");
-    let dropped = AnswerPlan::of(Step::Drop);
+    let dropped = ResponsePlan::of(ResponseStep::Drop);
     assert_eq!(accepted(&mut world).plan, Some(dropped));
     world.keys("a6");
     assert_eq!(accepted(&mut world), ResponseOverrideRequest::default());
@@ -261,7 +261,7 @@ fn what_is_picked_is_answered_by_creel_even_where_the_app_answered_before() {
     let mut world = world(SIZE);
     world.tell(Msg::Engine(Event::Answering(vec![ResponseOverride {
         endpoint: None,
-        mode: Some(Mode::PassThrough),
+        mode: Some(ForwardMode::PassThrough),
         plan: None,
     }])));
     world.keys("a2");
@@ -271,7 +271,7 @@ fn what_is_picked_is_answered_by_creel_even_where_the_app_answered_before() {
     };
     assert_eq!(
         (order.mode, order.plan.clone()),
-        (Some(Mode::AckFirst), Some(plan("500")))
+        (Some(ForwardMode::AckFirst), Some(plan("500")))
     );
 }
 
@@ -293,7 +293,7 @@ fn all_of_it_can_be_set_by_hand() {
     world.keys(&format!(
         "a<tab>{clear}503, drop<tab>Retry-After: 7 | X-A: b<tab>busy<tab>{clear}250ms<tab>{clear}2s<tab>  <enter>"
     ));
-    let wanted = AnswerPlan {
+    let wanted = ResponsePlan {
         headers: [("retry-after", "7"), ("x-a", "b")].into_iter().collect(),
         body: "busy".into(),
         delay: std::time::Duration::from_millis(250),
@@ -304,7 +304,7 @@ fn all_of_it_can_be_set_by_hand() {
         world.took(),
         [Effect::Answer(ResponseOverrideRequest {
             endpoint: None,
-            mode: Some(Mode::Hold),
+            mode: Some(ForwardMode::Hold),
             plan: Some(wanted),
         })]
     );
@@ -339,7 +339,7 @@ fn the_form_is_for_the_endpoint_of_the_delivery() {
     world.info.endpoints = vec![Endpoint {
         name: "billing".into(),
         path: "/hooks".into(),
-        mode: Some(Mode::Hold),
+        mode: Some(ForwardMode::Hold),
         ..Endpoint::default()
     }];
     world.tell(Msg::Engine(Event::Missed));
@@ -351,7 +351,7 @@ fn the_form_is_for_the_endpoint_of_the_delivery() {
     };
     assert_eq!(
         (order.endpoint.as_deref(), order.mode),
-        (Some("billing"), Some(Mode::Hold))
+        (Some("billing"), Some(ForwardMode::Hold))
     );
     world.tell(Msg::Answered(order.clone(), Ok(())));
     assert_eq!(

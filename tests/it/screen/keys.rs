@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use creel::domain::address::Place;
+use creel::domain::address::ResolvedHost;
 use creel::domain::attempt::Signing;
 use creel::domain::believed::ClockDoubt;
 use creel::domain::body::ViewMode;
-use creel::domain::delivery::AnsweredBy;
+use creel::domain::delivery::Responder;
 use creel::domain::failure::{Failure, Remedy};
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verdict::Verdict;
+use creel::domain::verdict::AttemptVerdict;
 use creel::engine::command::{
     Event, Job, MarkRequest, ResendRequest, ResendSupport, RetryOptions, Selection, SendResult,
 };
@@ -461,7 +461,7 @@ fn a_question_does_not_come_between_what_is_typed() {
         panic!("{asked:?}");
     };
     world.keys("R");
-    let place = Place {
+    let place = ResolvedHost {
         host: "app.test".to_owned(),
         addresses: vec!["10.0.0.7".parse().unwrap()],
     };
@@ -536,7 +536,7 @@ fn tells_what_became_of_a_resend() {
     let late = world.deliveries[0].attempts[1].clone();
     world.tell(Msg::Sent(Box::new(SendResult {
         delivery: late.id,
-        attempt: Ok((late, Verdict::TooLate)),
+        attempt: Ok((late, AttemptVerdict::TooLate)),
         reached: true,
         note: None,
     })));
@@ -723,12 +723,12 @@ fn an_accepted_stale_delivery_is_not_counted_as_failed() {
     // A single one, too.
     let attempt = tried(1).attempts[2].clone();
     for (verdict, kind) in [
-        (Verdict::StaleAccepted, ToastKind::Warning),
-        (Verdict::ForgedAccepted, ToastKind::Warning),
-        (Verdict::RightlyRefused, ToastKind::Done),
-        (Verdict::Fixed, ToastKind::Done),
-        (Verdict::StillFailing, ToastKind::Failed),
-        (Verdict::Stopped, ToastKind::Note),
+        (AttemptVerdict::StaleAccepted, ToastKind::Warning),
+        (AttemptVerdict::ForgedAccepted, ToastKind::Warning),
+        (AttemptVerdict::RightlyRefused, ToastKind::Done),
+        (AttemptVerdict::Fixed, ToastKind::Done),
+        (AttemptVerdict::StillFailing, ToastKind::Failed),
+        (AttemptVerdict::Stopped, ToastKind::Note),
     ] {
         world.tell(Msg::Sent(Box::new(SendResult {
             delivery: attempt.id,
@@ -1060,7 +1060,7 @@ fn deliveries_sent_one_by_one_do_not_keep_from_leaving() {
 fn giving_up_asks_with_the_number_and_concerns_the_selected_or_all() {
     let mut waits = many(3);
     for detail in &mut waits[..2] {
-        detail.summary.answer.by = AnsweredBy::CreelTargetDown;
+        detail.summary.answer.by = Responder::CreelTargetDown;
     }
     let mut world = World::open((100, 30), waits);
     world.keys("W");

@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use creel::domain::attempt::Edited;
+use creel::domain::attempt::EditedParts;
 use creel::domain::timestamp::Timestamp;
 use creel::engine::command::Event;
 use creel::tui::effect::Effect;
@@ -338,7 +338,7 @@ fn edited() {
     let mut detail = tried(1);
     let body = &detail.delivery.request.body;
     let body = String::from_utf8_lossy(body).replace("4200.00", "4300.00");
-    detail.attempts[2].edited = Some(Edited {
+    detail.attempts[2].edited = Some(EditedParts {
         method: "PUT".into(),
         body: body.into(),
     });

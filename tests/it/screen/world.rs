@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use chrono::FixedOffset;
-use creel::domain::address::Place;
+use creel::domain::address::ResolvedHost;
 use creel::domain::assess::SignedText;
-use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing, Try};
-use creel::domain::delivery::{Answer, AnsweredBy, Delivery};
+use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Response, RetryPosition, Signing};
+use creel::domain::delivery::{Delivery, Responder, SenderResponse};
 use creel::domain::failure::Failure;
 use creel::domain::filter::Filter;
 use creel::domain::headers::Headers;
@@ -14,7 +14,7 @@ use creel::domain::provider::KeyForm;
 use creel::domain::request::Request;
 use creel::domain::summary::{LastAttempt, Summary};
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verdict::Verdict;
+use creel::domain::verdict::AttemptVerdict;
 use creel::domain::verification::{
     Finding, Group, HypothesisTrial, Status, TrialOutcome, Verification,
 };
@@ -142,7 +142,7 @@ impl World {
         let [Effect::Locate(order, targets)] = &effects[..] else {
             panic!("{effects:?}");
         };
-        let place = |(host, address): &(&str, &str)| Place {
+        let place = |(host, address): &(&str, &str)| ResolvedHost {
             host: (*host).to_owned(),
             addresses: vec![address.parse().unwrap()],
         };
@@ -491,7 +491,7 @@ pub(super) fn hostile(seq: u64) -> Detail {
         target: format!("http://example.test/{evil}"),
         ..attempt(&detail, 1, 0, 1_000)
     }];
-    detail.verdicts = vec![Verdict::Failed];
+    detail.verdicts = vec![AttemptVerdict::Failed];
     detail.provider = Some(ProviderFacts {
         title: evil.into(),
         notes: vec![evil.into()],
@@ -544,7 +544,7 @@ pub(super) fn tried(seq: u64) -> Detail {
     detail.attempts[1].within_ack_timeout = Some(false);
     detail.attempts[1].outcome = Outcome::Failed;
     detail.attempts[2].signing = Signing::Fresh;
-    detail.verdicts = Verdict::all(&detail.attempts, |_| Status::Valid);
+    detail.verdicts = AttemptVerdict::all(&detail.attempts, |_| Status::Valid);
     detail.provider = Some(ProviderFacts {
         title: "Stackryze".into(),
         answer_within_ms: Some(5_000),
@@ -566,7 +566,7 @@ pub(super) fn scheduled(seq: u64) -> Detail {
     let second = Timestamp(began.0 + 1_000_000);
     let third = Timestamp(second.0 + 20_000_000);
     let a_try = |number, due, next| {
-        Some(Try {
+        Some(RetryPosition {
             number,
             of: 6,
             compress: 60,
@@ -592,7 +592,7 @@ pub(super) fn scheduled(seq: u64) -> Detail {
     detail.attempts[1].retry = a_try(2, second, Some(third));
     detail.attempts[2].retry = a_try(3, third, None);
     detail.attempts[2].outcome = Outcome::Pending;
-    detail.verdicts = Verdict::all(&detail.attempts, |_| Status::Valid);
+    detail.verdicts = AttemptVerdict::all(&detail.attempts, |_| Status::Valid);
     detail.schedule = Some(RetryPlan {
         began,
         later: [30, 150].map(|s| Timestamp(third.0 + s * 1_000_000)).into(),
@@ -714,9 +714,9 @@ fn detail(
     .into_iter()
     .collect();
     let id = Id::new(received_at, u128::from(seq));
-    let answer = Answer {
+    let answer = SenderResponse {
         status: 200,
-        by: AnsweredBy::Creel,
+        by: Responder::Creel,
         duration_us: Some(3_100),
     };
     let signed_start = [b"1795266146.", &body[..]].concat();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use creel::domain::assess::{Assessment, Classification};
 use creel::domain::attempt::{AttemptKind, Outcome, Response, Signing};
-use creel::domain::delivery::{Answer, AnsweredBy};
+use creel::domain::delivery::{Responder, SenderResponse};
 use creel::domain::event::EventKey;
 use creel::domain::headers::Headers;
 use creel::domain::request::Request;
@@ -71,9 +71,9 @@ pub(crate) fn incoming(path: &str, body: &[u8]) -> Incoming {
                 .collect(),
             body: body.to_vec().into(),
         },
-        answer: Answer {
+        answer: SenderResponse {
             status: 200,
-            by: AnsweredBy::Creel,
+            by: Responder::Creel,
             duration_us: None,
         },
         refused: None,

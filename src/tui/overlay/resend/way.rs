@@ -94,7 +94,8 @@ impl Way {
             Tries::AsProvider => Some(RetryOptions { compress: 1 }),
             Tries::Faster => Some(RetryOptions { compress: FASTER }),
         };
-        let pace = pace::either(self.pace.text()).map_err(|why| (super::Part::Pace, why))?;
+        let pace = pace::parse_rate_or_interval(self.pace.text())
+            .map_err(|why| (super::Part::Pace, why))?;
         order.spacing_us = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX);
         let at_once = self.at_once.text().trim();
         let number = at_once.parse().ok();
