@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use creel::domain::assess::Assessment;
 use creel::domain::delivery::{Responder, SenderResponse};
-use creel::domain::event::EventKey;
+use creel::domain::event_key::EventKey;
 use creel::domain::filter::Filter;
 use creel::domain::request::Request;
 use creel::domain::timestamp::Timestamp;

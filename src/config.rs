@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
-use crate::domain::answer::{ResponsePlan, ResponseStep};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
-use crate::domain::keep::Retention;
-use crate::domain::mend::nearest;
 use crate::domain::provider::Catalog;
+use crate::domain::response_plan::{ResponsePlan, ResponseStep};
+use crate::domain::retention::Retention;
 use crate::domain::route::{ForwardMode, PathMode, Route, target_problem, without_credentials};
 use crate::domain::secret::Secret;
+use crate::domain::toml_error::nearest;
 
 /// Where creel listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:2733";

@@ -68,8 +68,8 @@ use crate::domain::attempt::{
 use crate::domain::delivery::{Delivery, SenderResponse};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
-use crate::domain::keep::Retention;
 use crate::domain::request::Request;
+use crate::domain::retention::Retention;
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
 

@@ -8,8 +8,8 @@ use clap::{Args as ClapArgs, CommandFactory as _, Parser, ValueEnum};
 
 use super::edit::Changes;
 use crate::domain::filter;
-use crate::domain::mend::nearest;
-use crate::domain::pace;
+use crate::domain::rate;
+use crate::domain::toml_error::nearest;
 
 /// Receives webhooks, keeps every one, shows whether each is truly signed,
 /// proves why not, and sends them again.
@@ -367,10 +367,10 @@ pub struct Resend {
     #[arg(long)]
     pub dry_run: bool,
     /// How many to send a second, or a minute: 10, 10/s, 30/m [default: as many as go].
-    #[arg(long, value_name = "N", conflicts_with = "spacing", value_parser = pace::parse_rate)]
+    #[arg(long, value_name = "N", conflicts_with = "spacing", value_parser = rate::parse_rate)]
     pub rate: Option<Duration>,
     /// How long to wait between one and the next: 500ms, 2s.
-    #[arg(long, value_name = "TIME", value_parser = pace::parse_interval)]
+    #[arg(long, value_name = "TIME", value_parser = rate::parse_interval)]
     pub spacing: Option<Duration>,
     /// How many may be under way at a time, 1 to 256; with 1 they arrive in order.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]

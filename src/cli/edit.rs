@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::{CommandOutcome, session, verify};
+use crate::domain::contract_json::{self, RequestJson};
 use crate::domain::edit::path::Path;
 use crate::domain::edit::{BodyBytes, Edit};
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
-use crate::domain::json::{self, RequestJson};
 use crate::domain::text::visible_bytes;
 use crate::engine::Engine;
 use crate::engine::command::{Command, Preview, Reply, ResendRequest, Selection};
@@ -175,7 +175,7 @@ fn preview_json(preview: &Preview) -> PreviewJson<'_> {
     PreviewJson {
         delivery: preview.delivery.to_string(),
         target: &preview.address,
-        request: json::request(&preview.new),
+        request: contract_json::request(&preview.new),
         signing: preview.signing.word(),
         edited: preview.edited,
         notes: &preview.notes,

@@ -14,7 +14,7 @@ use super::CommandOutcome;
 use super::args::{Color, Global};
 use crate::domain::failure::Failure;
 use crate::domain::verification::Status;
-use crate::domain::{json, text};
+use crate::domain::{contract_json, text};
 
 /// How a piece of text looks where there is colour. Each is a word first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Output {
 
     /// Prints a value as one line of JSON.
     pub(super) fn json(&self, value: &impl Serialize) -> Result<CommandOutcome, Failure> {
-        self.raw(format!("{}\n", json::line(value)).as_bytes())
+        self.raw(format!("{}\n", contract_json::line(value)).as_bytes())
     }
 
     /// Writes bytes to standard output as they are.

@@ -10,10 +10,10 @@ use super::args::{Global, Resend, RetryAs, SignHow};
 use super::output::Output;
 use super::{confirm, edit, session, stop};
 use crate::domain::attempt::{Attempt, Outcome, Signing};
+use crate::domain::attempt_verdict::AttemptVerdict;
+use crate::domain::contract_json::{self, Bodies};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::json::{self, Bodies};
 use crate::domain::text;
-use crate::domain::verdict::AttemptVerdict;
 use crate::engine::Engine;
 use crate::engine::command::{Command, Job, Reply, ResendRequest, RetryOptions, Selection};
 
@@ -129,7 +129,7 @@ async fn resend(
                         delivered &= attempt.outcome == Outcome::Delivered;
                     }
                     if output.json {
-                        output.json(&json::attempt(attempt, Bodies::Whole))?;
+                        output.json(&contract_json::attempt(attempt, Bodies::Whole))?;
                     } else {
                         output.line(&line(&one.delivery.to_string(), attempt, *verdict))?;
                     }

@@ -4,9 +4,9 @@ use super::args::{Global, Show};
 use super::output::Output;
 use super::{CommandOutcome, resend, session, verify};
 use crate::domain::body::{self, Line, ViewMode};
+use crate::domain::contract_json::{self, Bodies};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::Failure;
-use crate::domain::json::{self, Bodies};
 use crate::domain::text;
 use crate::engine::command::{Command, Detail, Reply};
 
@@ -31,7 +31,7 @@ pub(super) async fn run(
             attempts,
             ..
         } = *detail;
-        return output.json(&json::delivery(
+        return output.json(&contract_json::delivery(
             &delivery,
             &summary,
             &verification,

@@ -13,14 +13,14 @@ use toml::Spanned;
 use self::response::AnswerTable;
 use self::routing::RouteTable;
 use super::{check_provider, secret, size};
-use crate::domain::answer::ResponsePlan;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
-use crate::domain::keep::Retention;
-use crate::domain::mend::{self, nearest};
 use crate::domain::provider::Catalog;
+use crate::domain::response_plan::ResponsePlan;
+use crate::domain::retention::Retention;
 use crate::domain::route::{ForwardMode, PathMode, Route};
 use crate::domain::secret::Secret;
+use crate::domain::toml_error::{self, nearest};
 
 /// What a configuration file settled.
 #[derive(Debug, Default)]
@@ -147,8 +147,8 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
         shown: shown.to_owned(),
         text,
     };
-    let file: File =
-        toml::from_str(text).map_err(|error| mend::explain_toml_error(shown, text, &error))?;
+    let file: File = toml::from_str(text)
+        .map_err(|error| toml_error::explain_toml_error(shown, text, &error))?;
     let mut settings = Settings {
         listen: file.listen,
         handshakes: file.handshakes,
@@ -212,7 +212,7 @@ fn parse(shown: &str, text: &str, catalog: &Catalog) -> Result<Settings, Failure
 
 impl SourceFile<'_> {
     fn line(&self, span: &Range<usize>) -> usize {
-        mend::line(self.text, span)
+        toml_error::line(self.text, span)
     }
 
     fn at(

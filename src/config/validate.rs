@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::domain::doctor::check_secret_entry;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
-use crate::domain::mend::nearest;
 use crate::domain::provider::{Catalog, Provider};
 use crate::domain::secret::Secret;
 use crate::domain::text::visible;
+use crate::domain::toml_error::nearest;
 
 /// Refuses a secret that is empty, blank or the name of a provider.
 ///

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use self::trusted_secrets::CheckedSignature;
 use super::doctor::{self, Deadline, Effort, History, Subject};
 use super::endpoint::Endpoint;
-use super::event::EventKey;
+use super::event_key::EventKey;
 use super::handshake::{self, Handshake};
 use super::headers::Headers;
 use super::keyring::{ApplicableSecrets, Keyring};

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{Responder, SenderResponse};
-use super::encoding_base64;
 use super::headers::Headers;
 use super::id::Id;
 use super::request::Request;
+use super::serde_base64;
 use super::timestamp::Timestamp;
 
 /// How many bytes of a target's answer are kept.
@@ -56,7 +56,7 @@ pub struct EditedParts {
     /// The method.
     pub method: String,
     /// The body.
-    #[serde(with = "encoding_base64")]
+    #[serde(with = "serde_base64")]
     pub body: Bytes,
 }
 
@@ -93,7 +93,7 @@ pub struct Response {
     /// The header fields.
     pub headers: Headers,
     /// The first [`MAX_STORED_RESPONSE_BYTES`] of the body.
-    #[serde(with = "encoding_base64")]
+    #[serde(with = "serde_base64")]
     pub body: Bytes,
     /// How many bytes of body came in all.
     pub body_size: u64,

@@ -7,7 +7,7 @@
 mod form;
 mod json;
 pub mod path;
-mod place;
+mod set_value;
 pub mod text;
 
 use std::collections::BTreeSet;
@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use self::path::{Path, Step};
 use super::body::{BodyKind, kind};
-use super::encoding_base64;
 use super::failure::Failure;
 use super::headers::{Header, Headers, is_control};
-use super::hop;
+use super::hop_by_hop;
 use super::request::{Request, split_target};
+use super::serde_base64;
 use super::text::visible;
 
-pub use self::place::put;
+pub use self::set_value::put;
 
 /// What to change of a request, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ pub struct Edit {
 /// A body to send in the place of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct BodyBytes(#[serde(with = "encoding_base64")] pub Bytes);
+pub struct BodyBytes(#[serde(with = "serde_base64")] pub Bytes);
 
 /// A request after an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,8 +159,8 @@ impl Edit {
             }
         }
         let set = |name: &str| self.headers.iter().any(|h| h.name == name);
-        if set("connection") || hop::removed(headers).any(|h| set(h.name)) {
-            let names: BTreeSet<&str> = hop::removed(headers).map(|h| h.name).collect();
+        if set("connection") || hop_by_hop::removed(headers).any(|h| set(h.name)) {
+            let names: BTreeSet<&str> = hop_by_hop::removed(headers).map(|h| h.name).collect();
             let names: Vec<&str> = names.into_iter().collect();
             warnings.push(format!(
                 "What is for one connection only is not sent on: {}.",

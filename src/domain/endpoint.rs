@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::ResponsePlan;
-use super::mode::{ForwardMode, PathMode, Route};
+use super::forward_mode::{ForwardMode, PathMode, Route};
 use super::request::Request;
+use super::response_plan::ResponsePlan;
 
 /// A configured place that receives: a path, who sends there and where it goes.
 ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::encoding_base64;
+use super::serde_base64;
 
 /// Header fields in the order they stood on the wire.
 ///
@@ -53,7 +53,7 @@ pub const fn is_control(byte: u8) -> bool {
 #[derive(Serialize, Deserialize)]
 struct Written {
     name: String,
-    #[serde(with = "encoding_base64")]
+    #[serde(with = "serde_base64")]
     value: Vec<u8>,
 }
 

@@ -18,14 +18,14 @@ pub use self::definition::Provider;
 pub use self::requirement::{IgnoredDifference, Requirement, UnmetStatus};
 pub use self::scheme::Scheme;
 pub use self::value_source::ValueSource;
-pub use super::ahead::FutureTolerance;
+pub use super::duration_spec::DurationSpec;
 use super::failure::Failure;
+pub use super::future_tolerance::FutureTolerance;
 use super::handshake::Handshake;
 use super::headers::{Header, Headers};
-use super::mend;
 use super::request::Request;
 use super::signature::Reading;
-pub use super::span::DurationSpec;
+use super::toml_error;
 
 /// No request that tries an address has a larger body.
 pub const MAX_HANDSHAKE_BODY_BYTES: usize = 64 << 10;
@@ -418,8 +418,8 @@ fn read_handshakes(text: &str) -> Result<Vec<Handshake>, Failure> {
         handshake: Vec<Handshake>,
     }
     let shown = "handshakes.toml";
-    let file: File =
-        toml::from_str(text).map_err(|error| mend::explain_toml_error(shown, text, &error))?;
+    let file: File = toml::from_str(text)
+        .map_err(|error| toml_error::explain_toml_error(shown, text, &error))?;
     for handshake in &file.handshake {
         handshake
             .check()

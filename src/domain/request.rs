@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::encoding_base64;
 use super::failure::Failure;
 use super::headers::Headers;
+use super::serde_base64;
 
 /// One HTTP request, its bytes untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Request {
     /// The header fields.
     pub headers: Headers,
     /// The body, after transfer coding and before anything else.
-    #[serde(with = "encoding_base64")]
+    #[serde(with = "serde_base64")]
     pub body: Bytes,
 }
 

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::endpoint::Endpoint;
 use super::filter::pattern::Pattern;
-pub use super::mode::{ForwardMode, PathMode, Route};
+pub use super::forward_mode::{ForwardMode, PathMode, Route};
 
 /// How many deliveries are forwarded to a target at once, unless configured.
 pub const DEFAULT_PARALLEL: u32 = 8;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ahead::FutureTolerance;
+use super::future_tolerance::FutureTolerance;
 use super::signature::coverage;
 
 /// The verdict on a delivery's signature.

@@ -14,23 +14,23 @@ pub use self::resend::{
     SendResult,
 };
 use crate::domain::address::ResolvedHost;
-use crate::domain::answer::ResponsePlan;
 use crate::domain::assess::SignedText;
 use crate::domain::attempt::Attempt;
-use crate::domain::believed::ClockDoubt;
+use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::damage::Damaged;
 use crate::domain::delivery::Delivery;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::id::Id;
 use crate::domain::keyring::{Adoption, Scope};
 use crate::domain::provider::KeyForm;
+use crate::domain::response_plan::ResponsePlan;
 use crate::domain::route::{
     Destination, ForwardMode, PathMode, Route, RouteDefaults, RouteQuery, destination,
 };
 use crate::domain::secret::{Secret, SecretInput};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::AttemptVerdict;
+use crate::domain::trusted_time::ClockDoubt;
 use crate::domain::verification::{Status, Verification};
 pub use crate::outbound::SendOptions;
 pub use crate::store::Lag;

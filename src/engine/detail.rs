@@ -6,6 +6,7 @@ use super::resend_support::resend_support;
 use super::secret::suggested_secret;
 use crate::domain::assess::Assessment;
 use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::delivery::Delivery;
 use crate::domain::doctor::{self, Deadline, Effort};
 use crate::domain::failure::{Failure, Remedy};
@@ -13,7 +14,6 @@ use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::AttemptVerdict;
 use crate::domain::verification::{Finding, Status, Verification};
 use crate::store::ReadError;
 

@@ -21,7 +21,7 @@ use super::forward_one::{ForwardOutcome, Loaded, forward_one, warn_unpersisted};
 use super::local::{Local, run_blocking};
 use super::target_queue::TargetQueue;
 use crate::domain::delivery::Delivery;
-use crate::domain::event::EventKey;
+use crate::domain::event_key::EventKey;
 use crate::store::NewAttempt;
 
 /// The first pause after an app did not answer; each further one is twice as long.

@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use super::local::Local;
 use super::response_plans::EffectiveResponse;
-use crate::domain::answer::ResponseStep;
 use crate::domain::delivery::{Responder, SenderResponse};
 use crate::domain::endpoint::route;
 use crate::domain::handshake;
 use crate::domain::headers::Headers;
+use crate::domain::response_plan::ResponseStep;
 use crate::domain::route::ForwardMode;
 use crate::server::{Intake, ReceivedRequest, ReplyTiming, SenderResponse};
 use crate::store::{AppendError, Incoming};

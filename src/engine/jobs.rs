@@ -9,8 +9,8 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Event, Job, JobResults, SendResult};
+use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::failure::Failure;
-use crate::domain::verdict::AttemptVerdict;
 
 /// How many results wait for whoever follows a job before it waits for them.
 const MAX_WAITING_RESULTS: usize = 256;

@@ -28,15 +28,15 @@ use super::target_queue::TargetQueues;
 use super::{Backend, EVENT_BUFFER, Engine, sample};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::answer::ResponsePlan;
 use crate::domain::assess::Assessor;
+use crate::domain::contract_json::{self, Bodies};
 use crate::domain::doctor::{Deadline, Effort};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::{Failure, Remedy, sentence};
 use crate::domain::filter::Filter;
 use crate::domain::id::Id;
-use crate::domain::json::{self, Bodies};
-use crate::domain::keep::Retention;
+use crate::domain::response_plan::ResponsePlan;
+use crate::domain::retention::Retention;
 use crate::domain::route::{ForwardMode, PathMode, Route};
 use crate::domain::summary::Summary;
 use crate::domain::verification::{Status, Verification};
@@ -423,7 +423,7 @@ impl Local {
                 )
             };
             let attempts = self.store.attempts(summary.seq).map_err(read_failure)?;
-            values.push(json::line(&json::delivery(
+            values.push(contract_json::line(&contract_json::delivery(
                 &delivery,
                 &summary,
                 &verification,

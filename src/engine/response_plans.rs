@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use super::command::{ResponseOverride, ResponseOverrideRequest};
 use crate::config::Config;
-use crate::domain::answer::{ResponsePlan, ResponseStep};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::event::EventKey;
+use crate::domain::event_key::EventKey;
 use crate::domain::failure::Failure;
+use crate::domain::response_plan::{ResponsePlan, ResponseStep};
 use crate::domain::route::ForwardMode;
 
 /// How many events' arrivals are counted at once; beyond it they are counted
@@ -180,7 +180,7 @@ impl ResponsePlans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::answer::{parse_steps, steps_text};
+    use crate::domain::response_plan::{parse_steps, steps_text};
 
     fn plans() -> ResponsePlans {
         let plan = |text| ResponsePlan {

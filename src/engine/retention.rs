@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::Event;
 use super::local::{Local, run_blocking};
-use crate::domain::believed::{ClockDoubt, TrustedTime};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trusted_time::{ClockDoubt, TrustedTime};
 
 /// How often old deliveries are looked for.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(1);

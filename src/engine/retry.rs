@@ -19,13 +19,13 @@ use crate::clock::random_bits;
 use crate::domain::attempt::{
     Attempt, AttemptKind, Outcome, REPLACED_ERROR, RetryPosition, STOPPED_ERROR,
 };
+use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::edit::Edit;
 use crate::domain::failure::{Failure, Remedy};
 use crate::domain::provider::Provider;
 use crate::domain::retry::{self, Schedule};
 use crate::domain::summary::Summary;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::AttemptVerdict;
 use crate::domain::verification::Status;
 use crate::store::NewAttempt;
 

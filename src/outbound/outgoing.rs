@@ -10,7 +10,7 @@ use url::Url;
 use super::error::SendError;
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
-use crate::domain::hop;
+use crate::domain::hop_by_hop;
 use crate::domain::request::Request;
 use crate::domain::route::without_credentials;
 
@@ -219,7 +219,7 @@ fn fit_target(request: &Request, url: &Url) -> String {
 
 fn fit_headers(request: &Request, url: &Url, mut headers: Headers) -> Headers {
     let had_body = headers.contains("content-length") || headers.contains("transfer-encoding");
-    hop::remove(&mut headers);
+    hop_by_hop::remove(&mut headers);
     headers.retain(|field| field.name != "expect");
     let host = host_field(url);
     if headers.contains("host") {

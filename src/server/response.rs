@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::slow_body::SlowBody;
 use super::{ReplyTiming, SenderResponse};
-use crate::domain::hop;
+use crate::domain::hop_by_hop;
 
 /// What becomes of the connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) fn build_slow(
 /// is made anew, and what cannot stand in a response is left out.
 pub(super) fn build(reply: SenderResponse, is_head: bool, connection: AfterResponse) -> Response {
     let mut fields = reply.headers;
-    hop::remove(&mut fields);
+    hop_by_hop::remove(&mut fields);
     // An answer to HEAD tells the length of a body that is not there.
     if !is_head {
         fields.retain(|field| field.name != "content-length");

@@ -16,7 +16,7 @@ use super::work::Work;
 use super::{Change, ReadError};
 use crate::domain::attempt::{Attempt, Outcome, response_after};
 use crate::domain::delivery::Delivery;
-use crate::domain::event::EventKey;
+use crate::domain::event_key::EventKey;
 use crate::domain::summary::{LastAttempt, Summary};
 use crate::domain::verification::Status;
 

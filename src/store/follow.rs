@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::draft::group_of;
 use super::{ReadError, Store};
-use crate::domain::event::EventKey;
+use crate::domain::event_key::EventKey;
 use crate::domain::summary::Summary;
 
 impl Store {

@@ -19,7 +19,7 @@ use super::writer::Other;
 use super::{AppendError, ReadError, Store};
 use crate::domain::damage::DamagedDelivery;
 use crate::domain::failure::sentence;
-use crate::domain::keep::Retention;
+use crate::domain::retention::Retention;
 use crate::domain::timestamp::Timestamp;
 
 /// How many deliveries go in one step.

@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::work::read_delivery;
 use crate::domain::assess::{Assessment, Classification};
 use crate::domain::delivery::Delivery;
-use crate::domain::event::EventKey;
+use crate::domain::event_key::EventKey;
 use crate::domain::verification::{Status, Verification};
 
 /// How many threads verify. Where one is busy with a large delivery, another

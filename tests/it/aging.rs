@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use creel::clock::{Clock as _, Fixed};
 use creel::config::{self, Overrides};
-use creel::domain::believed::ClockDoubt;
 use creel::domain::request::Request;
 use creel::domain::timestamp::Timestamp;
+use creel::domain::trusted_time::ClockDoubt;
 use creel::engine::command::{Command, Info, Reply};
 use creel::engine::local::Local;
 use creel::server::ReceivedRequest;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use creel::control::client;
-use creel::domain::answer::{ResponsePlan, parse_steps};
+use creel::domain::response_plan::{ResponsePlan, parse_steps};
 use creel::domain::route::ForwardMode;
 use creel::engine::Engine;
 use creel::engine::command::{Command, Event, Info, Reply, ResponseOverrideRequest};

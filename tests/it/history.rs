@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use creel::domain::attempt::{Attempt, AttemptKind, Outcome, RetryPosition};
 use creel::domain::delivery::Responder;
-use creel::domain::keep::Retention;
+use creel::domain::retention::Retention;
 use creel::domain::timestamp::Timestamp;
 use creel::store::disk::{Disk, RealDisk};
 use creel::store::{Assess, NewAttempt, Options, Rows, Store};

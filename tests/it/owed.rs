@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use creel::domain::attempt::{AttemptKind, Response};
 use creel::domain::delivery::Responder;
-use creel::domain::event::EventKey;
+use creel::domain::event_key::EventKey;
 use creel::store::{Assess, Incoming, NewAttempt, Options, Store};
 
 use crate::support::deliveries::{ByPath, attempt, incoming};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use creel::domain::assess::Assessment;
-use creel::domain::event::EventKey;
+use creel::domain::event_key::EventKey;
 use creel::domain::request::Request;
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verification::{Status, Verification};

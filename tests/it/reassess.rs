@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use creel::domain::assess::Assessment;
-use creel::domain::event::EventKey;
+use creel::domain::event_key::EventKey;
 use creel::domain::request::Request;
 use creel::domain::timestamp::Timestamp;
 use creel::domain::verification::{Status, Verification};

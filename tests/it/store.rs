@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use creel::domain::attempt::Outcome;
-use creel::domain::keep::Retention;
+use creel::domain::retention::Retention;
 use creel::domain::verification::Status;
 use creel::store::disk::{Disk, RealDisk, Space};
 use creel::store::{

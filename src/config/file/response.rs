@@ -7,9 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{OneOrMany, SourceFile};
-use crate::domain::answer::{ResponsePlan, ResponseStep, parse_delay};
 use crate::domain::failure::Failure;
 use crate::domain::headers::Headers;
+use crate::domain::response_plan::{ResponsePlan, ResponseStep, parse_delay};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

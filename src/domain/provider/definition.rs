@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::algorithm::KeyForm;
 use super::scheme::Scheme;
 use super::value_source::ValueSource;
+use crate::domain::duration_spec::DurationSpec;
 use crate::domain::failure::Failure;
 use crate::domain::handshake::Handshake;
-use crate::domain::mend;
-use crate::domain::span::DurationSpec;
+use crate::domain::toml_error;
 
 /// What contradicts itself in a definition, and what to write instead.
 pub(crate) type Contradiction = (String, &'static str);
@@ -139,8 +139,8 @@ impl Provider {
     /// # Errors
     /// A [`Failure`] that names the file, the line and the mend.
     pub fn parse(file: &str, text: &str) -> Result<Self, Failure> {
-        let provider: Self =
-            toml::from_str(text).map_err(|error| mend::explain_toml_error(file, text, &error))?;
+        let provider: Self = toml::from_str(text)
+            .map_err(|error| toml_error::explain_toml_error(file, text, &error))?;
         provider.check().map_err(|(what, next)| {
             Failure::usage(
                 format!("{file} line {}: {what}", line_about(text, &what)),

@@ -8,10 +8,10 @@ use super::algorithm::{Algorithm, Encoding, KeyForm, TimeUnit};
 use super::requirement::Requirement;
 use super::template::Template;
 use super::value_source::{RequestView, ValueSource};
-use crate::domain::ahead::FutureTolerance;
+use crate::domain::duration_spec::DurationSpec;
+use crate::domain::future_tolerance::FutureTolerance;
 use crate::domain::request::Request;
 use crate::domain::signature::token;
-use crate::domain::span::DurationSpec;
 
 /// A signing scheme: what is signed, how, and where the signature stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]

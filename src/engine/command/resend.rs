@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::attempt::{Attempt, Signing};
+use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::edit::Edit;
 use crate::domain::failure::Failure;
 use crate::domain::id::Id;
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::AttemptVerdict;
 use crate::outbound::SendOptions;
 
 /// What to send again, where to, and how.

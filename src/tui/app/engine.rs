@@ -1,9 +1,9 @@
 //! What the creel that is looked at tells and answers.
 
 use crate::domain::attempt::Attempt;
+use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
-use crate::domain::verdict::AttemptVerdict;
 use crate::domain::verification::{TrialOutcome, Verification};
 use crate::engine::command::{Detail, Event, Info, ListQuery, MarkRequest, Page};
 use crate::tui::action::Action;

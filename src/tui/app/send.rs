@@ -6,10 +6,10 @@ use url::{Host, Url};
 
 use crate::domain::address::{AddressKind, ResolvedHost};
 use crate::domain::attempt::Signing;
+use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::domain::text::thousands;
-use crate::domain::verdict::AttemptVerdict;
 use crate::engine::command::{Job, ResendRequest, Selection, SendResult};
 use crate::tui::action::Action;
 use crate::tui::advice;

@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::answer::{
+use crate::domain::response_plan::{
     ResponsePlan, format_delay, headers_text, parse_delay, parse_headers, parse_steps, steps_text,
 };
 use crate::domain::route::ForwardMode;

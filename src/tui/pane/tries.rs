@@ -6,10 +6,10 @@ mod sent;
 use ratatui::text::{Line, Span};
 
 use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::request::Request;
 use crate::domain::text::{bytes, duration_us, pad, pad_left, span, thousands};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::verdict::AttemptVerdict;
 use crate::engine::command::ProviderFacts;
 use crate::tui::action::Action;
 use crate::tui::theme::Role;

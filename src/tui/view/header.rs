@@ -7,7 +7,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::answer::{ResponsePlan, steps_text};
+use crate::domain::response_plan::{ResponsePlan, steps_text};
 use crate::domain::route::{ForwardMode, origin};
 use crate::domain::text::{bytes, span, thousands, width as columns};
 use crate::engine::command::{AppInfo, AppState};

@@ -1,10 +1,10 @@
 //! What the screen says of the apps and of what is answered, and the form
 //! that changes it.
 
-use creel::domain::answer::{ResponsePlan, ResponseStep, parse_steps};
 use creel::domain::delivery::Responder;
 use creel::domain::endpoint::Endpoint;
 use creel::domain::failure::Failure;
+use creel::domain::response_plan::{ResponsePlan, ResponseStep, parse_steps};
 use creel::domain::route::ForwardMode;
 use creel::domain::timestamp::Timestamp;
 use creel::engine::command::{

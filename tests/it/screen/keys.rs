@@ -10,12 +10,12 @@ use ratatui::backend::TestBackend;
 
 use creel::domain::address::ResolvedHost;
 use creel::domain::attempt::Signing;
-use creel::domain::believed::ClockDoubt;
+use creel::domain::attempt_verdict::AttemptVerdict;
 use creel::domain::body::ViewMode;
 use creel::domain::delivery::Responder;
 use creel::domain::failure::{Failure, Remedy};
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verdict::AttemptVerdict;
+use creel::domain::trusted_time::ClockDoubt;
 use creel::engine::command::{
     Event, Job, MarkRequest, ResendRequest, ResendSupport, RetryOptions, Selection, SendResult,
 };

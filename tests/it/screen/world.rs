@@ -5,6 +5,7 @@ use chrono::FixedOffset;
 use creel::domain::address::ResolvedHost;
 use creel::domain::assess::SignedText;
 use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Response, RetryPosition, Signing};
+use creel::domain::attempt_verdict::AttemptVerdict;
 use creel::domain::delivery::{Delivery, Responder, SenderResponse};
 use creel::domain::failure::Failure;
 use creel::domain::filter::Filter;
@@ -14,7 +15,6 @@ use creel::domain::provider::KeyForm;
 use creel::domain::request::Request;
 use creel::domain::summary::{LastAttempt, Summary};
 use creel::domain::timestamp::Timestamp;
-use creel::domain::verdict::AttemptVerdict;
 use creel::domain::verification::{
     Finding, Group, HypothesisTrial, Status, TrialOutcome, Verification,
 };

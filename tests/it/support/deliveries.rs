@@ -6,7 +6,7 @@ use bytes::Bytes;
 use creel::domain::assess::{Assessment, Classification};
 use creel::domain::attempt::{AttemptKind, Outcome, Response, Signing};
 use creel::domain::delivery::{Responder, SenderResponse};
-use creel::domain::event::EventKey;
+use creel::domain::event_key::EventKey;
 use creel::domain::headers::Headers;
 use creel::domain::request::Request;
 use creel::domain::timestamp::Timestamp;

@@ -1,6 +1,6 @@
 //! How deliveries are sent again: which of them, how often, how fast.
 
-use crate::domain::pace;
+use crate::domain::rate;
 use crate::domain::text::thousands;
 use crate::engine::command::{ResendRequest, RetryOptions, Selection};
 use crate::tui::widget::field::Field;
@@ -94,7 +94,7 @@ impl Way {
             Tries::AsProvider => Some(RetryOptions { compress: 1 }),
             Tries::Faster => Some(RetryOptions { compress: FASTER }),
         };
-        let pace = pace::parse_rate_or_interval(self.pace.text())
+        let pace = rate::parse_rate_or_interval(self.pace.text())
             .map_err(|why| (super::Part::Pace, why))?;
         order.spacing_us = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX);
         let at_once = self.at_once.text().trim();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::span::DurationSpec;
+use super::duration_spec::DurationSpec;
 
 /// How far ahead of the receiver's clock a timestamp may lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
