@@ -1,5 +1,5 @@
-//! All that the configuration says about one delivery: who sent it, what
-//! event it is and whether it is truly signed.
+//! Applies the configuration to a delivery: who sent it, which event it is and
+//! whether its signature is valid.
 
 mod adoption;
 mod sender_findings;
@@ -25,75 +25,77 @@ use super::signature::{self, Keys, Reading, coverage};
 use super::timestamp::Timestamp;
 use super::verification::{Status, Verification};
 
-/// What is known of a delivery besides its bytes.
+/// The assessment of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assessment {
     /// The provider's name.
     pub provider: Option<String>,
-    /// What the provider says happened.
+    /// The event name.
     pub event: Option<String>,
     /// The provider's own id of the event.
     pub delivery_id: Option<String>,
-    /// What tells arrivals of the same event from others; `None`: it stands alone.
+    /// The key that groups arrivals of the same event; `None` if the delivery
+    /// is not grouped.
     pub group: Option<EventKey>,
-    /// The verdict on the signature.
+    /// The verification result.
     pub verification: Verification,
-    /// The pin that follows from it, where a secret without a name was right
-    /// and has none yet.
+    /// The pin to add, if an unnamed secret without a pin matched.
     pub pin: Option<Pin>,
 }
 
-/// What is known of a delivery before its signature is verified.
+/// The part of an assessment that is known before the signature is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Classification {
     /// The provider's name.
     pub provider: Option<String>,
-    /// What the provider says happened.
+    /// The event name.
     pub event: Option<String>,
     /// The provider's own id of the event.
     pub delivery_id: Option<String>,
-    /// What tells arrivals of the same event from others; `None`: not known yet.
+    /// The key that groups arrivals of the same event; `None` if it is not
+    /// known yet.
     pub group: Option<EventKey>,
 }
 
-/// The part of the configuration that judges deliveries.
+/// The part of the configuration that determines how deliveries are assessed.
 #[derive(Clone, Debug)]
 pub struct Assessor {
     /// The known providers.
     pub catalog: Catalog,
     /// The configured endpoints.
     pub endpoints: Vec<Endpoint>,
-    /// Every secret, and for what it counts.
+    /// All secrets and their scopes.
     pub keyring: Keyring,
-    /// The secret that creel's own samples are signed with. It counts only
-    /// where no other is configured for a delivery.
+    /// The secret of creel's own samples. It is only used if no other secret is
+    /// configured for a delivery.
     pub sample_secret: Option<Secret>,
-    /// For which provider a secret without a name counts.
+    /// The providers to which unnamed secrets are pinned.
     pub pins: Pins,
     default_provider: Option<String>,
-    /// Providers with header names of an endpoint's own, by endpoint.
+    /// Providers adapted to the header names of an endpoint, by endpoint.
     adapted: BTreeMap<String, Provider>,
-    /// Whether handshakes are answered where no endpoint says otherwise.
+    /// Whether handshakes are answered by default.
     handshakes: bool,
-    /// The same providers without their handshakes, where any are not answered.
+    /// The providers without their handshakes, if some handshakes are not
+    /// answered.
     silent: Option<Catalog>,
 }
 
-/// The first bytes of the text a signature covers, and its size.
+/// The first bytes of the text that a signature covers, and its size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedText {
     /// The scheme's template.
     pub template: String,
-    /// The first bytes, [`SIGNED_BYTES_SHOWN`] at the most.
+    /// The first bytes, at most [`SIGNED_BYTES_SHOWN`].
     pub start: Vec<u8>,
-    /// How many bytes are signed in all.
+    /// The total number of signed bytes.
     pub size: u64,
 }
 
-/// Bodies of more bytes are not read before the delivery is listed.
+/// Larger bodies are not parsed before the delivery is listed, in bytes.
 pub const MAX_CLASSIFIED_BODY_BYTES: usize = 16 << 10;
 
-/// How a cause is searched for where a signature does not hold.
+/// How the cause of an invalid signature is searched for.
 #[derive(Clone, Copy)]
 struct Search<'a> {
     effort: Effort,
@@ -111,11 +113,11 @@ impl Search<'_> {
     }
 }
 
-/// How much of a signed text is given out for the screen.
+/// How many bytes of a signed text are returned for display.
 pub const SIGNED_BYTES_SHOWN: usize = 256;
 
 impl Assessor {
-    /// Makes an assessor of a configuration.
+    /// Creates an assessor from a configuration.
     pub fn new(
         catalog: Catalog,
         endpoints: Vec<Endpoint>,
@@ -152,7 +154,7 @@ impl Assessor {
         assessor
     }
 
-    /// Says whether handshakes are answered where no endpoint says otherwise.
+    /// Sets whether handshakes are answered by default.
     #[must_use]
     pub fn answering_handshakes(mut self, answered: bool) -> Self {
         self.handshakes = answered;
@@ -179,8 +181,8 @@ impl Assessor {
             .unwrap_or(self.handshakes)
     }
 
-    /// Returns the providers as they count for an endpoint: without handshakes
-    /// where these are not to be answered.
+    /// Returns the providers for an endpoint: without handshakes if they are
+    /// not answered there.
     fn catalog_for(&self, endpoint: Option<&str>) -> &Catalog {
         match &self.silent {
             Some(silent) if !self.answers_handshakes(endpoint) => silent,
@@ -188,19 +190,19 @@ impl Assessor {
         }
     }
 
-    /// Returns the handshake of a service that is no known provider.
+    /// Returns the handshake that a request of an unknown provider matches.
     fn challenge(&self, endpoint: Option<&str>, request: &Request) -> Option<&Handshake> {
         let (_, handshake) = self.catalog_for(endpoint).challenge(request)?;
         Some(handshake)
     }
 
-    /// Says all that the configuration makes of a request that came at `at`,
-    /// in the little time there is while deliveries arrive.
+    /// Assesses a request that arrived at `at` with the small budget that is
+    /// available at arrival.
     pub fn assess(&self, endpoint: Option<&str>, request: &Request, at: Timestamp) -> Assessment {
         self.assess_until(endpoint, request, at, Deadline::default())
     }
 
-    /// Says the same, and ends the search for a cause at a deadline.
+    /// Like [`Self::assess`], with a deadline for the search.
     pub fn assess_until(
         &self,
         endpoint: Option<&str>,
@@ -215,8 +217,8 @@ impl Assessor {
         self.assess_with(endpoint, request, at, search)
     }
 
-    /// Says the same where not even that little time is left: what can be seen,
-    /// and nothing that must be computed anew.
+    /// Like [`Self::assess`], without any recomputation: reports only what is
+    /// visible in the bytes.
     pub fn assess_minimal(
         &self,
         endpoint: Option<&str>,
@@ -226,8 +228,8 @@ impl Assessor {
         self.assess_with(endpoint, request, at, Search::of(Effort::Least))
     }
 
-    /// Says the same of a request that somebody looks at: where its signature
-    /// does not hold, every hypothesis is tried and told.
+    /// Like [`Self::assess`], for a request that a user opened: if its
+    /// signature is invalid, all hypotheses are tested and reported.
     pub fn assess_fully(
         &self,
         endpoint: Option<&str>,
@@ -238,7 +240,7 @@ impl Assessor {
         self.assess_fully_until(endpoint, request, at, history, Deadline::default())
     }
 
-    /// Says the same, and ends the search for a cause at a deadline.
+    /// Like [`Self::assess_fully`], with a deadline for the search.
     pub fn assess_fully_until(
         &self,
         endpoint: Option<&str>,
@@ -256,9 +258,8 @@ impl Assessor {
         self.assess_with(endpoint, request, at, search)
     }
 
-    /// Returns the answer that the sender expects where a request tries the
-    /// address. One that must be signed and is signed wrongly is refused with
-    /// 401, as some providers try whether it is.
+    /// Returns the reply to an endpoint verification request. A request with a
+    /// wrong signature is refused with 401, because some providers test that.
     pub fn handshake(
         &self,
         endpoint: Option<&str>,
@@ -343,9 +344,9 @@ impl Assessor {
         }
     }
 
-    /// Reads what a list shows of a delivery and costs next to nothing: a body
-    /// of more than [`MAX_CLASSIFIED_BODY_BYTES`] bytes is not looked into. Of such a
-    /// request the body may be left out; `body_size` is its size all the same.
+    /// Reads the values shown in the list, at almost no cost: a body of more
+    /// than [`MAX_CLASSIFIED_BODY_BYTES`] bytes is not parsed. The body of such
+    /// a request may be omitted; `body_size` is its size.
     pub fn classify(
         &self,
         endpoint: Option<&str>,
@@ -376,7 +377,7 @@ impl Assessor {
         }
     }
 
-    /// Reads the same from a request's headers and query alone.
+    /// Like [`Self::classify`], from the headers and the query alone.
     fn classify_head(&self, endpoint: Option<&str>, request: &Request) -> Classification {
         let provider = match self.configured(endpoint) {
             Some(provider) => provider,
@@ -402,7 +403,7 @@ impl Assessor {
         }
     }
 
-    /// Returns who sent a request and what its provider says happened.
+    /// Returns the provider and the event name of a request.
     pub fn names(
         &self,
         endpoint: Option<&str>,
@@ -417,16 +418,16 @@ impl Assessor {
         (Some(provider.name.clone()), event)
     }
 
-    /// Returns the event whose arrivals keep their order when they are
-    /// forwarded. Where nothing says who sent a request there is none: equal
-    /// bodies alone do not make later requests wait for earlier ones.
+    /// Returns the event whose arrivals are forwarded in order. Returns `None`
+    /// if the provider is not known: equal bodies alone do not make later
+    /// requests wait for earlier ones.
     pub fn ordered_event(&self, endpoint: Option<&str>, request: &Request) -> Option<EventKey> {
         let provider = self.provider_of(endpoint, request)?;
         Some(event_facts(provider, request).group)
     }
 
-    /// Returns what tells arrivals of the same event apart from others,
-    /// without a look at the signature.
+    /// Returns the key that groups arrivals of the same event, without
+    /// verifying the signature.
     pub fn event_key(&self, endpoint: Option<&str>, request: &Request) -> EventKey {
         match self.provider_of(endpoint, request) {
             Some(provider) => event_facts(provider, request).group,
@@ -472,7 +473,7 @@ impl Assessor {
         };
         let (effort, deadline) = (search.effort, search.deadline);
         let found = doctor::diagnose_until(&subject, &verification, effort, deadline);
-        // What is proved tells more than what a look at the header said.
+        // Proved findings take precedence over those of the header check.
         let (first, rest): (Vec<_>, Vec<_>) = found
             .findings
             .into_iter()
@@ -496,7 +497,7 @@ impl Assessor {
                 .retain(|f| !wrong.contains(&f.code.as_str()));
             verification.findings.splice(0..0, explained);
         }
-        // What is open although the signature holds is said last.
+        // The caveats of a valid signature are reported last.
         verification
             .findings
             .sort_by_key(|finding| coverage::is_caveat(&finding.code));
@@ -504,9 +505,9 @@ impl Assessor {
         (verification, pin)
     }
 
-    /// Returns the bare verdict on a request's signature, had it come at `at`,
-    /// where `came` is the one it got as it came. Where that says whose it is,
-    /// only the time makes a difference, and nothing is computed again.
+    /// Returns the verification status of a request if it arrived at `at`,
+    /// where `came` is its status at arrival. If that status identifies the
+    /// provider, only the time is checked and nothing is recomputed.
     pub fn status_at(
         &self,
         endpoint: Option<&str>,
@@ -550,8 +551,8 @@ impl Assessor {
         self.endpoint(endpoint)?.address_of(request)
     }
 
-    /// Returns who sent a request: the endpoint's provider, else the
-    /// configured one, else the one its headers speak for.
+    /// Returns the provider of a request: the endpoint's, else the configured
+    /// default, else the detected one.
     pub fn provider_of(&self, endpoint: Option<&str>, request: &Request) -> Option<&Provider> {
         if let Some(configured) = self.configured(endpoint) {
             return configured;
@@ -590,8 +591,8 @@ impl Assessor {
         catalog.namesakes(detected).find(is_signer)
     }
 
-    /// Returns the provider that is configured for deliveries to an endpoint;
-    /// the outer `None`: it is to be detected.
+    /// Returns the provider configured for an endpoint; the outer `None` means
+    /// that it must be detected.
     #[expect(
         clippy::option_option,
         reason = "the inner one is a configured name that no provider has"
@@ -607,14 +608,14 @@ impl Assessor {
         named.map(|name| self.catalog_for(endpoint).get(name))
     }
 
-    /// Returns the secret a delivery is signed afresh with: the first that is
-    /// configured for it.
+    /// Returns the secret that signs a delivery again: the first one configured
+    /// for it.
     pub fn secret_for(&self, endpoint: Option<&str>, request: &Request) -> Option<&Secret> {
         self.secret_of(endpoint, self.provider_of(endpoint, request)?)
     }
 
-    /// Returns the first secret that is configured for a provider's
-    /// deliveries to an endpoint, else the one of creel's own samples.
+    /// Returns the first secret configured for a provider's deliveries to an
+    /// endpoint, else that of creel's own samples.
     pub fn secret_of(&self, endpoint: Option<&str>, provider: &Provider) -> Option<&Secret> {
         let secrets = self.secrets_for(endpoint, provider).own;
         let signs = |secret: &&&Secret| signature::can_sign(provider, secret);
@@ -622,7 +623,7 @@ impl Assessor {
         first.copied().or(self.sample_secret.as_ref())
     }
 
-    /// Returns the start of the text that a request's signature covers.
+    /// Returns the beginning of the text that a request's signature covers.
     pub fn signed_text(&self, endpoint: Option<&str>, request: &Request) -> Option<SignedText> {
         let scheme = self.provider_of(endpoint, request)?.signature.as_ref()?;
         let scheme = scheme.for_request(request);
@@ -650,7 +651,7 @@ impl Assessor {
             .find(|e| Some(e.name.as_str()) == name)
     }
 
-    /// Says whether a provider of that name signs as another does.
+    /// Returns whether the provider with this name signs like another one.
     fn signs_alike(&self, name: &str, provider: &Provider) -> bool {
         self.catalog
             .get(name)
@@ -658,14 +659,15 @@ impl Assessor {
     }
 }
 
-/// What a delivery says of its event.
+/// The event of a delivery.
 struct EventFacts {
     event: Option<String>,
     delivery_id: Option<String>,
     group: EventKey,
 }
 
-/// Reads what a delivery says of its event. What has no id is told by its body.
+/// Reads the event of a delivery. A delivery without an id is identified by its
+/// body.
 fn event_facts(provider: &Provider, request: &Request) -> EventFacts {
     let tried = || Handshake::name_of(provider, request).map(str::to_owned);
     let event = provider.event(request).or_else(tried);
@@ -682,7 +684,8 @@ fn event_facts(provider: &Provider, request: &Request) -> EventFacts {
     }
 }
 
-/// Returns a provider with header names and parameters of an endpoint's own.
+/// Returns a provider adapted to the header names and parameters of an
+/// endpoint.
 fn adapted(provider: &Provider, endpoint: &Endpoint) -> Provider {
     let mut provider = provider.clone();
     if let Some(scheme) = &mut provider.signature {
@@ -706,7 +709,7 @@ fn adapted(provider: &Provider, endpoint: &Endpoint) -> Provider {
     provider
 }
 
-/// The roles in which an endpoint may name headers of its own.
+/// The roles for which an endpoint may configure header names.
 pub const HEADER_ROLES: [&str; 5] = ["signature", "timestamp", "id", "delivery_id", "event"];
 
 #[cfg(test)]
@@ -821,7 +824,7 @@ mod tests {
     fn arrivals_are_counted_as_the_scripted_response_counts_them() {
         let assessor = Assessor::new(Catalog::builtin(), Vec::new(), Vec::new(), None);
         let mut requests = vec![Request::default(), signed_with("x", "x-zyra-signature")];
-        // One whose provider names an id that is absent.
+        // A delivery whose provider specifies an id that is absent.
         requests.push(signed_with("x", "x-porkbun-signature"));
         for request in requests {
             let assessed = assessor.assess(None, &request, Timestamp(0));
@@ -832,7 +835,8 @@ mod tests {
             assert_eq!(sketch.provider, assessed.provider);
             assert_eq!(sketch.event, assessed.event);
             assert_eq!(sketch.delivery_id, assessed.delivery_id);
-            // Of a large body nothing is known that another look would correct.
+            // Of a large body, nothing is reported that a full assessment would
+            // correct.
             let head = assessor.classify(None, &request, 1 << 20);
             assert!(head.group.is_none_or(|group| group == key));
             assert!(head.provider.is_none() || head.provider == assessed.provider);

@@ -1,10 +1,10 @@
-//! Says why a signature does not hold, and proves it.
+//! Explains why a signature does not verify, and proves the explanation.
 //!
-//! A cause is called proved only where computing the signature anew under
-//! that cause gives exactly the signature that came, or where the
-//! contradiction is visible in the bytes. The causes are a closed list of
-//! small pure functions ([`list`]), each tried alone and then two at once
-//! ([`search`], [`pairs`]); what was tried in vain is told as well.
+//! A cause counts as proved only if recomputing the signature under that cause
+//! yields exactly the received signature, or if the contradiction is visible in
+//! the bytes. The hypotheses are a closed list of small pure functions
+//! ([`hypotheses`]). Each is tried alone, then in pairs ([`search`],
+//! [`pairs`]). Hypotheses that did not match are reported as well.
 
 mod algorithm;
 mod body;
@@ -50,75 +50,76 @@ use super::text::thousands;
 use super::timestamp::Timestamp;
 use super::verification::{Finding, Group, HypothesisTrial, Status, Verification};
 
-/// A delivery whose signature is looked into.
+/// A delivery whose signature is diagnosed.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// The request as it came.
+    /// The request as received.
     pub request: &'a Request,
-    /// Who sent it.
+    /// The provider that sent it.
     pub provider: &'a Provider,
-    /// Every provider there is.
+    /// All known providers.
     pub known: &'a [Provider],
-    /// The secrets configured for it.
+    /// The secrets configured for this delivery.
     pub secrets: &'a [&'a Secret],
     /// All other configured secrets.
     pub others: &'a [&'a Secret],
-    /// Secrets that counted once and no longer do.
+    /// Secrets that were valid earlier and are not any more.
     pub old: &'a [&'a OldSecret],
-    /// The public address, where it is configured.
+    /// The public address, if one is configured.
     pub url: Option<&'a str>,
-    /// When it came.
+    /// The time of arrival.
     pub now: Timestamp,
-    /// What came before it.
+    /// Earlier deliveries to compare with.
     pub history: History<'a>,
 }
 
-/// What is known of the time before a delivery; all of it may be empty.
+/// Facts from earlier deliveries; all of them may be empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History<'a> {
-    /// Arrival minus signed time, in seconds, of the same sender's last deliveries.
+    /// Arrival time minus signed time, in seconds, of the sender's last
+    /// deliveries.
     pub offsets: &'a [i64],
-    /// The same of other senders' last deliveries.
+    /// The same offsets for the last deliveries of other senders.
     pub other_offsets: &'a [i64],
-    /// An older delivery that carried the same signature.
+    /// An older delivery with the same signature.
     pub same_signature: Option<EarlierDelivery>,
 }
 
-/// An older delivery that carried the same signature.
+/// An older delivery with the same signature.
 #[derive(Clone, Copy, Debug)]
 pub struct EarlierDelivery {
-    /// The delivery.
+    /// The id of the delivery.
     pub id: Id,
-    /// When it came.
+    /// The time of arrival.
     pub received_at: Timestamp,
-    /// Whether its body is the same too.
+    /// Whether the body is the same as well.
     pub same_body: bool,
 }
 
-/// How much a diagnosis may cost.
+/// How much work a diagnosis may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// None: only what can be seen is told.
+    /// No recomputation: reports only what is visible in the bytes.
     Least,
-    /// Little, and nothing is recomputed for a signature that holds: for each
-    /// delivery that arrives. It ends at the first cause.
+    /// A small budget, and no recomputation if the signature is valid. Used for
+    /// each arriving delivery; ends at the first cause.
     Brief,
-    /// All hypotheses: for the delivery that somebody looks at.
+    /// All hypotheses. Used when a user opens a delivery.
     Full,
 }
 
-/// Says when a diagnosis must end, whatever it has found by then.
+/// A deadline after which a diagnosis stops with what it has found so far.
 #[derive(Clone, Copy, Default)]
 pub struct Deadline<'a>(Option<&'a dyn Fn() -> bool>);
 
 impl<'a> Deadline<'a> {
-    /// Makes a deadline of a function that says whether it has passed. The
-    /// search asks it before each digest.
+    /// Creates a deadline from a function that returns whether the time is up.
+    /// The search calls it before each digest.
     pub const fn new(is_over: &'a dyn Fn() -> bool) -> Self {
         Self(Some(is_over))
     }
 
-    /// Says whether it has passed.
+    /// Returns whether the deadline has passed.
     fn is_over(self) -> bool {
         self.0.is_some_and(|is_over| is_over())
     }
@@ -130,22 +131,22 @@ impl std::fmt::Debug for Deadline<'_> {
     }
 }
 
-/// What a diagnosis gives.
+/// The result of a diagnosis.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// What was found, the most telling first.
+    /// The findings, most relevant first.
     pub findings: Vec<Finding>,
-    /// Every hypothesis with its answer; empty after a brief one.
+    /// Every hypothesis with its outcome; empty after a brief diagnosis.
     pub tried: Vec<HypothesisTrial>,
 }
 
-/// Finds what explains a verdict.
+/// Finds the cause of a verification status.
 pub fn diagnose(subject: &Subject<'_>, verification: &Verification, effort: Effort) -> Diagnosis {
     diagnose_until(subject, verification, effort, Deadline::default())
 }
 
-/// Finds what explains a verdict before a deadline. Where that cuts the search
-/// short, a signature is not called unexplained.
+/// Finds the cause of a verification status, with a deadline. A search that was
+/// cut short never reports the signature as unexplained.
 pub fn diagnose_until(
     subject: &Subject<'_>,
     verification: &Verification,
@@ -161,7 +162,8 @@ pub fn diagnose_until(
     let compared = effort == Effort::Full || effort == Effort::Brief && !right;
     let case = Case::new(*subject, scheme, verification, compared).until(deadline);
     let found = search::search(&case, effort);
-    // What stands in the headers and the body explains as well, a time does not.
+    // A proved finding in the headers or the body is an explanation; a finding
+    // about the time is not.
     let seen = |(group, finding): &(Group, Finding)| finding.proved && *group != Group::Time;
     let unexplained = verification.status == Status::Invalid
         && verification.findings.is_empty()
@@ -189,30 +191,30 @@ pub fn diagnose_until(
     }
 }
 
-/// A code that a finding may have.
+/// A finding code and its description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FindingCode {
-    /// The code.
+    /// The code, as published in JSON.
     pub code: &'static str,
-    /// What it is about; `None` where it is about nothing in particular.
+    /// The subject of the finding; `None` if it has no particular subject.
     pub group: Option<Group>,
-    /// The word for it in a list; empty where the verdict says as much.
+    /// The word shown in the list; empty if the status says the same.
     pub word: &'static str,
-    /// What it stands for.
+    /// The meaning of the code.
     pub what: &'static str,
 }
 
-/// Returns the word that a list shows of a finding.
+/// Returns the word that the list shows for a finding code.
 pub fn word(code: &str) -> &'static str {
     find_code(code).map_or("", |known| known.word)
 }
 
-/// Returns what is known of a finding's code.
+/// Returns the description of a finding code.
 pub fn find_code(code: &str) -> Option<FindingCode> {
     codes().find(|known| known.code == code)
 }
 
-/// Returns every code a finding may have, in the order in which they are told.
+/// Returns all finding codes, in the order in which they are reported.
 pub fn codes() -> impl Iterator<Item = FindingCode> {
     let hypotheses = hypotheses::HYPOTHESES.iter().map(|h| FindingCode {
         code: h.code,
@@ -237,7 +239,7 @@ pub fn codes() -> impl Iterator<Item = FindingCode> {
         .chain(open)
 }
 
-/// Says what to do about a request that nobody known sent.
+/// Returns the findings for a request whose provider is not known.
 pub fn unknown_provider(request: &Request, known: &[Provider]) -> Vec<Finding> {
     if let Some(renamed) = header::find_renamed_header(request, known) {
         return vec![renamed];
@@ -248,28 +250,29 @@ pub fn unknown_provider(request: &Request, known: &[Provider]) -> Vec<Finding> {
         .find(|h| h.name.contains("signature") || h.name.contains("hmac"));
     let message = match signed {
         Some(header) => format!(
-            "The header {} is no known provider's.",
+            "The header {} does not belong to a known provider.",
             super::text::visible(header.name)
         ),
-        None => "No header speaks for a known provider.".to_owned(),
+        None => "No header identifies a known provider.".to_owned(),
     };
     vec![finding(
         "unknown_provider",
         false,
         message,
-        "Say who sends here:  creel --provider NAME   (creel providers lists them)",
+        "Name the sender:  creel --provider NAME   (creel providers lists them)",
     )]
 }
 
-/// Says that a request is the handshake of a service without a provider file.
+/// Returns the finding for a handshake of a service that has no provider file.
 pub fn unlisted_handshake(handshake: &Handshake) -> Finding {
     header::handshake_finding(&handshake.sender, &handshake.name)
 }
 
-/// How many changes that were not tried are named.
+/// How many skipped hypotheses the message names.
 const MAX_CHANGES_NAMED: usize = 3;
 
-/// Says that nothing explains the signature, and what was not tried.
+/// Returns the finding that nothing explains the signature, naming the
+/// hypotheses that were skipped.
 fn unexplained(case: &Case<'_>, effort: Effort, skipped: &[&str]) -> Finding {
     let many = if case.subject.secrets.len() == 1 {
         "the secret"
@@ -278,9 +281,9 @@ fn unexplained(case: &Case<'_>, effort: Effort, skipped: &[&str]) -> Finding {
     };
     let changes = match skipped {
         _ if effort == Effort::Least => {
-            "; the usual changes to them were not tried, as many deliveries arrived. Open it to try them".to_owned()
+            "; the usual changes to them were not tried because many deliveries arrived. Open the delivery to try them".to_owned()
         }
-        [] => ", nor over any of the usual changes to them".to_owned(),
+        [] => ", nor from any of the usual changes to them".to_owned(),
         _ => {
             let named = skipped.len().min(MAX_CHANGES_NAMED);
             let rest = match skipped.len() - named {
@@ -288,7 +291,7 @@ fn unexplained(case: &Case<'_>, effort: Effort, skipped: &[&str]) -> Finding {
                 more => format!(" and {more} more"),
             };
             format!(
-                ". The body has {} bytes, so of the usual changes not all were tried; left out, wholly or in part: {}{rest}",
+                ". The body has {} bytes, so some of the usual changes were skipped, fully or in part: {}{rest}",
                 thousands(case.body().len() as u64),
                 skipped[..named].join("; "),
             )
@@ -297,12 +300,12 @@ fn unexplained(case: &Case<'_>, effort: Effort, skipped: &[&str]) -> Finding {
     finding(
         "unexplained",
         false,
-        format!("The signature does not come from {many} over these bytes{changes}."),
-        "Compare the secret's fingerprint with the provider's page; then look for a proxy that changes the body.",
+        format!("The signature cannot be computed from {many} and these bytes{changes}."),
+        "Compare the secret's fingerprint with the provider's dashboard; then look for a proxy that changes the body.",
     )
 }
 
-/// Makes a finding.
+/// Creates a finding without proof.
 fn finding(
     code: &str,
     proved: bool,
@@ -318,7 +321,7 @@ fn finding(
     }
 }
 
-/// Returns whose a secret is.
+/// Returns the name of a secret's owner for a message.
 fn visible_name(secret: &Secret) -> String {
     if secret.name().is_empty() {
         "a secret without a name".to_owned()

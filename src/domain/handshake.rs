@@ -1,9 +1,10 @@
-//! The requests with which a provider tries an address, and the answers it expects.
+//! Endpoint verification requests (handshakes) of providers, and the replies
+//! they expect.
 //!
-//! What such a request looks like and what is answered stands in the
-//! provider's file, or in `assets/handshakes.toml` where a service has none;
-//! here it is only recognised and filled in. What an answer repeats of a
-//! request is short printable text without markup.
+//! The provider's file describes the request and the reply; services without a
+//! provider file are described in `assets/handshakes.toml`. This module
+//! recognises the requests and fills in the replies. Whatever a reply echoes
+//! from a request is short printable text without markup.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,76 +19,78 @@ use super::secret::Secret;
 use super::signature::decode_key;
 use super::verification::{Status, Verification};
 
-/// A request with which a provider tries an address: how it is known and what
-/// is answered.
+/// An endpoint verification request: how it is recognised and what is replied.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Handshake {
-    /// A name for people: `url_verification`.
+    /// The name shown to users: `url_verification`.
     pub name: String,
-    /// The service that sends it, where no provider's file says so.
+    /// The service that sends it, if it is not described by a provider file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sender: String,
-    /// Whether its shape alone identifies it, where no provider is named.
+    /// Whether the shape alone identifies the handshake if no provider is
+    /// configured.
     #[serde(default, skip_serializing_if = "ByShape::is_no")]
     pub by_shape: ByShape,
-    /// The request's method; `None`: any.
+    /// The request method; `None` accepts any.
     pub method: Option<String>,
-    /// What the request holds; all of it must be there.
+    /// What the request must contain; all fields must be present.
     #[serde(default)]
     pub when: Vec<HandshakeField>,
-    /// What the request does not hold.
+    /// What the request must not contain.
     #[serde(default)]
     pub without: Vec<ValueSource>,
-    /// Whether the request has no body.
+    /// Whether the request must have an empty body.
     #[serde(default, skip_serializing_if = "is_false")]
     pub empty_body: bool,
-    /// What its signature must be.
+    /// The required state of the signature.
     #[serde(default)]
     pub signed: SignatureRequirement,
-    /// The status of the answer.
+    /// The status of the reply.
     #[serde(default = "ok")]
     pub status: u16,
-    /// The answer's headers, each value a template.
+    /// The headers of the reply; each value is a template.
     #[serde(default)]
     pub headers: std::collections::BTreeMap<String, Template>,
-    /// The answer's body as text.
+    /// The body of the reply as text.
     pub text: Option<Template>,
-    /// The answer's body as a JSON object of texts.
+    /// The body of the reply as a JSON object of strings.
     #[serde(default)]
     pub json: std::collections::BTreeMap<String, Template>,
-    /// The answer's body as JSON that is always the same.
+    /// The body of the reply as constant JSON.
     pub fixed: Option<toml::Table>,
-    /// Where the request hands over the secret of later deliveries.
+    /// The field in which the request hands over the secret of later
+    /// deliveries.
     pub hands_over_secret: Option<ValueSource>,
 }
 
-/// A place that must hold something.
+/// A field that a handshake must contain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandshakeField {
-    /// Where it stands.
+    /// The place of the field.
     pub at: ValueSource,
-    /// What it must be; `None`: anything that may be repeated in an answer.
+    /// The required value; `None` accepts any value that may be echoed.
     pub is: Option<String>,
-    /// Whether it must be a whole number.
+    /// Whether the value must be an integer.
     #[serde(default, skip_serializing_if = "is_false")]
     pub number: bool,
-    /// Whether it may be absent.
+    /// Whether the field may be absent.
     #[serde(default, skip_serializing_if = "is_false")]
     pub optional: bool,
 }
 
-/// Whether a handshake is known by its shape where no provider is named.
+/// Whether a handshake is recognised by its shape if no provider is configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ByShape {
-    /// Only its provider's requests are looked at.
+    /// Only requests of the handshake's provider are considered.
     #[default]
     No,
-    /// By what it holds, whatever else is there.
+    /// The required fields suffice; other fields may be present.
     Yes,
-    /// By what it holds, where query or JSON object hold nothing else.
+    /// The required fields suffice if the query or the JSON object has no other
+    /// fields.
     Alone,
 }
 
@@ -98,21 +101,21 @@ impl ByShape {
     }
 }
 
-/// What a handshake's signature must be before it is answered.
+/// The required state of the signature before a handshake is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignatureRequirement {
-    /// It must be valid.
+    /// The signature must be valid.
     #[default]
     Valid,
-    /// It is not looked at, for the request comes without one.
+    /// The signature is ignored, because the request is sent unsigned.
     No,
 }
 
-/// What a receiver answers.
+/// The reply to a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeReply {
-    /// The handshake's name.
+    /// The name of the handshake.
     pub name: String,
     /// The HTTP status.
     pub status: u16,
@@ -123,12 +126,13 @@ pub struct HandshakeReply {
 }
 
 impl Handshake {
-    /// Returns the answer to a request that tries an address; `None` where the
-    /// request is none, or where it should be refused like any other.
+    /// Returns the reply to an endpoint verification request. Returns `None` if
+    /// the request is not one, or if it should be refused like any other
+    /// request.
     ///
-    /// `verification` is the verdict on the request; `secrets` are those that
-    /// are configured for it. What is made with a secret is made with the one
-    /// that matched, and only where one did.
+    /// `verification` is the verification result of the request; `secrets` are
+    /// the secrets configured for it. A reply that depends on a secret uses the
+    /// one that matched, and is only given if one did.
     pub fn reply(
         provider: &Provider,
         request: &Request,
@@ -137,8 +141,8 @@ impl Handshake {
     ) -> Option<HandshakeReply> {
         let handshake = Self::find(provider, request)?;
         let valid = verification.status == Status::Valid;
-        // Before a secret is configured a challenge is answered, unless the
-        // answer is made with the secret.
+        // Without a configured secret, a challenge is answered unless the reply
+        // depends on the secret.
         let unknown = match verification.status {
             Status::NoSecret => true,
             Status::MissingSignature => secrets.is_empty() && handshake.by_shape != ByShape::No,
@@ -166,7 +170,7 @@ impl Handshake {
         Some(handshake.build_reply(&filling))
     }
 
-    /// Returns the answer to a request that only its shape identifies.
+    /// Returns the reply to a request that was recognised by its shape.
     pub fn reply_by_shape(&self, request: &Request) -> HandshakeReply {
         self.build_reply(&TemplateValues {
             body: &request.body,
@@ -176,14 +180,16 @@ impl Handshake {
         })
     }
 
-    /// Says whether a request has this handshake's shape, whoever sent it.
+    /// Returns whether a request has the shape of this handshake, regardless of
+    /// the sender.
     pub(crate) fn has_shape(&self, request: &Request, view: &RequestView<'_>) -> bool {
         self.by_shape != ByShape::No
             && self.matches(request, view)
             && (self.by_shape == ByShape::Yes || self.is_alone(request, view))
     }
 
-    /// Says whether query and JSON object hold only what `when` names.
+    /// Returns whether the query and the JSON object contain only the fields in
+    /// `when`.
     fn is_alone(&self, request: &Request, view: &RequestView<'_>) -> bool {
         let named = |of: fn(&ValueSource) -> Option<&String>, name: &str| {
             self.when
@@ -204,14 +210,14 @@ impl Handshake {
                 .all(|pointer| named(|at| at.pointer.as_ref(), pointer))
     }
 
-    /// Returns the name of the handshake that a request is.
+    /// Returns the name of the handshake that a request matches.
     pub fn name_of<'p>(provider: &'p Provider, request: &Request) -> Option<&'p str> {
         Self::find(provider, request).map(|handshake| handshake.name.as_str())
     }
 
-    /// Reads the secret that a request hands over for later deliveries, as it
-    /// stands there. Whoever can reach the address can send one: it should be
-    /// kept only where a person asked for it.
+    /// Returns the secret that a request hands over for later deliveries, as
+    /// written in the request. Anyone who can reach the address can send one,
+    /// so it should only be stored if a user asked for it.
     pub fn handed_over_secret(provider: &Provider, request: &Request) -> Option<String> {
         Self::find(provider, request)?
             .hands_over_secret
@@ -219,15 +225,15 @@ impl Handshake {
             .read(request)
     }
 
-    /// Returns the name of the handshake that a request is, where it is one
-    /// that comes without a signature.
+    /// Returns the name of the handshake that a request matches, if that
+    /// handshake is unsigned.
     pub fn unsigned<'p>(provider: &'p Provider, request: &Request) -> Option<&'p str> {
         Self::find(provider, request)
             .filter(|handshake| handshake.signed == SignatureRequirement::No)
             .map(|handshake| handshake.name.as_str())
     }
 
-    /// Finds the handshake that a request is, whoever sent it.
+    /// Returns the handshake that a request matches, regardless of the sender.
     fn find<'p>(provider: &'p Provider, request: &Request) -> Option<&'p Self> {
         let view = RequestView::of(request);
         provider
@@ -273,7 +279,7 @@ impl Handshake {
         }
         for (name, template) in &self.headers {
             let value = header_value(template.fill(filling));
-            // What the request did not ask for is not answered.
+            // Fields that the request does not contain are not replied.
             if !value.is_empty() {
                 headers.push(name, value);
             }
@@ -293,7 +299,7 @@ impl Handshake {
             .chain(self.json.values())
     }
 
-    /// Says whether the answer repeats something of the request.
+    /// Returns whether the reply echoes a part of the request.
     fn echoes_request(&self) -> bool {
         self.templates()
             .any(|template| template.literal().is_none())
@@ -303,7 +309,7 @@ impl Handshake {
         self.templates().any(Template::uses_secret)
     }
 
-    /// Finds contradictions that the shape alone does not rule out.
+    /// Checks the definition for contradictions that its types do not exclude.
     pub(crate) fn check(&self) -> Result<(), Contradiction> {
         let no = |what: String, next| Err((what, next));
         let name = &self.name;
@@ -353,7 +359,8 @@ impl Handshake {
 }
 
 impl HandshakeField {
-    /// Says whether the value stands in the request, exactly once.
+    /// Returns whether the field has the required value and occurs exactly
+    /// once.
     fn matches(&self, view: &RequestView<'_>) -> bool {
         if !self.at.is_single(view) {
             return false;
@@ -369,17 +376,17 @@ impl HandshakeField {
     }
 }
 
-/// The longest text of a request that an answer repeats, in bytes.
+/// The maximum length of an echoed text, in bytes.
 const MAX_ECHOED_BYTES: usize = 1024;
 
-/// Says whether an answer may repeat a text: it is short, printable, and no
-/// markup, whatever takes the answer for a page.
+/// Returns whether a text may be echoed: it is short and printable and contains
+/// no markup, in case the reply is displayed as a page.
 fn is_safe_to_echo(value: &str) -> bool {
     let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'<' && b != b'>';
     value.len() <= MAX_ECHOED_BYTES && value.bytes().all(plain)
 }
 
-/// Says whether some header of a request holds a signature, by its name.
+/// Returns whether a header of the request looks like a signature, by its name.
 fn looks_signed(request: &Request) -> bool {
     let marks = ["signature", "hmac", "digest"];
     let is_mark = |name: &str| marks.iter().any(|mark| name.contains(mark));
@@ -391,7 +398,7 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// Takes out what cannot stand in a header's value.
+/// Removes the bytes that a header value must not contain.
 fn header_value(mut value: Vec<u8>) -> Vec<u8> {
     value.retain(|byte| !byte.is_ascii_control());
     value
@@ -524,8 +531,8 @@ mod tests {
         assert_eq!(answer("stackryze", &request("GET", "", &[], "")), None);
     }
 
-    /// Whatever an unsigned request holds, the answer holds nothing that only
-    /// the secret could make.
+    /// Whatever an unsigned request contains, the reply contains nothing that
+    /// only the secret could produce.
     #[test]
     fn an_unsigned_request_gets_nothing_made_with_a_secret() {
         let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"x"},"type":"url_verification","challenge":"x"}"#;

@@ -1,6 +1,6 @@
-//! Who sends and how it signs: what one provider's TOML file says.
+//! Providers: who sends and how it signs, as described by one TOML file each.
 //!
-//! Checking a signature by it is left to [`super::signature`].
+//! [`super::signature`] verifies signatures with these descriptions.
 
 mod algorithm;
 mod check;
@@ -27,10 +27,10 @@ use super::request::Request;
 use super::signature::Reading;
 use super::toml_error;
 
-/// No request that tries an address has a larger body.
+/// The maximum body size of a handshake, in bytes.
 pub const MAX_HANDSHAKE_BODY_BYTES: usize = 64 << 10;
 
-/// The providers that are compiled in, each with its file's text.
+/// The built-in providers, each with the text of its file.
 const BUILTIN: &[(&str, &str)] = &[
     (
         "stackryze.toml",
@@ -220,21 +220,21 @@ const BUILTIN: &[(&str, &str)] = &[
     ),
 ];
 
-/// The handshakes of services that no provider's file describes.
+/// The handshakes of services without a provider file.
 const HANDSHAKES: &str = include_str!("../../assets/handshakes.toml");
 
-/// Every known provider.
+/// All known providers.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     providers: Vec<Provider>,
-    /// Handshakes of services that are not among the providers.
+    /// The handshakes of services that are not among the providers.
     handshakes: Vec<Handshake>,
-    /// By each header that speaks for one, their places among the providers.
+    /// For each identifying header, the indexes of the providers.
     by_header: HashMap<String, Vec<usize>>,
 }
 
 impl Catalog {
-    /// Returns the providers that are compiled in.
+    /// Returns the built-in providers.
     pub fn builtin() -> Self {
         let read = |(file, text): &(&str, &str)| {
             Provider::parse(file, text).expect("a test reads every file that is compiled in")
@@ -269,10 +269,12 @@ impl Catalog {
         catalog
     }
 
-    /// Adds a provider from the text of a file, in the place of one of the same name.
+    /// Adds a provider from the text of a file, replacing a provider of the
+    /// same name.
     ///
     /// # Errors
-    /// A [`Failure`] that names the file, the line and the mend.
+    /// Returns a [`Failure`] that names the file and the line and suggests a
+    /// fix.
     pub fn add(&mut self, text: &str, file: &str) -> Result<(), Failure> {
         let provider = Provider::parse(file, text)?;
         let mut providers = std::mem::take(&mut self.providers);
@@ -282,12 +284,12 @@ impl Catalog {
         Ok(())
     }
 
-    /// Returns the provider of that name.
+    /// Returns the provider with this name.
     pub fn get(&self, name: &str) -> Option<&Provider> {
         self.providers.iter().find(|p| p.name == name)
     }
 
-    /// Returns every provider.
+    /// Returns an iterator over all providers.
     #[expect(
         clippy::iter_without_into_iter,
         reason = "a catalog is asked, not looped over as a whole"
@@ -296,9 +298,9 @@ impl Catalog {
         self.providers.iter()
     }
 
-    /// Finds the handshake that a request is by its shape alone, and its
-    /// provider where it is a known one. A request with the shape of two is
-    /// neither.
+    /// Finds the handshake that a request matches by its shape alone, with its
+    /// provider if that is known. A request that matches two handshakes matches
+    /// none.
     pub fn challenge(&self, request: &Request) -> Option<(Option<&Provider>, &Handshake)> {
         if request.body.len() > MAX_HANDSHAKE_BODY_BYTES {
             return None;
@@ -316,9 +318,10 @@ impl Catalog {
         found.next().is_none().then_some(first)
     }
 
-    /// Finds who sent a request, by its headers, by what its body holds, or by
-    /// the shape of a handshake. Where one header is shared by several (Svix's),
-    /// the one whose events the body names comes first.
+    /// Finds the sender of a request by its headers, by its body, or by the
+    /// shape of a handshake. If several providers share a header (as with
+    /// Svix), the provider whose events include the received one takes
+    /// precedence.
     pub fn detect(&self, request: &Request) -> Option<&Provider> {
         let places = |header: Header<'_>| self.by_header.get(header.name);
         let mut candidates: Vec<usize> = request
@@ -344,7 +347,8 @@ impl Catalog {
             return Some(named);
         }
         let general = candidates().find(|p| !p.detect.known_event);
-        // The header's form tells apart what the event does not.
+        // If the event does not identify the provider, the form of the
+        // signature header does.
         let formed = |p: &&Provider| p.signature_has_form(request);
         match general {
             Some(general) if candidates().count() > 1 && !formed(&general) => {
@@ -354,8 +358,8 @@ impl Catalog {
         }
     }
 
-    /// Returns the providers whose deliveries have the signature header of another's
-    /// and are told from those by their events, but sign in another way.
+    /// Returns the providers that share the signature header of `provider` and are
+    /// distinguished by their events, but sign in another way.
     pub fn namesakes<'a>(&'a self, provider: &'a Provider) -> impl Iterator<Item = &'a Provider> {
         let headers = (!provider.detect.known_event).then_some(&provider.detect.headers);
         headers
@@ -367,9 +371,9 @@ impl Catalog {
             .filter(|other| other.detect.known_event && !other.shares_scheme(provider))
     }
 
-    /// Finds another provider that a request's headers speak for beside its
-    /// sender, and the header. Headers that both have, and those of providers
-    /// that sign alike, speak for no other.
+    /// Finds a provider other than `provider` that the request's headers
+    /// identify, and the header. Ignores headers that both providers have, and
+    /// providers that sign alike.
     pub fn other_sender<'a>(
         &self,
         request: &'a Request,
@@ -389,8 +393,8 @@ impl Catalog {
         others.into_iter().find(is_other)
     }
 
-    /// Finds who sent a request by its headers alone; `None` also where the
-    /// body would have to say which of several it is.
+    /// Finds the sender of a request by its headers alone. Returns `None` if
+    /// the body is needed to choose between several providers.
     pub fn detect_by_header(&self, headers: &Headers) -> Option<&Provider> {
         let named = |header: Header<'_>| self.by_header.get(header.name);
         let first = headers.iter().filter_map(named).flatten().min()?;
@@ -410,7 +414,7 @@ impl Catalog {
     }
 }
 
-/// Reads a file of handshakes.
+/// Parses a file of handshakes.
 fn read_handshakes(text: &str) -> Result<Vec<Handshake>, Failure> {
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -429,7 +433,7 @@ fn read_handshakes(text: &str) -> Result<Vec<Handshake>, Failure> {
 }
 
 impl Provider {
-    /// Returns what the provider says happened, by the delivery's headers or body.
+    /// Returns the event name, read from the delivery's headers or body.
     pub fn event(&self, request: &Request) -> Option<String> {
         self.fields
             .event
@@ -437,7 +441,8 @@ impl Provider {
             .and_then(|source| source.read(request))
     }
 
-    /// Returns whether its own deliveries have a header of this name.
+    /// Returns whether the provider's own deliveries have a header with this
+    /// name.
     fn has_header(&self, name: &str) -> bool {
         let is = |own: &str| own.eq_ignore_ascii_case(name);
         let scheme = self.signature.as_ref();
@@ -448,7 +453,7 @@ impl Provider {
         of_scheme || self.detect.headers.iter().any(|own| is(own))
     }
 
-    /// Says whether the signature header has the form of its scheme.
+    /// Returns whether the signature header has the form of the scheme.
     fn signature_has_form(&self, request: &Request) -> bool {
         let scheme = self.signature.as_ref().filter(|s| s.pointer.is_none());
         scheme.is_some_and(|scheme| Reading::has_form(request, scheme))
@@ -458,7 +463,8 @@ impl Provider {
     pub fn delivery_id(&self, request: &Request) -> Option<String> {
         let source = self.fields.delivery_id.as_ref()?;
         source.read(request).or_else(|| {
-            // A sender with other header names has the id under another one, too.
+            // A sender with alternative header names also sends the id under
+            // another name.
             let scheme = self.signature.as_ref()?;
             let same = scheme.id.as_ref() == Some(source) && scheme.alias.is_some();
             let suited = same.then(|| scheme.for_request(request))?;
@@ -466,7 +472,8 @@ impl Provider {
         })
     }
 
-    /// Says whether `other` signs in the same way, so that one's secrets serve the other.
+    /// Returns whether `other` signs in the same way, so that they share
+    /// secrets.
     pub fn shares_scheme(&self, other: &Self) -> bool {
         self.family.is_some() && self.family == other.family
     }
@@ -522,7 +529,7 @@ mod tests {
             name("webhook-signature", "not json"),
             Some("standard-webhooks")
         );
-        // GoCardless's test deliveries hold no event.
+        // Test deliveries of GoCardless contain no event.
         let digest = hex::encode([7; 32]);
         let sent = |value: &str, body: &'static str| {
             let mut request = request("webhook-signature", body);
@@ -544,7 +551,7 @@ mod tests {
         assert_eq!(name("x-unknown", ""), None);
     }
 
-    /// What the rules on contradictions say, for files that a user writes.
+    /// The messages about contradictions in a user's provider file.
     #[test]
     fn a_contradiction_is_explained() {
         let scheme = |more: &str| {

@@ -1,7 +1,7 @@
-//! Checks and makes signatures by a provider's scheme.
+//! Verifies and makes signatures according to a provider's scheme.
 //!
-//! Verdicts follow what the providers' own libraries answer. Why a signature
-//! does not match is left to [`super::doctor`].
+//! The results agree with those of the providers' own libraries.
+//! [`super::doctor`] explains why a signature does not match.
 
 mod address;
 mod boundaries;
@@ -34,18 +34,18 @@ use super::secret::Secret;
 use super::timestamp::Timestamp;
 use super::verification::{Finding, Status, Verification};
 
-/// What a signature is checked with.
+/// The configuration that a signature is verified with.
 #[derive(Clone, Copy, Debug)]
 pub struct Keys<'a> {
-    /// The configured secrets, all of them tried.
+    /// The configured secrets; all of them are tried.
     pub secrets: &'a [&'a Secret],
     /// The public address, for schemes that sign it.
     pub url: Option<&'a str>,
 }
 
-/// Checks a request's signature as of `now`.
+/// Verifies a request's signature as of `now`.
 ///
-/// Every secret is tried and every comparison takes the same time, whether or
+/// Every secret is tried, and every comparison takes the same time whether or
 /// not it matches.
 pub fn verify(
     request: &Request,
@@ -56,7 +56,7 @@ pub fn verify(
     verify_and_match(request, provider, keys, now).0
 }
 
-/// Checks a signature as [`verify`], and returns the secret that matched.
+/// Verifies a signature like [`verify`] and returns the secret that matched.
 pub fn verify_and_match<'a>(
     request: &Request,
     provider: &Provider,
@@ -168,8 +168,8 @@ fn check<'a>(
     verification
 }
 
-/// Writes a received signature for people. A plain token is the secret itself,
-/// so only its fingerprint is shown.
+/// Formats a received signature for display. A plain token is the secret
+/// itself, so only its fingerprint is shown.
 fn shown(scheme: &Scheme, signature: &[u8]) -> String {
     if scheme.algorithm == Algorithm::Token {
         Secret::new("", "received", signature).fingerprint()
@@ -178,8 +178,8 @@ fn shown(scheme: &Scheme, signature: &[u8]) -> String {
     }
 }
 
-/// Makes the finding of a signature that is right, in a header that the
-/// provider's own library does not read.
+/// Creates the finding for a correct signature in a header that the provider's
+/// own library does not accept.
 fn blank_refused(provider: &Provider, scheme: &Scheme) -> Finding {
     proved_finding(
         "library_refuses_blank",
@@ -191,8 +191,8 @@ fn blank_refused(provider: &Provider, scheme: &Scheme) -> Finding {
     )
 }
 
-/// Makes the finding of a right signature on a delivery that names another key
-/// than the secret is for.
+/// Creates the finding for a correct signature on a delivery that names another
+/// key than the secret's.
 fn other_key(scheme: &Scheme, other: &matching::KeyIdMismatch) -> Finding {
     let visible = super::text::visible;
     let place = scheme
@@ -215,11 +215,11 @@ fn other_key(scheme: &Scheme, other: &matching::KeyIdMismatch) -> Finding {
     )
 }
 
-/// Returns the first of some secrets that a provider's deliveries can be
-/// signed with; the first of all where none can.
+/// Returns the first secret that can sign a provider's deliveries; the first of
+/// all if none can.
 ///
 /// # Panics
-/// Where there are no secrets.
+/// Panics if there are no secrets.
 pub fn select_signing_secret(provider: &Provider, secrets: Vec<Secret>) -> Secret {
     let signs = |secret: &Secret| can_sign(provider, secret);
     let at = secrets.iter().position(signs).unwrap_or(0);
@@ -227,7 +227,7 @@ pub fn select_signing_secret(provider: &Provider, secrets: Vec<Secret>) -> Secre
     secrets.nth(at).expect("a secret splits into one at least")
 }
 
-/// Says whether a secret is a key of a provider's scheme.
+/// Returns whether a secret is a valid key of a provider's scheme.
 pub fn can_sign(provider: &Provider, secret: &Secret) -> bool {
     provider.signature.as_ref().is_some_and(|scheme| {
         let (_, key) = key::parts(secret.reveal(), scheme);
@@ -235,8 +235,8 @@ pub fn can_sign(provider: &Provider, secret: &Secret) -> bool {
     })
 }
 
-/// Says whether a request whose signature holds came in time, had it come at
-/// `now`.
+/// Returns whether a request with a correct signature would be within the
+/// tolerance if it arrived at `now`.
 pub fn freshness(request: &Request, provider: &Provider, now: Timestamp) -> Status {
     let Some(scheme) = &provider.signature else {
         return Status::UnknownProvider;
@@ -256,13 +256,12 @@ pub fn freshness(request: &Request, provider: &Provider, now: Timestamp) -> Stat
     }
 }
 
-/// Makes a finding that is visible in the bytes.
+/// Creates a finding whose proof is visible in the bytes.
 fn proved_finding(code: &str, message: String, advice: &str) -> Finding {
     finding(code, true, message, advice)
 }
 
-/// Makes the finding of a signature that does not hold, where nothing more
-/// can be said.
+/// Creates the finding for an invalid signature without a known cause.
 pub(super) fn unexplained() -> Finding {
     finding(
         "unexplained",
@@ -282,7 +281,7 @@ fn finding(code: &str, proved: bool, message: String, advice: &str) -> Finding {
     }
 }
 
-/// Says whether a delivery came in time.
+/// Returns whether a delivery is within the tolerance.
 fn is_fresh(scheme: &Scheme, reading: &Reading, age: Option<i64>, now: Timestamp) -> bool {
     if let (Some(jwt), Some(token)) = (&scheme.jwt, &reading.token) {
         let leeway = jwt.leeway.seconds().cast_signed();
@@ -310,14 +309,14 @@ fn is_within(scheme: &Scheme, age: i64) -> bool {
     age < tolerance || age == tolerance && !scheme.exclusive
 }
 
-/// Returns the signature a shared secret gives, as it would stand in the
-/// header; `None` where the secret cannot be a key of that scheme.
+/// Returns the expected signature for a shared secret, encoded as in the
+/// header; `None` if the secret is not a valid key of the scheme.
 pub fn expected(scheme: &Scheme, secret: &Secret, filling: &TemplateValues<'_>) -> Option<String> {
     let digest = expected_digest(scheme, secret, filling)?;
     Some(encode(scheme.encoding, &digest))
 }
 
-/// Returns the bytes of that signature before they are written as text.
+/// Returns the expected signature before it is encoded.
 fn expected_digest(
     scheme: &Scheme,
     secret: &Secret,
@@ -366,7 +365,7 @@ mod tests {
         .status
     }
 
-    /// Signs by hand, apart from the code under test's own templates.
+    /// Computes an HMAC independently of the templates under test.
     fn hex_mac(secret: &str, text: &str) -> String {
         hex::encode(digest(
             Algorithm::HmacSha256,
@@ -558,7 +557,7 @@ mod tests {
         assert_eq!(status(&token("ES256", 90), "{ }"), Status::Invalid);
         assert_eq!(status(&token("ES256", -900), "{}"), Status::Malformed);
         assert_eq!(status(&token("ES256", 500), "{}"), Status::Stale);
-        // A public key is no shared secret, whatever the token says.
+        // A public key is not a shared secret, regardless of the token.
         let (signed, _) = token("HS256", 90)
             .rsplit_once('.')
             .map(|(a, b)| (a.to_owned(), b.to_owned()))

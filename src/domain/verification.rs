@@ -1,36 +1,37 @@
-//! What is known about a delivery's signature: the verdict and its evidence.
+//! The verification status of a delivery's signature, and the evidence for it.
 //!
-//! How the verdict is reached is left to [`super::signature`] and [`super::doctor`].
+//! [`super::signature`] and [`super::doctor`] produce it.
 
 use serde::{Deserialize, Serialize};
 
 use super::future_tolerance::FutureTolerance;
 use super::signature::coverage;
 
-/// The verdict on a delivery's signature.
+/// The verification status of a delivery's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// A configured secret matches and the time is within the tolerance, or there is none.
+    /// A configured secret matches, and the time is within the tolerance if
+    /// there is one.
     Valid,
     /// A secret matches; the time is outside the tolerance, past or future.
     Stale,
-    /// The header is well formed and no configured secret matches.
+    /// The header is well formed, and no configured secret matches.
     Invalid,
     /// The signature or timestamp header cannot be read.
     Malformed,
-    /// The provider is known or configured, and its signature header is absent.
+    /// The provider is known or configured, and the signature header is absent.
     MissingSignature,
-    /// There is a signature, and no secret to check it with.
+    /// There is a signature but no secret to verify it with.
     NoSecret,
-    /// Nothing says who sent it.
+    /// The provider cannot be detected.
     UnknownProvider,
-    /// It is received, and its signature is not verified yet.
+    /// The delivery is received, and its signature is not verified yet.
     Pending,
 }
 
 impl Status {
-    /// Every status, in the order of the documentation.
+    /// All statuses, in the order of the documentation.
     pub const ALL: [Self; 8] = [
         Self::Valid,
         Self::Stale,
@@ -71,10 +72,10 @@ impl Status {
     }
 }
 
-/// The verdict on one delivery and all that speaks for it.
+/// The verification result of a delivery with all evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
-    /// The verdict.
+    /// The status.
     pub status: Status,
     /// The provider's name.
     pub provider: Option<String>,
@@ -84,34 +85,35 @@ pub struct Verification {
     pub secret: Option<String>,
     /// The signed time, in Unix seconds.
     pub timestamp: Option<i64>,
-    /// Arrival minus signed time, in seconds; negative where the signed time lies ahead.
+    /// Arrival time minus signed time, in seconds; negative if the signed time
+    /// is in the future.
     pub age_seconds: Option<i64>,
-    /// The provider's tolerance, in seconds; `None` where it has none.
+    /// The provider's tolerance, in seconds; `None` if there is none.
     pub tolerance_seconds: Option<i64>,
-    /// How far ahead the signed time may lie; told where it is not as far.
+    /// The tolerance for future timestamps; serialized if it differs.
     #[serde(default, skip_serializing_if = "FutureTolerance::is_same")]
     pub ahead: FutureTolerance,
-    /// The signatures that came, as text.
+    /// The received signatures, as text.
     pub received: Vec<String>,
-    /// The signatures that would have been right, one for each configured secret.
+    /// The signatures that would match, one per configured secret.
     pub expected: Vec<String>,
-    /// What the signature covers where it holds: `body`, `timestamp`, `url` …
+    /// The parts that a valid signature covers: `body`, `timestamp`, `url` …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub covers: Vec<String>,
-    /// Of what is shown of the delivery, what the signature does not cover:
-    /// `event`, `delivery_id`, `timestamp`.
+    /// The displayed fields that the signature does not cover: `event`,
+    /// `delivery_id`, `timestamp`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsigned: Vec<String>,
-    /// What was found besides, the most telling first.
+    /// The findings, most relevant first.
     pub findings: Vec<Finding>,
-    /// What was tried to explain the verdict, each with its answer; empty
-    /// where the delivery was not looked into.
+    /// The tested hypotheses with their outcomes; empty if the delivery was not
+    /// diagnosed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<HypothesisTrial>,
 }
 
 impl Verification {
-    /// Returns a verdict without any evidence.
+    /// Creates a verification result without any evidence.
     pub const fn new(status: Status) -> Self {
         Self {
             status,
@@ -131,28 +133,28 @@ impl Verification {
         }
     }
 
-    /// Returns the finding that explains the verdict. What a signature that
-    /// holds leaves open does not.
+    /// Returns the finding that explains the status. Caveats do not.
     pub fn explanation(&self) -> Option<&Finding> {
         self.findings
             .first()
             .filter(|f| !coverage::is_caveat(&f.code))
     }
 
-    /// Returns what a signature that holds leaves open.
+    /// Returns the caveats of a valid signature.
     pub fn caveats(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(|f| coverage::is_caveat(&f.code))
     }
 
-    /// Says whether a field that is shown is not signed although the signature holds.
+    /// Returns whether a displayed field is not signed although the signature
+    /// is valid.
     pub fn is_unsigned(&self, field: &str) -> bool {
         self.unsigned.iter().any(|name| name == field)
     }
 
-    /// Returns the code of the finding that a row shows: the first, or the
-    /// first that says what a signature that holds leaves open.
+    /// Returns the code of the finding that a row shows: the first finding, or
+    /// the first caveat of a valid signature.
     pub fn cause(&self) -> Option<&str> {
         let cause = match self.status {
             Status::Valid => self.caveats().next().or(self.findings.first()),
@@ -161,14 +163,14 @@ impl Verification {
         cause.map(|finding| finding.code.as_str())
     }
 
-    /// Says how far the signed time may be from the arrival; `None` where the
+    /// Describes how far the signed time may be from the arrival; `None` if the
     /// provider states no limit.
     pub fn limit(&self) -> Option<String> {
         self.tolerance_seconds
             .map(|behind| self.ahead.limit(behind))
     }
 
-    /// Says whether the signed time is out of the limit, where there is one.
+    /// Returns whether the signed time exceeds the tolerance, if there is one.
     pub fn is_out_of_tolerance(&self) -> bool {
         let (Some(age), Some(behind)) = (self.age_seconds, self.tolerance_seconds) else {
             return false;
@@ -178,39 +180,39 @@ impl Verification {
     }
 }
 
-/// One thing the signature doctor can say.
+/// A finding of the doctor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// A stable word for programs: `other_secret`.
+    /// The finding code: `other_secret`.
     pub code: String,
-    /// Whether recomputing gave exactly the signature that came, or the
+    /// Whether recomputing yielded exactly the received signature, or the
     /// contradiction is visible in the bytes.
     pub proved: bool,
     /// What was found.
     pub message: String,
     /// What to do about it.
     pub advice: String,
-    /// How it is proved: what was computed, and that it is what came.
+    /// The proof: what was computed, and that it equals the received signature.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub proof: String,
 }
 
-/// One thing the signature doctor tried, and what came of it.
+/// A tested hypothesis and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HypothesisTrial {
-    /// A stable word for programs, that of the finding it would give.
+    /// The code of the finding that it would produce.
     pub code: String,
-    /// What it is about.
+    /// The subject.
     pub group: Group,
-    /// What was tried, in a few words.
+    /// A short description of what was tried.
     pub what: String,
-    /// What came of it.
+    /// The outcome.
     pub outcome: TrialOutcome,
-    /// What shows it, or why it does not apply.
+    /// The reason for the outcome, or why the hypothesis does not apply.
     pub reason: String,
 }
 
-/// What a hypothesis is about.
+/// The subject of a hypothesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
@@ -218,13 +220,13 @@ pub enum Group {
     Secret,
     /// The body's bytes.
     Body,
-    /// What is signed besides the body, and in which order.
+    /// The signed parts other than the body, and their order.
     Text,
-    /// How the digest is made and written.
+    /// The algorithm and the encoding of the digest.
     Algorithm,
-    /// The headers that carry it.
+    /// The headers that carry the signature.
     Header,
-    /// When it was signed.
+    /// The time of signing.
     Time,
 }
 
@@ -242,15 +244,15 @@ impl Group {
     }
 }
 
-/// What came of a hypothesis.
+/// The outcome of a hypothesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrialOutcome {
-    /// It is so.
+    /// It matched.
     Matched,
-    /// It was tried and is not so.
+    /// It was tested and did not match.
     NotMatched,
-    /// There was nothing to try it on.
+    /// There was nothing to test.
     NotApplicable,
 }
 

@@ -1,5 +1,5 @@
-//! What changes when a secret is given while creel runs, and how it is known
-//! that something changed.
+//! Applies a secret that is added at run time, and detects changes of the
+//! rules.
 
 use sha2::{Digest, Sha256};
 
@@ -11,8 +11,8 @@ use crate::domain::secret::Secret;
 use crate::domain::summary::Summary;
 
 impl Assessor {
-    /// Returns what a secret given for a delivery counts for: its endpoint;
-    /// where it has none, its provider; where nothing says who sent it, all.
+    /// Returns the scope of a secret that was given for a delivery: its
+    /// endpoint, else its provider, else all deliveries.
     pub fn scope_of(&self, endpoint: Option<&str>, request: &Request) -> Scope {
         match (endpoint, self.provider_of(endpoint, request)) {
             (Some(endpoint), _) => Scope::Endpoint(endpoint.to_owned()),
@@ -21,7 +21,8 @@ impl Assessor {
         }
     }
 
-    /// Says whether a secret of a scope may count for the delivery of a row.
+    /// Returns whether a secret of this scope may apply to the delivery of a
+    /// row.
     pub fn concerns(&self, scope: &Scope, row: &Summary) -> bool {
         match scope {
             Scope::Endpoint(name) => row.endpoint.as_ref() == Some(name),
@@ -33,8 +34,8 @@ impl Assessor {
         }
     }
 
-    /// Returns the assessor that there is when a secret counts from now on for
-    /// whatever a delivery belongs to.
+    /// Returns an assessor in which a secret applies to the scope of a
+    /// delivery.
     #[must_use]
     pub fn with_adopted_secret(
         &self,
@@ -54,7 +55,7 @@ impl Assessor {
         let scope = self.scope_of(endpoint, request);
         let mut new = self.clone();
         new.keyring.adopt(&scope, secret, how, &before);
-        // A secret given for a delivery is confirmed as its provider's.
+        // A secret that was given for a delivery is confirmed for its provider.
         match self.provider_of(endpoint, request) {
             Some(provider) if self.configured(endpoint).is_none() => {
                 new.pins.replace(Pin::new(endpoint, secret, &provider.name));
@@ -64,8 +65,8 @@ impl Assessor {
         new
     }
 
-    /// Returns the assessor that there is when several secrets count from now
-    /// on; the others stay beside the first.
+    /// Returns an assessor in which several secrets apply; all but the first
+    /// are added.
     #[must_use]
     pub fn with_adopted_secrets(
         &self,
@@ -83,8 +84,9 @@ impl Assessor {
         })
     }
 
-    /// Returns a hash of all that a verdict depends on besides the request,
-    /// the version of creel included. Nothing can be read from it.
+    /// Returns a hash of everything that the verification depends on apart from
+    /// the request, including the version of creel. The hash does not reveal
+    /// any secret.
     pub fn stamp(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut add = |bytes: &[u8]| {
@@ -96,7 +98,7 @@ impl Assessor {
             add(&serde_json::to_vec(provider).unwrap_or_default());
         }
         for e in &self.endpoints {
-            // Where deliveries go on and what is answered says nothing of them.
+            // Forwarding and response settings do not affect the verification.
             let told = (&e.name, &e.provider, &e.public_url, &e.headers, &e.params);
             add(&serde_json::to_vec(&told).unwrap_or_default());
             add(&[u8::from(self.answers_handshakes(Some(&e.name)))]);

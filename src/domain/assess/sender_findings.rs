@@ -1,4 +1,5 @@
-//! Says why a signature that may hold is not taken for its provider's.
+//! Explains why a signature that may be valid is not attributed to its
+//! provider.
 
 use crate::domain::keyring::Withheld;
 use crate::domain::provider::Provider;
@@ -9,8 +10,8 @@ use crate::domain::text::visible;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Finding, Status};
 
-/// Says why secrets were not used: each of those with which the signature
-/// would hold, else how many there are of each kind.
+/// Explains why secrets were not used: each secret with which the signature
+/// would be valid or, if there is none, how many there are of each kind.
 pub(super) fn explain_withheld(
     provider: &Provider,
     request: &Request,
@@ -82,7 +83,7 @@ fn explain(provider: &Provider, why: &Withheld, is_right: bool, begin: &str) -> 
     }
 }
 
-/// Says that the headers of a delivery are those of two providers.
+/// Creates the finding that the headers of a delivery belong to two providers.
 pub(super) fn conflicting_senders(provider: &Provider, other: &Provider, header: &str) -> Finding {
     let (name, title) = (&provider.name, &provider.title);
     Finding {
@@ -100,8 +101,8 @@ pub(super) fn conflicting_senders(provider: &Provider, other: &Provider, header:
     }
 }
 
-/// Says that a signature could be another provider's, which would refuse the
-/// delivery.
+/// Creates the finding that a signature could be from another provider, which
+/// would reject the delivery.
 pub(super) fn unclear(
     provider: &Provider,
     other: &Provider,
@@ -128,7 +129,7 @@ pub(super) fn unclear(
     }
 }
 
-/// Says that only the headers name the sender.
+/// Creates the finding that only the headers identify the sender.
 pub(super) fn unconfirmed(provider: &Provider, others: &[&Provider]) -> Finding {
     let first = others.first().map_or("", |other| other.title.as_str());
     let more = match others.len() {
@@ -147,7 +148,7 @@ pub(super) fn unconfirmed(provider: &Provider, others: &[&Provider]) -> Finding 
     }
 }
 
-/// Says how the provider of a secret is named.
+/// Returns the advice to name the provider of a secret.
 fn name_it(provider: &Provider) -> String {
     let (name, title) = (&provider.name, &provider.title);
     format!(

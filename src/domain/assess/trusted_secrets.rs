@@ -1,4 +1,4 @@
-//! Decides which configured secrets may check a delivery.
+//! Decides which configured secrets may verify a delivery.
 
 use super::Assessor;
 use super::sender_findings::{conflicting_senders, unclear, unconfirmed};
@@ -12,8 +12,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Finding, Status, Verification};
 
 impl Assessor {
-    /// Parts the secrets as they concern a provider's deliveries to an
-    /// endpoint, without those that may not check its signatures.
+    /// Partitions the secrets for a provider's deliveries to an endpoint and
+    /// withholds those that must not verify its signatures.
     pub(super) fn secrets_for(
         &self,
         endpoint: Option<&str>,
@@ -32,16 +32,16 @@ impl Assessor {
         counting
     }
 
-    /// Returns whether the configuration names a provider for a secret: its own
-    /// name does, or its endpoint.
+    /// Returns whether the configuration names a provider for a secret, by the
+    /// secret's own name or by its endpoint.
     fn is_named(&self, endpoint: Option<&str>, provider: &Provider, secret: &Secret) -> bool {
         secret.name() == provider.name
             || self.signs_alike(secret.name(), provider)
             || self.configured(endpoint).is_some()
     }
 
-    /// Returns whether a secret is not tied to one provider: none is named for
-    /// it, and it was right for none yet.
+    /// Returns whether a secret is not bound to a provider: none is named for
+    /// it, and it is not pinned.
     pub(super) fn is_loose(
         &self,
         endpoint: Option<&str>,
@@ -79,8 +79,8 @@ impl Assessor {
         }
     }
 
-    /// Checks a signature and who made it: one that several providers could
-    /// have made does not prove its sender.
+    /// Verifies a signature and its sender: a signature that several providers
+    /// could have made does not prove its sender.
     pub(super) fn checked(
         &self,
         endpoint: Option<&str>,
@@ -142,8 +142,8 @@ impl Assessor {
         }
     }
 
-    /// Returns the secret that a sample of a provider is signed with: one that
-    /// counts for that provider alone, else that of creel's own samples.
+    /// Returns the secret that signs a provider's samples: one that is bound to
+    /// that provider, else that of creel's own samples.
     pub fn sample_secret_for(
         &self,
         endpoint: Option<&str>,
@@ -170,8 +170,8 @@ impl Assessor {
         })
     }
 
-    /// Releases the pins of all secrets that the configuration names a
-    /// provider for.
+    /// Releases the pins of all secrets for which the configuration names a
+    /// provider.
     pub fn release_named_pins(&mut self) {
         let mut pins = std::mem::take(&mut self.pins);
         let named: Vec<String> = self
@@ -187,12 +187,12 @@ impl Assessor {
     }
 }
 
-/// What a signature check gives.
+/// The result of verifying a signature and its sender.
 pub(super) struct CheckedSignature {
     pub(super) verification: Verification,
-    /// The pin that follows from it.
+    /// The pin to add.
     pub(super) pin: Option<Pin>,
-    /// Whether the signature holds, and does not say who made it.
+    /// Whether the signature is valid but does not identify its sender.
     pub(super) is_unclear: bool,
 }
 
@@ -206,7 +206,7 @@ impl CheckedSignature {
     }
 }
 
-/// Has a signature that holds count for nothing.
+/// Replaces a valid status by a refusal.
 fn refuse(verification: &mut Verification, status: Status, why: Finding) {
     verification.status = status;
     verification.covers.clear();
@@ -214,8 +214,8 @@ fn refuse(verification: &mut Verification, status: Status, why: Finding) {
     verification.findings = vec![why];
 }
 
-/// Returns whether a scheme has signatures made with a private key, and a secret
-/// is the key that checks them.
+/// Returns whether a scheme has signatures made with a private key, and the
+/// secret is the matching public key.
 fn takes_public_key(scheme: &Scheme, secret: &Secret) -> bool {
     scheme.asymmetric.as_ref().is_some_and(|asymmetric| {
         signature::decode_key(secret.reveal(), asymmetric.secret).is_some()

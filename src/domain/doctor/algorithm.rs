@@ -1,10 +1,10 @@
-//! How the digest may have been made instead.
+//! Hypotheses about the algorithm that made the digest.
 
 use super::case::Case;
 use super::hypothesis::{Variation, Variations};
 use super::mac::{Hash, Method};
 
-/// Tries an HMAC with every other hash.
+/// Tries an HMAC with every other hash function.
 #[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
 pub(super) fn other_hash<'a>(case: &Case<'a>) -> Variations<'a> {
     Ok(Hash::ALL
@@ -15,14 +15,14 @@ pub(super) fn other_hash<'a>(case: &Case<'a>) -> Variations<'a> {
             let (made, right) = (method.describe(), case.method.describe());
             Variation::method(
                 method,
-                format!("Signed with {made}; the scheme says {right}."),
-                format!("Where you sign, take {right}: createHmac('sha256', …) names the hash in Node, hashlib.sha256 in Python."),
+                format!("Signed with {made}; the scheme uses {right}."),
+                format!("Sign with {right}: createHmac('sha256', …) names the hash in Node, hashlib.sha256 in Python."),
             )
         })
         .collect())
 }
 
-/// Tries a plain hash where an HMAC is meant.
+/// Tries a plain hash instead of an HMAC.
 #[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
 pub(super) fn plain_hash<'a>(case: &Case<'a>) -> Variations<'a> {
     let plain = |hash| {
@@ -39,14 +39,14 @@ pub(super) fn plain_hash<'a>(case: &Case<'a>) -> Variations<'a> {
         .map(|method| {
             Variation::method(
                 method,
-                format!("Not an HMAC but {} came.", method.describe().trim_end_matches(',')),
-                format!("Where you sign, take {right}: createHmac in the place of createHash in Node, hmac.new in the place of hashlib in Python."),
+                format!("The signature is not an HMAC but {}.", method.describe().trim_end_matches(',')),
+                format!("Sign with {right}: use createHmac instead of createHash in Node, hmac.new instead of hashlib in Python."),
             )
         })
         .collect())
 }
 
-/// Tries key and text in each other's place.
+/// Tries the key and the text in swapped roles.
 #[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
 pub(super) fn swapped<'a>(_: &Case<'a>) -> Variations<'a> {
     Ok(Hash::ALL
@@ -54,8 +54,8 @@ pub(super) fn swapped<'a>(_: &Case<'a>) -> Variations<'a> {
         .map(|hash| {
             Variation::method(
                 Method::Swapped(hash),
-                "The key was signed with the text, not the text with the key.",
-                "Where you sign, swap the two arguments: hash_hmac('sha256', $body, $secret) in PHP.",
+                "Key and text were swapped: the key was signed with the text.",
+                "Swap the two arguments where you sign: hash_hmac('sha256', $body, $secret) in PHP.",
             )
         })
         .collect())

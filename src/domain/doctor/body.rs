@@ -1,4 +1,4 @@
-//! What may have happened to the body's bytes on their way.
+//! Hypotheses about changes to the body in transit.
 
 use super::case::Case;
 use super::finding;
@@ -6,60 +6,60 @@ use super::hypothesis::{Observation, Variation, Variations, non_empty_or};
 use super::inflate::inflate;
 use crate::domain::verification::Status;
 
-/// How much a compressed body may hold; 2 MiB.
+/// The maximum size of a decompressed body, in bytes (2 MiB).
 const MAX_INFLATED_BYTES: usize = 2 << 20;
 
-const TRANSIT_ADVICE: &str = "Find what changes the body between the sender and creel: a proxy, a tunnel, or a tool that reads it and writes it again.";
+const TRANSIT_ADVICE: &str = "Find what changes the body between the sender and creel: a proxy, a tunnel, or a tool that parses and re-serializes it.";
 
 fn variation<'a>(body: impl Into<std::borrow::Cow<'a, [u8]>>, what: &str) -> Variation<'a> {
     Variation::body(
         body,
-        format!("{what}. The rest of it is as signed."),
+        format!("{what}. The rest of the body is as signed."),
         TRANSIT_ADVICE,
     )
 }
 
-/// Tries a newline at the end put there and taken away.
+/// Tries the body with a newline at its end added and removed.
 #[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
 pub(super) fn newline<'a>(case: &Case<'a>) -> Variations<'a> {
     let body = case.body();
     let mut variations = vec![
         variation(
             [body, b"\n"].concat(),
-            "A newline at the body's end was removed on the way",
+            "A newline at the end of the body was removed in transit",
         ),
         variation(
             [body, b"\r\n"].concat(),
-            "A line end (CRLF) at the body's end was removed on the way",
+            "A line ending (CRLF) at the end of the body was removed in transit",
         ),
     ];
     if let Some(rest) = body.strip_suffix(b"\r\n") {
         variations.push(variation(
             rest,
-            "A line end (CRLF) was added at the body's end on the way",
+            "A line ending (CRLF) was added at the end of the body in transit",
         ));
     }
     if let Some(rest) = body.strip_suffix(b"\n") {
         variations.push(variation(
             rest,
-            "A newline was added at the body's end on the way",
+            "A newline was added at the end of the body in transit",
         ));
     }
     let trimmed = body.trim_ascii();
     if trimmed.len() != body.len() {
         variations.push(variation(
             trimmed,
-            "Blanks or line ends were added around the body on the way",
+            "Whitespace was added around the body in transit",
         ));
     }
     Ok(variations)
 }
 
-/// Tries line ends in the other form.
+/// Tries the body with LF and CRLF line endings swapped.
 pub(super) fn line_ends<'a>(case: &Case<'a>) -> Variations<'a> {
     let body = case.body();
     if !body.contains(&b'\n') && !body.contains(&b'\r') {
-        return Err("the body has no line ends");
+        return Err("the body has no line endings");
     }
     let mut lf = Vec::with_capacity(body.len());
     for (at, byte) in body.iter().enumerate() {
@@ -83,33 +83,36 @@ pub(super) fn line_ends<'a>(case: &Case<'a>) -> Variations<'a> {
     Ok(vec![
         variation(
             crlf,
-            "The body's line ends became LF on the way; they were signed as CRLF",
+            "The line endings of the body were changed to LF in transit; they were signed as CRLF",
         ),
         variation(
             lf,
-            "The body's line ends became CRLF on the way; they were signed as LF",
+            "The line endings of the body were changed to CRLF in transit; they were signed as LF",
         ),
         variation(
             none,
-            "Line ends were put into the body on the way; it was signed without any",
+            "Line endings were added to the body in transit; it was signed without any",
         ),
     ])
 }
 
-/// Tries a byte order mark put there and taken away.
+/// Tries the body with a byte order mark added or removed.
 #[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
 pub(super) fn bom<'a>(case: &Case<'a>) -> Variations<'a> {
     let mark = b"\xef\xbb\xbf";
     Ok(vec![match case.body().strip_prefix(mark) {
-        Some(rest) => variation(rest, "A byte order mark was put before the body on the way"),
+        Some(rest) => variation(
+            rest,
+            "A byte order mark was added before the body in transit",
+        ),
         None => variation(
             [mark, case.body()].concat(),
-            "A byte order mark before the body was removed on the way",
+            "The byte order mark before the body was removed in transit",
         ),
     }])
 }
 
-/// Tries no body, and what careless code makes of one.
+/// Tries an empty body, and the placeholders that buggy code signs instead.
 #[expect(clippy::unnecessary_wraps, reason = "one of many of this shape")]
 pub(super) fn empty<'a>(_: &Case<'a>) -> Variations<'a> {
     let words: [&'static [u8]; 8] = [
@@ -125,17 +128,17 @@ pub(super) fn empty<'a>(_: &Case<'a>) -> Variations<'a> {
     Ok(words
         .into_iter()
         .map(|word| {
-            let what = if word.is_empty() { "an empty body".to_owned() } else { format!("\"{}\" in the place of the body", String::from_utf8_lossy(word)) };
+            let what = if word.is_empty() { "an empty body".to_owned() } else { format!("\"{}\" instead of the body", String::from_utf8_lossy(word)) };
             Variation::body(
                 word,
                 format!("Signed over {what}."),
-                "Where you sign, the body is not there yet, or was read already: sign the very bytes that are sent. In Express, keep them with express.json({verify: (req, res, buf) => { req.rawBody = buf }}).",
+                "Where you sign, the body is not available yet or was already read: sign the exact bytes that are sent. In Express, keep them with express.json({verify: (req, res, buf) => { req.rawBody = buf }}).",
             )
         })
         .collect())
 }
 
-/// Tries only the beginning of the body.
+/// Tries only the first part of the body.
 pub(super) fn beginning<'a>(case: &Case<'a>) -> Variations<'a> {
     let body = case.body();
     let stated = case
@@ -149,7 +152,7 @@ pub(super) fn beginning<'a>(case: &Case<'a>) -> Variations<'a> {
         .filter(|n| *n < body.len())
         .collect();
     lengths.extend(stated.filter(|n| *n < body.len() && *n > 0));
-    // Multiples of the sizes buffers have are worth a look near the end only.
+    // Buffer sizes are powers of two; other multiples would cost too much.
     let variations: Vec<_> = lengths
         .into_iter()
         .map(|length| {
@@ -158,9 +161,9 @@ pub(super) fn beginning<'a>(case: &Case<'a>) -> Variations<'a> {
                 &body[..length],
                 format!("Only the first {size} bytes of the body were signed."),
                 if stated == Some(length) {
-                    "Something was added to the body behind what content-length says."
+                    "Something was appended to the body after the length that content-length states."
                 } else {
-                    "Where you sign, the body is read into a buffer of that size: read it to its end."
+                    "Where you sign, the body is read into a buffer of that size: read it to the end."
                 },
             )
         })
@@ -168,17 +171,17 @@ pub(super) fn beginning<'a>(case: &Case<'a>) -> Variations<'a> {
     non_empty_or("the body is shorter than any usual buffer")(variations)
 }
 
-/// Sees a body that was cut off.
+/// Detects a truncated body.
 pub(super) fn cut(case: &Case<'_>) -> Observation {
     let body = case.body();
     if !matches!(case.verification.status, Status::Invalid) {
-        return Observation::NotApplicable("the signature is not in doubt");
+        return Observation::NotApplicable("the signature is not invalid");
     }
     let round = body.len() >= 256
         && body.len().is_multiple_of(256)
         && (body.len().is_power_of_two() || body.len().is_multiple_of(4096));
     if case.json().is_some() || !super::json::is_cut_off(body) {
-        return Observation::Absent("the body does not break off");
+        return Observation::Absent("the body is not truncated");
     }
     let at = crate::domain::text::thousands(body.len() as u64);
     let size = if round { ", the size of a buffer" } else { "" };
@@ -186,26 +189,26 @@ pub(super) fn cut(case: &Case<'_>) -> Observation {
         "body_cut",
         true,
         format!(
-            "The body is JSON that breaks off after {at} bytes{size}; what is lacking cannot be computed."
+            "The body is JSON that was truncated after {at} bytes{size}; the missing part cannot be computed."
         ),
-        "Look for a limit on the way: client_max_body_size or a buffer in a proxy, a column, a read that does not loop.",
+        "Look for a limit in transit: client_max_body_size or a buffer in a proxy, the size of a database column, a read without a loop.",
     ))
 }
 
-/// Tries what a compressed body holds.
+/// Tries the decompressed form of a compressed body.
 pub(super) fn inflated<'a>(case: &Case<'a>) -> Variations<'a> {
     let Some(inner) = inflate(case.body(), MAX_INFLATED_BYTES) else {
         return Err("the body is not compressed");
     };
     Ok(vec![Variation::body(
         inner,
-        "The signature is that of the body before it was compressed.",
-        "Sign what is sent, or let nothing compress bodies on the way. In Express, check before anything inflates, or after: as the sender does.",
+        "The body was signed before it was compressed.",
+        "Sign the bytes that are sent, or turn off compression in transit. In Express, verify before or after decompression, as the sender signs.",
     )])
 }
 
-/// Sees a body that claims to be compressed and is not: it was inflated on
-/// the way.
+/// Detects a body that was decompressed in transit: `content-encoding` names a
+/// compression, and the body is not compressed.
 pub(super) fn inflated_on_the_way(case: &Case<'_>) -> Observation {
     let coding = case
         .subject
@@ -216,7 +219,7 @@ pub(super) fn inflated_on_the_way(case: &Case<'_>) -> Observation {
         .to_ascii_lowercase();
     let zipped = ["gzip", "x-gzip", "deflate"].contains(&coding.as_str());
     if !zipped {
-        return Observation::NotApplicable("no content-encoding says that it was compressed");
+        return Observation::NotApplicable("content-encoding names no compression");
     }
     let is = match coding.as_str() {
         "deflate" => matches!(case.body().first(), Some(first) if first & 15 == 8),
@@ -229,8 +232,8 @@ pub(super) fn inflated_on_the_way(case: &Case<'_>) -> Observation {
         "body_inflated",
         true,
         format!(
-            "content-encoding says {coding}, but the body is not compressed: it was inflated on the way, and the signature may be of the compressed bytes."
+            "content-encoding says {coding}, but the body is not compressed: it was decompressed in transit, and the signature may cover the compressed bytes."
         ),
-        "Let the proxy pass bodies as they are: gunzip off in nginx, inflate: false in express.raw().",
+        "Configure the proxy not to decompress bodies: gunzip off in nginx, inflate: false in express.raw().",
     ))
 }

@@ -1,5 +1,5 @@
-//! The digests that may have come: every header's value, read in every
-//! spelling that senders and proxies are known to give it.
+//! Candidate digests: the value of every header, decoded in each way in which
+//! senders and proxies are known to write a digest.
 
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -11,29 +11,30 @@ use crate::domain::provider::{Encoding, Scheme};
 use crate::domain::request::Request;
 use crate::domain::signature::{Problem, Reading};
 
-/// A digest that may have come.
+/// A value in the request that may be a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CandidateDigest {
-    /// Its bytes.
+    /// The decoded bytes.
     pub(super) digest: Vec<u8>,
     /// The header that carries it.
     pub(super) header: String,
-    /// The text it was read from.
+    /// The text from which it was decoded.
     pub(super) text: String,
-    /// How that differs from what the scheme writes.
+    /// How the text deviates from what the scheme writes.
     pub(super) deviations: Vec<Deviation>,
 }
 
-/// How many digests are read at the most.
+/// How many candidates are collected at most.
 const MAX_CANDIDATES: usize = 96;
 
-/// Longer values carry no digest.
+/// Header values longer than this are not decoded, in bytes.
 const MAX_HEADER_VALUE_BYTES: usize = 4096;
 
-/// Shorter beginnings of a digest prove nothing; 80 bits.
+/// The minimum size of a truncated digest, in bytes. Fewer than 80 bits prove
+/// nothing.
 const MIN_PREFIX_BYTES: usize = 10;
 
-/// The sizes that digests have.
+/// The sizes of the supported digests, in bytes.
 const DIGEST_SIZES: [usize; 4] = [20, 32, 48, 64];
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -43,8 +44,8 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 impl CandidateDigest {
-    /// Says whether it may be a digest of `size` bytes or, with `cut`, the
-    /// start of one.
+    /// Returns whether the candidate can be a digest of `size` bytes or, if
+    /// `cut` is set, a truncated one.
     pub(super) fn can_be(&self, size: usize, cut: bool) -> bool {
         self.digest.len() == size || cut && self.is_cut() && self.digest.len() < size
     }
@@ -54,7 +55,8 @@ impl CandidateDigest {
     }
 }
 
-/// Finds a digest among those that came, and says whether it came cut short.
+/// Finds a digest among the candidates; returns its index and whether the
+/// candidate is truncated.
 pub(super) fn find(candidates: &[CandidateDigest], digest: &[u8]) -> Option<(usize, bool)> {
     let whole = candidates.iter().position(|c| c.digest == digest);
     whole.map(|at| (at, false)).or_else(|| {
@@ -67,8 +69,8 @@ pub(super) fn find(candidates: &[CandidateDigest], digest: &[u8]) -> Option<(usi
     })
 }
 
-/// Reads every digest out of a request: those where the scheme expects them
-/// first, then what other headers hold.
+/// Collects all candidates of a request: first those at the place that the
+/// scheme names, then those in other headers.
 pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<CandidateDigest> {
     let mut found = Vec::new();
     let unread = matches!(reading.problem, Some(Problem::NoSignature | Problem::Form));
@@ -110,7 +112,7 @@ pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<
                 &[Deviation::Elsewhere],
                 &mut found,
             );
-            // Elsewhere the start of a digest could be any number.
+            // In other headers, a truncated digest could be any number.
             let mut at = 0;
             found.retain(|candidate| {
                 at += 1;
@@ -122,15 +124,15 @@ pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<
     found
 }
 
-/// Reads a request as if its signature header came once and held `value`.
+/// Reads a request as if its signature header occurred once with this value.
 fn one(request: &Request, scheme: &Scheme, value: Vec<u8>) -> Reading {
     let mut request = request.clone();
     request.headers.set(&scheme.header, value);
     Reading::of(&request, scheme)
 }
 
-/// Reads a signature header that as a whole is percent-encoded or stands
-/// between quotes; `None` where it makes no more sense then.
+/// Reads a signature header whose whole value is percent-encoded or quoted;
+/// returns `None` if decoding does not help.
 pub(super) fn repaired(
     request: &Request,
     scheme: &Scheme,
@@ -153,7 +155,7 @@ pub(super) fn repaired(
     repaired.problem.is_none().then_some((repaired, deviation))
 }
 
-/// Parts a header's value into what may be a signature.
+/// Splits a header value into parts that may be signatures.
 fn tokens<'v>(value: &'v [u8], scheme: &Scheme) -> Vec<(&'v [u8], Vec<Deviation>)> {
     if value.len() > MAX_HEADER_VALUE_BYTES {
         return Vec::new();
@@ -185,7 +187,7 @@ fn tokens<'v>(value: &'v [u8], scheme: &Scheme) -> Vec<(&'v [u8], Vec<Deviation>
             found.push((part, deviations));
         }
     }
-    // The versions of a list such as "v2,… v2,…" stand before a comma.
+    // In a list such as `v2,… v2,…` the version precedes a comma.
     for part in value.split(|b| *b == b' ') {
         if let Some(at) = part.iter().position(|b| *b == b',') {
             let (label, rest) = (&part[..at], &part[at + 1..]);
@@ -197,7 +199,7 @@ fn tokens<'v>(value: &'v [u8], scheme: &Scheme) -> Vec<(&'v [u8], Vec<Deviation>
     found
 }
 
-/// Parts `sha256=…` into label and value.
+/// Splits `sha256=…` into label and value.
 fn label(part: &[u8]) -> (&[u8], &[u8]) {
     match part.iter().position(|b| *b == b'=') {
         Some(at) if at > 0 && at <= 16 && at + 1 < part.len() => (&part[..=at], &part[at + 1..]),
@@ -205,14 +207,14 @@ fn label(part: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Returns the number of a version's label such as `v2=`.
+/// Returns the number in a version label such as `v2=`.
 fn version(label: &[u8]) -> Option<Vec<u8>> {
     let text = label.strip_suffix(b"=").unwrap_or(label);
     let rest = text.strip_prefix(b"v")?;
     (!rest.is_empty() && rest.len() <= 3 && rest[0].is_ascii_digit()).then(|| rest.to_vec())
 }
 
-/// Returns the version that a format such as `t={timestamp},v1={signature}` has.
+/// Returns the version in a format such as `t={timestamp},v1={signature}`.
 fn version_of(format: &str) -> Vec<u8> {
     let before = format.split("{signature}").next().unwrap_or_default();
     let label = before.rsplit(['}', ' ']).next().unwrap_or_default();
@@ -220,7 +222,7 @@ fn version_of(format: &str) -> Vec<u8> {
     version(label.as_bytes()).unwrap_or_default()
 }
 
-/// Reads one text in every spelling.
+/// Decodes one text in every way and adds the candidates to `found`.
 fn read(
     text: &[u8],
     header: &str,
@@ -256,8 +258,8 @@ fn read(
     }
 }
 
-/// Decodes a text as hexadecimal and as base64, and says how it differs from
-/// what the scheme writes.
+/// Decodes a text as hexadecimal and as base64, with the deviations from the
+/// scheme's encoding.
 fn decoded(text: &[u8], encoding: Encoding) -> Vec<(Vec<u8>, Vec<Deviation>)> {
     let mut found = Vec::new();
     let even = &text[..text.len() & !1];
@@ -274,7 +276,7 @@ fn decoded(text: &[u8], encoding: Encoding) -> Vec<(Vec<u8>, Vec<Deviation>)> {
         }
         let whole = DIGEST_SIZES.contains(&digest.len());
         found.push((digest, deviations));
-        // So much hexadecimal is no base64 that happens to look like it.
+        // A hexadecimal text of digest length is not base64 by accident.
         if whole {
             return found;
         }
@@ -282,7 +284,7 @@ fn decoded(text: &[u8], encoding: Encoding) -> Vec<(Vec<u8>, Vec<Deviation>)> {
     let safe = text.iter().any(|b| matches!(b, b'-' | b'_'));
     let engine = if safe { &URL_SAFE } else { &STANDARD };
     let padded = text.ends_with(b"=");
-    // Cut short, the last characters may be less than a byte.
+    // In a truncated value, the last characters may encode less than a byte.
     let bare = text.trim_ascii_end();
     let bare = bare
         .strip_suffix(b"==")

@@ -1,5 +1,5 @@
-//! A delivery as the hypotheses see it: read by its scheme, ready to be
-//! computed anew.
+//! The input of all hypotheses: a delivery that was read according to its
+//! scheme and can be recomputed.
 
 use std::cell::{OnceCell, RefCell};
 
@@ -18,64 +18,65 @@ use crate::domain::secret::Secret;
 use crate::domain::signature::{Reading, decode_key};
 use crate::domain::verification::Verification;
 
-/// Over larger bodies few ideas are tried; 128 KiB.
+/// Bodies larger than this count as large: few variations are tried (128 KiB).
 const LARGE_BODY_BYTES: usize = 128 << 10;
 
-/// Over bodies of this size on, an HMAC is begun once for all that differs
-/// behind the body's end; 4 KiB.
+/// From this body size on, HMAC prefixes are cached (4 KiB).
 const MIN_CACHED_PREFIX_BYTES: usize = 4 << 10;
 
-/// A patient with its headers read by its provider's scheme.
+/// A diagnosed delivery with its headers read according to the provider's
+/// scheme.
 pub(crate) struct Case<'a> {
     pub(super) subject: Subject<'a>,
     pub(super) scheme: &'a Scheme,
     pub(super) reading: Reading,
     pub(super) verification: &'a Verification,
-    /// The keys that the configured secrets give.
+    /// The configured secrets with the keys derived from them.
     pub(super) keys: Vec<(&'a Secret, Zeroizing<Vec<u8>>)>,
-    /// How the scheme makes its digest.
+    /// The scheme's method of making a digest.
     pub(super) method: Method,
-    /// Whether body and text can be varied: the scheme signs no more than
-    /// body, time, id, method and address.
+    /// Whether body and text can be varied: the scheme signs nothing but body,
+    /// time, id, method and address.
     pub(super) plain: bool,
-    /// The order of what the scheme signs; empty where it is not plain.
+    /// The order of the signed parts; empty if the scheme is not plain.
     pub(super) shape: Vec<Slot>,
-    /// What fills its places.
+    /// The values of the signed parts.
     pub(super) values: SlotValues,
-    /// What the scheme signs of this request.
+    /// The text that the scheme signs for this request.
     pub(super) text: Vec<SignedPart>,
-    /// Every digest that may have come.
+    /// All candidate digests in the request.
     pub(super) candidates: Vec<CandidateDigest>,
-    /// When the search must end.
+    /// When the search must stop.
     pub(super) deadline: Deadline<'a>,
     json: OnceCell<Option<JsonBody<'a>>>,
-    /// HMACs over the text up to the body's end, what stands behind it left out.
+    /// Cached HMACs over the text up to the body's trimmed end.
     hmac_prefixes: RefCell<HmacPrefixCache>,
 }
 
-/// A digest that was computed and came.
+/// A computed digest that equals a candidate.
 #[derive(Clone)]
 pub(super) struct DigestMatch {
-    /// Which of those that came.
+    /// The index of the candidate.
     pub(super) candidate: usize,
-    /// Whether only its beginning came.
+    /// Whether the candidate is only the beginning of the digest.
     pub(super) cut: bool,
-    /// Which of the configured keys gave it, where it was one of them.
+    /// The index of the configured key that made it, if it was a configured
+    /// one.
     pub(super) key: Option<usize>,
 }
 
-/// All that a digest is made of.
+/// All inputs of a digest.
 #[derive(Clone, Copy)]
 pub(super) struct DigestInputs<'s> {
-    /// The key; `None`: each of the configured ones.
+    /// The key; `None` tries each configured key.
     pub(super) key: Option<&'s [u8]>,
     pub(super) body: &'s [u8],
     pub(super) text: &'s [SignedPart],
     pub(super) method: Method,
 }
 
-/// Returns the key that a secret gives: what stands behind the colon where
-/// deliveries name their keys.
+/// Returns the key of a secret. If deliveries name their key, it is the part
+/// after the colon.
 pub(super) fn key(secret: &Secret, scheme: &Scheme) -> Option<Zeroizing<Vec<u8>>> {
     let text = secret.reveal();
     let colon = text.iter().position(|byte| *byte == b':');
@@ -86,7 +87,7 @@ pub(super) fn key(secret: &Secret, scheme: &Scheme) -> Option<Zeroizing<Vec<u8>>
 }
 
 impl<'a> Case<'a> {
-    /// Reads a patient. Where nothing is to be compared, no digest is looked for.
+    /// Reads a delivery. If `compared` is not set, no candidates are collected.
     pub(super) fn new(
         subject: Subject<'a>,
         scheme: &'a Scheme,
@@ -137,13 +138,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Returns the same case, to be looked into until a deadline.
+    /// Returns the same case with a deadline.
     pub(super) fn until(mut self, deadline: Deadline<'a>) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Returns the same case as if `secrets` were configured for it.
+    /// Returns the same case with `secrets` as the configured ones.
     pub(super) fn with_secrets(&self, secrets: &'a [&'a Secret]) -> Self {
         let subject = Subject {
             secrets,
@@ -153,23 +154,23 @@ impl<'a> Case<'a> {
         Self::new(subject, self.scheme, self.verification, true).until(self.deadline)
     }
 
-    /// Returns the body as it came.
+    /// Returns the body as received.
     pub(super) fn body(&self) -> &'a [u8] {
         &self.subject.request.body
     }
 
-    /// Returns the body as JSON, where it is.
+    /// Returns the parsed body if it is JSON.
     pub(super) fn json(&self) -> Option<&JsonBody<'a>> {
         let body = self.body();
         self.json.get_or_init(|| JsonBody::read(body)).as_ref()
     }
 
-    /// Says whether the address is part of the signed text.
+    /// Returns whether the address is part of the signed text.
     pub(super) fn signs_address(&self) -> bool {
         self.scheme.signed.has(&Part::Url)
     }
 
-    /// Returns the signed text as if `url` were the address.
+    /// Returns the signed text with `url` as the address.
     pub(super) fn text_at(&self, url: &str) -> Vec<SignedPart> {
         if self.plain {
             let values = SlotValues {
@@ -184,7 +185,7 @@ impl<'a> Case<'a> {
         vec![SignedPart::Bytes(self.scheme.signed.fill(&filling))]
     }
 
-    /// Returns what scheme and configuration say.
+    /// Returns the inputs according to scheme and configuration.
     pub(super) fn inputs(&self) -> DigestInputs<'_> {
         DigestInputs {
             key: None,
@@ -194,8 +195,9 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Says whether a digest made so can have come. Over a large body, the
-    /// start of one is looked for by the scheme's own method only.
+    /// Returns whether a digest of this method can match a candidate. For a
+    /// large body, truncated candidates are compared only with the scheme's own
+    /// method.
     fn is_possible(&self, method: Method) -> bool {
         let cut = method == self.method || !self.is_large();
         self.candidates
@@ -203,23 +205,24 @@ impl<'a> Case<'a> {
             .any(|candidate| candidate.can_be(method.size(), cut))
     }
 
-    /// Says whether the time for the search is over.
+    /// Returns whether the deadline has passed.
     pub(super) fn is_late(&self) -> bool {
         self.deadline.is_over()
     }
 
-    /// Says whether the body is so large that little can be tried with it.
+    /// Returns whether the body is too large to try every variation.
     pub(super) fn is_large(&self) -> bool {
         self.body().len() > LARGE_BODY_BYTES
     }
 
-    /// Computes what scheme and configuration say, with every key.
+    /// Computes the digest according to scheme and configuration, with every
+    /// key.
     pub(super) fn base(&self) -> Option<DigestMatch> {
         self.with_keys(&self.inputs(), self.keys.len())
     }
 
-    /// Computes a digest and looks for it among those that came. Over a large
-    /// body, only the first of the configured keys is tried.
+    /// Computes a digest and looks for it among the candidates. For a large
+    /// body, only the first configured key is tried.
     pub(super) fn find_match(&self, inputs: &DigestInputs<'_>) -> Option<DigestMatch> {
         self.with_keys(inputs, self.tried_keys())
     }
@@ -252,13 +255,14 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Returns the body without blanks and line ends behind it.
+    /// Returns the body without trailing whitespace.
     pub(super) fn stem(&self) -> &'a [u8] {
         self.body().trim_ascii_end()
     }
 
-    /// Says what stands before the body, and behind its stem, where an HMAC
-    /// over a setting can be begun for others too.
+    /// Splits the inputs of an HMAC around the trimmed body: the bytes before
+    /// and after it. Returns `None` if the prefix cannot be shared with other
+    /// variations.
     fn split_at_stem<'s>(
         &self,
         inputs: &'s DigestInputs<'_>,
@@ -290,7 +294,8 @@ impl<'a> Case<'a> {
         inputs.method.digest(key, pieces)
     }
 
-    /// Returns how many bytes [`Case::hit`] hashes, near enough.
+    /// Returns the approximate number of bytes that [`Case::find_match`]
+    /// hashes.
     pub(super) fn cost(&self, inputs: &DigestInputs<'_>) -> usize {
         let split_at_stem = self.split_at_stem(inputs);
         let cached = self.hmac_prefixes.borrow();

@@ -1,16 +1,18 @@
-//! Bodies whose text was read in one charset and written in another.
+//! Hypotheses about bodies that were decoded in one charset and encoded in
+//! another.
 
 use super::case::Case;
 use super::finding;
 use super::hypothesis::{Observation, Variation, Variations};
 use crate::domain::verification::Status;
 
-/// Bodies larger than this are not tried; 2 MiB.
+/// Bodies larger than this are not tried, in bytes (2 MiB).
 const MAX_BODY_BYTES: usize = 2 << 20;
 
-const ADVICE: &str = "Something reads the body as text: hand it on as bytes. In Java getInputStream() in the place of getReader(); in Python request.data, not request.text.";
+const ADVICE: &str = "Something decodes the body as text: pass it on as bytes. In Java, use getInputStream() instead of getReader(); in Python, request.data instead of request.text.";
 
-/// Windows-1252 where it differs from Latin-1: 0x80 to 0x9f.
+/// The characters of Windows-1252 from 0x80 to 0x9f, where it differs from
+/// Latin-1.
 const WINDOWS_1252: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
     '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
@@ -27,7 +29,7 @@ pub(super) fn wrong<'a>(case: &Case<'a>) -> Variations<'a> {
         variations.extend(bytes.map(|bytes| {
             Variation::body(
                 bytes,
-                format!("The body's charset was changed on the way; it was signed {how}."),
+                format!("The charset of the body was changed in transit; it was signed {how}."),
                 ADVICE,
             )
         }));
@@ -45,11 +47,11 @@ pub(super) fn wrong<'a>(case: &Case<'a>) -> Variations<'a> {
         add(narrow(text, true), "as Windows-1252");
         add(
             Some(wide(body, false)),
-            "as UTF-8 written twice over (Latin-1)",
+            "as doubly encoded UTF-8 (via Latin-1)",
         );
         add(
             Some(wide(body, true)),
-            "as UTF-8 written twice over (Windows-1252)",
+            "as doubly encoded UTF-8 (via Windows-1252)",
         );
         add(
             Some(
@@ -58,15 +60,18 @@ pub(super) fn wrong<'a>(case: &Case<'a>) -> Variations<'a> {
                     .collect::<String>()
                     .into_bytes(),
             ),
-            "with ? for characters beyond ASCII",
+            "with ? instead of non-ASCII characters",
         );
         add(Some(utf16(text, u16::to_le_bytes)), "as UTF-16");
     } else {
-        add(Some(wide(body, false)), "as UTF-8; it came as Latin-1");
-        add(Some(wide(body, true)), "as UTF-8; it came as Windows-1252");
+        add(Some(wide(body, false)), "as UTF-8 and received as Latin-1");
+        add(
+            Some(wide(body, true)),
+            "as UTF-8 and received as Windows-1252",
+        );
         add(
             Some(String::from_utf8_lossy(body).into_owned().into_bytes()),
-            "with \u{fffd} for what is no UTF-8",
+            "with \u{fffd} instead of invalid UTF-8",
         );
     }
     Ok(variations)
@@ -80,7 +85,7 @@ fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
     out
 }
 
-/// Writes each character as one byte; `None` where one does not fit.
+/// Encodes each character as one byte; returns `None` if one does not fit.
 fn narrow(text: &str, windows: bool) -> Option<Vec<u8>> {
     text.chars()
         .map(|c| {
@@ -94,7 +99,7 @@ fn narrow(text: &str, windows: bool) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Reads each byte as one character.
+/// Decodes each byte as one character.
 fn wide(bytes: &[u8], windows: bool) -> Vec<u8> {
     let read = |b: &u8| match b {
         0x80..=0x9f if windows => WINDOWS_1252[usize::from(*b) - 0x80],
@@ -103,19 +108,20 @@ fn wide(bytes: &[u8], windows: bool) -> Vec<u8> {
     bytes.iter().map(read).collect::<String>().into_bytes()
 }
 
-/// Sees characters that were lost on the way.
+/// Detects replacement characters, which mean that characters were lost in
+/// transit.
 pub(super) fn lost(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::Invalid {
-        return Observation::NotApplicable("the signature is not in doubt");
+        return Observation::NotApplicable("the signature is not invalid");
     }
     let mark = "\u{fffd}".as_bytes();
     if case.body().len() > MAX_BODY_BYTES || !case.body().windows(3).any(|w| w == mark) {
-        return Observation::Absent("the body holds no \u{fffd}");
+        return Observation::Absent("the body does not contain \u{fffd}");
     }
     Observation::Present(finding(
         "body_characters_lost",
         false,
-        "The body holds \u{fffd}, which stands for bytes that could not be read: they are lost, so nothing can be computed.",
+        "The body contains \u{fffd}, which replaces bytes that could not be decoded. They are lost, so the signature cannot be recomputed.",
         ADVICE,
     ))
 }

@@ -1,31 +1,31 @@
-//! How a digest is written in a header, rightly or wrongly.
+//! The ways in which a received digest can deviate from what the scheme writes.
 //!
-//! What that means for a person is left to [`super::spelled`].
+//! [`super::deviation_finding`] turns a deviation into a finding.
 
-/// How a digest that came differs from what the scheme writes.
+/// A deviation of a received digest from what the scheme writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deviation {
-    /// Hexadecimal for base64, or the reverse.
+    /// Hexadecimal instead of base64, or the reverse.
     Encoding,
-    /// Upper case.
+    /// Upper-case hexadecimal.
     Case,
-    /// The other alphabet of base64.
+    /// The other base64 alphabet.
     Alphabet,
-    /// With or without the padding of base64.
+    /// With or without base64 padding.
     Padding,
     /// Base64 of the hexadecimal text.
     Twice,
-    /// What stands around it is missing, or should not be there.
+    /// A missing or unexpected prefix or suffix.
     Prefix,
-    /// Only its beginning came.
+    /// Truncated.
     Cut,
     /// Percent-encoded.
     Percent,
-    /// Under the label of another version.
+    /// Labelled as another version.
     Version,
-    /// Several values in one, with commas.
+    /// Several values joined by commas.
     Joined,
-    /// In a header that came more than once.
+    /// In a repeated header.
     Doubled,
     /// In another header.
     Elsewhere,

@@ -1,4 +1,4 @@
-//! What a digest written otherwise means, as a sentence.
+//! Findings for a correct digest that is written in an unexpected way.
 
 use super::case::{Case, DigestMatch};
 use super::deviation::Deviation;
@@ -7,71 +7,79 @@ use crate::domain::provider::scheme::Leniency;
 use crate::domain::text;
 use crate::domain::verification::Finding;
 
-/// Says what a spelling means for a digest that came.
+/// Creates the finding for a deviation of a matched digest.
 pub(super) fn explain(case: &Case<'_>, deviation: Deviation, hit: &DigestMatch) -> Finding {
     let found = &case.candidates[hit.candidate];
     let header = text::visible(&case.scheme.header);
     let (code, what, advice) = match deviation {
         Deviation::Encoding | Deviation::Twice => {
             let how = match deviation {
-                Deviation::Twice => "in base64 of its hexadecimal text",
-                _ if found.text.bytes().all(|b| b.is_ascii_hexdigit()) => "in hexadecimal",
+                Deviation::Twice => "as base64 of its hex text",
+                _ if found.text.bytes().all(|b| b.is_ascii_hexdigit()) => "in hex",
                 _ => "in base64",
             };
             (
-                if deviation == Deviation::Twice { "signature_twice" } else { "signature_encoding" },
+                if deviation == Deviation::Twice {
+                    "signature_twice"
+                } else {
+                    "signature_encoding"
+                },
                 format!(
-                    "The digest is right, but written {how}; the scheme writes it in {}.",
+                    "The digest is correct but written {how}; the scheme uses {}.",
                     case.scheme.encoding.word()
                 ),
-                "Where you sign: let the HMAC give that encoding, as .digest('hex') or .digest('base64') does in Node.",
+                "Encode the HMAC that way where you sign: .digest('hex') or .digest('base64') in Node.",
             )
         }
         Deviation::Case => (
             "signature_case",
-            "The digest is right, but written in upper case.".to_owned(),
-            "Where you sign, write the hexadecimal in lower case.",
+            "The digest is correct but in upper case.".to_owned(),
+            "Write the hex digits in lower case where you sign.",
         ),
         Deviation::Alphabet => (
             "signature_alphabet",
-            "The digest is right, but written in the other alphabet of base64 (+/ and -_ are swapped).".to_owned(),
-            "Where you sign: in Python base64.b64encode and base64.urlsafe_b64encode are two; take the other.",
+            "The digest is correct but in the other base64 alphabet (+/ and -_ are swapped)."
+                .to_owned(),
+            "Use the other alphabet where you sign: base64.b64encode and base64.urlsafe_b64encode differ in Python.",
         ),
         Deviation::Padding => (
             "signature_padding",
-            "The digest is right, but the padding (=) of its base64 differs.".to_owned(),
-            "Keep the = at the end where the scheme has it; something trims it.",
+            "The digest is correct but has different base64 padding (=).".to_owned(),
+            "Keep the trailing = if the scheme has it; something trims it.",
         ),
         Deviation::Prefix => (
             "signature_prefix",
             format!(
-                "The digest is right, but {header} does not have the form {}.",
+                "The digest is correct, but {header} does not have the form {}.",
                 case.scheme.format
             ),
-            "Correct what the sender writes around it, or name the provider that signs so.",
+            "Correct the text around the digest at the sender, or name the provider that signs this way.",
         ),
         Deviation::Cut => (
             "signature_cut",
             format!(
-                "The signature is right as far as it goes: only its first {} bytes came.",
+                "The signature is correct but truncated: only its first {} bytes were received.",
                 found.digest.len()
             ),
-            "Look for a column or a header limit that cuts values short.",
+            "Look for a database column or a header limit that truncates values.",
         ),
         Deviation::Percent => (
             "signature_percent",
-            "The digest is right, but percent-encoded.".to_owned(),
-            "Something treats the header as a part of an address: take its URL-encoding out.",
+            "The digest is correct but percent-encoded.".to_owned(),
+            "Something treats the header as part of a URL: remove the percent-encoding.",
         ),
         Deviation::Version => (
             "signature_version",
-            format!("The digest is right, but stands under another version than {}.", case.scheme.format),
-            "Ask the sender for the version this scheme knows, or name the provider that signs so.",
+            format!(
+                "The digest is correct but labelled with another version than {}.",
+                case.scheme.format
+            ),
+            "Ask the sender for the version that this scheme knows, or name the provider that signs this way.",
         ),
         Deviation::Joined => (
             "header_joined",
-            format!("{header} holds several values joined by commas; one of them is right."),
-            "A proxy joined repeated headers: let it pass them one by one, or send one.",
+            format!("{header} contains several values joined by commas; one of them is correct."),
+            "A proxy joined repeated headers: configure it to pass them separately, or send only one.",
         ),
         Deviation::Doubled => return super::header::doubled_finding(case, found),
         Deviation::Elsewhere => return super::header::other_header_finding(case, &found.header),
@@ -94,7 +102,7 @@ pub(super) fn explain(case: &Case<'_>, deviation: Deviation, hit: &DigestMatch) 
     finding(code, true, format!("{what}{note}"), advice)
 }
 
-/// Says whether the signature header's value stands between quotes.
+/// Returns whether the value of the signature header is quoted.
 fn is_quoted(case: &Case<'_>) -> bool {
     let mut values = case.subject.request.headers.all(&case.scheme.header);
     values.any(|value| value.starts_with(b"\"") && value.ends_with(b"\""))

@@ -1,15 +1,15 @@
-//! Bodies of forms, decoded or encoded again on the way.
+//! Hypotheses about form bodies that were decoded or re-encoded in transit.
 
 use super::case::Case;
 use super::hypothesis::{Variation, Variations};
 use super::percent::{decode, encode};
 
-/// Bodies larger than this are not tried; 1 MiB.
+/// Bodies larger than this are not tried, in bytes (1 MiB).
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-const ADVICE: &str = "Sign and check the bytes of the form as they are sent, not the fields put together again. In Express, take express.raw({type: '*/*'}) for this route.";
+const ADVICE: &str = "Sign and verify the bytes of the form as sent, not the re-encoded fields. In Express, use express.raw({type: '*/*'}) for this route.";
 
-/// Tries a form's body decoded, and encoded in other ways.
+/// Tries a form body decoded and re-encoded in several ways.
 pub(super) fn recoded<'a>(case: &Case<'a>) -> Variations<'a> {
     let body = case.body();
     let declared = case
@@ -18,7 +18,7 @@ pub(super) fn recoded<'a>(case: &Case<'a>) -> Variations<'a> {
         .content_type()
         .is_some_and(|t| t.to_ascii_lowercase().contains("form-urlencoded"));
     if !declared && !looks_like_form(body) {
-        return Err("the body is no form");
+        return Err("the body is not a form");
     }
     if body.len() > MAX_BODY_BYTES {
         return Err("the form is too large");
@@ -27,12 +27,12 @@ pub(super) fn recoded<'a>(case: &Case<'a>) -> Variations<'a> {
     let mut add = |bytes: Vec<u8>, how: &str| {
         variations.push(Variation::body(
             bytes,
-            format!("The form was written anew on the way; it was signed {how}."),
+            format!("The form was re-encoded in transit; it was signed {how}."),
             ADVICE,
         ));
     };
     add(decode(body, true), "decoded");
-    add(decode(body, false), "decoded, with its + kept");
+    add(decode(body, false), "decoded, with + unchanged");
     let mut pairs: Vec<&[u8]> = body.split(|b| *b == b'&').collect();
     let encoded = |pairs: &[&[u8]], space: &str, upper: bool, safe: &[u8]| {
         let part = |bytes: &[u8]| encode(&decode(bytes, true), space, upper, safe);
@@ -71,13 +71,13 @@ pub(super) fn recoded<'a>(case: &Case<'a>) -> Variations<'a> {
     ] {
         add(encoded(&pairs, space, upper, safe), how);
     }
-    // Nested: a document in one field, as payload=%7B…
+    // A document nested in one field, such as `payload=%7B…`.
     if let [only] = pairs[..]
         && let Some(at) = only.iter().position(|b| *b == b'=')
     {
         add(
             decode(&only[at + 1..], true),
-            "as the text of its one field",
+            "as the value of its only field",
         );
     }
     pairs.sort_unstable();

@@ -1,4 +1,4 @@
-//! What may be wrong with the headers.
+//! Hypotheses about the headers.
 
 use super::candidates::CandidateDigest;
 use super::case::Case;
@@ -13,17 +13,17 @@ use crate::domain::signature::{Keys, Problem, verify};
 use crate::domain::text::{thousands, visible};
 use crate::domain::verification::{Finding, Status};
 
-/// Sees that the signature header is absent.
+/// Detects a missing signature header.
 pub(super) fn missing(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::MissingSignature {
-        return Observation::Absent("the header is there");
+        return Observation::Absent("the header is present");
     }
     let provider = case.subject.provider;
     if renamed_name(case).is_some()
         || other_provider_header(case).is_some()
         || found_elsewhere(case).is_some()
     {
-        return Observation::Absent("it came under another name");
+        return Observation::Absent("it has another name");
     }
     if probable_handshake(case) || unsigned_handshake(case).is_some() {
         return Observation::Absent("a request that registers an endpoint is not signed");
@@ -35,12 +35,11 @@ pub(super) fn missing(case: &Case<'_>) -> Observation {
             "The header {} is absent or empty, though {} signs every delivery.",
             case.scheme.header, provider.title
         ),
-        "Check that this request really came from there, and that no proxy takes the header away.",
+        "Check that this request was really sent by the provider, and that no proxy removes the header.",
     ))
 }
 
-/// Returns the name of the request's handshake, where it is one of those that
-/// come unsigned.
+/// Returns the name of the request's handshake, if that handshake is unsigned.
 fn unsigned_handshake<'c>(case: &'c Case<'_>) -> Option<&'c str> {
     let found = Handshake::unsigned(case.subject.provider, case.subject.request);
     found.filter(|_| case.subject.provider.sender.handshake.is_none())
@@ -50,7 +49,7 @@ fn probable_handshake(case: &Case<'_>) -> bool {
     case.subject.provider.sender.handshake.is_some() && case.subject.request.method == "POST"
 }
 
-/// Sees a request that registers an endpoint.
+/// Detects a request that registers an endpoint.
 pub(super) fn handshake(case: &Case<'_>) -> Observation {
     if let Some(name) = unsigned_handshake(case) {
         return Observation::Present(handshake_finding(&case.subject.provider.title, name));
@@ -70,32 +69,32 @@ pub(super) fn handshake(case: &Case<'_>) -> Observation {
             "Unsigned: probably the verification POST that {} sends when an endpoint is registered.",
             case.subject.provider.title
         ),
-        "Nothing; it was answered, and signed events follow.",
+        "No action needed: it was answered, and signed events follow.",
     ))
 }
 
-/// Says that a request is a handshake that needs no signature.
+/// Creates the finding for a handshake that needs no signature.
 pub(super) fn handshake_finding(sender: &str, name: &str) -> Finding {
     finding(
         "probable_verification",
         true,
         format!(
-            "{} tries the address ({}); that request needs no signature.",
+            "{} verifies the endpoint ({}); this request needs no signature.",
             visible(sender),
             visible(name)
         ),
-        "Nothing; it was answered, and events follow.",
+        "No action needed: it was answered, and events follow.",
     )
 }
 
-/// Says what a digest in another header means.
+/// Creates the finding for a correct signature in another header.
 pub(super) fn other_header_finding(case: &Case<'_>, header: &str) -> Finding {
     let (shown, expected) = (visible(header), &case.scheme.header);
     if is_renamed(header, expected) {
         return finding(
             "header_renamed",
             true,
-            format!("The signature came in {shown}: {expected}, renamed on the way. It is right."),
+            format!("The signature is correct, but in {shown}: {expected} was renamed in transit."),
             RENAMED,
         );
     }
@@ -104,24 +103,25 @@ pub(super) fn other_header_finding(case: &Case<'_>, header: &str) -> Finding {
             "other_provider_header",
             true,
             format!(
-                "The signature came in {shown}, the header of {provider}; this endpoint expects {expected}. It is right."
+                "The signature is correct, but in {shown}, the header of {provider}; this endpoint expects {expected}."
             ),
-            "Name the provider that sends here, or send it under the header this one expects.",
+            "Name the provider that sends here, or send the signature in the header that this endpoint expects.",
         );
     }
     finding(
         "signature_elsewhere",
         true,
-        format!("The signature came in {shown} in the place of {expected}. It is right."),
+        format!("The signature is correct, but in {shown} instead of {expected}."),
         format!(
             "Send it as {expected}, or name that header for the endpoint in creel.toml: headers = {{ signature = \"{shown}\" }}"
         ),
     )
 }
 
-const RENAMED: &str = "Keep the proxy from renaming headers; in nginx, proxy_set_header passes one under its own name.";
+const RENAMED: &str = "Configure the proxy not to rename headers; in nginx, proxy_set_header passes a header under its own name.";
 
-/// Returns a right signature's header, where it is not the scheme's.
+/// Returns the header of a matching signature, if it is not the scheme's
+/// header.
 fn found_elsewhere<'c>(case: &'c Case<'_>) -> Option<&'c str> {
     let hit = case.base()?;
     let found = &case.candidates[hit.candidate];
@@ -139,12 +139,12 @@ fn renamed_name<'c>(case: &'c Case<'_>) -> Option<&'c str> {
         .find(|name| is_renamed(name, &case.scheme.header))
 }
 
-/// Says whether a header's name is another's, as proxies change names.
+/// Returns whether a header name is `expected` as a proxy would rename it.
 pub(super) fn is_renamed(name: &str, expected: &str) -> bool {
     name != expected && same(plain(name.as_bytes()), plain(expected.as_bytes()))
 }
 
-/// Returns a header's name without what proxies put before it.
+/// Returns a header name without the prefixes that proxies add.
 fn plain(mut name: &[u8]) -> &[u8] {
     const BEFORE: [&[u8]; 6] = [
         b"http-",
@@ -164,18 +164,19 @@ fn plain(mut name: &[u8]) -> &[u8] {
     name
 }
 
-/// Compares names for which `_` is as good as `-`.
+/// Compares header names, treating `_` and `-` as equal.
 fn same(a: &[u8], b: &[u8]) -> bool {
     let dash = |byte: u8| if byte == b'_' { b'-' } else { byte };
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| dash(*a) == dash(*b))
 }
 
-/// Finds a known provider's signature header under a changed name.
+/// Finds the signature header of a known provider under a changed name.
 pub(super) fn find_renamed_header(request: &Request, known: &[Provider]) -> Option<Finding> {
     let named = known.iter().filter_map(|p| {
         let expected = p.signature.as_ref().map(|s| s.header.as_str())?;
         let mut names = request.headers.iter().map(|h| h.name);
-        // An `x-` more or less may as well be a header of somebody unknown.
+        // A name that differs only in `x-` may be the header of an unknown
+        // provider.
         let changed = |name: &str| {
             name.contains('_')
                 || !name.ends_with(expected.trim_start_matches("x-"))
@@ -189,7 +190,7 @@ pub(super) fn find_renamed_header(request: &Request, known: &[Provider]) -> Opti
         "header_renamed",
         false,
         format!(
-            "The header {} looks like {expected} of {}, renamed on the way, so nothing says who sent it.",
+            "The header {} looks like {expected} of {}, renamed in transit, so the provider cannot be detected.",
             visible(name),
             provider.title
         ),
@@ -197,7 +198,7 @@ pub(super) fn find_renamed_header(request: &Request, known: &[Provider]) -> Opti
     ))
 }
 
-/// Sees the signature header under a changed name.
+/// Detects a renamed signature header.
 pub(super) fn renamed(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::MissingSignature {
         return Observation::Absent("the header has its own name");
@@ -210,17 +211,17 @@ pub(super) fn renamed(case: &Case<'_>) -> Observation {
             "header_renamed",
             true,
             format!(
-                "{} is absent; {} looks like it, renamed on the way.",
+                "{} is absent; {} looks like the same header, renamed in transit.",
                 case.scheme.header,
                 visible(name)
             ),
             RENAMED,
         )),
-        None => Observation::Absent("no header's name is like it"),
+        None => Observation::Absent("no header has a similar name"),
     }
 }
 
-/// Returns the name of the provider whose signature header that is.
+/// Returns the title of the provider that uses this signature header.
 fn provider_of<'c>(case: &'c Case<'_>, header: &str) -> Option<&'c str> {
     let known = case.subject.known.iter();
     let of = |p: &&Provider| p.signature.as_ref().is_some_and(|s| s.header == header);
@@ -230,7 +231,7 @@ fn provider_of<'c>(case: &'c Case<'_>, header: &str) -> Option<&'c str> {
         .map(|p| p.title.as_str())
 }
 
-/// Returns another provider's signature header that came.
+/// Returns the signature header of another provider, if the request has one.
 fn other_provider_header<'c>(case: &'c Case<'_>) -> Option<(&'c str, &'c str)> {
     let mut headers = case.subject.request.headers.iter();
     headers.find_map(|h| {
@@ -241,8 +242,8 @@ fn other_provider_header<'c>(case: &'c Case<'_>) -> Option<(&'c str, &'c str)> {
     })
 }
 
-/// Finds that another provider's header came, and holds by that one's scheme
-/// with a configured secret.
+/// Detects a delivery that verifies under another provider's scheme with a
+/// configured secret.
 pub(super) fn signed_as_other_provider(case: &Case<'_>) -> Option<Finding> {
     if case.verification.status != Status::MissingSignature {
         return None;
@@ -265,30 +266,30 @@ pub(super) fn signed_as_other_provider(case: &Case<'_>) -> Option<Finding> {
         "other_provider_header",
         true,
         format!(
-            "Signed as {} signs, in its header {}; this endpoint expects {expected}.",
+            "Signed by the scheme of {}, in its header {}; this endpoint expects {expected}.",
             provider.title,
             visible(name)
         ),
         format!(
-            "If it comes from there, say so:  provider = \"{}\" for this endpoint in creel.toml, or creel --provider {}",
+            "If that is the sender, name it:  provider = \"{}\" for this endpoint in creel.toml, or creel --provider {}",
             provider.name, provider.name
         ),
     );
     finding.proof = format!(
-        "Recomputed as {} does, with {}, it gives exactly what came.",
+        "Recomputed by the scheme of {} with {}: equals the received signature.",
         provider.title,
         with.secret.unwrap_or_default()
     );
     Some(finding)
 }
 
-/// More providers that share one header are not tried.
+/// How many providers that share one header are tried.
 const MAX_PROVIDERS_TRIED: usize = 8;
 
-/// Sees another provider's signature header.
+/// Detects the signature header of another provider.
 pub(super) fn other_provider(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::MissingSignature {
-        return Observation::Absent("the provider's own header came");
+        return Observation::Absent("the provider's own header is present");
     }
     match other_provider_header(case) {
         Some((name, _)) if found_elsewhere(case) == Some(name) => {
@@ -298,20 +299,20 @@ pub(super) fn other_provider(case: &Case<'_>) -> Observation {
             "other_provider_header",
             true,
             format!(
-                "{} is absent; {}, the header of {provider}, came.",
+                "{} is absent; {}, the header of {provider}, is present instead.",
                 case.scheme.header,
                 visible(name)
             ),
-            "Name the provider that sends here for this endpoint, or send it to another endpoint.",
+            "Name the provider of this endpoint, or send the delivery to another endpoint.",
         )),
-        None => Observation::Absent("no other provider's header came"),
+        None => Observation::Absent("no header of another provider is present"),
     }
 }
 
-/// Sees a signature in some other header.
+/// Detects a signature in any other header.
 pub(super) fn other_header(case: &Case<'_>) -> Observation {
     if case.verification.status != Status::MissingSignature {
-        return Observation::NotApplicable("the scheme's own header came");
+        return Observation::NotApplicable("the scheme's own header is present");
     }
     match found_elsewhere(case) {
         Some(name)
@@ -319,11 +320,11 @@ pub(super) fn other_header(case: &Case<'_>) -> Observation {
         {
             Observation::Present(other_header_finding(case, name))
         }
-        _ => Observation::Absent("no other header holds it"),
+        _ => Observation::Absent("no other header contains it"),
     }
 }
 
-/// Sees a signature header that came more than once where there should be one.
+/// Detects a repeated signature header that must occur once.
 pub(super) fn doubled(case: &Case<'_>) -> Observation {
     let times = case
         .subject
@@ -335,15 +336,16 @@ pub(super) fn doubled(case: &Case<'_>) -> Observation {
         return if times > 1 {
             Observation::Absent("the scheme allows a list")
         } else {
-            Observation::Absent("it came once")
+            Observation::Absent("it occurs once")
         };
     }
-    Observation::Present(twice(case, "none of them is right."))
+    Observation::Present(twice(case, "none of them is correct."))
 }
 
-/// Says that one of the signature headers that came is right.
+/// Creates the finding for a repeated signature header of which one value is
+/// correct.
 pub(super) fn doubled_finding(case: &Case<'_>, found: &CandidateDigest) -> Finding {
-    twice(case, &format!("one of them is right: {}.", found.text))
+    twice(case, &format!("one of them is correct: {}.", found.text))
 }
 
 fn twice(case: &Case<'_>, which: &str) -> Finding {
@@ -352,35 +354,35 @@ fn twice(case: &Case<'_>, which: &str) -> Finding {
     finding(
         "header_doubled",
         true,
-        format!("{header} came {times} times; {which}"),
-        "Two hops sign or copy the header: let one do it. In nginx proxy_set_header replaces, add_header adds.",
+        format!("{header} occurs {times} times; {which}"),
+        "Two hops add or copy the header: let only one do it. In nginx, proxy_set_header replaces and add_header adds.",
     )
 }
 
-/// Sees that only versions came which the scheme does not know.
+/// Detects signatures that are all labelled with unknown versions.
 pub(super) fn versions(case: &Case<'_>) -> Observation {
     if !matches!(case.reading.problem, Some(Problem::Form)) {
-        return Observation::Absent("the version that came is known");
+        return Observation::Absent("the received version is known");
     }
     let Some(found) = case
         .candidates
         .iter()
         .find(|c| c.deviations.contains(&Deviation::Version))
     else {
-        return Observation::Absent("no version of another number came");
+        return Observation::Absent("no other version is present");
     };
     Observation::Present(finding(
         "signature_version",
         true,
         format!(
-            "Only versions came that the scheme does not know: it reads {}, and {} stands under another.",
+            "The signatures have only versions that the scheme does not know: it reads {}, and {} is labelled with another.",
             case.scheme.format, found.text
         ),
-        "Ask the sender for the version this scheme knows, or name the provider that signs so.",
+        "Ask the sender for the version that this scheme knows, or name the provider that signs this way.",
     ))
 }
 
-/// Compares `content-length` with the body.
+/// Compares `content-length` with the size of the body.
 pub(super) fn content_length(case: &Case<'_>) -> Observation {
     let request = case.subject.request;
     let size = request.body.len();
@@ -398,17 +400,17 @@ pub(super) fn content_length(case: &Case<'_>) -> Observation {
                 thousands(size as u64)
             ),
             if stated > size {
-                "The body was cut short on the way."
+                "The body was truncated in transit."
             } else {
-                "Something was added to the body on the way."
+                "Something was added to the body in transit."
             },
         )),
         Some(_) => Observation::Absent("content-length agrees"),
-        None => Observation::NotApplicable("there is no content-length"),
+        None => Observation::NotApplicable("content-length is absent"),
     }
 }
 
-/// Says that a body came compressed, where the signature does not hold.
+/// Detects a compressed body of a delivery whose signature is invalid.
 pub(super) fn content_encoding(case: &Case<'_>) -> Observation {
     let coding = case.subject.request.headers.text("content-encoding");
     match coding.filter(|c| !c.eq_ignore_ascii_case("identity")) {
@@ -417,13 +419,13 @@ pub(super) fn content_encoding(case: &Case<'_>) -> Observation {
                 "content_encoding",
                 false,
                 format!(
-                    "The body came with content-encoding {}; a sender signs it before or after compressing.",
+                    "The body has content-encoding {}; senders sign either before or after compression.",
                     visible(coding)
                 ),
                 "Check that no proxy compresses bodies.",
             ))
         }
-        Some(_) => Observation::NotApplicable("the signature is not in doubt"),
-        None => Observation::NotApplicable("there is no content-encoding"),
+        Some(_) => Observation::NotApplicable("the signature is not invalid"),
+        None => Observation::NotApplicable("content-encoding is absent"),
     }
 }

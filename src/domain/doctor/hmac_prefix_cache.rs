@@ -1,5 +1,5 @@
-//! HMACs that are begun once and ended in several ways: much of what is tried
-//! over a large body differs behind its end only.
+//! Caches HMACs over common prefixes. Many variations of a large body differ
+//! only at its end, so the HMAC over the common part is computed once.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::mac::Hash;
 
-/// An HMAC over the beginning of a text.
+/// An HMAC over the first part of a text.
 #[derive(Clone)]
 pub(super) enum PartialHmac {
     Sha1(Hmac<Sha1>),
@@ -17,7 +17,7 @@ pub(super) enum PartialHmac {
     Sha512(Hmac<Sha512>),
 }
 
-/// What was begun, by hash, key and the text so far.
+/// Cached partial HMACs, by hash function, key and the text before the body.
 #[derive(Default)]
 pub(super) struct HmacPrefixCache(Vec<CachedPrefix>);
 
@@ -28,11 +28,11 @@ struct CachedPrefix {
     partial: PartialHmac,
 }
 
-/// More is not kept.
+/// How many prefixes are cached at most.
 const MAX_CACHED_PREFIXES: usize = 512;
 
 impl PartialHmac {
-    /// Begins an HMAC.
+    /// Starts an HMAC.
     pub(super) fn new(hash: Hash, key: &[u8]) -> Self {
         const ANY: &str = "an HMAC takes a key of any length";
         match hash {
@@ -43,7 +43,7 @@ impl PartialHmac {
         }
     }
 
-    /// Goes on with a piece of the text.
+    /// Feeds a part of the text to the HMAC.
     pub(super) fn update(&mut self, piece: &[u8]) {
         match self {
             Self::Sha1(mac) => mac.update(piece),
@@ -53,7 +53,7 @@ impl PartialHmac {
         }
     }
 
-    /// Ends it and returns the digest.
+    /// Finishes the HMAC and returns the digest.
     pub(super) fn finalize(self) -> Vec<u8> {
         match self {
             Self::Sha1(mac) => mac.finalize().into_bytes().to_vec(),
@@ -65,12 +65,12 @@ impl PartialHmac {
 }
 
 impl HmacPrefixCache {
-    /// Says whether an HMAC was begun.
+    /// Returns whether the HMAC over a prefix is cached.
     pub(super) fn contains(&self, hash: Hash, key: &[u8], before: &[u8]) -> bool {
         self.find(hash, key, before).is_some()
     }
 
-    /// Returns an HMAC over `before` and `stem`, begun now or earlier.
+    /// Returns the HMAC over `before` and `stem`, from the cache if possible.
     pub(super) fn get_or_compute(
         &mut self,
         hash: Hash,

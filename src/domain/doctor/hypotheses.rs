@@ -1,5 +1,5 @@
-//! Every hypothesis, in the order in which they are tried and told: within a
-//! group, the most telling first.
+//! The list of all hypotheses, in the order in which they are tried and
+//! reported: within a group, the most relevant first.
 
 use super::FindingCode;
 use super::hypothesis::Procedure::{Compute, Deviation, Inspect};
@@ -23,10 +23,10 @@ const fn hypothesis(
     }
 }
 
-/// Where the hypothesis of another secret stands in the list.
+/// The index of the hypothesis "another configured secret".
 pub(super) const OTHER_SECRET: usize = 0;
 
-/// The hypotheses.
+/// All hypotheses.
 pub(crate) const HYPOTHESES: &[Hypothesis] = &[
     hypothesis(
         Group::Secret,
@@ -46,7 +46,7 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Secret,
         "secret_space",
         "secret",
-        "blanks or a line end around the secret",
+        "whitespace around the secret",
         Compute(secret::space),
     ),
     hypothesis(
@@ -60,63 +60,63 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Secret,
         "secret_prefix",
         "secret",
-        "the secret's prefix kept or cut",
+        "the secret with or without its prefix",
         Compute(secret::prefix),
     ),
     hypothesis(
         Group::Secret,
         "secret_decoded",
         "secret",
-        "the secret decoded where its text is meant",
+        "the decoded secret instead of its text",
         Compute(secret::decoded),
     ),
     hypothesis(
         Group::Secret,
         "secret_text",
         "secret",
-        "the secret's text where it should be decoded",
+        "the text of the secret instead of the decoded bytes",
         Compute(secret::text),
     ),
     hypothesis(
         Group::Secret,
         "secret_alphabet",
         "secret",
-        "url-safe or unpadded base64, or hex, as the secret",
+        "the secret as URL-safe or unpadded base64, or as hex",
         Compute(secret::alphabet),
     ),
     hypothesis(
         Group::Secret,
         "secret_variable",
         "secret",
-        "a variable's name in the place of its value",
+        "the name of a variable instead of its value",
         Compute(secret::variable),
     ),
     hypothesis(
         Group::Secret,
         "secret_empty",
         "no secret",
-        "an empty secret, or a word for none",
+        "an empty secret, or a placeholder",
         Compute(secret::empty),
     ),
     hypothesis(
         Group::Secret,
         "secret_named",
         "secret",
-        "a variable's name configured as the secret",
+        "the name of a variable configured as the secret",
         Inspect(secret::named),
     ),
     hypothesis(
         Group::Body,
         "body_newline",
         "newline",
-        "a newline at the body's end added or removed",
+        "a newline at the end of the body added or removed",
         Compute(body::newline),
     ),
     hypothesis(
         Group::Body,
         "body_line_ends",
         "line ends",
-        "the body's line ends swapped, CRLF and LF",
+        "the line endings of the body swapped between CRLF and LF",
         Compute(body::line_ends),
     ),
     hypothesis(
@@ -130,14 +130,14 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Body,
         "body_compact",
         "json",
-        "the JSON without blanks",
+        "the JSON without whitespace",
         Compute(json::compact),
     ),
     hypothesis(
         Group::Body,
         "body_spaced",
         "json",
-        "the JSON with blanks, as Python writes it",
+        "the JSON with spaces, as Python writes it",
         Compute(json::spaced),
     ),
     hypothesis(
@@ -172,7 +172,7 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Body,
         "body_numbers",
         "json",
-        "a number written otherwise",
+        "numbers in another notation",
         Compute(json::numbers),
     ),
     hypothesis(
@@ -207,35 +207,35 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Body,
         "body_inflated",
         "gzip",
-        "the body inflated on the way",
+        "the body decompressed in transit",
         Inspect(body::inflated_on_the_way),
     ),
     hypothesis(
         Group::Body,
         "body_beginning",
         "cut",
-        "only the body's beginning, to a power of two or content-length",
+        "only the first part of the body, up to a power of two or content-length",
         Compute(body::beginning),
     ),
     hypothesis(
         Group::Body,
         "body_cut",
         "cut",
-        "the body cut off on the way",
+        "the body truncated in transit",
         Inspect(body::cut),
     ),
     hypothesis(
         Group::Body,
         "body_empty",
         "empty",
-        "an empty body, or a word for one",
+        "an empty body, or a placeholder",
         Compute(body::empty),
     ),
     hypothesis(
         Group::Body,
         "body_characters_lost",
         "charset",
-        "characters lost on the way",
+        "characters lost in transit",
         Inspect(charset::lost),
     ),
     hypothesis(
@@ -270,14 +270,14 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Text,
         "signed_time_header",
         "time",
-        "the time of another header",
+        "the time from another header",
         Compute(text::time_header),
     ),
     hypothesis(
         Group::Text,
         "signed_id_header",
         "id",
-        "the id of another header",
+        "the id from another header",
         Compute(text::id_header),
     ),
     hypothesis(
@@ -305,42 +305,42 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Text,
         "url_slash",
         "url",
-        "a slash at the path's end",
+        "a trailing slash in the path",
         Compute(url::slash),
     ),
     hypothesis(
         Group::Text,
         "url_path",
         "url",
-        "the path as it came, or before a proxy changed it",
+        "the path as received, or before a proxy changed it",
         Compute(url::path),
     ),
     hypothesis(
         Group::Text,
         "url_query",
         "url",
-        "the query left out, or in another order",
+        "no query, or a query in another order",
         Compute(url::query),
     ),
     hypothesis(
         Group::Text,
         "url_rebuilt",
         "url",
-        "the address put together from the headers",
+        "the address rebuilt from the headers",
         Compute(url::rebuilt),
     ),
     hypothesis(
         Group::Text,
         "signed_url",
         "url",
-        "the address as one more part",
+        "the address as an additional part",
         Compute(text::with_url),
     ),
     hypothesis(
         Group::Text,
         "signed_as_other",
         "signed",
-        "the way each other known provider signs",
+        "the signed text of each other known provider",
         Compute(text::other_provider),
     ),
     hypothesis(
@@ -354,7 +354,7 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Algorithm,
         "plain_hash",
         "hash",
-        "a plain hash in the place of an HMAC",
+        "a plain hash instead of an HMAC",
         Compute(algorithm::plain_hash),
     ),
     hypothesis(
@@ -368,7 +368,7 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Algorithm,
         "signature_encoding",
         "encoding",
-        "hex for base64, or the reverse",
+        "hex instead of base64, or the reverse",
         Deviation,
     ),
     hypothesis(
@@ -382,35 +382,35 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Algorithm,
         "signature_alphabet",
         "encoding",
-        "the other alphabet of base64",
+        "the other base64 alphabet",
         Deviation,
     ),
     hypothesis(
         Group::Algorithm,
         "signature_padding",
         "encoding",
-        "the padding of base64",
+        "the base64 padding",
         Deviation,
     ),
     hypothesis(
         Group::Algorithm,
         "signature_twice",
         "encoding",
-        "base64 of the hexadecimal text",
+        "base64 of the hex text",
         Deviation,
     ),
     hypothesis(
         Group::Algorithm,
         "signature_prefix",
         "prefix",
-        "the signature's prefix missing, or one too many",
+        "a missing or additional prefix",
         Deviation,
     ),
     hypothesis(
         Group::Algorithm,
         "signature_cut",
         "cut",
-        "the signature cut short",
+        "the signature truncated",
         Deviation,
     ),
     hypothesis(
@@ -459,7 +459,7 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Header,
         "header_doubled",
         "doubled",
-        "the signature header doubled",
+        "the signature header repeated",
         Inspect(header::doubled),
     ),
     hypothesis(
@@ -487,7 +487,7 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Header,
         "content_encoding",
         "gzip",
-        "the body came compressed",
+        "the body compressed",
         Inspect(header::content_encoding),
     ),
     hypothesis(
@@ -508,21 +508,21 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Group::Time,
         "stale",
         "",
-        "the time too far back",
+        "the signed time too old",
         Inspect(time::stale),
     ),
     hypothesis(
         Group::Time,
         "future",
         "ahead",
-        "the time too far ahead",
+        "the signed time in the future",
         Inspect(time::future),
     ),
     hypothesis(
         Group::Time,
         "clock_skew",
         "clock",
-        "a clock that is wrong the same way each time",
+        "a clock with a constant offset",
         Inspect(time::clock),
     ),
     hypothesis(
@@ -548,25 +548,25 @@ const fn code(
     }
 }
 
-/// The codes of findings that are no hypothesis's.
+/// The finding codes that do not belong to a hypothesis.
 pub(crate) const OTHER_CODES: &[FindingCode] = &[
     code(
         "unexplained",
         None,
         "",
-        "nothing that was tried gives the signature that came",
+        "no hypothesis yields the received signature",
     ),
     code(
         "no_secret",
         Some(Group::Secret),
         "",
-        "there is no secret to check it with",
+        "no secret is configured to verify it",
     ),
     code(
         "public_key",
         Some(Group::Secret),
         "public",
-        "the configured secret is a public key or a certificate, and the scheme takes a shared secret",
+        "the configured secret is a public key or a certificate, and the scheme uses a shared secret",
     ),
     code(
         "secret_unnamed",
@@ -578,50 +578,55 @@ pub(crate) const OTHER_CODES: &[FindingCode] = &[
         "secret_pinned",
         Some(Group::Secret),
         "pinned",
-        "the configured secret has no name, and was right for another provider first",
+        "the configured secret has no name and is pinned to another provider",
     ),
     code(
         "sender_unclear",
         Some(Group::Header),
         "sender",
-        "the signature could be another provider's, and no provider is named for the secret",
+        "the signature could be from another provider, and no provider is named for the secret",
     ),
     code(
         "two_senders",
         Some(Group::Header),
         "two",
-        "the headers are those of two providers",
+        "the headers belong to two providers",
     ),
     code(
         "other_key",
         Some(Group::Secret),
         "key",
-        "the delivery names another key than the secret is for",
+        "the delivery names another key than the secret's",
     ),
-    code("unknown_provider", None, "", "nothing says who sent it"),
+    code(
+        "unknown_provider",
+        None,
+        "",
+        "the provider cannot be detected",
+    ),
     code(
         "signature_header_doubled",
         Some(Group::Header),
         "doubled",
-        "the signature header came more than once, and the scheme has one signature",
+        "the signature header is repeated, and the scheme has one signature",
     ),
     code(
         "signature_header_empty",
         Some(Group::Header),
         "doubled",
-        "the signature header came more than once, one of them empty",
+        "the signature header is repeated, and one value is empty",
     ),
     code(
         "library_refuses_blank",
         Some(Group::Header),
         "blank",
-        "a blank in the signature header that the official library refuses",
+        "a space in the signature header that the official library rejects",
     ),
     code(
         "header_repeated",
         Some(Group::Header),
         "doubled",
-        "a header that belongs to the signature came more than once",
+        "a header that belongs to the signature is repeated",
     ),
     code(
         "signature_form",
@@ -633,55 +638,55 @@ pub(crate) const OTHER_CODES: &[FindingCode] = &[
         "signature_not_a_digest",
         Some(Group::Header),
         "form",
-        "the signature has not the length or the characters of a digest",
+        "the signature does not have the length or the characters of a digest",
     ),
     code(
         "timestamp_missing",
         Some(Group::Header),
         "no time",
-        "the timestamp is signed, and absent",
+        "the signed timestamp is absent",
     ),
     code(
         "timestamps_differ",
         Some(Group::Header),
         "times",
-        "the timestamp came more than once",
+        "the timestamp is repeated",
     ),
     code(
         "timestamp_unreadable",
         Some(Group::Header),
         "time",
-        "the timestamp is no time",
+        "the timestamp is not a time",
     ),
     code(
         "id_missing",
         Some(Group::Header),
         "no id",
-        "the id is signed, and absent",
+        "the signed id is absent",
     ),
     code(
         "requirement_unmet",
         Some(Group::Header),
         "unmet",
-        "what the provider asks for besides the signature is not so",
+        "a requirement of the provider beyond the signature is not met",
     ),
     code(
         "id_holds_border",
         Some(Group::Header),
         "id",
-        "the signed id holds the mark that ends it",
+        "the signed id contains its own separator",
     ),
     code(
         "key_repeated",
         Some(Group::Body),
         "key twice",
-        "a key that is read stands more than once in the JSON",
+        "a key that is read occurs more than once in the JSON",
     ),
     code(
         "body_not_covered",
         Some(Group::Body),
         "body",
-        "the signature holds and does not cover the body",
+        "the signature is correct but does not cover the body",
     ),
     code(
         "item_unsigned",
@@ -693,31 +698,31 @@ pub(crate) const OTHER_CODES: &[FindingCode] = &[
         "version_unknown",
         Some(Group::Header),
         "version",
-        "the delivery names a version of the scheme that is not known",
+        "the delivery names an unknown version of the scheme",
     ),
     code(
         "signed_headers_missing",
         Some(Group::Header),
         "headers",
-        "nothing names the headers that are signed",
+        "the list of signed headers is absent",
     ),
     code(
         "body_no_json",
         Some(Group::Body),
         "no json",
-        "the signature should stand in the body, which is no JSON",
+        "the signature should be in the body, which is not JSON",
     ),
     code(
         "token_form",
         Some(Group::Header),
         "token",
-        "the signature is no JSON Web Token",
+        "the signature is not a JSON Web Token",
     ),
     code(
         "token_algorithm",
         Some(Group::Algorithm),
         "token",
-        "the token names an algorithm that is not the provider's",
+        "the token names an algorithm that the provider does not use",
     ),
     code(
         "token_time",
@@ -729,6 +734,6 @@ pub(crate) const OTHER_CODES: &[FindingCode] = &[
         "token_extension",
         Some(Group::Header),
         "token",
-        "the token asks for an extension that must be known",
+        "the token requires an unknown extension",
     ),
 ];

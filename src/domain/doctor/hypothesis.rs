@@ -1,4 +1,4 @@
-//! What a hypothesis is made of.
+//! The types that make up a hypothesis.
 
 use std::borrow::Cow;
 
@@ -10,24 +10,23 @@ use super::signed_part::SignedPart;
 use crate::domain::secret::Secret;
 use crate::domain::verification::{Finding, Group};
 
-/// One thing that may explain a verdict.
+/// One possible cause of a verification status.
 pub(crate) struct Hypothesis {
-    /// The stable word for programs.
+    /// The finding code.
     pub(crate) code: &'static str,
-    /// What it is about.
+    /// The subject.
     pub(crate) group: Group,
-    /// What the list shows of it.
+    /// The word that the list shows.
     pub(crate) word: &'static str,
-    /// What is tried, in a few words.
+    /// A short description of what is tried.
     pub(crate) what: &'static str,
-    /// How it is tried.
+    /// How the hypothesis is tested.
     pub(super) procedure: Procedure,
 }
 
 impl Hypothesis {
-    /// Says whether body and text can be changed as it would have them: of a
-    /// scheme that signs more than body, time, id, method and address, only
-    /// the address can.
+    /// Returns whether the hypothesis can be tested. If a scheme signs more
+    /// than body, time, id, method and address, only the address can be varied.
     pub(super) fn applies_to(&self, case: &Case<'_>) -> bool {
         case.plain
             || !matches!(self.group, Group::Body | Group::Text)
@@ -35,57 +34,57 @@ impl Hypothesis {
     }
 }
 
-/// How a hypothesis is tried.
+/// How a hypothesis is tested.
 pub(super) enum Procedure {
-    /// By computing the signature anew as if each idea were true.
+    /// Recomputes the signature for each variation.
     Compute(for<'a> fn(&Case<'a>) -> Variations<'a>),
-    /// By reading the signature that came in another spelling.
+    /// Decodes the received signature in other ways.
     Deviation,
-    /// By looking at the bytes.
+    /// Inspects the bytes.
     Inspect(fn(&Case<'_>) -> Observation),
 }
 
-/// What is to be computed; the reason where there is nothing to.
+/// The variations to compute, or the reason why there are none.
 pub(super) type Variations<'a> = Result<Vec<Variation<'a>>, &'static str>;
 
-/// A way in which the signature may have been made.
+/// One way in which the signature may have been made.
 #[derive(Clone)]
 pub(super) struct Variation<'a> {
-    /// What differs from the scheme.
+    /// The difference from the scheme.
     pub(super) change: InputChange<'a>,
-    /// What would then be true, as a sentence.
+    /// The message of the finding if it matches.
     pub(super) what: String,
-    /// What to do then.
+    /// The advice of the finding.
     pub(super) advice: Cow<'static, str>,
-    /// The secret it is about, where it is about one.
+    /// The secret concerned, if any.
     pub(super) secret: Option<&'a Secret>,
 }
 
-/// What differs from what the scheme and the configuration say.
+/// A difference from scheme and configuration.
 #[derive(Clone)]
 pub(super) enum InputChange<'a> {
     /// Another key.
     Key(Zeroizing<Vec<u8>>),
-    /// Other bytes in the place of the body.
+    /// Another body.
     Body(Cow<'a, [u8]>),
-    /// Another text around the body.
+    /// Another signed text around the body.
     Text(Vec<SignedPart>),
-    /// Another way to make the digest.
+    /// Another method of making the digest.
     Method(Method),
 }
 
-/// What looking at the bytes gave.
+/// The result of inspecting the bytes.
 pub(super) enum Observation {
-    /// It is so.
+    /// The problem is present.
     Present(Finding),
-    /// It is not so; what shows it.
+    /// The problem is absent, with the reason.
     Absent(&'static str),
-    /// There was nothing to look at; why.
+    /// The inspection does not apply, with the reason.
     NotApplicable(&'static str),
 }
 
 impl<'a> Variation<'a> {
-    /// Makes an idea of the body.
+    /// Creates a variation of the body.
     pub(super) fn body(
         body: impl Into<Cow<'a, [u8]>>,
         what: impl Into<String>,
@@ -94,7 +93,7 @@ impl<'a> Variation<'a> {
         Self::new(InputChange::Body(body.into()), what, advice)
     }
 
-    /// Makes an idea of the signed text.
+    /// Creates a variation of the signed text.
     pub(super) fn text(
         text: Vec<SignedPart>,
         what: impl Into<String>,
@@ -103,7 +102,7 @@ impl<'a> Variation<'a> {
         Self::new(InputChange::Text(text), what, advice)
     }
 
-    /// Makes an idea of the digest.
+    /// Creates a variation of the method.
     pub(super) fn method(
         method: Method,
         what: impl Into<String>,
@@ -112,7 +111,7 @@ impl<'a> Variation<'a> {
         Self::new(InputChange::Method(method), what, advice)
     }
 
-    /// Makes an idea of the key.
+    /// Creates a variation of the key.
     pub(super) fn key(
         secret: &'a Secret,
         key: Vec<u8>,
@@ -139,7 +138,7 @@ impl<'a> Variation<'a> {
     }
 }
 
-/// Gives ideas on, or the reason where there are none.
+/// Returns the variations, or `why` as the reason if there are none.
 pub(super) fn non_empty_or<'a>(
     why: &'static str,
 ) -> impl FnOnce(Vec<Variation<'a>>) -> Variations<'a> {
@@ -153,7 +152,7 @@ pub(super) fn non_empty_or<'a>(
 }
 
 impl Variation<'_> {
-    /// Says whether it differs from what scheme and configuration say.
+    /// Returns whether the variation differs from scheme and configuration.
     pub(super) fn changes(&self, case: &Case<'_>) -> bool {
         match &self.change {
             InputChange::Key(key) => case.keys.iter().all(|(_, own)| own != key),
@@ -163,7 +162,7 @@ impl Variation<'_> {
         }
     }
 
-    /// Changes a setting as it says.
+    /// Returns the inputs with the variation applied.
     pub(super) fn applied<'s>(&'s self, inputs: DigestInputs<'s>) -> DigestInputs<'s> {
         match &self.change {
             InputChange::Key(key) => DigestInputs {

@@ -1,9 +1,10 @@
-//! Inflates compressed bodies (RFC 1951, 1950 and 1952), bounded in size.
+//! Decompresses bodies (RFC 1951, 1950 and 1952) up to a maximum size.
 //!
-//! Only to find what a signature was made over: checksums are not compared.
+//! The result only serves to recompute a signature, so checksums are not
+//! verified.
 
-/// Returns what a gzip, zlib or bare deflate stream holds; `None` where it is
-/// none, is cut short, or holds more than `most` bytes.
+/// Decompresses a gzip, zlib or raw deflate stream. Returns `None` if the bytes
+/// are no such stream, are truncated, or decompress to more than `max_bytes`.
 pub(super) fn inflate(bytes: &[u8], max_bytes: usize) -> Option<Vec<u8>> {
     match bytes {
         [0x1f, 0x8b, 8, ..] => stream(gzip(bytes)?, max_bytes),
@@ -17,7 +18,7 @@ pub(super) fn inflate(bytes: &[u8], max_bytes: usize) -> Option<Vec<u8>> {
     }
 }
 
-/// Skips the head of a gzip file.
+/// Skips the header of a gzip file.
 fn gzip(bytes: &[u8]) -> Option<&[u8]> {
     let flags = *bytes.get(3)?;
     let mut rest = bytes.get(10..)?;
@@ -35,7 +36,7 @@ fn gzip(bytes: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// Bits, the lowest of each byte first.
+/// Reads bits, least significant bit of each byte first.
 struct BitReader<'a> {
     bytes: &'a [u8],
     held: u32,
@@ -57,7 +58,7 @@ impl BitReader<'_> {
     }
 }
 
-/// A Huffman code: how many codes there are of each length, and their symbols.
+/// A Huffman code: the number of codes of each length, and their symbols.
 struct HuffmanCode {
     counts: [u16; 16],
     symbols: Vec<u16>,
@@ -160,7 +161,7 @@ const DISTANCE_CODES: [(usize, u32); 30] = [
     (24577, 13),
 ];
 
-/// The order in which the lengths of the code lengths' codes stand.
+/// The order in which a block stores the lengths of the code-length codes.
 const CODE_LENGTH_ORDER: [usize; 19] = [
     16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
 ];
@@ -211,7 +212,7 @@ fn stream(bytes: &[u8], max_bytes: usize) -> Option<Vec<u8>> {
     }
 }
 
-/// Reads the codes that a block brings along.
+/// Reads the Huffman codes of a dynamic block.
 fn codes(bits: &mut BitReader<'_>) -> Option<(HuffmanCode, HuffmanCode)> {
     let literals = bits.take(5)? as usize + 257;
     let distances = bits.take(5)? as usize + 1;
@@ -269,7 +270,7 @@ mod tests {
 
     use super::*;
 
-    /// Made by Python's zlib and gzip.
+    /// Test data made by Python's `zlib` and `gzip`.
     #[test]
     fn inflates_what_others_deflated() {
         let text = b"creel creel creel, said the angler; creel.";

@@ -1,4 +1,4 @@
-//! A JSON body as other programs would have written it.
+//! Hypotheses about JSON bodies that were serialized again by another program.
 
 use super::case::Case;
 use super::hypothesis::{Variation, Variations};
@@ -6,11 +6,11 @@ use super::rewrite::{self, Layout, TAB};
 use super::tokens::{self, Token, TokenKind};
 use super::value_style::{Html, Number, Slash, Unicode, ValueStyle};
 
-const ADVICE: &str = "Sign and check the bytes as they are sent. In Express, express.raw({type: 'application/json'}) before express.json(); in Flask request.get_data(); in Next.js await req.text().";
+const ADVICE: &str = "Sign and verify the bytes as sent. In Express, use express.raw({type: 'application/json'}) before express.json(); in Flask, request.get_data(); in Next.js, await req.text().";
 
-const NOT_JSON: &str = "the body is no JSON of up to 4 MiB";
+const NOT_JSON: &str = "the body is not JSON of up to 4 MiB";
 
-/// Writes a layout in words, with and without sorted keys.
+/// Serializes the body in several layouts, optionally with sorted keys.
 fn layouts<'a>(case: &Case<'a>, layouts: &[(&str, Layout)], sorted: bool) -> Variations<'a> {
     let json = case.json().ok_or(NOT_JSON)?;
     if sorted && !json.any(TokenKind::Colon, |_| true) {
@@ -31,7 +31,7 @@ fn layouts<'a>(case: &Case<'a>, layouts: &[(&str, Layout)], sorted: bool) -> Var
         .collect())
 }
 
-/// Returns how many forms of one kind are written at the most.
+/// Returns how many forms of one kind are tried.
 fn max_forms(case: &Case<'_>) -> usize {
     if case.is_large() { 1 } else { usize::MAX }
 }
@@ -39,29 +39,29 @@ fn max_forms(case: &Case<'_>) -> usize {
 fn rewritten<'a>(body: String, how: &str) -> Variation<'a> {
     Variation::body(
         body.into_bytes(),
-        format!("The JSON was written anew on the way; {how}."),
+        format!("The JSON was re-serialized in transit; {how}."),
         ADVICE,
     )
 }
 
-/// Tries the JSON without blanks.
+/// Tries the JSON without whitespace.
 pub(super) fn compact<'a>(case: &Case<'a>) -> Variations<'a> {
-    layouts(case, &[("without blanks", Layout::COMPACT)], false)
+    layouts(case, &[("without whitespace", Layout::COMPACT)], false)
 }
 
-/// Tries the JSON with a blank behind commas and colons.
+/// Tries the JSON with a space after commas and colons.
 pub(super) fn spaced<'a>(case: &Case<'a>) -> Variations<'a> {
     layouts(
         case,
         &[(
-            "with a blank behind commas and colons, as Python's json.dumps writes",
+            "with a space after commas and colons, as by Python's json.dumps",
             Layout::SPACED,
         )],
         false,
     )
 }
 
-/// Tries the JSON with a value on each line.
+/// Tries the JSON with one value per line.
 pub(super) fn indented<'a>(case: &Case<'a>) -> Variations<'a> {
     layouts(case, &INDENTED, false)
 }
@@ -75,8 +75,8 @@ const INDENTED: [(&str, Layout); 3] = [
 /// Tries the JSON with sorted keys.
 pub(super) fn sorted<'a>(case: &Case<'a>) -> Variations<'a> {
     let every = [
-        ("without blanks", Layout::COMPACT),
-        ("with blanks", Layout::SPACED),
+        ("without whitespace", Layout::COMPACT),
+        ("with spaces", Layout::SPACED),
         INDENTED[0],
         INDENTED[1],
     ];
@@ -97,7 +97,7 @@ fn kept<'a>(case: &Case<'a>, every: &[(&str, ValueStyle)]) -> Variations<'a> {
         .collect())
 }
 
-/// Tries `/` escaped and not.
+/// Tries `/` escaped and unescaped.
 pub(super) fn slashes<'a>(case: &Case<'a>) -> Variations<'a> {
     let json = case.json().ok_or(NOT_JSON)?;
     if !json.any(TokenKind::Text, |text| text.contains('/')) {
@@ -111,21 +111,21 @@ pub(super) fn slashes<'a>(case: &Case<'a>) -> Variations<'a> {
         case,
         &[
             (
-                "with every / as \\/, as PHP's json_encode writes",
+                "with every / as \\/, as by PHP's json_encode",
                 with(Slash::Escaped),
             ),
-            ("with every / as it is", with(Slash::Plain)),
+            ("with every / unescaped", with(Slash::Plain)),
         ],
     )
 }
 
-/// Tries characters beyond ASCII escaped and not.
+/// Tries non-ASCII characters escaped and unescaped.
 pub(super) fn unicode<'a>(case: &Case<'a>) -> Variations<'a> {
     let json = case.json().ok_or(NOT_JSON)?;
     let foreign =
         |text: &str| !text.is_ascii() || text.contains("\\u") || text.contains(['<', '>', '&']);
     if !json.any(TokenKind::Text, foreign) {
-        return Err("the body has plain ASCII only");
+        return Err("the body is plain ASCII");
     }
     let with = |unicode| ValueStyle {
         unicode,
@@ -137,27 +137,27 @@ pub(super) fn unicode<'a>(case: &Case<'a>) -> Variations<'a> {
     };
     let mut every = [
         (
-            "with characters such as é as \\u00e9, as Python writes",
+            "with characters such as é as \\u00e9, as by Python",
             with(Unicode::Lower),
         ),
         ("with characters such as \\u00e9 as é", with(Unicode::Plain)),
         ("with characters such as é as \\u00E9", with(Unicode::Upper)),
         (
-            "with < > & as \\u003c and the like, as Go writes",
+            "with < > & as \\u003c and so on, as by Go",
             html(Html::Escaped),
         ),
-        ("with < > & as they are", html(Html::Plain)),
+        ("with < > & unescaped", html(Html::Plain)),
     ];
-    // What came escaped was signed plain, if anything.
+    // If the received JSON is ASCII, the signed one is more likely unescaped.
     if json.source.is_ascii() {
         every.swap(0, 1);
     }
     kept(case, &every)
 }
 
-/// Tries numbers written otherwise: all alike, then each alone.
+/// Tries numbers in other notations: all of them alike, then each alone.
 pub(super) fn numbers<'a>(case: &Case<'a>) -> Variations<'a> {
-    /// More numbers than these are not tried one by one.
+    /// With more numbers than this, numbers are not varied one by one.
     const MAX_NUMBERS_TRIED: usize = 24;
     let json = case.json().ok_or(NOT_JSON)?;
     let with = |number| ValueStyle {
@@ -169,20 +169,20 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Variations<'a> {
     }
     let every = [
         (
-            "with numbers as short as can be, as JavaScript writes (1 for 1.0)",
+            "with numbers as short as possible, as by JavaScript (1 for 1.0)",
             with(Number::Short),
         ),
         (
-            "with .0 behind whole numbers that had a fraction",
+            "with .0 after whole numbers that had a fraction",
             with(Number::Float),
         ),
         (
-            "with two places behind the point where there is one",
+            "with two decimal places in numbers with a fraction",
             with(Number::Money),
         ),
-        ("with .0 behind every whole number", with(Number::AllFloat)),
+        ("with .0 after every whole number", with(Number::AllFloat)),
         (
-            "with two places behind every number's point",
+            "with two decimal places in every number",
             with(Number::AllMoney),
         ),
     ];
@@ -228,8 +228,7 @@ pub(super) fn numbers<'a>(case: &Case<'a>) -> Variations<'a> {
     Ok(variations)
 }
 
-/// A program, how it lays JSON out, how it writes values, and whether it sorts
-/// the keys.
+/// A library: its name, layout, value style, and whether it sorts the keys.
 type Library = (&'static str, Layout, ValueStyle, bool);
 
 const PLAIN: ValueStyle = ValueStyle {
@@ -246,7 +245,8 @@ const ASCII: ValueStyle = ValueStyle {
     number: Number::Float,
 };
 
-/// Returns what several languages' libraries write, the likeliest first.
+/// Returns how JSON libraries of several languages serialize, most likely
+/// first.
 fn libraries() -> Vec<Library> {
     let (plain, ascii) = (PLAIN, ASCII);
     let script = ValueStyle {
@@ -271,7 +271,7 @@ fn libraries() -> Vec<Library> {
         ),
         ("Python's json.dumps", Layout::SPACED, ascii, false),
         (
-            "JavaScript's JSON.stringify with 2 blanks",
+            "JavaScript's JSON.stringify with 2 spaces",
             Layout::indented(2),
             script,
             false,
@@ -319,7 +319,7 @@ fn libraries() -> Vec<Library> {
         ("PHP's json_encode, pretty", Layout::indented(4), php, false),
         ("Go's json.Marshal", Layout::COMPACT, go, false),
         ("Go's json.Marshal of a map", Layout::COMPACT, go, true),
-        ("Ruby's or Java's libraries", Layout::COMPACT, plain, false),
+        ("Ruby or Java libraries", Layout::COMPACT, plain, false),
         (
             "a library that escapes nothing, sorted",
             Layout::COMPACT,
@@ -329,7 +329,7 @@ fn libraries() -> Vec<Library> {
     ]
 }
 
-/// What programs write that print to a file or a pipe: they end the line.
+/// Programs that print JSON to a file or a pipe and end it with a newline.
 const PRINTING_PROGRAMS: [(&str, Layout, ValueStyle); 4] = [
     ("jq", Layout::indented(2), PLAIN),
     ("jq -c", Layout::COMPACT, PLAIN),
@@ -337,8 +337,8 @@ const PRINTING_PROGRAMS: [(&str, Layout, ValueStyle); 4] = [
     ("Python's print(json.dumps(…))", Layout::SPACED, ASCII),
 ];
 
-/// Tries the JSON as the libraries of several languages write it: layout,
-/// escapes and numbers at once.
+/// Tries the JSON as the libraries of several languages serialize it: layout,
+/// escapes and numbers together.
 pub(super) fn language<'a>(case: &Case<'a>) -> Variations<'a> {
     let json = case.json().ok_or(NOT_JSON)?;
     let shown = |layout: &Layout| !json.deep || layout.indent.is_none();
@@ -350,7 +350,7 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Variations<'a> {
             let order = if sorted { json.sorted() } else { &json.tokens };
             rewritten(
                 rewrite::write_as(order, layout, values),
-                &format!("it was signed as {who} writes it"),
+                &format!("it was signed as written by {who}"),
             )
         })
         .collect();
@@ -359,20 +359,20 @@ pub(super) fn language<'a>(case: &Case<'a>) -> Variations<'a> {
         |(who, layout, values)| {
             let mut text = rewrite::write_as(&json.tokens, layout, values);
             text.push('\n');
-            rewritten(text, &format!("it was signed as {who} writes it"))
+            rewritten(text, &format!("it was signed as written by {who}"))
         },
     ));
     Ok(variations)
 }
 
-/// Says where a body stops being JSON, where it begins like it.
+/// Returns whether a body begins like JSON and is truncated.
 pub(super) fn is_cut_off(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
         && std::str::from_utf8(body).is_ok_and(|text| {
             tokens::tokens(text).is_err_and(|broken| {
                 let lines = text.matches('\n').count() + 1;
                 let last = text.rsplit('\n').next().unwrap_or_default();
-                // A text in quotes that never ends is reported where it begins.
+                // An unterminated string is reported at its beginning.
                 let in_text = last
                     .chars()
                     .skip(broken.column.saturating_sub(1))

@@ -1,4 +1,4 @@
-//! Digests as senders make them, rightly or wrongly.
+//! Digests as senders make them, correct or not.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
@@ -15,16 +15,16 @@ pub(super) enum Hash {
     Sha512,
 }
 
-/// How a digest is made of a key and a text.
+/// How a digest is made from a key and a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     /// An HMAC (RFC 2104).
     Hmac(Hash),
-    /// An HMAC whose key is the text, and whose text is the key.
+    /// An HMAC with the roles of key and text swapped.
     Swapped(Hash),
-    /// A hash of the key with the text behind it.
+    /// A hash of the key followed by the text.
     KeyFirst(Hash),
-    /// A hash of the text with the key behind it.
+    /// A hash of the text followed by the key.
     KeyLast(Hash),
     /// A hash of the text alone.
     NoKey(Hash),
@@ -33,7 +33,7 @@ pub(super) enum Method {
 impl Hash {
     pub(super) const ALL: [Self; 4] = [Self::Sha256, Self::Sha1, Self::Sha512, Self::Sha384];
 
-    /// Returns the hash of an algorithm that makes an HMAC.
+    /// Returns the hash function of an HMAC algorithm.
     pub(super) const fn of(algorithm: Algorithm) -> Option<Self> {
         match algorithm {
             Algorithm::HmacSha1 => Some(Self::Sha1),
@@ -71,12 +71,12 @@ impl Hash {
 }
 
 impl Method {
-    /// Returns the digest's size in bytes.
+    /// Returns the size of the digest in bytes.
     pub(super) const fn size(self) -> usize {
         self.hash().size()
     }
 
-    /// Says whether a key is part of it.
+    /// Returns whether the method uses a key.
     pub(super) const fn uses_key(self) -> bool {
         !matches!(self, Self::NoKey(_))
     }
@@ -91,7 +91,7 @@ impl Method {
         }
     }
 
-    /// Says in a few words how it is made.
+    /// Describes the method in a few words.
     pub(super) fn describe(self) -> String {
         let hash = self.hash().word();
         match self {
@@ -103,7 +103,7 @@ impl Method {
         }
     }
 
-    /// Computes the digest over `pieces` put together.
+    /// Computes the digest over the concatenated `pieces`.
     pub(super) fn digest<'a>(
         self,
         key: &[u8],

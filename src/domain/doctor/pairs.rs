@@ -1,4 +1,4 @@
-//! Tries two hypotheses at once, the likeliest pairs first.
+//! Tries pairs of hypotheses, the most likely pairs first.
 
 use super::budget::Budget;
 use super::case::{Case, DigestMatch};
@@ -7,31 +7,31 @@ use super::hypothesis::{InputChange, Procedure, Variation};
 use super::secret;
 use crate::domain::verification::Group;
 
-/// More ideas of one kind than these are not tried with another's.
+/// How many variations of one kind are combined with those of another kind.
 const MAX_VARIATIONS_PER_KIND: usize = 200;
 
-/// What is made of a large body too, because it costs next to nothing.
+/// Body hypotheses that are cheap enough for large bodies.
 const CHEAP_BODY_CODES: [&str; 4] = ["body_newline", "body_line_ends", "body_bom", "body_empty"];
 
-/// How many classes are tried where the body is large.
+/// How many classes of pairs are tried for a large body.
 const LARGE_BODY_CLASSES: usize = 4;
 
-/// What is supposed of a secret too, where the body is large.
+/// Secret hypotheses that are likely enough for large bodies.
 const LIKELY_SECRET_CODES: [&str; 3] = ["other_secret", "old_secret", "secret_space"];
 
-/// An idea, or several that belong together, each with its hypothesis's place
-/// in the list.
+/// A variation, or several that belong together, each with the index of its
+/// hypothesis.
 type Combination<'a> = Vec<(usize, Variation<'a>)>;
 
-/// Finds two ideas of different kinds that together give a signature that came.
+/// Finds two variations of different kinds that together yield a candidate.
 pub(super) fn search<'a>(
     case: &Case<'a>,
     budget: &mut Budget,
 ) -> Option<(Combination<'a>, DigestMatch)> {
     let [keys, bodies, texts, methods] = kinds(case);
     let others = others(case);
-    // What differs behind the body's end only costs next to nothing, whatever
-    // the key: that is tried of every key first.
+    // A variation at the end of the body costs almost nothing with any key, so
+    // these are tried first with every key.
     let behind = |combination: &Combination<'a>| {
         let stem = case.stem();
         combination
@@ -39,7 +39,7 @@ pub(super) fn search<'a>(
             .all(|(_, variation)| matches!(&variation.change, InputChange::Body(body) if body.starts_with(stem)))
     };
     let (tails, bodies): (Vec<_>, Vec<_>) = bodies.into_iter().partition(behind);
-    // One idea, and nothing besides.
+    // The empty combination, for variations that are tried alone.
     let alone = [Vec::new()];
     let classes: [(&[Combination<'a>], &[Combination<'a>]); 12] = [
         (&keys, &tails),
@@ -61,7 +61,7 @@ pub(super) fn search<'a>(
         classes.len()
     };
     for (at, (first, second)) in classes.into_iter().take(count).enumerate() {
-        // What one class leaves over is the next ones'.
+        // Budget that one class does not use is left for the following classes.
         let share = budget.0 / (count - at);
         let mut left = Budget(share);
         let found = try_class(case, first, second, &mut left);
@@ -98,7 +98,7 @@ fn try_class<'a>(
     None
 }
 
-/// Collects the ideas of each kind: keys, bodies, texts and methods.
+/// Collects the variations by kind: keys, bodies, texts and methods.
 fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
     let mut kinds: [Vec<Combination<'a>>; 4] = Default::default();
     for (at, hypothesis) in HYPOTHESES.iter().enumerate() {
@@ -139,7 +139,7 @@ fn kinds<'a>(case: &Case<'a>) -> [Vec<Combination<'a>>; 4] {
     kinds
 }
 
-/// Collects what may be wrong with the other configured secrets.
+/// Collects the variations of the other configured secrets.
 fn others<'a>(case: &Case<'a>) -> Vec<Combination<'a>> {
     let theirs = case.with_secrets(case.subject.others);
     let mut found = Vec::new();

@@ -1,6 +1,6 @@
-//! Percent-encoding, as forms and addresses have it.
+//! Percent-encoding for forms and URLs.
 
-/// Decodes `%41`, and `+` as a blank where `plus` is so.
+/// Decodes `%41`, and `+` as a space if `plus` is set.
 pub(super) fn decode(text: &[u8], plus: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -17,7 +17,8 @@ pub(super) fn decode(text: &[u8], plus: bool) -> Vec<u8> {
     out
 }
 
-/// Encodes all but letters, digits and what is `safe`; a blank as `space`.
+/// Encodes all bytes except letters, digits and those in `safe`; a space
+/// becomes `space`.
 pub(super) fn encode(bytes: &[u8], space: &str, upper: bool, safe: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for byte in bytes {

@@ -1,40 +1,41 @@
-//! JSON as other programs would have written it: its tokens laid out anew,
-//! without changing a digit.
+//! Serializes JSON as other programs would: the tokens in another layout, with
+//! all digits unchanged.
 
 use std::ops::Range;
 
 use super::tokens::{Token, TokenKind};
 use super::value_style::ValueStyle;
 
-/// How a JSON text is laid out.
+/// The layout of a JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// Blanks for each step of indentation, or [`TAB`]; `None`: all on one line.
+    /// Spaces per level of indentation, or [`TAB`]; `None` puts everything on
+    /// one line.
     pub(super) indent: Option<usize>,
-    /// What stands between values on one line.
+    /// The separator between values on one line.
     pub(super) comma: &'static str,
-    /// What stands between a name and its value.
+    /// The separator between a name and its value.
     pub(super) colon: &'static str,
 }
 
-/// Stands for one tab for each step of indentation.
+/// Marks one tab per level of indentation.
 pub(super) const TAB: usize = usize::MAX;
 
 impl Layout {
-    /// Without any blanks, as most libraries write.
+    /// No whitespace, as most libraries write.
     pub(super) const COMPACT: Self = Self {
         indent: None,
         comma: ",",
         colon: ":",
     };
-    /// With a blank behind comma and colon, as Python's `json.dumps` writes.
+    /// A space after comma and colon, as Python's `json.dumps` writes.
     pub(super) const SPACED: Self = Self {
         indent: None,
         comma: ", ",
         colon: ": ",
     };
 
-    /// With each value on a line of its own.
+    /// Each value on its own line.
     pub(super) const fn indented(blanks: usize) -> Self {
         Self {
             indent: Some(blanks),
@@ -44,7 +45,7 @@ impl Layout {
     }
 }
 
-/// Returns how deep objects and arrays are nested.
+/// Returns the nesting depth of objects and arrays.
 pub(super) fn depth(tokens: &[Token<'_>]) -> usize {
     let mut depth = 0usize;
     let mut deepest = 0;
@@ -63,8 +64,7 @@ pub(super) fn depth(tokens: &[Token<'_>]) -> usize {
     deepest
 }
 
-/// Writes tokens, which are in the wanted order, in another layout and with
-/// values written as another program would.
+/// Serializes tokens in the given order, with another layout and value style.
 pub(super) fn write_as(order: &[Token<'_>], layout: Layout, values: ValueStyle) -> String {
     let mut text = String::with_capacity(order.iter().map(|t| t.text.len() + 1).sum());
     let mut depth = 0usize;
@@ -96,8 +96,7 @@ pub(super) fn write_as(order: &[Token<'_>], layout: Layout, values: ValueStyle) 
     text
 }
 
-/// Writes the source with its blanks as they were, and values as another
-/// program would.
+/// Serializes the source with its whitespace unchanged and another value style.
 pub(super) fn write_kept(source: &str, tokens: &[Token<'_>], values: ValueStyle) -> String {
     let mut text = String::with_capacity(source.len() + source.len() / 8);
     let mut end = 0;
@@ -127,16 +126,16 @@ fn break_line(text: &mut String, layout: Layout, depth: usize) {
     }
 }
 
-/// One object or array: where its members stand among the tokens.
+/// An object or array: the token ranges of its members.
 struct Container {
     members: Vec<Range<usize>>,
     close: usize,
 }
 
-/// Returns the tokens with every object's members sorted by name.
+/// Returns the tokens with the members of each object sorted by name.
 ///
-/// Depth is the sender's choice, so this neither recurses nor copies what
-/// lies inside more than once.
+/// The sender chooses the nesting depth, so this function neither recurses nor
+/// copies nested tokens more than once.
 pub(super) fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     enum Step {
         Run(Range<usize>),
@@ -178,11 +177,12 @@ pub(super) fn sorted<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     order
 }
 
-/// Finds every object and array, its members sorted, and which token opens which.
+/// Finds every object and array with its members sorted, and which token opens
+/// which.
 fn containers(tokens: &[Token<'_>]) -> (Vec<Container>, Vec<usize>) {
     let mut containers: Vec<Container> = Vec::new();
     let mut container_of = vec![0; tokens.len()];
-    // Of each open one: which it is, and where its present member begins.
+    // For each open container: its index and the start of its current member.
     let mut open: Vec<(usize, usize)> = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token.kind {

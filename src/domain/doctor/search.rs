@@ -1,5 +1,4 @@
-//! Tries the hypotheses: each alone, then two at once, within a budget.
-//!
+//! Tests the hypotheses within a budget: each alone, then in pairs.
 
 use std::borrow::Cow;
 
@@ -15,53 +14,56 @@ use super::{Effort, finding, header, pairs};
 use crate::domain::text::thousands;
 use crate::domain::verification::{Finding, Group, HypothesisTrial, Status, TrialOutcome};
 
-/// What a delivery may cost while it is received: this, and four times its body.
+/// The budget at arrival, in hashed bytes; four times the body size is added.
 const BRIEF_BUDGET_BYTES: usize = 1 << 20;
 
-/// What a delivery may cost when somebody looks at it.
+/// The budget when a user opens a delivery, in hashed bytes.
 const FULL_BUDGET_BYTES: usize = 36 << 20;
 
-/// What of that the pairs may cost.
+/// The part of that budget for pairs, in hashed bytes.
 const PAIRS_BUDGET_BYTES: usize = 16 << 20;
 
-const TOO_LARGE: &str = "not tried: so large a body would take too long";
+const TOO_LARGE: &str = "not tried: the body is too large";
 
-const OUT_OF_TIME: &str = "not tried: the time was over";
+const OUT_OF_TIME: &str = "not tried: out of time";
 
-/// What was found, and what was tried.
+/// The findings and the tested hypotheses.
 pub(super) struct SearchOutcome {
-    /// The most telling first, with their groups.
+    /// The findings with their groups, most relevant first.
     pub(super) findings: Vec<(Group, Finding)>,
-    /// In the order of the list.
+    /// The tested hypotheses, in the order of the list.
     pub(super) tried: Vec<HypothesisTrial>,
-    /// Whether a computation gave the signature that came.
+    /// Whether a computation yielded a received signature.
     pub(super) explained: bool,
-    /// What was not tried, or not in every way, because the body is large.
+    /// Hypotheses that were skipped, fully or in part, because the body is
+    /// large.
     pub(super) skipped: Vec<&'static str>,
 }
 
-/// What came of one hypothesis.
+/// The result of one hypothesis.
 enum TrialResult {
     Matched(Finding),
-    /// It is so, and says the same as one that was tried before.
+    /// It matches, and means the same as a hypothesis that matched before.
     SameAs(Cow<'static, str>),
-    /// It gives a signature that came as well, and that one holds without it.
+    /// It matches a received signature too, but the signature is valid without
+    /// it.
     AlsoMatched(String),
     NotMatched(Cow<'static, str>),
     NotApplicable(Cow<'static, str>),
-    /// It was tried in some ways or in none, for the body is large.
+    /// Some or all variations were skipped because the body is large.
     Skipped(TrialOutcome, Cow<'static, str>),
 }
 
-/// What came of each hypothesis so far.
+/// The results so far.
 struct Results<'c, 'a> {
     case: &'c Case<'a>,
     outcomes: Vec<TrialResult>,
-    /// Those that a computation proved, the most telling first.
+    /// The indexes of the hypotheses that a computation proved, most relevant
+    /// first.
     computed: Vec<usize>,
 }
 
-/// Tries every hypothesis.
+/// Tests all hypotheses.
 pub(super) fn search(case: &Case<'_>, effort: Effort) -> SearchOutcome {
     let brief = effort != Effort::Full;
     let least = effort == Effort::Least;
@@ -71,7 +73,8 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> SearchOutcome {
     } else {
         FULL_BUDGET_BYTES
     });
-    // Where the body is large, one thing at a time would use it all up.
+    // For a large body, single hypotheses would use the whole budget, so a part
+    // is reserved for pairs.
     let kept_back = if case.is_large() && !is_valid {
         budget.0 / 4
     } else {
@@ -82,7 +85,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> SearchOutcome {
         case,
         outcomes: HYPOTHESES
             .iter()
-            .map(|_| TrialResult::NotApplicable(Cow::Borrowed("it was not tried")))
+            .map(|_| TrialResult::NotApplicable(Cow::Borrowed("not tried")))
             .collect(),
         computed: Vec::new(),
     };
@@ -105,8 +108,8 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> SearchOutcome {
         match &hypothesis.procedure {
             Procedure::Compute(_) if least || brief && (is_valid || explained) => {}
             Procedure::Compute(variations) => {
-                // Another secret is the likeliest cause. What one hypothesis
-                // leaves over is the next ones'.
+                // Another secret is the most likely cause. Budget that one
+                // hypothesis does not use is left for the following ones.
                 let share = if at == OTHER_SECRET {
                     budget.0 / 3
                 } else {
@@ -122,7 +125,7 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> SearchOutcome {
     if let Some(second) = second {
         results.outcomes[OTHER_SECRET] = second;
     }
-    // Two things at once are a secret and something else.
+    // A pair consists of a secret and something else.
     let any_secret = !case.keys.is_empty() || !case.subject.others.is_empty();
     if !explained && !is_valid && !case.candidates.is_empty() && any_secret && !case.is_late() {
         budget.0 = (budget.0 + kept_back).min(PAIRS_BUDGET_BYTES);
@@ -140,14 +143,13 @@ pub(super) fn search(case: &Case<'_>, effort: Effort) -> SearchOutcome {
 }
 
 impl Results<'_, '_> {
-    /// Says whether the signature holds as it is.
+    /// Returns whether the signature is valid as received.
     fn is_valid(&self) -> bool {
         let status = self.case.verification.status;
         matches!(status, Status::Valid | Status::Stale)
     }
 
-    /// Looks whether it is another provider's delivery, rightly signed as that
-    /// one signs.
+    /// Checks whether the delivery verifies under another provider's scheme.
     fn check_other_provider(&mut self) {
         if let Some(finding) = header::signed_as_other_provider(self.case) {
             let at = HYPOTHESES.iter().position(|h| h.code == finding.code);
@@ -158,8 +160,8 @@ impl Results<'_, '_> {
         }
     }
 
-    /// Looks whether another of the configured keys gives a signature that
-    /// came, too, as it is during a rotation.
+    /// Checks whether a second configured key yields a received signature, as
+    /// happens during a rotation.
     fn check_second_key(&self, base: Option<&DigestMatch>) -> Option<TrialResult> {
         let case = self.case;
         let first = &case.keys.get(base?.key?)?.1;
@@ -177,8 +179,8 @@ impl Results<'_, '_> {
         Some(TrialResult::AlsoMatched(proof(case, &[], &hit)))
     }
 
-    /// Computes a hypothesis's ideas: one in any case, and more within its
-    /// share of the budget. Says whether one holds.
+    /// Computes the variations of a hypothesis: at least one, and more within
+    /// its share of the budget. Returns whether one matches.
     fn compute(
         &mut self,
         at: usize,
@@ -189,22 +191,24 @@ impl Results<'_, '_> {
         let case = self.case;
         if Hash::of(case.scheme.algorithm).is_none() {
             self.outcomes[at] =
-                TrialResult::NotApplicable(Cow::Borrowed("only an HMAC can be computed anew"));
+                TrialResult::NotApplicable(Cow::Borrowed("only an HMAC can be recomputed"));
             return false;
         }
         if case.candidates.is_empty() {
-            self.outcomes[at] =
-                TrialResult::NotApplicable(Cow::Borrowed("no digest came to compare with"));
+            self.outcomes[at] = TrialResult::NotApplicable(Cow::Borrowed(
+                "the request contains no digest to compare with",
+            ));
             return false;
         }
         if case.keys.is_empty() && HYPOTHESES[at].group != Group::Secret {
-            self.outcomes[at] =
-                TrialResult::NotApplicable(Cow::Borrowed("there is no secret to compute with"));
+            self.outcomes[at] = TrialResult::NotApplicable(Cow::Borrowed(
+                "no secret is configured to compute with",
+            ));
             return false;
         }
         if !HYPOTHESES[at].applies_to(case) {
             self.outcomes[at] = TrialResult::NotApplicable(Cow::Borrowed(
-                "the signed text is of a kind of its own",
+                "the signed text has parts that cannot be varied",
             ));
             return false;
         }
@@ -239,14 +243,15 @@ impl Results<'_, '_> {
             tried += 1;
             spent += cost;
             if let Some(hit) = case.find_match(&inputs) {
-                // No two texts or keys give one digest, so it is the same once more.
+                // Two different inputs do not yield the same digest, so this is
+                // the same cause again.
                 match self.computed.first() {
                     _ if self.is_valid() => {
                         self.outcomes[at] =
                             TrialResult::AlsoMatched(proof(case, &[(at, variation)], &hit));
                     }
                     Some(first) => {
-                        let same = format!("here the same as {}", HYPOTHESES[*first].code);
+                        let same = format!("same as {} in this case", HYPOTHESES[*first].code);
                         self.outcomes[at] = TrialResult::SameAs(same.into());
                     }
                     None => self.record_match(&[(at, variation)], &hit),
@@ -255,13 +260,15 @@ impl Results<'_, '_> {
             }
         }
         self.outcomes[at] = match (tried, skipped) {
-            (0, 0) => TrialResult::NotApplicable(Cow::Borrowed("it would change nothing here")),
+            (0, 0) => {
+                TrialResult::NotApplicable(Cow::Borrowed("it would change nothing in this case"))
+            }
             (0, _) => TrialResult::Skipped(TrialOutcome::NotApplicable, Cow::Borrowed(TOO_LARGE)),
-            (1, 0) => TrialResult::NotMatched(Cow::Borrowed("computed: another signature")),
-            (n, 0) => TrialResult::NotMatched(format!("{n} computed: none gives it").into()),
+            (1, 0) => TrialResult::NotMatched(Cow::Borrowed("computed: no match")),
+            (n, 0) => TrialResult::NotMatched(format!("{n} computed: no match").into()),
             (n, more) => TrialResult::Skipped(
                 TrialOutcome::NotMatched,
-                format!("{n} computed: none gives it; {more} left out, the body is large").into(),
+                format!("{n} computed: no match; {more} skipped because the body is large").into(),
             ),
         };
         false
@@ -272,11 +279,13 @@ impl Results<'_, '_> {
             return;
         }
         self.outcomes[at] = if self.case.candidates.is_empty() {
-            TrialResult::NotApplicable(Cow::Borrowed("no digest came"))
+            TrialResult::NotApplicable(Cow::Borrowed("the request contains no digest"))
         } else if compared {
-            TrialResult::NotMatched(Cow::Borrowed("the digest is written as the scheme says"))
+            TrialResult::NotMatched(Cow::Borrowed(
+                "the digest is written as the scheme requires",
+            ))
         } else {
-            TrialResult::NotMatched(Cow::Borrowed("read so, it is another digest"))
+            TrialResult::NotMatched(Cow::Borrowed("decoded this way, it is another digest"))
         };
     }
 
@@ -291,7 +300,7 @@ impl Results<'_, '_> {
         };
     }
 
-    /// Notes ideas that together give a signature that came.
+    /// Records variations that together yield a received signature.
     fn record_match(&mut self, variations: &[(usize, &Variation<'_>)], hit: &DigestMatch) {
         let case = self.case;
         let received = &case.candidates[hit.candidate];
@@ -321,7 +330,7 @@ impl Results<'_, '_> {
             all[0]
                 .1
                 .message
-                .insert_str(0, &format!("{count} things at once. "));
+                .insert_str(0, &format!("{count} causes together. "));
         }
         for (at, mut finding) in all {
             finding.proof.clone_from(&proof);
@@ -332,7 +341,7 @@ impl Results<'_, '_> {
         }
     }
 
-    /// Sums up; with what was `tried`, where that is wanted.
+    /// Returns the outcome; lists the tested hypotheses if `tried` is set.
     fn finish(self, explained: bool, tried: bool) -> SearchOutcome {
         let what = |outcome: &TrialResult| match outcome {
             TrialResult::Matched(f) if f.proof.is_empty() => {
@@ -388,7 +397,7 @@ impl Results<'_, '_> {
     }
 }
 
-/// Says how findings are proved.
+/// Describes how findings are proved.
 fn proof(case: &Case<'_>, variations: &[(usize, &Variation<'_>)], hit: &DigestMatch) -> String {
     let mut inputs = case.inputs();
     for (_, variation) in variations {
@@ -417,12 +426,12 @@ fn proof(case: &Case<'_>, variations: &[(usize, &Variation<'_>)], hit: &DigestMa
     let text = &case.candidates[hit.candidate].text;
     let start: String = text.chars().take(12).collect();
     let gives = if hit.cut {
-        "begins with exactly what came"
+        "begins with the received signature"
     } else {
-        "gives exactly what came"
+        "equals the received signature"
     };
     format!(
-        "Recomputed: {} over {} bytes{with} {gives}, {start}{}",
+        "Recomputed: {} over {} bytes{with} {gives} {start}{}",
         inputs.method.describe().trim_end_matches(','),
         thousands(size as u64),
         if start.len() < text.len() { "…" } else { "" },

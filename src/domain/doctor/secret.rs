@@ -1,4 +1,4 @@
-//! What may be wrong with the secret.
+//! Hypotheses about the secret.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -14,7 +14,7 @@ use crate::domain::secret::Secret;
 use crate::domain::signature::decode_key;
 use crate::domain::verification::{Finding, Status};
 
-/// More secrets than these are not tried.
+/// How many secrets are tried at most.
 const MAX_SECRETS_TRIED: usize = 64;
 
 const LENIENT: GeneralPurposeConfig =
@@ -39,24 +39,25 @@ pub(super) fn other<'a>(case: &Case<'a>) -> Variations<'a> {
         .collect())
 }
 
-/// Makes the idea that a delivery is signed with another configured secret.
+/// Creates the variation that the delivery is signed with another configured
+/// secret.
 pub(super) fn other_secret_variation(secret: &Secret, key: Vec<u8>) -> Variation<'_> {
     let whose = visible_name(secret);
     Variation::key(
         secret,
         key,
         format!(
-            "Signed with another secret, that of {whose} ({}, from {}).",
+            "Signed with another secret, the one of {whose} ({}, from {}).",
             secret.fingerprint(),
             secret.origin()
         ),
         format!(
-            "Give this endpoint the secret of {whose}, or send that provider's deliveries to its own endpoint."
+            "Configure the secret of {whose} for this endpoint, or send that provider's deliveries to its own endpoint."
         ),
     )
 }
 
-/// Tries the secrets that counted before.
+/// Tries the secrets that were valid earlier.
 pub(super) fn old<'a>(case: &Case<'a>) -> Variations<'a> {
     if case.subject.old.is_empty() {
         return Err("no earlier secret is known");
@@ -67,12 +68,12 @@ pub(super) fn old<'a>(case: &Case<'a>) -> Variations<'a> {
         let (what, advice) = if *replaced {
             (
                 format!("Signed with the secret you replaced, {secret}."),
-                "The sender still has it: finish the rotation there, or let both count until it is (s, then add).",
+                "The sender still uses it: finish the rotation there, or accept both until then (s, then add).",
             )
         } else {
             (
-                format!("Signed with the earlier secret {secret}, which no longer counts."),
-                "Finish the rotation where it is sent, or configure both secrets until it is.",
+                format!("Signed with the earlier secret {secret}, which is not valid any more."),
+                "Finish the rotation at the sender, or configure both secrets until then.",
             )
         };
         Some(Variation::key(secret, key, what, advice))
@@ -86,7 +87,7 @@ pub(super) fn old<'a>(case: &Case<'a>) -> Variations<'a> {
         .collect())
 }
 
-/// Blanks and line ends that a secret is kept with, before and behind it.
+/// Whitespace that is often stored around a secret: before and after it.
 const SURROUNDING_WHITESPACE: [(&str, &str); 7] = [
     ("", "\n"),
     ("", "\r\n"),
@@ -97,7 +98,7 @@ const SURROUNDING_WHITESPACE: [(&str, &str); 7] = [
     (" ", " "),
 ];
 
-/// Tries blanks and line ends around a secret taken away, or put behind it.
+/// Tries the secret with surrounding whitespace removed and added.
 pub(super) fn space<'a>(case: &Case<'a>) -> Variations<'a> {
     each(case, |secret, add| {
         let text = secret.reveal();
@@ -105,25 +106,25 @@ pub(super) fn space<'a>(case: &Case<'a>) -> Variations<'a> {
         if trimmed.len() != text.len() {
             add(
                 trimmed.to_vec(),
-                "is right without the blanks or line end around it",
-                "Write it without them: echo -n, or $(cat file) in place of the file.",
+                "matches without the whitespace around it",
+                "Remove the whitespace: use echo -n, or $(cat file) instead of the file.",
             );
         }
         for (before, behind) in SURROUNDING_WHITESPACE {
             add(
                 [before.as_bytes(), trimmed, behind.as_bytes()].concat(),
                 if before.is_empty() {
-                    "is right with a blank or line end behind it"
+                    "matches with whitespace after it"
                 } else {
-                    "is right with a blank before it"
+                    "matches with whitespace before it"
                 },
-                "The sender keeps its secret with it: store it anew there without, as with echo -n.",
+                "The sender stores its secret with whitespace: store it without, for example with echo -n.",
             );
         }
     })
 }
 
-/// Tries quotes around a secret taken away, or put there.
+/// Tries the secret with surrounding quotes removed and added.
 pub(super) fn quotes<'a>(case: &Case<'a>) -> Variations<'a> {
     each(case, |secret, add| {
         let text = secret.reveal().trim_ascii();
@@ -134,20 +135,20 @@ pub(super) fn quotes<'a>(case: &Case<'a>) -> Variations<'a> {
             {
                 Some(inner) => add(
                     inner.to_vec(),
-                    "is right without the quotes around it",
+                    "matches without the quotes around it",
                     "Write it without quotes.",
                 ),
                 None => add(
                     [&[quote], text, &[quote]].concat(),
-                    "is right with quotes around it",
-                    "The sender's environment file keeps the quotes as part of the value: take them out there.",
+                    "matches with quotes around it",
+                    "The sender's environment file includes the quotes in the value: remove them there.",
                 ),
             }
         }
     })
 }
 
-/// Prefixes that secrets are handed out with.
+/// Prefixes with which providers issue secrets.
 const PREFIXES: [&str; 10] = [
     "v1,whsec_",
     "whsec_",
@@ -161,10 +162,10 @@ const PREFIXES: [&str; 10] = [
     "sha256=",
 ];
 
-/// Longer beginnings are no prefix.
+/// The maximum length of a prefix, in bytes.
 const MAX_PREFIX_BYTES: usize = 16;
 
-/// Tries a secret without its prefix, or with one.
+/// Tries the secret with its prefix removed, and with a prefix added.
 pub(super) fn prefix<'a>(case: &Case<'a>) -> Variations<'a> {
     let form = case.scheme.secret;
     let mut variations = each(case, |secret, add| {
@@ -173,30 +174,31 @@ pub(super) fn prefix<'a>(case: &Case<'a>) -> Variations<'a> {
             match text.strip_prefix(prefix.as_bytes()) {
                 Some(rest) => add(
                     rest.to_vec(),
-                    "is right without its prefix",
+                    "matches without its prefix",
                     "Write it without the prefix.",
                 ),
                 None => add(
                     [prefix.as_bytes(), text].concat(),
-                    "is right with its prefix",
-                    "Copy it whole, with the prefix.",
+                    "matches with its prefix",
+                    "Copy the whole secret, with the prefix.",
                 ),
             }
         }
-        // What is handed out as `pk_test_…` has more than one beginning to lose.
+        // A secret such as `pk_test_…` has more than one prefix that may be
+        // missing.
         for at in text.iter().take(MAX_PREFIX_BYTES).enumerate() {
             if let (at, b'_') = at
                 && !PREFIXES.iter().any(|p| p.as_bytes() == &text[..=at])
             {
                 add(
                     text[at + 1..].to_vec(),
-                    "is right without its prefix",
+                    "matches without its prefix",
                     "Write it without the prefix.",
                 );
             }
         }
     })?;
-    // The text behind the prefix may be the key itself, undecoded.
+    // The text after the prefix may be the key itself, without decoding.
     for secret in case.subject.secrets.iter().take(MAX_SECRETS_TRIED) {
         let text = secret.reveal().trim_ascii();
         let rest = PREFIXES
@@ -206,18 +208,18 @@ pub(super) fn prefix<'a>(case: &Case<'a>) -> Variations<'a> {
             variations.push(Variation::key(
                 secret,
                 rest.to_vec(),
-                format!("The secret {secret} is right as text, without its prefix."),
-                "Its text behind the prefix is the key here, not what base64 makes of it.",
+                format!("The secret {secret} matches as text, without its prefix."),
+                "Use the text after the prefix as the key, without base64 decoding.",
             ));
         }
     }
     Ok(variations)
 }
 
-/// Tries what base64 and hexadecimal make of a secret that is meant as text.
+/// Tries the base64-decoded and hex-decoded form of a secret that is text.
 pub(super) fn decoded<'a>(case: &Case<'a>) -> Variations<'a> {
     if case.scheme.secret != KeyForm::Text {
-        return Err("the scheme decodes its secret already");
+        return Err("the scheme already decodes the secret");
     }
     raw(
         case,
@@ -225,21 +227,21 @@ pub(super) fn decoded<'a>(case: &Case<'a>) -> Variations<'a> {
             let bare = after_prefix(text);
             [
                 ("decoded from base64", STANDARD.decode(bare).ok()),
-                ("decoded from url-safe base64", URL_SAFE.decode(bare).ok()),
+                ("decoded from URL-safe base64", URL_SAFE.decode(bare).ok()),
                 ("decoded from hexadecimal", hex::decode(bare).ok()),
             ]
             .into_iter()
             .filter_map(|(how, key)| Some((how, key?)))
             .collect()
         },
-        "The sender decodes its secret before it signs; sign with its text, as hmac.new(secret.encode(), …) does in Python.",
+        "The sender decodes its secret before signing; sign with the text, as with hmac.new(secret.encode(), …) in Python.",
     )
 }
 
-/// Tries a secret's text as the key where the scheme decodes it.
+/// Tries the text of a secret that the scheme decodes.
 pub(super) fn text<'a>(case: &Case<'a>) -> Variations<'a> {
     if case.scheme.secret == KeyForm::Text {
-        return Err("the scheme takes its secret as text already");
+        return Err("the scheme already uses the secret as text");
     }
     raw(
         case,
@@ -252,14 +254,14 @@ pub(super) fn text<'a>(case: &Case<'a>) -> Variations<'a> {
                 ),
             ]
         },
-        "The sender signs with the text: decode it first, as Buffer.from(secret, 'base64') does in Node.",
+        "The sender signs with the text: decode it first, as with Buffer.from(secret, 'base64') in Node.",
     )
 }
 
-/// Tries base64 of the other alphabet or without padding, and hexadecimal.
+/// Tries the other base64 alphabet, base64 without padding, and hexadecimal.
 pub(super) fn alphabet<'a>(case: &Case<'a>) -> Variations<'a> {
     if case.scheme.secret == KeyForm::Text {
-        return Err("the scheme takes its secret as text");
+        return Err("the scheme uses the secret as text");
     }
     raw(
         case,
@@ -267,18 +269,18 @@ pub(super) fn alphabet<'a>(case: &Case<'a>) -> Variations<'a> {
             let bare = after_prefix(text);
             [
                 ("read as base64 without padding", STANDARD.decode(bare).ok()),
-                ("read as url-safe base64", URL_SAFE.decode(bare).ok()),
+                ("read as URL-safe base64", URL_SAFE.decode(bare).ok()),
                 ("read as hexadecimal", hex::decode(bare).ok()),
             ]
             .into_iter()
             .filter_map(|(how, key)| Some((how, key?)))
             .collect()
         },
-        "Copy it anew from the provider's page; its letters were changed on the way here.",
+        "Copy it again from the provider's dashboard; some characters were changed.",
     )
 }
 
-/// Tries the name of an environment variable in the place of its value.
+/// Tries the name of an environment variable instead of its value.
 pub(super) fn variable<'a>(case: &Case<'a>) -> Variations<'a> {
     let mut variations = Vec::new();
     for secret in case
@@ -290,7 +292,8 @@ pub(super) fn variable<'a>(case: &Case<'a>) -> Variations<'a> {
     {
         let text = String::from_utf8_lossy(secret.reveal()).into_owned();
         let origin = secret.origin().strip_prefix("env:").map(str::to_owned);
-        // What reads like a name may be a secret all the same: it is not shown.
+        // Text that looks like a name may still be a secret, so it is not
+        // shown.
         let shown = origin.as_ref().map_or_else(
             || "its variable".to_owned(),
             |name| format!("the variable {name}"),
@@ -311,7 +314,7 @@ pub(super) fn variable<'a>(case: &Case<'a>) -> Variations<'a> {
             )
         }));
     }
-    // The names that such variables mostly have.
+    // Common names of such variables.
     let Some(secret) = case.subject.secrets.first().or(case.subject.others.first()) else {
         return Err("no secret is configured");
     };
@@ -340,9 +343,9 @@ pub(super) fn variable<'a>(case: &Case<'a>) -> Variations<'a> {
     Ok(variations)
 }
 
-const INTERPOLATION_ADVICE: &str = "Where you sign, the variable is not put in: use double quotes in a shell, process.env.NAME in Node, os.environ[\"NAME\"] in Python.";
+const INTERPOLATION_ADVICE: &str = "The variable is not expanded where you sign: use double quotes in a shell, process.env.NAME in Node, os.environ[\"NAME\"] in Python.";
 
-/// Writes a variable's name as shells, files and languages name its value.
+/// Returns a variable name in the notations of shells, files and languages.
 fn variable_spellings(name: &str) -> [String; 7] {
     [
         name.to_owned(),
@@ -355,7 +358,7 @@ fn variable_spellings(name: &str) -> [String; 7] {
     ]
 }
 
-/// Says whether a text reads like a variable's name.
+/// Returns whether a text looks like the name of a variable.
 pub(super) fn is_variable(text: &str) -> bool {
     let name = text
         .trim()
@@ -370,7 +373,7 @@ pub(super) fn is_variable(text: &str) -> bool {
         && (marked || name.contains('_'))
 }
 
-/// Sees a variable's name where a secret should be.
+/// Detects the name of a variable configured as a secret.
 pub(super) fn named(case: &Case<'_>) -> Observation {
     let wrong = matches!(case.verification.status, Status::Invalid | Status::NoSecret);
     let looks = |secret: &&&Secret| is_variable(&String::from_utf8_lossy(secret.reveal()));
@@ -379,22 +382,22 @@ pub(super) fn named(case: &Case<'_>) -> Observation {
             "secret_named",
             false,
             format!(
-                "The secret configured for {} reads like the name of a variable.",
+                "The secret configured for {} looks like the name of a variable.",
                 visible_name(secret)
             ),
-            "To take the variable's value, write env:NAME in the place of the secret.",
+            "To use the variable's value, write env:NAME instead of the secret.",
         )),
         _ if case.subject.secrets.is_empty() => {
             Observation::NotApplicable("no secret is configured")
         }
-        _ => Observation::Absent("the secrets do not read like names"),
+        _ => Observation::Absent("the secrets do not look like names"),
     }
 }
 
-/// Words that stand for nothing in careless code.
+/// Placeholders that buggy code uses instead of a secret.
 const PLACEHOLDERS: [&str; 7] = ["", "undefined", "null", "None", "nil", "false", "secret"];
 
-/// Tries an empty secret, and the words that stand for one.
+/// Tries an empty secret, and placeholders for one.
 pub(super) fn empty<'a>(case: &Case<'a>) -> Variations<'a> {
     let Some(secret) = case.subject.secrets.first().or(case.subject.others.first()) else {
         return Err("no secret is configured");
@@ -405,19 +408,19 @@ pub(super) fn empty<'a>(case: &Case<'a>) -> Variations<'a> {
             let what = if word.is_empty() {
                 "Signed with an empty secret.".to_owned()
             } else {
-                format!("Signed with the word \"{word}\" in the place of a secret.")
+                format!("Signed with \"{word}\" instead of a secret.")
             };
             Variation::key(
                 secret,
                 word.as_bytes().to_vec(),
                 what,
-                "The sender has no secret where it signs: set it there, and let it refuse to sign without one.",
+                "The sender has no secret configured: set it there, and make signing fail without one.",
             )
         })
         .collect())
 }
 
-/// Says how to add a secret.
+/// Creates the finding that no usable secret is configured.
 pub(super) fn none(case: &Case<'_>) -> Finding {
     let name = &case.subject.provider.name;
     let title = &case.subject.provider.title;
@@ -432,7 +435,7 @@ pub(super) fn none(case: &Case<'_>) -> Finding {
             "no_secret",
             false,
             format!("The signature is {made}, and no {wanted} of {title} is configured."),
-            format!("Add it beside the others:  creel --secret {name}={wanted}"),
+            format!("Add it to the others:  creel --secret {name}={wanted}"),
         );
     }
     finding(
@@ -445,7 +448,8 @@ pub(super) fn none(case: &Case<'_>) -> Finding {
     )
 }
 
-/// Makes ideas of each configured secret's text changed, decoded as the scheme does.
+/// Creates variations by changing the text of each configured secret; the text
+/// is then decoded as the scheme does.
 fn each<'a>(
     case: &Case<'a>,
     change: impl Fn(&Secret, &mut dyn FnMut(Vec<u8>, &'static str, &'static str)),
@@ -456,7 +460,7 @@ fn each<'a>(
     let mut variations = Vec::new();
     for secret in case.subject.secrets.iter().take(MAX_SECRETS_TRIED) {
         change(secret, &mut |text, how, advice| {
-            // An empty key is tried by its own hypothesis.
+            // The empty key has its own hypothesis.
             if let Some(key) = decode_key(&text, case.scheme.secret) {
                 let what = format!("The secret {secret} {how}.");
                 variations.push(Variation::key(secret, key.to_vec(), what, advice));
@@ -466,7 +470,7 @@ fn each<'a>(
     Ok(variations)
 }
 
-/// Makes ideas of each configured secret read in other forms.
+/// Creates variations by decoding each configured secret in other ways.
 fn raw<'a>(
     case: &Case<'a>,
     forms: impl Fn(&[u8]) -> Vec<(&'static str, Vec<u8>)>,
@@ -484,7 +488,7 @@ fn raw<'a>(
                 Variation::key(
                     secret,
                     key,
-                    format!("The secret {secret} is right {how}."),
+                    format!("The secret {secret} matches {how}."),
                     advice,
                 )
             })
@@ -499,7 +503,7 @@ fn raw<'a>(
         .collect())
 }
 
-/// Returns what stands between quotes, where there are any around a text.
+/// Returns the text without surrounding quotes.
 pub(super) fn bare(text: &[u8]) -> &[u8] {
     [b'"', b'\'', b'`']
         .iter()

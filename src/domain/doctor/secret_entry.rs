@@ -1,23 +1,23 @@
-//! What is seen of a secret while it is typed or pasted.
+//! Checks a secret while it is typed or pasted.
 
 use super::secret::{bare, is_variable};
 use crate::domain::provider::KeyForm;
 use crate::domain::secret::split_list;
 use crate::domain::signature::decode_key;
 
-/// What may be wrong with a secret, to be said before it is used.
+/// A likely mistake in a secret, shown before the secret is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretWarning {
-    /// Whether it could be a secret all the same.
+    /// Whether the text could be a secret anyway.
     pub usable: bool,
-    /// What is seen.
+    /// What looks wrong.
     pub message: String,
     /// What to do.
     pub advice: String,
 }
 
-/// Says what seems wrong with a secret; `form` is that of the provider's
-/// secrets, where it is known.
+/// Returns what looks wrong with a secret; `form` is the form of the provider's
+/// secrets, if known.
 pub fn check_secret_entry(secret: &[u8], form: Option<KeyForm>) -> Option<SecretWarning> {
     if let Some(list) = split_list(secret) {
         return list
@@ -34,13 +34,13 @@ pub fn check_secret_entry(secret: &[u8], form: Option<KeyForm>) -> Option<Secret
     if secret.is_empty() {
         return seen(
             false,
-            "It is empty.",
-            "Copy the secret from the provider's page.",
+            "The secret is empty.",
+            "Copy the secret from the provider's dashboard.",
         );
     }
     let reads = |text: &[u8]| {
         form.is_none_or(|form| {
-            // A sender with such secrets may sign with a private key as well.
+            // A provider with such secrets may sign with a private key as well.
             let public = matches!(form, KeyForm::Whsec | KeyForm::WhsecOrText)
                 && decode_key(text, KeyForm::Whpk).is_some();
             public || decode_key(text, form).is_some()
@@ -52,41 +52,41 @@ pub fn check_secret_entry(secret: &[u8], form: Option<KeyForm>) -> Option<Secret
     if trimmed.len() != secret.len() {
         return seen(
             reads(secret),
-            "There are blanks or a line end around it, which would be part of it.",
-            "Take them away, unless the sender has them too.",
+            "The secret has whitespace around it, which would be part of the secret.",
+            "Remove them, unless the sender has them too.",
         );
     }
     if inner.len() != trimmed.len() {
         return seen(
             reads(secret),
-            "There are quotes around it, which would be part of it.",
-            "Take them away, unless the sender has them too.",
+            "The secret has quotes around it, which would be part of the secret.",
+            "Remove them, unless the sender has them too.",
         );
     }
     if is_variable(&text) {
         return seen(
             reads(secret),
-            "It reads like the name of a variable.",
-            "To take the variable's value, write env:NAME.",
+            "The secret looks like the name of a variable.",
+            "To use the variable's value, write env:NAME.",
         );
     }
     if reads(secret) {
         return None;
     }
     let message = match form? {
-        KeyForm::Text => "A public key is no shared secret.",
+        KeyForm::Text => "A public key is not a shared secret.",
         KeyForm::Whsec | KeyForm::WhsecOrText => {
-            "It should be whsec_ and base64 behind it, and this is no base64."
+            "The secret should be whsec_ followed by base64, and this is not base64."
         }
-        KeyForm::Base64 => "It should be base64, and is not.",
-        KeyForm::Hex => "It should be hexadecimal, and is not.",
-        KeyForm::Whpk => "It should be whpk_ and base64 behind it.",
-        KeyForm::Pem => "It should be a public key in PEM: -----BEGIN PUBLIC KEY----- …",
+        KeyForm::Base64 => "The secret should be base64, and it is not.",
+        KeyForm::Hex => "The secret should be hexadecimal, and it is not.",
+        KeyForm::Whpk => "The key should be whpk_ followed by base64.",
+        KeyForm::Pem => "The key should be a public key in PEM: -----BEGIN PUBLIC KEY----- …",
     };
     seen(
         false,
         message,
-        "Copy it anew, whole, from the provider's page.",
+        "Copy the whole secret again from the provider's dashboard.",
     )
 }
 

@@ -1,9 +1,9 @@
-//! The pieces that a signed text is put together from.
+//! The parts of a signed text.
 
-/// A piece of a signed text.
+/// A part of a signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SignedPart {
-    /// Bytes that stand for themselves.
+    /// Literal bytes.
     Bytes(Vec<u8>),
     /// The body.
     Body,

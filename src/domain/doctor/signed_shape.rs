@@ -1,14 +1,14 @@
-//! What is signed besides the body, and in which order.
+//! The shape of a signed text: its parts and their order.
 
 use super::signed_part::SignedPart;
 use crate::domain::provider::template::{Template, TemplateValues};
 use crate::domain::request::Request;
 use crate::domain::signature::Reading;
 
-/// A place in a signed text.
+/// A slot in a signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
-    /// Text that stands as it is.
+    /// Literal text.
     Literal(Vec<u8>),
     Body,
     Time,
@@ -17,7 +17,7 @@ pub(super) enum Slot {
     Url,
 }
 
-/// What fills the places.
+/// The values of the slots.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SlotValues {
     pub(super) time: Vec<u8>,
@@ -26,10 +26,10 @@ pub(super) struct SlotValues {
     pub(super) url: Vec<u8>,
 }
 
-/// Bytes that stand for the places while a template is taken apart.
+/// Marker bytes that stand in for the slots while a template is analysed.
 static SLOT_MARKS: [&[u8]; 5] = [b"{body}", b"{timestamp}", b"{id}", b"{method}", b"{url}"];
 
-/// Takes a template apart.
+/// Returns the shape of a template.
 pub(super) fn of(template: &Template) -> Vec<Slot> {
     let [body, timestamp, id, method, url] = SLOT_MARKS;
     let filling = TemplateValues {
@@ -55,9 +55,9 @@ pub(super) fn of(template: &Template) -> Vec<Slot> {
     pieces.map(|piece| place(&piece)).collect()
 }
 
-/// Reads a shape as the hypotheses write it: `t.b` is the time, a dot and the
-/// body; `i`, `m` and `u` are id, method and address. `b` and the others stand
-/// for themselves only in capitals, which no separator needs.
+/// Parses the short notation of the hypotheses: `t.b` is the time, a dot and
+/// the body; `i`, `m` and `u` are id, method and address. Separators never
+/// contain these letters.
 pub(super) fn read(text: &str) -> Vec<Slot> {
     text.chars()
         .map(|c| match c {
@@ -71,7 +71,7 @@ pub(super) fn read(text: &str) -> Vec<Slot> {
         .collect()
 }
 
-/// Puts the values into a shape.
+/// Fills the slots of a shape with values.
 pub(super) fn fill(shape: &[Slot], values: &SlotValues) -> Vec<SignedPart> {
     let mut text: Vec<SignedPart> = Vec::new();
     for place in shape {
@@ -95,7 +95,7 @@ pub(super) fn fill(shape: &[Slot], values: &SlotValues) -> Vec<SignedPart> {
     text
 }
 
-/// Writes a shape as a template.
+/// Formats a shape as a template.
 pub(super) fn show(shape: &[Slot]) -> String {
     shape
         .iter()
@@ -110,7 +110,7 @@ pub(super) fn show(shape: &[Slot]) -> String {
         .collect()
 }
 
-/// Returns the places without the text between them.
+/// Returns the slots without the literals between them.
 pub(super) fn order(shape: &[Slot]) -> Vec<&Slot> {
     shape
         .iter()
@@ -119,7 +119,7 @@ pub(super) fn order(shape: &[Slot]) -> Vec<&Slot> {
 }
 
 impl SlotValues {
-    /// Returns what a request gives.
+    /// Returns the values of a request.
     pub(super) fn of(reading: &Reading, request: &Request, url: Option<&str>) -> Self {
         Self {
             time: reading.timestamp.clone().unwrap_or_default(),
@@ -129,7 +129,7 @@ impl SlotValues {
         }
     }
 
-    /// Says whether there is something for each place of a shape.
+    /// Returns whether there is a value for each slot of a shape.
     pub(super) fn fit(&self, shape: &[Slot]) -> bool {
         shape.iter().all(|place| match place {
             Slot::Literal(_) | Slot::Body => true,

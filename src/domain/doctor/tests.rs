@@ -1,4 +1,4 @@
-//! Cases of the doctor: what was done to a delivery, and what must be found.
+//! Test cases of the doctor: a change to a delivery and the expected findings.
 
 use super::rewrite::{self as json, Layout};
 use super::value_style::ValueStyle;
@@ -9,7 +9,7 @@ use crate::domain::signature::{Keys, SigningInput, sign, verify};
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_790_000_000);
 const BODY: &str = "{\"id\": 7, \"amount\": 10.50, \"tags\": [\"a\", \"b\"]}";
 
-/// Signs a body, lets `change` happen to it on its way, and diagnoses.
+/// Signs a body, applies `change` to it and returns the finding codes.
 fn codes(
     provider: &str,
     signed: &str,
@@ -59,7 +59,7 @@ fn codes(
         history: History::default(),
     };
     let found = diagnose(&subject, &verification, Effort::Full);
-    // What a signature that holds leaves open is tested with the signatures.
+    // Caveats of a valid signature are tested with the signatures.
     let is_open = |finding: &Finding| coverage::is_caveat(&finding.code);
     verification.findings.retain(|finding| !is_open(finding));
     verification.findings.extend(found.findings);
@@ -76,7 +76,7 @@ fn codes(
     )
 }
 
-/// Base64 of 24 bytes, so that it serves every scheme.
+/// Base64 of 24 bytes, so that it is valid in every scheme.
 const TRUE: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn secret(text: &str) -> Secret {
@@ -195,7 +195,8 @@ fn a_mistyped_secret_is_recognised() {
 
 #[test]
 fn a_secret_meant_in_another_form_is_recognised() {
-    // The sender signs with the decoded bytes, creel is told the text of them.
+    // The sender signs with the decoded bytes; creel is configured with their
+    // text.
     let decoded = decode(TRUE);
     let catalog = Catalog::builtin();
     let provider = catalog.get("zyra").unwrap();
@@ -348,7 +349,7 @@ fn without_a_secret_it_says_how_to_add_one() {
     );
 }
 
-/// Sets one header to what `change` makes of it.
+/// Replaces the value of one header with the result of `change`.
 fn rewritten(request: &mut Request, name: &str, change: impl FnOnce(&str) -> String) {
     let value = change(request.headers.text(name).unwrap());
     request.headers.set(name, value);

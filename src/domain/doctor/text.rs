@@ -1,5 +1,5 @@
-//! What may have been signed instead: other parts, in another order, with
-//! other text between them.
+//! Hypotheses about the signed text: other parts, another order, other
+//! separators.
 
 use std::collections::BTreeSet;
 
@@ -11,20 +11,20 @@ use super::signed_shape::{self, Slot, SlotValues};
 use crate::domain::signature::Reading;
 use crate::domain::text::visible;
 
-/// Shapes that are tried where the scheme has another; see [`signed_shape::read`].
+/// Common shapes to try if the scheme has another; see [`signed_shape::read`].
 const COMMON_SHAPES: [&str; 26] = [
     "b", "t.b", "tb", "t:b", "b.t", "bt", "t|b", "t\nb", "t_b", "t-b", "i.t.b", "t.i.b", "itb",
     "i:t:b", "i.b", "ib", "u.b", "ub", "ut.b", "utb", "mub", "mubt", "m.u.t.b", "tub", "t.u.b",
     "u.t.b",
 ];
 
-/// What stands between the parts.
+/// Common separators between the parts.
 const SEPARATORS: [&str; 12] = [
     ".", "", ":", "\n", "|", ",", "-", "_", " ", "&", ";", "\r\n",
 ];
 
 const ADVICE: &str =
-    "Put the signed text together as the scheme says; creel sign makes one to compare with.";
+    "Build the signed text as the scheme requires; creel sign makes a signature to compare with.";
 
 /// Tries the body alone.
 pub(super) fn body_only<'a>(case: &Case<'a>) -> Variations<'a> {
@@ -42,7 +42,7 @@ pub(super) fn body_only<'a>(case: &Case<'a>) -> Variations<'a> {
     )])
 }
 
-/// Tries the other parts and orders, those that name no address.
+/// Tries other parts and orders that do not contain the address.
 pub(super) fn other_parts<'a>(case: &Case<'a>) -> Variations<'a> {
     let values = guessed(case);
     let shapes = COMMON_SHAPES.iter().map(|text| signed_shape::read(text));
@@ -52,10 +52,10 @@ pub(super) fn other_parts<'a>(case: &Case<'a>) -> Variations<'a> {
         .filter(|shape| values.fit(shape))
         .map(|shape| variation(case, &shape, &values))
         .collect::<Vec<_>>())
-    .and_then(non_empty_or("there is neither a time nor an id to sign"))
+    .and_then(non_empty_or("the request has neither a time nor an id"))
 }
 
-/// Tries the same parts with other text between them.
+/// Tries the same parts with another separator.
 pub(super) fn separator<'a>(case: &Case<'a>) -> Variations<'a> {
     let order = signed_shape::order(&case.shape);
     if order.len() < 2 {
@@ -74,7 +74,7 @@ pub(super) fn separator<'a>(case: &Case<'a>) -> Variations<'a> {
     Ok(SEPARATORS.iter().map(|between| with(between)).collect())
 }
 
-/// Tries the address as one more part.
+/// Tries the address as an additional part.
 pub(super) fn with_url<'a>(case: &Case<'a>) -> Variations<'a> {
     if case.shape.contains(&Slot::Url) {
         return Err("the scheme signs the address already");
@@ -95,7 +95,7 @@ pub(super) fn with_url<'a>(case: &Case<'a>) -> Variations<'a> {
     non_empty_or("the address is not known")(variations)
 }
 
-/// Tries the way every other known provider signs.
+/// Tries the signed text of every other known provider.
 pub(super) fn other_provider<'a>(case: &Case<'a>) -> Variations<'a> {
     let mut seen = BTreeSet::new();
     let mut variations = Vec::new();
@@ -134,18 +134,18 @@ pub(super) fn other_provider<'a>(case: &Case<'a>) -> Variations<'a> {
         variations.push(Variation::text(
             text,
             format!(
-                "Signed as {} signs: {}.",
+                "Signed by the scheme of {}: {}.",
                 provider.title,
                 scheme.signed.text()
             ),
             format!(
-                "If it comes from there, say so:  creel --provider {}   Else sign {}.",
+                "If that is the sender, name it:  creel --provider {}   Otherwise sign {}.",
                 provider.name,
                 case.scheme.signed.text()
             ),
         ));
     }
-    non_empty_or("no other provider's parts came")(variations)
+    non_empty_or("the parts of no other provider are present")(variations)
 }
 
 /// Tries the time in another unit.
@@ -173,7 +173,7 @@ pub(super) fn time_unit<'a>(case: &Case<'a>) -> Variations<'a> {
                 forms.push((at.timestamp_millis().to_string(), "milliseconds"));
                 at.timestamp()
             }
-            Err(_) => return Err("the time that came is no time"),
+            Err(_) => return Err("the received time cannot be parsed"),
         },
     };
     if let Some(at) = DateTime::from_timestamp(seconds, 0) {
@@ -195,16 +195,16 @@ pub(super) fn time_unit<'a>(case: &Case<'a>) -> Variations<'a> {
             Variation::text(
                 signed_shape::fill(&case.shape, &values),
                 format!(
-                    "The signed time is in another unit, {unit}, than the one that came: {}.",
+                    "The signed time is in another unit ({unit}) than the received one: {}.",
                     visible(&text)
                 ),
-                "Sign the very text that the header carries.",
+                "Sign the exact text of the header.",
             )
         })
         .collect())
 }
 
-/// Tries the times that other headers hold.
+/// Tries the times in other headers.
 pub(super) fn time_header<'a>(case: &Case<'a>) -> Variations<'a> {
     if !case.shape.contains(&Slot::Time) {
         return Err("the scheme signs no time");
@@ -215,15 +215,15 @@ pub(super) fn time_header<'a>(case: &Case<'a>) -> Variations<'a> {
             let values = SlotValues { time, ..case.values.clone() };
             Variation::text(
                 signed_shape::fill(&case.shape, &values),
-                format!("The signed time is that of the header {}, not the one the scheme names.", visible(&header)),
-                "Sign the time that the scheme's own header carries, or name that header in creel.toml.",
+                format!("The signed time is from the header {}, not from the one that the scheme names.", visible(&header)),
+                "Sign the time in the scheme's own header, or name that header in creel.toml.",
             )
         })
         .collect();
-    non_empty_or("no other header holds a time")(variations)
+    non_empty_or("no other header contains a time")(variations)
 }
 
-/// Tries the ids that other headers hold.
+/// Tries the ids in other headers.
 pub(super) fn id_header<'a>(case: &Case<'a>) -> Variations<'a> {
     if !case.shape.contains(&Slot::Id) {
         return Err("the scheme signs no id");
@@ -238,18 +238,18 @@ pub(super) fn id_header<'a>(case: &Case<'a>) -> Variations<'a> {
             Variation::text(
                 signed_shape::fill(&case.shape, &values),
                 format!(
-                    "The signed id is that of the header {}, not the one the scheme names.",
+                    "The signed id is from the header {}, not from the one that the scheme names.",
                     visible(&header)
                 ),
-                "Sign the id that the scheme's own header carries.",
+                "Sign the id in the scheme's own header.",
             )
         })
         .collect();
-    non_empty_or("no other header holds an id")(variations)
+    non_empty_or("no other header contains an id")(variations)
 }
 
-/// Returns the case's values; where there is no time or id, the first that
-/// any header holds.
+/// Returns the values of the case; a missing time or id is taken from the first
+/// header that has one.
 fn guessed(case: &Case<'_>) -> SlotValues {
     let mut values = case.values.clone();
     if values.time.is_empty() {
@@ -275,7 +275,7 @@ fn guessed(case: &Case<'_>) -> SlotValues {
     values
 }
 
-/// Returns the times that headers hold, eight at the most.
+/// Returns up to eight times found in headers.
 fn times(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for header in &case.subject.request.headers {
@@ -303,7 +303,7 @@ fn times(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// Returns the ids that headers hold, eight at the most.
+/// Returns up to eight ids found in headers.
 fn ids(case: &Case<'_>) -> Vec<(String, Vec<u8>)> {
     let is_id = |name: &str| name.ends_with("-id") || name.ends_with("delivery") || name == "id";
     case.subject

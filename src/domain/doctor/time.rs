@@ -1,4 +1,4 @@
-//! What may be wrong with the time.
+//! Hypotheses about the time.
 
 use super::case::Case;
 use super::finding;
@@ -7,26 +7,26 @@ use crate::domain::provider::TimeUnit;
 use crate::domain::text::{age, span, thousands};
 use crate::domain::verification::{Finding, Status};
 
-/// An old delivery is worth a word from this age on, in seconds.
+/// From this age on, an old delivery is reported, in seconds.
 const MIN_OLD_AGE_SECONDS: i64 = 300;
 
-/// How many deliveries it takes to tell a clock from a delay.
+/// How many deliveries are needed to distinguish a wrong clock from a delay.
 const MIN_DELIVERIES: usize = 3;
 
-/// A clock is worth a word from this difference on, in seconds.
+/// From this difference on, a wrong clock is reported, in seconds.
 const MIN_SKEW_SECONDS: i64 = 20;
 
-/// Returns age and tolerance, where there are both.
+/// Returns age and tolerance, if both are known.
 fn bounds(case: &Case<'_>) -> Result<(i64, i64), &'static str> {
     let v = case.verification;
     match (v.age_seconds, v.tolerance_seconds) {
         (Some(age), Some(tolerance)) => Ok((age, tolerance)),
-        (None, _) => Err("no time came that can be read"),
+        (None, _) => Err("the request contains no readable time"),
         (_, None) => Err("the provider states no limit"),
     }
 }
 
-/// Says by how much a signed time lies too far back.
+/// Detects a signed time that is too old.
 pub(super) fn stale(case: &Case<'_>) -> Observation {
     match bounds(case) {
         Err(why) => Observation::NotApplicable(why),
@@ -36,27 +36,27 @@ pub(super) fn stale(case: &Case<'_>) -> Observation {
             "stale",
             true,
             format!(
-                "Signed {} before it arrived: {} s more than the {} s that are allowed.",
+                "Signed {} before arrival: {} s more than the {} s allowed.",
                 age(since).trim_end_matches(" ago"),
                 thousands((since - tolerance).unsigned_abs()),
                 thousands(tolerance.unsigned_abs())
             ),
-            "A late or repeated delivery: send it again signed afresh (R). A fresh one: set the clocks of both machines.",
+            "If the delivery is late or repeated, resend it with a new signature (R). If it is new, set the clocks of both machines.",
         )),
     }
 }
 
-/// Says by how much a signed time lies ahead.
+/// Detects a signed time in the future.
 pub(super) fn future(case: &Case<'_>) -> Observation {
     let (age, behind) = match bounds(case) {
         Err(why) => return Observation::NotApplicable(why),
         Ok(bounds) => bounds,
     };
     let Some(ahead) = case.scheme.ahead.seconds(behind) else {
-        return Observation::NotApplicable("the provider states no limit ahead");
+        return Observation::NotApplicable("the provider states no limit for future timestamps");
     };
     if age >= ahead.saturating_neg() {
-        return Observation::Absent("it does not lie ahead");
+        return Observation::Absent("it is not in the future");
     }
     if milliseconds(case).is_some() {
         return Observation::Absent("the time is in another unit");
@@ -65,36 +65,37 @@ pub(super) fn future(case: &Case<'_>) -> Observation {
         "future",
         true,
         format!(
-            "Signed {} s after it arrived: {} s more than the {} s that are allowed.",
+            "Signed {} s after arrival: {} s more than the {} s allowed.",
             thousands(age.unsigned_abs()),
             thousands((age.saturating_add(ahead)).unsigned_abs()),
             thousands(ahead.unsigned_abs())
         ),
-        "Set the clocks: the sender's is ahead, or this machine's is behind.",
+        "Set the clocks: the sender's is fast, or this machine's is slow.",
     ))
 }
 
-/// Says that the timestamp counts in another unit than the scheme's.
+/// Detects a timestamp in a unit other than the scheme's.
 pub(super) fn unit(case: &Case<'_>) -> Observation {
     match milliseconds(case) {
         Some(finding) => Observation::Present(finding),
         None if case.verification.timestamp.is_none() => {
-            Observation::NotApplicable("no time came that can be read")
+            Observation::NotApplicable("the request contains no readable time")
         }
-        None => Observation::Absent("it is no other unit's"),
+        None => Observation::Absent("it is in the scheme's unit"),
     }
 }
 
 fn milliseconds(case: &Case<'_>) -> Option<Finding> {
     let (age, _) = bounds(case).ok()?;
-    // Counted in so small a unit, it may be beyond what a time holds.
+    // A time in a smaller unit may exceed the range of a timestamp.
     let counted = std::str::from_utf8(&case.values.time)
         .ok()
         .filter(|_| case.scheme.unit == TimeUnit::Seconds)
         .and_then(|text| text.parse().ok());
     let stated = counted.or(case.verification.timestamp)?;
     let now = case.subject.now.unix_seconds();
-    // A day: however late, it is far from being a thousandth or a thousandfold.
+    // One day: no delay turns a time into one that is 1,000 times larger or
+    // smaller.
     let close = |seconds: i64| now.abs_diff(seconds) <= 86_400;
     if close(stated) || age == 0 {
         return None;
@@ -103,22 +104,22 @@ fn milliseconds(case: &Case<'_>) -> Option<Finding> {
         TimeUnit::Seconds if close(stated / 1000) => (
             "milliseconds",
             "seconds",
-            "Divide it by 1000 where it is signed: Math.floor(Date.now() / 1000) in JavaScript.",
+            "Divide it by 1000 where you sign: Math.floor(Date.now() / 1000) in JavaScript.",
         ),
         TimeUnit::Seconds if close(stated / 1_000_000) => (
             "microseconds",
             "seconds",
-            "Divide it by 1,000,000 where it is signed.",
+            "Divide it by 1,000,000 where you sign.",
         ),
         TimeUnit::Seconds if close(stated / 1_000_000_000) => (
             "nanoseconds",
             "seconds",
-            "Divide it by 1,000,000,000 where it is signed: time.Now().Unix() in Go.",
+            "Divide it by 1,000,000,000 where you sign: time.Now().Unix() in Go.",
         ),
         TimeUnit::Milliseconds if close(stated.saturating_mul(1000)) => (
             "seconds",
             "milliseconds",
-            "Multiply it by 1000 where it is signed.",
+            "Multiply it by 1000 where you sign.",
         ),
         TimeUnit::Seconds | TimeUnit::Milliseconds | TimeUnit::Rfc3339 => return None,
     };
@@ -126,24 +127,24 @@ fn milliseconds(case: &Case<'_>) -> Option<Finding> {
     Some(finding(
         "timestamp_unit",
         true,
-        format!("The timestamp {text} counts {counted}; the scheme counts {scheme}."),
+        format!("The timestamp {text} is in {counted}; the scheme uses {scheme}."),
         advice,
     ))
 }
 
-/// Says that a clock is wrong: the last deliveries are all off alike.
+/// Detects a wrong clock: the last deliveries all have a similar offset.
 pub(super) fn clock(case: &Case<'_>) -> Observation {
     let Some(age) = case.verification.age_seconds else {
-        return Observation::NotApplicable("no time came that can be read");
+        return Observation::NotApplicable("the request contains no readable time");
     };
     let mut offsets = case.subject.history.offsets.to_vec();
     offsets.push(age);
     if offsets.len() < MIN_DELIVERIES {
-        return Observation::NotApplicable("too few deliveries came to tell");
+        return Observation::NotApplicable("too few deliveries were received");
     }
     let (off, spread) = median(&mut offsets);
     if off.abs() < MIN_SKEW_SECONDS || spread > (off.abs() / 4).max(5) {
-        return Observation::Absent("the last deliveries are not off alike");
+        return Observation::Absent("the last deliveries do not have a similar offset");
     }
     let mut others = case.subject.history.other_offsets.to_vec();
     let whose = if others.is_empty() {
@@ -152,8 +153,8 @@ pub(super) fn clock(case: &Case<'_>) -> Observation {
         let (other, spread) = median(&mut others);
         let alike = other.abs_diff(off) <= (off.unsigned_abs() / 4).max(5);
         match (alike, spread <= MIN_SKEW_SECONDS || alike) {
-            (true, _) => "this machine's, for other senders' are off alike",
-            (false, true) => "the sender's, for others' are not off",
+            (true, _) => "this machine's, because other senders have the same offset",
+            (false, true) => "the sender's, because other senders have no offset",
             (false, false) => "the sender's or this machine's",
         }
     };
@@ -162,15 +163,15 @@ pub(super) fn clock(case: &Case<'_>) -> Observation {
         "clock_skew",
         true,
         format!(
-            "A clock is wrong, {whose}: the last {} deliveries were all signed about {} {way} they arrived.",
+            "A clock is wrong, {whose}: the last {} deliveries were all signed about {} {way} arrival.",
             offsets.len(),
             span(off.unsigned_abs())
         ),
-        "Set the clock by the network: timedatectl set-ntp true, or restart the virtual machine that slept.",
+        "Synchronize the clock: timedatectl set-ntp true, or restart the virtual machine that was suspended.",
     ))
 }
 
-/// Returns the median, and how far the others are from it.
+/// Returns the median and the largest distance from it.
 fn median(numbers: &mut [i64]) -> (i64, i64) {
     numbers.sort_unstable();
     let middle = numbers[numbers.len() / 2];
@@ -182,10 +183,10 @@ fn median(numbers: &mut [i64]) -> (i64, i64) {
     )
 }
 
-/// Says that an older delivery carried the same signature.
+/// Detects a signature that an older delivery carried.
 pub(super) fn replay(case: &Case<'_>) -> Observation {
     let Some(earlier) = &case.subject.history.same_signature else {
-        return Observation::Absent("no older delivery carried this signature");
+        return Observation::Absent("no older delivery has this signature");
     };
     let body = if earlier.same_body {
         "and the same body"
@@ -197,19 +198,19 @@ pub(super) fn replay(case: &Case<'_>) -> Observation {
         "replay",
         true,
         format!(
-            "A replay: the delivery {} carried the same signature {body}, {} before.",
+            "A replay: the delivery {} had the same signature {body}, {} earlier.",
             earlier.id,
             span(since.unsigned_abs())
         ),
         if earlier.same_body {
-            "Somebody sent it again as it was. To try your own code, send it signed afresh (R)."
+            "The delivery was sent again unchanged. To test your own code, resend it with a new signature (R)."
         } else {
-            "The header was taken from another delivery: a signature belongs to one body. Send it signed afresh (R)."
+            "The header was copied from another delivery: a signature belongs to one body. Resend it with a new signature (R)."
         },
     ))
 }
 
-/// Warns of an old delivery where the provider states no tolerance.
+/// Warns about an old delivery of a provider that states no tolerance.
 pub(super) fn old(case: &Case<'_>) -> Observation {
     let v = case.verification;
     match (v.status, v.age_seconds, v.tolerance_seconds) {
@@ -218,15 +219,15 @@ pub(super) fn old(case: &Case<'_>) -> Observation {
                 "old",
                 true,
                 format!(
-                    "Signed {}; {} states no limit, so it is valid all the same.",
+                    "Signed {}; {} states no limit, so it is still valid.",
                     age(since),
                     case.subject.provider.title
                 ),
-                "If it should be refused, compare the signed time in your own code.",
+                "To reject old deliveries, check the signed time in your own code.",
             ))
         }
         (_, _, Some(_)) => Observation::NotApplicable("the provider states a limit"),
-        (_, None, _) => Observation::NotApplicable("no time came that can be read"),
+        (_, None, _) => Observation::NotApplicable("the request contains no readable time"),
         _ => Observation::Absent("it is not old, or not valid"),
     }
 }

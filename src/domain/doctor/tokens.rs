@@ -1,20 +1,21 @@
-//! JSON taken apart into tokens.
+//! A JSON tokenizer.
 //!
-//! No number is ever parsed and no text unescaped, so what is shown is what
-//! came (RFC 8259 for the grammar). Nothing here recurses: depth is a counter.
+//! Numbers are not parsed and strings are not unescaped, so the tokens are the
+//! received bytes (grammar: RFC 8259). The tokenizer does not recurse; the
+//! nesting depth is a counter.
 
-/// One token of a JSON text, as it stands in the source.
+/// A token of a JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
-    /// What it is.
+    /// The kind of the token.
     pub(super) kind: TokenKind,
-    /// Its text in the source.
+    /// The token's text in the source.
     pub(super) text: &'a str,
-    /// Where it begins in the source.
+    /// The offset in the source, in bytes.
     pub(super) at: usize,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
     /// `{` or `[`.
@@ -25,7 +26,7 @@ pub(super) enum TokenKind {
     Comma,
     /// `:`.
     Colon,
-    /// A text in quotes.
+    /// A string in quotes.
     Text,
     /// A number.
     Number,
@@ -33,19 +34,19 @@ pub(super) enum TokenKind {
     Word,
 }
 
-/// Where a text stops being JSON.
+/// The position at which a text stops being JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct JsonError {
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub(super) line: usize,
-    /// The column in characters, from 1.
+    /// The column in characters, counted from 1.
     pub(super) column: usize,
 }
 
-/// Takes a JSON text apart.
+/// Tokenizes a JSON text.
 ///
 /// # Errors
-/// The place where it stops being JSON.
+/// Returns the position at which the text stops being JSON.
 pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, JsonError> {
     let mut reader = Reader {
         source,
@@ -75,7 +76,7 @@ struct Reader<'a> {
     open: Vec<u8>,
 }
 
-/// What may come next.
+/// What the grammar allows next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Value,
@@ -184,7 +185,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the length of a text in quotes.
+/// Returns the length of a string in quotes.
 fn text_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -261,7 +262,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_as_the_other_parser_does(text in "[\\[\\]{}:,\"0-9a-z\\\\ .eE+-]{0,24}") {
-            // The other parser refuses lone surrogates and huge exponents, which are well formed.
+            // `serde_json` rejects lone surrogates and huge exponents, which
+            // are well formed.
             if serde_json::from_str::<serde_json::Value>(&text).is_ok() {
                 prop_assert!(tokens(&text).is_ok());
             }

@@ -1,15 +1,16 @@
-//! The address a sender may have signed, for schemes that sign one.
+//! Hypotheses about the address, for schemes that sign it.
 
 use super::case::Case;
 use super::hypothesis::{Variation, Variations, non_empty_or};
 use crate::domain::request::Request;
 use crate::domain::route::without_credentials;
 
-/// An address that may have been signed.
+/// An address that the sender may have signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) text: String,
-    /// The one thing in which it differs from the configured one; `None`: in several.
+    /// The only part that differs from the configured address; `None` if
+    /// several differ.
     pub(super) differs: Option<AddressPart>,
 }
 
@@ -24,10 +25,10 @@ pub(super) enum AddressPart {
     Query,
 }
 
-/// How many addresses are tried at the most.
+/// How many addresses are tried at most.
 const MAX_ADDRESSES: usize = 160;
 
-/// An address in its parts; nothing in them is decoded.
+/// An address split into parts, without decoding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct AddressParts {
     scheme: String,
@@ -73,7 +74,7 @@ fn host_port(authority: &str) -> (String, String) {
     }
 }
 
-/// What may stand in each part of an address.
+/// The possible values of each part of an address.
 struct PartAlternatives {
     schemes: Vec<String>,
     hosts: Vec<(String, String)>,
@@ -83,13 +84,13 @@ struct PartAlternatives {
     queries: Vec<String>,
 }
 
-/// Returns a header's first value.
+/// Returns the first value of a header.
 fn header(request: &Request, name: &str) -> Option<String> {
     let value = request.headers.text(name)?;
     Some(value.split(',').next()?.trim().to_owned()).filter(|v| !v.is_empty())
 }
 
-/// Returns the address a request seems to have been sent to.
+/// Returns the address to which a request appears to have been sent.
 fn received(request: &Request) -> AddressParts {
     let host = header(request, "x-forwarded-host").or_else(|| header(request, "host"));
     let (host, port) = host_port(&host.unwrap_or_default());
@@ -152,7 +153,7 @@ impl PartAlternatives {
     }
 }
 
-/// Returns the query that came, none, the configured one, and it sorted.
+/// Returns the possible queries: as received, none, as configured, and sorted.
 fn queries(received: &str, configured: &str) -> Vec<String> {
     let mut queries = vec![received.to_owned(), String::new(), configured.to_owned()];
     let pairs = configured.strip_prefix('?').or(received.strip_prefix('?'));
@@ -166,8 +167,8 @@ fn queries(received: &str, configured: &str) -> Vec<String> {
     queries
 }
 
-/// Returns the addresses that a sender may have used: by the configured one,
-/// by `host`, and by what proxies say they changed.
+/// Returns the addresses that a sender may have used, derived from the
+/// configured address, `host` and the headers that proxies add.
 pub(super) fn candidates(case: &Case<'_>) -> Vec<Address> {
     let request = case.subject.request;
     let own = case.subject.url.and_then(AddressParts::of);
@@ -193,7 +194,7 @@ pub(super) fn candidates(case: &Case<'_>) -> Vec<Address> {
     found
 }
 
-/// Gives the addresses that differ in one part.
+/// Adds the addresses that differ in one part.
 fn one_part(
     base: &AddressParts,
     parts: &PartAlternatives,
@@ -230,7 +231,7 @@ fn one_part(
     }
 }
 
-/// Gives the addresses that differ in several parts.
+/// Adds the addresses that differ in several parts.
 fn several_parts(
     base: &AddressParts,
     parts: &PartAlternatives,
@@ -274,23 +275,24 @@ fn variations<'a>(
             let configured = case.subject.url.map_or("none".into(), without_credentials);
             Variation::text(
                 case.text_at(&address.text),
-                format!("The sender signed the address {shown}; configured is {configured}."),
+                format!(
+                    "The sender signed the address {shown}; the configured address is {configured}."
+                ),
                 advice,
             )
         })
         .collect();
-    non_empty_or("nothing names another")(variations)
+    non_empty_or("no header names another one")(variations)
 }
 
-const PUBLIC_URL_ADVICE: &str =
-    "Set public_url of the endpoint in creel.toml to the address the sender has, to the letter.";
+const PUBLIC_URL_ADVICE: &str = "Set public_url of the endpoint in creel.toml to the sender's address, exactly as configured there.";
 
-/// Tries the other scheme of the address.
+/// Tries the other URL scheme.
 pub(super) fn scheme<'a>(case: &Case<'a>) -> Variations<'a> {
     variations(
         case,
         Some(AddressPart::Scheme),
-        "TLS ends before your code: take the scheme from X-Forwarded-Proto, as app.set('trust proxy', true) does in Express. Here, correct public_url.",
+        "TLS is terminated before your code: take the scheme from X-Forwarded-Proto, as with app.set('trust proxy', true) in Express. In creel, correct public_url.",
     )
 }
 
@@ -299,7 +301,7 @@ pub(super) fn host<'a>(case: &Case<'a>) -> Variations<'a> {
     variations(
         case,
         Some(AddressPart::Host),
-        "Take the host the sender uses, not the one behind the proxy: X-Forwarded-Host, or public_url here.",
+        "Use the host that the sender uses, not the internal one: X-Forwarded-Host, or public_url in creel.",
     )
 }
 
@@ -308,22 +310,22 @@ pub(super) fn port<'a>(case: &Case<'a>) -> Variations<'a> {
     variations(case, Some(AddressPart::Port), PUBLIC_URL_ADVICE)
 }
 
-/// Tries the path with and without a slash at its end.
+/// Tries the path with and without a trailing slash.
 pub(super) fn slash<'a>(case: &Case<'a>) -> Variations<'a> {
     variations(case, Some(AddressPart::Slash), PUBLIC_URL_ADVICE)
 }
 
-/// Tries the path that came, and those that proxies say they changed.
+/// Tries the received path, and the original paths that proxies report.
 pub(super) fn path<'a>(case: &Case<'a>) -> Variations<'a> {
     variations(case, Some(AddressPart::Path), PUBLIC_URL_ADVICE)
 }
 
-/// Tries the query that came, none, and it sorted.
+/// Tries the received query, no query, and a sorted query.
 pub(super) fn query<'a>(case: &Case<'a>) -> Variations<'a> {
     variations(
         case,
         Some(AddressPart::Query),
-        "Sign and check the query as it is sent, in its order: in Express req.originalUrl, not req.url or a rebuilt one.",
+        "Sign and verify the query as sent, in the same order: use req.originalUrl in Express, not req.url or a rebuilt URL.",
     )
 }
 

@@ -1,10 +1,10 @@
-//! JSON's texts and numbers as other programs would have written them.
+//! Serializes JSON strings and numbers as other programs would.
 
 use std::fmt::Write as _;
 
 use super::tokens::{Token, TokenKind};
 
-/// How texts and numbers are written.
+/// How strings and numbers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ValueStyle {
     pub(super) unicode: Unicode,
@@ -13,11 +13,11 @@ pub(super) struct ValueStyle {
     pub(super) number: Number,
 }
 
-/// How characters beyond ASCII are written.
+/// How non-ASCII characters are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unicode {
     Kept,
-    /// As they are.
+    /// Unescaped.
     Plain,
     /// As `\u00e9`.
     Lower,
@@ -47,20 +47,20 @@ pub(super) enum Html {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Number {
     Kept,
-    /// As short as can be: `1` for `1.0`, `10.5` for `10.50`.
+    /// As short as possible: `1` for `1.0`, `10.5` for `10.50`.
     Short,
-    /// With a fraction wherever there was one: `1.0`, `100.0` for `1e2`.
+    /// With a fraction if there was one: `1.0`, `100.0` for `1e2`.
     Float,
-    /// Two places wherever there is a fraction: `10.50` for `10.5`.
+    /// With two decimal places if there is a fraction: `10.50` for `10.5`.
     Money,
-    /// With a fraction everywhere: `7.0` for `7`.
+    /// Always with a fraction: `7.0` for `7`.
     AllFloat,
-    /// Two places everywhere: `7.00` for `7`.
+    /// Always with two decimal places: `7.00` for `7`.
     AllMoney,
 }
 
 impl ValueStyle {
-    /// As they came.
+    /// Everything as received.
     pub(super) const KEPT: Self = Self {
         unicode: Unicode::Kept,
         slash: Slash::Kept,
@@ -68,7 +68,7 @@ impl ValueStyle {
         number: Number::Kept,
     };
 
-    /// Writes a token behind a text.
+    /// Appends a token to a text.
     pub(super) fn write(self, token: &Token<'_>, out: &mut String) {
         match token.kind {
             TokenKind::Text
@@ -93,12 +93,13 @@ impl ValueStyle {
         }
     }
 
-    /// Writes a text in quotes; what no setting speaks of stays as it was.
+    /// Appends a string in quotes; everything that the style does not cover is
+    /// unchanged.
     fn text(self, text: &str, out: &mut String) {
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
             if c != '\\' {
-                // Long runs of plain ASCII are copied whole.
+                // Long runs of plain ASCII are copied as a whole.
                 let plain = |b: u8| b.is_ascii() && !matches!(b, b'\\' | b'/' | b'<' | b'>' | b'&');
                 let run = rest.bytes().position(|b| !plain(b)).unwrap_or(rest.len());
                 if run > 0 {
@@ -120,7 +121,7 @@ impl ValueStyle {
         }
     }
 
-    /// Writes one character; `source` is how it stood.
+    /// Appends one character; `source` is its received notation.
     fn character(self, c: char, source: &str, out: &mut String) {
         let lower = self.unicode != Unicode::Upper;
         let plain = match c {
@@ -166,7 +167,8 @@ impl ValueStyle {
     }
 }
 
-/// Reads an escape: the character, where it is one, and the escape's length.
+/// Reads an escape: the character, if it is a valid one, and the length of the
+/// escape.
 fn escaped(text: &str) -> (Option<char>, usize) {
     let unit = |text: &str| u16::from_str_radix(text.get(2..6)?, 16).ok();
     match text.as_bytes().get(1) {
@@ -186,13 +188,13 @@ fn escaped(text: &str) -> (Option<char>, usize) {
             (char::from_u32(u32::from(first)), 6)
         }
         Some(b'/') => (Some('/'), 2),
-        // The short escapes are written alike by all.
+        // All programs write the short escapes alike.
         Some(_) => (None, 2),
         None => (None, 1),
     }
 }
 
-/// Writes a number.
+/// Appends a number.
 fn number(text: &str, how: Number, out: &mut String) {
     let has_fraction = text.contains(['.', 'e', 'E']);
     let all = matches!(how, Number::AllFloat | Number::AllMoney);

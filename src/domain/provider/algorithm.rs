@@ -1,9 +1,9 @@
-//! The words of a scheme: how a signature is made and written, how a secret
-//! becomes a key, what a timestamp counts.
+//! The vocabulary of a scheme: algorithms, encodings, forms of keys, and units
+//! of timestamps.
 
 use serde::{Deserialize, Serialize};
 
-/// How a signature is made.
+/// The algorithm of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
@@ -15,18 +15,18 @@ pub enum Algorithm {
     HmacSha384,
     /// HMAC with SHA-512.
     HmacSha512,
-    /// SHA-1 of a text that holds the secret.
+    /// SHA-1 of a text that contains the secret.
     Sha1,
-    /// SHA-256 of a text that holds the secret.
+    /// SHA-256 of a text that contains the secret.
     Sha256,
-    /// SHA-512 of a text that holds the secret.
+    /// SHA-512 of a text that contains the secret.
     Sha512,
-    /// The text itself: a secret that is sent along.
+    /// The text itself: a secret that is sent with each delivery.
     Token,
     /// Ed25519 (RFC 8032); the secret is the public key.
     Ed25519,
-    /// ECDSA with P-256 and SHA-256 (FIPS 186-5); the secret is the public
-    /// key, the signature is in DER, or 64 bytes in a token.
+    /// ECDSA with P-256 and SHA-256 (FIPS 186-5); the secret is the public key.
+    /// The signature is in DER, or 64 bytes in a token.
     EcdsaP256Sha256,
     /// RSA PKCS #1 v1.5 with SHA-256 (RFC 8017); the secret is the public key
     /// or a certificate.
@@ -35,7 +35,7 @@ pub enum Algorithm {
     RsaSha1,
 }
 
-/// How a signature is written.
+/// The encoding of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Encoding {
     /// Lower-case hexadecimal.
@@ -47,22 +47,23 @@ pub enum Encoding {
     /// Base64 with the URL-safe alphabet, no padding (RFC 4648 section 5).
     #[serde(rename = "base64url")]
     Base64Url,
-    /// As it is; for tokens.
+    /// Verbatim; for tokens.
     #[serde(rename = "text")]
     Text,
 }
 
-/// How a secret becomes a key.
+/// How a key is derived from a secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyForm {
-    /// Its bytes as they are.
+    /// The bytes of the secret.
     #[default]
     #[serde(rename = "text")]
     Text,
     /// Base64, with or without the prefix `whsec_`.
     #[serde(rename = "whsec")]
     Whsec,
-    /// Base64 after the prefix `whsec_`; without the prefix its bytes as they are.
+    /// Base64 after the prefix `whsec_`; without the prefix, the bytes of the
+    /// secret.
     #[serde(rename = "whsec-or-text")]
     WhsecOrText,
     /// Base64.
@@ -80,7 +81,7 @@ pub enum KeyForm {
     Pem,
 }
 
-/// What a timestamp counts.
+/// The unit of a timestamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeUnit {
     /// Seconds since the Unix epoch.
@@ -90,7 +91,7 @@ pub enum TimeUnit {
     /// Milliseconds since the Unix epoch.
     #[serde(rename = "ms")]
     Milliseconds,
-    /// A date and time as RFC 3339 writes it.
+    /// A date and time according to RFC 3339.
     #[serde(rename = "rfc3339")]
     Rfc3339,
 }
@@ -125,7 +126,7 @@ impl Algorithm {
         }
     }
 
-    /// Says whether the key that checks is not the key that signs.
+    /// Returns whether the verification key differs from the signing key.
     pub const fn is_public(self) -> bool {
         matches!(
             self,
@@ -133,19 +134,20 @@ impl Algorithm {
         )
     }
 
-    /// Says whether it takes a key that both sides have.
+    /// Returns whether the algorithm uses a shared key.
     pub(super) const fn is_keyed(self) -> bool {
         self.family() == Self::HmacSha256.family()
     }
 
-    /// Says whether the secret is part of the text, for there is no key.
+    /// Returns whether the secret is part of the signed text, because the
+    /// algorithm has no key.
     pub(super) const fn holds_secret(self) -> bool {
         matches!(self, Self::Sha1 | Self::Sha256 | Self::Sha512 | Self::Token)
     }
 
-    /// Returns a number that is the same for algorithms that take the same
-    /// key. A token may choose among these, and among no others: else one
-    /// could have a public key taken for a shared secret.
+    /// Returns a number that is equal for algorithms that accept the same key.
+    /// A token may choose among these and no others; otherwise an attacker
+    /// could have a public key used as a shared secret.
     pub(crate) const fn family(self) -> u8 {
         match self {
             Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha384 | Self::HmacSha512 => 0,

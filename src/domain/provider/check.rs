@@ -1,4 +1,4 @@
-//! Contradictions in a scheme that its shape alone does not rule out.
+//! Checks a scheme for contradictions that its types do not exclude.
 
 use super::algorithm::{Algorithm, Encoding};
 use super::definition::Contradiction;
@@ -6,7 +6,7 @@ use super::scheme::Scheme;
 use super::template::{Part, Template};
 
 impl Scheme {
-    /// Finds contradictions that the shape alone does not rule out.
+    /// Checks the scheme for contradictions that its types do not exclude.
     pub(super) fn check(&self) -> Result<(), Contradiction> {
         let no = |what: &str, next| Err((what.to_owned(), next));
         let places = [&self.timestamp, &self.id, &self.key_id];
@@ -117,7 +117,7 @@ impl Scheme {
         Ok(())
     }
 
-    /// Says whether a requirement binds the body to what is signed.
+    /// Returns whether a requirement binds the body to the signed text.
     fn requires_body(&self) -> bool {
         let variants = self.variants.iter().flat_map(|v| &v.require);
         self.requirements

@@ -1,4 +1,4 @@
-//! The shape of a provider's TOML file.
+//! The structure of a provider's TOML file.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,101 +10,103 @@ use crate::domain::failure::Failure;
 use crate::domain::handshake::Handshake;
 use crate::domain::toml_error;
 
-/// What contradicts itself in a definition, and what to write instead.
+/// A contradiction in a definition, and the suggested fix.
 pub(crate) type Contradiction = (String, &'static str);
 
-/// A provider: who it is, how it signs, what it promises of its sending side.
+/// A provider: its name, its signing scheme, and the documented behavior of its
+/// sender.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// The name used in configuration and JSON: `stack-auth`.
     pub name: String,
-    /// The name as people write it: `Stack Auth`.
+    /// The display name: `Stack Auth`.
     pub title: String,
-    /// The address of its documentation.
+    /// The URL of its documentation.
     pub docs: Option<String>,
-    /// Whether the definition rests on its own documentation or library;
-    /// `false` where it rests on what others say.
+    /// Whether the definition is based on the provider's own documentation or
+    /// library; `false` if it is based on third parties.
     #[serde(default = "yes")]
     pub verified: bool,
     /// Providers of one family sign alike and accept each other's secrets.
     pub family: Option<String>,
-    /// How its deliveries are told from others.
+    /// How its deliveries are recognised.
     #[serde(default)]
     pub detect: Detection,
-    /// How it signs; `None`: it does not.
+    /// The signing scheme; `None` if the provider does not sign.
     pub signature: Option<Scheme>,
-    /// Where the event's name and id are.
+    /// The places of the event's name and id.
     #[serde(default)]
     pub fields: FieldSources,
-    /// What it promises of its sending side.
+    /// The documented behavior of its sender.
     #[serde(default)]
     pub sender: SenderBehavior,
-    /// The requests it sends to try an address, and their answers.
+    /// The endpoint verification requests it sends, and the replies.
     #[serde(default, rename = "handshake")]
     pub handshakes: Vec<Handshake>,
-    /// The events it names; an unknown one is normal.
+    /// The documented events; unknown events are normal.
     #[serde(default)]
     pub events: Vec<String>,
-    /// Things worth knowing where its deliveries are shown.
+    /// Notes that are shown with its deliveries.
     #[serde(default)]
     pub notes: Vec<String>,
 }
 
-/// How a provider's deliveries are told from others.
+/// How the deliveries of a provider are recognised.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Detection {
-    /// Any of these headers speaks for it.
+    /// Headers of which any one identifies the provider.
     pub headers: Vec<String>,
-    /// Any of these values in a JSON body speaks for it (RFC 6901).
+    /// JSON pointers into the body of which any one identifies the provider
+    /// (RFC 6901).
     pub pointers: Vec<String>,
-    /// Only where the event is one of those it names.
+    /// Whether the event must be one of the documented events.
     pub known_event: bool,
 }
 
-/// Where the event's name and id are.
+/// The places of the event's name and id.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldSources {
-    /// The provider's own id of the event: the same in every retry.
+    /// The provider's own id of the event, which is equal in all retries.
     pub delivery_id: Option<ValueSource>,
-    /// What happened.
+    /// The name of the event.
     pub event: Option<ValueSource>,
 }
 
-/// What a provider's documentation promises of its sending side.
+/// The documented behavior of a provider's sender.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SenderBehavior {
-    /// How long it waits for an answer.
+    /// The timeout for a response.
     pub answer_within: Option<DurationSpec>,
-    /// What it says of that, where it gives no number.
+    /// The note about the timeout, if no number is documented.
     pub answer_note: Option<String>,
-    /// The waits before the second, third … attempt.
+    /// The delays before the second, third … attempt.
     pub retry: Vec<DurationSpec>,
-    /// For how long it tries, where it states no waits.
+    /// The total retry period, if no delays are documented.
     pub retry_up_to: Option<DurationSpec>,
-    /// By how many percent the waits differ by chance, where it says so.
+    /// The random variation of the delays in percent, if documented.
     pub jitter: Option<u8>,
-    /// The statuses it tries again after, such as `429` and `5xx`; empty: all
+    /// The statuses that are retried, such as `429` and `5xx`; if empty, all
     /// but 2xx.
     pub retry_status: Vec<String>,
-    /// The statuses after which it gives a delivery up.
+    /// The statuses that end the retries.
     pub no_retry_status: Vec<String>,
-    /// The field of an answer, with its value, after which it gives up.
+    /// The response header, with its value, that ends the retries.
     pub no_retry_header: Option<String>,
-    /// What it says of retries, where it gives no numbers or more than them.
+    /// The note about retries, if numbers are missing or not sufficient.
     pub retry_note: Option<String>,
-    /// How many attempts it makes in all.
+    /// The total number of attempts.
     pub attempts: Option<u32>,
-    /// After how many failures in a row it stops sending to an endpoint.
+    /// The number of consecutive failures after which the endpoint is disabled.
     pub disabled_after_failures: Option<u32>,
-    /// The event it sends to try an endpoint.
+    /// The event that is sent to test an endpoint.
     pub test_event: Option<String>,
-    /// What it sends when an endpoint is registered, and what it expects.
+    /// The request that registers an endpoint, and the expected response.
     pub handshake: Option<String>,
-    /// How long its own delivery history reaches back.
+    /// The retention of the provider's own delivery history.
     pub history: Option<DurationSpec>,
 }
 
@@ -112,7 +114,8 @@ const fn yes() -> bool {
     true
 }
 
-/// Returns the line, from 1, of the setting that a contradiction is about.
+/// Returns the line, counted from 1, of the setting that a contradiction is
+/// about.
 fn line_about(text: &str, what: &str) -> usize {
     let key = match what {
         _ if what.starts_with("the handshake") => "[[handshake]]",
@@ -134,10 +137,11 @@ fn line_about(text: &str, what: &str) -> usize {
 }
 
 impl Provider {
-    /// Reads a provider from the text of its file.
+    /// Parses a provider from the text of its file.
     ///
     /// # Errors
-    /// A [`Failure`] that names the file, the line and the mend.
+    /// Returns a [`Failure`] that names the file and the line and suggests a
+    /// fix.
     pub fn parse(file: &str, text: &str) -> Result<Self, Failure> {
         let provider: Self = toml::from_str(text)
             .map_err(|error| toml_error::explain_toml_error(file, text, &error))?;
@@ -151,7 +155,7 @@ impl Provider {
         Ok(provider)
     }
 
-    /// Finds contradictions that the shape alone does not rule out.
+    /// Checks the definition for contradictions that its types do not exclude.
     fn check(&self) -> Result<(), Contradiction> {
         let no = |what: &str, next| Err((what.to_owned(), next));
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -184,19 +188,21 @@ impl Provider {
         }
     }
 
-    /// Returns the form of its secrets; `None` where it signs nothing, or names
-    /// one of several keys.
+    /// Returns the form of its secrets. Returns `None` if the provider does not
+    /// sign or names one of several keys.
     pub fn secret_form(&self) -> Option<KeyForm> {
         let scheme = self.signature.as_ref()?;
         scheme.key_id.is_none().then_some(scheme.secret)
     }
 
-    /// Returns how long the provider waits for an answer, in milliseconds; `None`: not stated.
+    /// Returns the timeout for a response in milliseconds; `None` if it is not
+    /// documented.
     pub fn answer_within_ms(&self) -> Option<u64> {
         self.sender.answer_within.map(|span| span.0)
     }
 
-    /// Returns the waits between attempts, in seconds; empty: not stated.
+    /// Returns the delays between attempts in seconds; empty if they are not
+    /// documented.
     pub fn retry_seconds(&self) -> Vec<u64> {
         self.sender
             .retry

@@ -1,11 +1,11 @@
-//! Texts that a template makes out of a request: sorted, named, escaped.
+//! Texts that a template derives from a request: sorted, named or escaped.
 
 use serde_json::Value;
 
 use super::template::TemplateValues;
 use crate::domain::request::Request;
 
-/// Writes path and query percent-encoded once more.
+/// Percent-encodes path and query once more.
 pub(super) fn escaped_target(request: &Request) -> String {
     let target = match &request.query {
         Some(query) => format!("{}?{}", request.path, percent_encoded(query, b"")),
@@ -14,7 +14,8 @@ pub(super) fn escaped_target(request: &Request) -> String {
     percent_encoded(&target, b";,/?:@&=+$#")
 }
 
-/// Percent-encodes all but letters, digits, `-_.!~*'()` and those in `plain`.
+/// Percent-encodes all bytes except letters, digits, `-_.!~*'()` and those in
+/// `plain`.
 fn percent_encoded(text: &str, plain: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
@@ -28,7 +29,7 @@ fn percent_encoded(text: &str, plain: &[u8]) -> String {
     encoded
 }
 
-/// Writes the headers that the delivery names, in lower case and sorted.
+/// Formats the headers that the delivery names, in lower case and sorted.
 pub(super) fn named_headers(filling: &TemplateValues<'_>) -> Vec<u8> {
     let (Some(list), Some(request)) = (filling.headers, filling.request) else {
         return Vec::new();
@@ -53,7 +54,7 @@ pub(super) fn named_headers(filling: &TemplateValues<'_>) -> Vec<u8> {
         .join(list.join.as_bytes())
 }
 
-/// Says whether a request's body is a form by its media type.
+/// Returns whether the media type of a request is that of a form.
 pub(crate) fn is_form(request: &Request) -> bool {
     request.content_type().is_some_and(|kind| {
         kind.trim_start()
@@ -62,7 +63,8 @@ pub(crate) fn is_form(request: &Request) -> bool {
     })
 }
 
-/// Writes a form's fields, sorted; nothing where the body is no form.
+/// Formats the fields of a form, sorted; returns nothing if the body is not a
+/// form.
 pub(super) fn sorted_form(filling: &TemplateValues<'_>) -> Vec<u8> {
     if !filling.request.is_some_and(is_form) {
         return Vec::new();
@@ -78,7 +80,8 @@ pub(super) fn sorted_form(filling: &TemplateValues<'_>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Writes the texts of these names that are there: a line for the name, one for the value.
+/// Formats the named strings that are present: one line for the name, one for
+/// the value.
 pub(super) fn lines(names: &[String], json: Option<&Value>) -> String {
     let line = |name: &String| {
         let value = json?.get(name)?.as_str()?;

@@ -1,53 +1,53 @@
-//! The shape of what must hold besides a signature.
+//! The structure of requirements beyond the signature.
 
 use serde::{Deserialize, Serialize};
 
 use super::template::Template;
 use super::value_source::ValueSource;
 
-/// What must hold besides the signature.
+/// A requirement beyond the signature.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
-    /// Where the value stands; it must be there.
+    /// The place of the value, which must be present.
     pub at: ValueSource,
-    /// What the value must be.
+    /// The required value.
     pub is: Option<Template>,
-    /// What it must look like; any one of these suffices. A `*` stands for
-    /// letters, digits, `-` and `_`.
+    /// The accepted patterns; one match is sufficient. A `*` matches letters,
+    /// digits, `-` and `_`.
     #[serde(default)]
     pub like: Vec<String>,
-    /// What does not count in the comparison.
+    /// The difference that the comparison ignores.
     #[serde(default)]
     pub but: IgnoredDifference,
-    /// Whether it may be absent where there is no body.
+    /// Whether the value may be absent if there is no body.
     #[serde(default)]
     pub only_with_body: bool,
-    /// What a delivery is that does not meet it.
+    /// The status of a delivery that does not meet the requirement.
     #[serde(default, rename = "else")]
     pub otherwise: UnmetStatus,
 }
 
-/// What does not count when a required value is compared.
+/// The difference that is ignored when a required value is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IgnoredDifference {
-    /// Everything counts.
+    /// Nothing is ignored.
     #[default]
     Nothing,
-    /// Upper and lower case are the same, as in hexadecimal.
+    /// Upper and lower case are equal, as in hexadecimal.
     Case,
-    /// `=` at the end is left out, as in base64.
+    /// Trailing `=` is ignored, as in base64.
     Padding,
 }
 
-/// What a delivery is that does not meet a requirement.
+/// The status of a delivery that does not meet a requirement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnmetStatus {
-    /// Not authentic.
+    /// The delivery is not authentic.
     #[default]
     Invalid,
-    /// Not of the scheme's form.
+    /// The delivery does not have the form of the scheme.
     Malformed,
 }

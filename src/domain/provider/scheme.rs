@@ -1,4 +1,5 @@
-//! The shape of a signing scheme: the `[signature]` table of a provider's file.
+//! The structure of a signing scheme: the `[signature]` table of a provider's
+//! file.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use crate::domain::future_tolerance::FutureTolerance;
 use crate::domain::request::Request;
 use crate::domain::signature::token;
 
-/// A signing scheme: what is signed, how, and where the signature stands.
+/// A signing scheme: what is signed, how, and where the signature is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -21,104 +22,105 @@ use crate::domain::signature::token;
     reason = "each is a setting of its own in the file"
 )]
 pub struct Scheme {
-    /// How the signature is made.
+    /// The algorithm of the signature.
     pub algorithm: Algorithm,
-    /// The header that carries the signature; empty where it stands in the body.
+    /// The header that carries the signature; empty if it is in the body.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub header: String,
-    /// Further headers that carry signatures. Where there are as many secrets
-    /// as headers, each header is checked with its own, in that order.
+    /// Additional headers with signatures. If there are as many secrets as
+    /// headers, each header is verified with its own secret, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
-    /// Signatures of other schemes that come beside this one and are not
-    /// checked. Where a delivery is signed afresh, each that it has is renewed.
+    /// Signatures of other schemes that are sent as well and are not verified.
+    /// Each of them is renewed when a delivery is signed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<CompanionSignature>,
-    /// Where the signature stands in the body, as a JSON pointer (RFC 6901).
+    /// The place of the signature in the body, as a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// The list in the body whose items are each signed by themselves, as a
-    /// JSON pointer. Pointers in the scheme name its first item.
+    /// The list in the body whose items are signed individually, as a JSON
+    /// pointer. Other pointers in the scheme refer to its first item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
-    /// What stands in that header: `{signature}`, a prefix before it
-    /// (`sha256={signature}`), or labelled parts (`t={timestamp},v1={signature}`).
+    /// The format of the header value: `{signature}`, a prefix
+    /// (`sha256={signature}`), or labelled parts
+    /// (`t={timestamp},v1={signature}`).
     #[serde(default = "bare")]
     pub format: String,
-    /// What parts the entries where the header is a list.
+    /// The separator of the entries, if the header is a list.
     pub separator: Option<String>,
-    /// Whether a header of labelled parts may come only once.
+    /// Whether a header of labelled parts may occur only once.
     #[serde(default, skip_serializing_if = "is_false")]
     pub once: bool,
-    /// Whether the provider's own library refuses a blank before one of the
-    /// labelled parts, which is read all the same.
+    /// Whether the provider's own library rejects a space before a labelled
+    /// part. creel accepts it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub library_refuses_blanks: bool,
-    /// In which other spellings the provider's own library accepts a signature
-    /// that is refused here.
+    /// The deviations that the provider's own library accepts and creel
+    /// rejects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub library_accepts: Vec<Leniency>,
-    /// The text that is signed.
+    /// The signed text.
     pub signed: Template,
-    /// Where the timestamp is, unless it stands in the signature header.
+    /// The place of the timestamp, unless it is in the signature header.
     pub timestamp: Option<ValueSource>,
-    /// What the timestamp counts.
+    /// The unit of the timestamp.
     #[serde(default)]
     pub unit: TimeUnit,
-    /// Where the id is that is part of the signed text.
+    /// The place of the id in the signed text.
     pub id: Option<ValueSource>,
-    /// How the signature is written.
+    /// The encoding of the signature.
     pub encoding: Encoding,
-    /// Whether the same signature may be written in other ways: hexadecimal in
-    /// either case, base64 in either alphabet, with padding or without.
+    /// Whether the signature may be written in other ways: hexadecimal in
+    /// either case, base64 in either alphabet, with or without padding.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lenient: bool,
-    /// How the secret becomes a key.
+    /// How the key is derived from the secret.
     #[serde(default)]
     pub secret: KeyForm,
-    /// Where the delivery names its key. A secret written as `ID:SECRET` is
-    /// then only for deliveries that name that id.
+    /// The place in which the delivery names its key. A secret written as
+    /// `ID:SECRET` is then only valid for deliveries that name that id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<ValueSource>,
-    /// What that key is called where it is given as a parameter.
+    /// The name of the parameter that supplies the key id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_param: Option<String>,
-    /// The key that deliveries must name, where that parameter is given.
+    /// The key id that deliveries must name, if that parameter is configured.
     #[serde(skip)]
     pub key: Option<String>,
-    /// How far the timestamp may be from the receiver's clock: back, and ahead
-    /// as far unless `ahead` says otherwise.
+    /// The tolerance between timestamp and receiver's clock: for the past, and
+    /// for the future unless `ahead` is set.
     pub tolerance: Option<DurationSpec>,
-    /// How far it may lie ahead, where that differs.
+    /// The tolerance for future timestamps, if it differs.
     #[serde(default, skip_serializing_if = "FutureTolerance::is_same")]
     pub ahead: FutureTolerance,
-    /// Whether a delivery exactly as old as the tolerance is too old.
+    /// Whether a delivery exactly as old as the tolerance is rejected.
     #[serde(default, skip_serializing_if = "is_false")]
     pub exclusive: bool,
-    /// Whether the timestamp must be a time, although its age does not count.
+    /// Whether the timestamp must be a valid time although its age is not
+    /// checked.
     #[serde(default, skip_serializing_if = "is_false")]
     pub strict_time: bool,
     /// Whether the signed address may be with or without its port.
     #[serde(default, skip_serializing_if = "is_false")]
     pub any_port: bool,
-    /// Which headers `{headers}` stands for.
+    /// The headers that `{headers}` expands to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<HeaderList>,
-    /// That the signature is a JSON Web Token, and how it is read.
+    /// How the signature is read if it is a JSON Web Token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
-    /// A second kind of signature that may stand in the same list, made with
-    /// a private key.
+    /// A second kind of signature in the same list, made with a private key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asymmetric: Option<Asymmetric>,
-    /// Further names that the sender's headers may have.
+    /// Alternative names of the sender's headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<HeaderNames>,
-    /// Versions of the scheme. What a delivery says of its version is looked
-    /// up here; `creel sign` makes the first.
+    /// The versions of the scheme. The version that a delivery names is looked
+    /// up here; `creel sign` uses the first.
     #[serde(default, rename = "variant", skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
-    /// What must hold besides the signature.
+    /// Requirements beyond the signature.
     #[serde(default, rename = "require", skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Requirement>,
 }
@@ -129,51 +131,51 @@ pub struct Scheme {
 pub struct CompanionSignature {
     /// The header that carries it.
     pub header: String,
-    /// How it is made; `None`: not known, so that it is taken away where the
-    /// delivery is signed afresh.
+    /// The algorithm; `None` if it is not known, so that the signature is
+    /// removed when the delivery is signed again.
     pub algorithm: Option<Algorithm>,
-    /// What stands in the header.
+    /// The format of the header value.
     #[serde(default = "bare")]
     pub format: String,
-    /// The text that is signed; `None`: the same.
+    /// The signed text; `None` if it is the same.
     pub signed: Option<Template>,
-    /// How the signature is written; `None`: the same way.
+    /// The encoding; `None` if it is the same.
     pub encoding: Option<Encoding>,
-    /// The header that carries its own copy of the timestamp.
+    /// The header with its own copy of the timestamp.
     pub timestamp: Option<String>,
-    /// Where the delivery names this signature's version.
+    /// The place in which the delivery names the version of this signature.
     pub at: Option<ValueSource>,
-    /// The word for the version that this entry describes.
+    /// The name of the version that this entry describes.
     pub is: Option<String>,
 }
 
-/// The headers that are part of the signed text, as `name:value`, sorted.
+/// The headers in the signed text, as `name:value`, sorted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderList {
-    /// The header that names them, parted by commas.
+    /// The header that lists them, separated by commas.
     pub named_by: String,
-    /// What stands between two of them in the signed text.
+    /// The separator between two headers in the signed text.
     pub join: String,
-    /// Those that the provider usually names.
+    /// The headers that the provider usually lists.
     #[serde(default)]
     pub usual: Vec<String>,
 }
 
-/// A signature made with a private key that may stand beside one made with a
-/// shared secret: Standard Webhooks' `v1a`.
+/// A signature made with a private key, in addition to one made with a shared
+/// secret: `v1a` of Standard Webhooks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asymmetric {
-    /// What an entry looks like: `v1a,{signature}`.
+    /// The format of an entry: `v1a,{signature}`.
     pub format: String,
-    /// How the signature is made.
+    /// The algorithm.
     pub algorithm: Algorithm,
-    /// How a public key is written.
+    /// The form of the public key.
     pub secret: KeyForm,
 }
 
-/// The names of the headers that a signature is made of.
+/// The names of the headers that belong to a signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderNames {
@@ -185,7 +187,7 @@ pub struct HeaderNames {
     pub id: Option<String>,
 }
 
-/// A spelling of a signature that a library accepts beside the scheme's own.
+/// A deviation that a library accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Leniency {
@@ -193,34 +195,34 @@ pub enum Leniency {
     Padding,
     /// Base64 in the URL-safe alphabet.
     Alphabet,
-    /// Between quotes.
+    /// In quotes.
     Quotes,
 }
 
-/// How a JSON Web Token (RFC 7519) is read.
+/// How a JSON Web Token (RFC 7519) is verified.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
-    /// How far the clocks may differ where `exp` and `nbf` are checked.
+    /// The tolerance for `exp` and `nbf`.
     pub leeway: DurationSpec,
-    /// How long a token is valid that `creel sign` makes.
+    /// The lifetime of a token that `creel sign` makes.
     pub lifetime: DurationSpec,
 }
 
-/// A version of a scheme: where it applies and what it changes.
+/// A version of a scheme: when it applies and what it changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
-    /// Where the delivery says which version it is.
+    /// The place in which the delivery names its version.
     pub at: ValueSource,
-    /// The words for this version; empty: any.
+    /// The names of this version; empty matches any.
     #[serde(default)]
     pub is: Vec<String>,
-    /// How the signature is made.
+    /// The algorithm of the signature.
     pub algorithm: Option<Algorithm>,
-    /// The text that is signed.
+    /// The signed text.
     pub signed: Option<Template>,
-    /// What must hold besides, in this version only.
+    /// Additional requirements of this version.
     #[serde(default)]
     pub require: Vec<Requirement>,
 }
@@ -245,14 +247,14 @@ impl Scheme {
         )
     }
 
-    /// Says how far the timestamp may be from the receiver's clock; `None`
-    /// where no limit is stated.
+    /// Describes the tolerance between timestamp and receiver's clock; returns
+    /// `None` if no limit is documented.
     pub fn limit(&self) -> Option<String> {
         let seconds = self.tolerance?.seconds();
         Some(self.ahead.limit(seconds.cast_signed()))
     }
 
-    /// Returns where the signature stands, as a sentence names it.
+    /// Returns the place of the signature for a message.
     pub fn place(&self) -> String {
         match &self.pointer {
             Some(pointer) => format!("{pointer} in the body"),
@@ -260,13 +262,13 @@ impl Scheme {
         }
     }
 
-    /// Says whether whoever can check a signature could also make one.
+    /// Returns whether the verification key can also make signatures.
     pub const fn shared_secret(&self) -> bool {
         !self.algorithm.is_public()
     }
 
-    /// Says whether the signature is an HMAC over no more than body, time, id,
-    /// method and address, so that each of them can be varied by itself.
+    /// Returns whether the signature is an HMAC over nothing but body, time,
+    /// id, method and address, so that each of them can be varied.
     pub fn is_plain(&self) -> bool {
         self.algorithm.is_keyed()
             && self.pointer.is_none()
@@ -276,7 +278,7 @@ impl Scheme {
     }
 
     /// Returns the scheme of the entries that are made with a private key;
-    /// `None` where there are none.
+    /// `None` if there are none.
     pub fn asymmetric_version(&self) -> Option<Self> {
         let asymmetric = self.asymmetric.as_ref()?;
         Some(Self {
@@ -288,9 +290,8 @@ impl Scheme {
         })
     }
 
-    /// Returns the names under which a request carries the signature where
-    /// some differ from the scheme's own: each that is absent may have its
-    /// alias, as Svix's libraries read them.
+    /// Returns the header names of a request if some differ from the scheme's
+    /// own. Each absent header may have its alias, as in Svix's libraries.
     fn names_in(&self, request: &Request) -> Option<HeaderNames> {
         let alias = self.alias.as_ref()?;
         let name = |own: &str, other: &str| {
@@ -312,7 +313,7 @@ impl Scheme {
         (!same).then_some(names)
     }
 
-    /// Returns the scheme in the version that a request says it has.
+    /// Returns the scheme in the version that a request names.
     pub fn for_request(&self, request: &Request) -> Cow<'_, Self> {
         let mut scheme = Cow::Borrowed(self);
         if let Some(names) = self.names_in(request) {
@@ -343,8 +344,7 @@ impl Scheme {
         scheme
     }
 
-    /// Returns the scheme of a signature that comes beside this one; `None`
-    /// where it is not known.
+    /// Returns the scheme of a companion signature; `None` if it is not known.
     pub fn companion_scheme(
         &self,
         header: &str,
@@ -365,8 +365,8 @@ impl Scheme {
         Some((scheme, beside))
     }
 
-    /// Returns the headers that hold a signature of a request, besides the
-    /// first, and those that hold a copy of its time.
+    /// Returns the headers other than the first that carry a signature or a
+    /// copy of the time.
     pub fn additional_headers(&self) -> impl Iterator<Item = &str> {
         let beside = self.beside.iter();
         let others = beside.flat_map(|b| [Some(&b.header), b.timestamp.as_ref()]);
@@ -374,7 +374,7 @@ impl Scheme {
         all.map(String::as_str)
     }
 
-    /// Finds what a request says of its version where no version is called so.
+    /// Returns the version that a request names if it is not a known one.
     pub(crate) fn unknown_version(&self, view: &RequestView<'_>) -> Option<(&ValueSource, String)> {
         let twice = self.variants.iter().find(|variant| {
             let pointer = variant.at.pointer.as_ref();

@@ -1,4 +1,5 @@
-//! The text that is signed: literals and places, filled with bytes.
+//! Templates of signed texts: literals and placeholders that are filled with
+//! bytes.
 
 use std::borrow::Cow;
 
@@ -12,63 +13,64 @@ use super::{derived, value_source};
 use crate::domain::request::Request;
 use crate::domain::signature::{digest, encode};
 
-/// A template such as `{timestamp}.{body}`. A file may write a long one as a
-/// list of texts, which are put together.
+/// A template such as `{timestamp}.{body}`. A file may write a long template as
+/// a list of strings, which are concatenated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// As it is shown: on one line, and pointers by their ends.
+    /// The display form: on one line, with pointers shortened to their last
+    /// name.
     text: String,
-    /// As it was written.
+    /// The text as written in the file.
     written: String,
     parts: Vec<Part>,
 }
 
-/// One part of a template.
+/// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Text that stands as it is.
+    /// Literal text.
     Literal(String),
-    /// The body's bytes as they came.
+    /// The bytes of the body as received.
     Body,
-    /// The timestamp's text as it came.
+    /// The text of the timestamp as received.
     Timestamp,
-    /// The event's id as it came.
+    /// The event's id as received.
     Id,
     /// The request's method.
     Method,
     /// The public address with path and query.
     Url,
-    /// The path as it stood in the request line.
+    /// The path as in the request line.
     Path,
-    /// Path and query as they stood in the request line.
+    /// Path and query as in the request line.
     Target,
     /// Path and query, percent-encoded once more: the query as one word, then
-    /// the whole as an address.
+    /// the whole as a URL.
     EscapedTarget,
-    /// The key; for plain hashes and tokens.
+    /// The key, for plain hashes and tokens.
     Secret,
-    /// The first two parts of a JSON Web Token, with the point between them.
+    /// The first two parts of a JSON Web Token, including the dot between them.
     Token,
-    /// The headers that the delivery names, as `name:value`, sorted.
+    /// The headers that the delivery lists, as `name:value`, sorted.
     Headers,
-    /// The form's fields sorted by name, name and value put together, each
-    /// distinct value once.
+    /// The form fields sorted by name; names and values are concatenated, and
+    /// each distinct value occurs once.
     Form,
-    /// A header's value: `{header:x-acme-id}`.
+    /// A header value: `{header:x-acme-id}`.
     Header(String),
-    /// A parameter of the query, decoded: `{query:challenge}`.
+    /// A decoded query parameter: `{query:challenge}`.
     Query(String),
-    /// A value in the JSON body: `{/data/id}`; nothing where it is absent.
+    /// A value in the JSON body: `{/data/id}`; empty if it is absent.
     Pointer(String),
-    /// For each of these texts in the JSON body that is there, its name and
-    /// its value, a line each: `{lines:Message,MessageId}`.
+    /// For each of these strings that is present in the JSON body, one line for
+    /// its name and one for its value: `{lines:Message,MessageId}`.
     Lines(Vec<String>),
-    /// Another part's digest: `{body|sha256}`, `{body|sha256|base64url}`. An
-    /// HMAC is made with the key: `{/token|hmac-sha256}`.
+    /// The digest of another part: `{body|sha256}`, `{body|sha256|base64url}`.
+    /// An HMAC uses the key: `{/token|hmac-sha256}`.
     Digest(Box<Self>, Algorithm, Encoding),
 }
 
-/// What fills a template's places.
+/// The values of a template's placeholders.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TemplateValues<'a> {
     /// The body's bytes.
@@ -85,31 +87,31 @@ pub struct TemplateValues<'a> {
     pub secret: &'a [u8],
     /// The signed part of a JSON Web Token.
     pub token: &'a [u8],
-    /// Which headers `{headers}` stands for.
+    /// The headers that `{headers}` expands to.
     pub headers: Option<&'a HeaderList>,
     /// The request, for its headers, path and query.
     pub request: Option<&'a Request>,
 }
 
 impl Template {
-    /// Returns the template as it is shown: on one line, and JSON pointers by
-    /// their ends.
+    /// Returns the display form: on one line, with JSON pointers shortened to
+    /// their last name.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Returns the text where the template has no places.
+    /// Returns the text if the template has no placeholders.
     pub fn literal(&self) -> Option<&str> {
         let plain = |part: &Part| matches!(part, Part::Literal(_));
         self.parts.iter().all(plain).then_some(&self.written)
     }
 
-    /// Returns its literals and places in order.
+    /// Returns the literals and placeholders in order.
     pub(crate) fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    /// Says whether a part, or what a digest in it is made of, passes a test.
+    /// Returns whether a part, or the inner part of a digest, passes a test.
     pub(crate) fn any(&self, test: &dyn Fn(&Part) -> bool) -> bool {
         fn inside(part: &Part, test: &dyn Fn(&Part) -> bool) -> bool {
             test(part) || matches!(part, Part::Digest(inner, ..) if inside(inner, test))
@@ -117,12 +119,12 @@ impl Template {
         self.parts.iter().any(|part| inside(part, test))
     }
 
-    /// Says whether a place is in it.
+    /// Returns whether the template contains a part.
     pub fn has(&self, part: &Part) -> bool {
         self.any(&|p| p == part)
     }
 
-    /// Says whether it holds the body or a value in it.
+    /// Returns whether the template contains the body or a value from it.
     pub fn reads_body(&self) -> bool {
         self.any(&|part| {
             matches!(
@@ -132,7 +134,7 @@ impl Template {
         })
     }
 
-    /// Says whether something in it is made with the secret.
+    /// Returns whether a part depends on the secret.
     pub fn uses_secret(&self) -> bool {
         self.any(&|part| {
             *part == Part::Secret
@@ -140,8 +142,8 @@ impl Template {
         })
     }
 
-    /// Says whether it holds no more than literals, body, time, id, method
-    /// and address.
+    /// Returns whether the template contains nothing but literals, body, time,
+    /// id, method and address.
     pub fn is_plain(&self) -> bool {
         !self.any(&|part| {
             !matches!(
@@ -156,7 +158,7 @@ impl Template {
         })
     }
 
-    /// Returns the signed bytes, piece by piece, without copying the body.
+    /// Returns the signed bytes in pieces, without copying the body.
     pub fn pieces<'a>(
         &'a self,
         filling: &TemplateValues<'a>,
@@ -172,15 +174,15 @@ impl Template {
             .map(move |part| part.fill(&filling, json.as_ref()))
     }
 
-    /// Returns the bytes put together.
+    /// Returns the signed bytes.
     pub fn fill(&self, filling: &TemplateValues<'_>) -> Vec<u8> {
         self.pieces(filling).collect::<Vec<_>>().concat()
     }
 
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
-    /// A sentence that says what in it is no place.
+    /// Returns a message that names the invalid placeholder.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -291,7 +293,8 @@ impl Part {
     }
 }
 
-/// Writes a template for a person: line ends as `\\n`, pointers by their ends.
+/// Formats a template for display: line endings as `\
+/// `, pointers shortened to their last name.
 fn shown(written: &str) -> String {
     let mut text = String::with_capacity(written.len());
     for (at, piece) in written.split('{').enumerate() {
@@ -312,7 +315,7 @@ fn shown(written: &str) -> String {
     text.replace('\r', "\\r").replace('\n', "\\n")
 }
 
-/// Hands a word to whatever reads it as one of a file's words.
+/// Creates a deserializer for a keyword of the file.
 fn word(name: &str) -> StrDeserializer<'_, serde::de::value::Error> {
     StrDeserializer::new(name)
 }

@@ -1,4 +1,4 @@
-//! A place in a request: where a value stands.
+//! The place of a value in a request.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -11,7 +11,7 @@ use super::definition::Contradiction;
 use crate::domain::request::Request;
 use crate::domain::signature::token;
 
-/// A place in a request. Exactly one of its fields is given.
+/// The place of a value in a request. Exactly one field is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValueSource {
@@ -21,10 +21,10 @@ pub struct ValueSource {
     /// A JSON pointer into the body (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// A parameter of the query, decoded.
+    /// A decoded query parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// A field of a form in the body, decoded.
+    /// A decoded form field in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<String>,
     /// A claim of the JSON Web Token in the signature header.
@@ -32,7 +32,7 @@ pub struct ValueSource {
     pub claim: Option<String>,
 }
 
-/// A request of which several values are read: its JSON is parsed once.
+/// A request from which several values are read; its JSON is parsed once.
 #[derive(Debug)]
 pub(crate) struct RequestView<'a> {
     request: &'a Request,
@@ -47,15 +47,15 @@ impl<'a> RequestView<'a> {
         }
     }
 
-    /// Says whether a key on the way to a value in the body stands there more
-    /// than once, so that it depends on the reader which one counts.
+    /// Returns whether a key on the path to a value in the body occurs more
+    /// than once, so that the value depends on the JSON parser.
     pub(crate) fn is_repeated(&self, pointer: &str) -> bool {
         self.repeated_key(&[pointer], same_key).is_some()
     }
 
-    /// Returns the first key on the way to one of these values in the body
-    /// that stands more than once in its object, as `is_same` compares keys.
-    /// In a pointer `*` is every item of a list. Reads the body once.
+    /// Returns the first repeated key on the paths to these values in the body,
+    /// where `is_same` compares keys. In a pointer, `*` matches every item of a
+    /// list. Parses the body once.
     pub(crate) fn repeated_key(
         &self,
         pointers: &[&str],
@@ -76,13 +76,13 @@ impl<'a> RequestView<'a> {
         repeated.filter(|_| read.is_ok())
     }
 
-    /// Returns the body as JSON, where it is that.
+    /// Returns the body as JSON, if it is JSON.
     pub(crate) fn json(&self) -> Option<&Value> {
         self.json.get_or_init(|| json(&self.request.body)).as_ref()
     }
 }
 
-/// Undoes what a JSON pointer escapes (RFC 6901 section 4).
+/// Unescapes a token of a JSON pointer (RFC 6901 section 4).
 fn unescaped(name: &str) -> String {
     name.replace("~1", "/").replace("~0", "~")
 }
@@ -92,7 +92,7 @@ pub(crate) fn same_key(one: &str, other: &str) -> bool {
     one == other
 }
 
-/// Walks along JSON pointers and notes a key that stands twice in its object.
+/// Follows JSON pointers and records a key that occurs twice in its object.
 struct RepeatedKeyVisitor<'p, 'w> {
     paths: Vec<&'p [String]>,
     is_same: fn(&str, &str) -> bool,
@@ -100,7 +100,7 @@ struct RepeatedKeyVisitor<'p, 'w> {
 }
 
 impl<'p> RepeatedKeyVisitor<'p, '_> {
-    /// Returns what is left of the paths that go on with a name.
+    /// Returns the rest of the paths that continue with a name.
     fn below(&self, is_next: impl Fn(&str) -> bool) -> Vec<&'p [String]> {
         let rest = |path: &&'p [String]| {
             let (first, rest) = path.split_first()?;
@@ -189,7 +189,7 @@ impl<'de> Visitor<'de> for RepeatedKeyVisitor<'_, '_> {
 }
 
 impl ValueSource {
-    /// Returns the place of a header.
+    /// Creates the source of a header value.
     pub fn header(name: &str) -> Self {
         Self {
             header: Some(name.to_ascii_lowercase()),
@@ -197,13 +197,13 @@ impl ValueSource {
         }
     }
 
-    /// Reads the value out of a request; `None` where it is absent or empty.
-    /// Claims are read with [`ValueSource::read_claim`].
+    /// Reads the value from a request; returns `None` if it is absent or empty.
+    /// [`ValueSource::read_claim`] reads claims.
     pub fn read(&self, request: &Request) -> Option<String> {
         self.read_in(&RequestView::of(request))
     }
 
-    /// Reads as [`ValueSource::read`] does, one of many values of a request.
+    /// Like [`ValueSource::read`], for reading several values of one request.
     pub(crate) fn read_in(&self, view: &RequestView<'_>) -> Option<String> {
         let request = view.request;
         if let Some(header) = &self.header {
@@ -222,7 +222,7 @@ impl ValueSource {
         text(view.json()?.pointer(self.pointer.as_deref()?)?)
     }
 
-    /// Says whether the place stands in a request once at the most.
+    /// Returns whether the value occurs at most once in the request.
     pub(crate) fn is_single(&self, view: &RequestView<'_>) -> bool {
         let request = view.request;
         let count = |form: &[u8], name: &String| {
@@ -245,8 +245,8 @@ impl ValueSource {
         times <= 1
     }
 
-    /// Reads a value as [`ValueSource::read`] does, but a text in JSON with its
-    /// quotes, so that it is told from a number.
+    /// Like [`ValueSource::read`], but a JSON string keeps its quotes, so that
+    /// it differs from a number.
     pub(crate) fn read_exact(&self, view: &RequestView<'_>) -> Option<String> {
         match &self.pointer {
             Some(pointer) => Some(view.json()?.pointer(pointer)?.to_string()),
@@ -254,8 +254,8 @@ impl ValueSource {
         }
     }
 
-    /// Reads a value as [`ValueSource::read`] does; in JSON only a text is a word,
-    /// anything else is read with its punctuation so that it is none.
+    /// Like [`ValueSource::read`], but only a JSON string counts as a word.
+    /// Other JSON values are returned in a form that equals no word.
     pub(crate) fn read_word(&self, view: &RequestView<'_>) -> Option<String> {
         match &self.pointer {
             Some(pointer) => match view.json()?.pointer(pointer)? {
@@ -266,7 +266,8 @@ impl ValueSource {
         }
     }
 
-    /// Reads the value out of a request or, where it is a claim, out of a token's claims.
+    /// Reads the value from a request or, if it is a claim, from a token's
+    /// claims.
     pub(crate) fn read_claim(
         &self,
         view: &RequestView<'_>,
@@ -278,7 +279,8 @@ impl ValueSource {
         }
     }
 
-    /// Names the place as a sentence does: `x-acme-id`, `/id in the body`.
+    /// Returns the name of the place for a message: `x-acme-id`, `/id in the
+    /// body`.
     pub fn name(&self) -> String {
         let named = [
             (&self.header, ""),
@@ -318,7 +320,7 @@ impl ValueSource {
 }
 
 impl ValueSource {
-    /// Checks a place that is read before any signature is.
+    /// Checks a place that is read before the signature is.
     pub(crate) fn check_outside_token(&self) -> Result<(), Contradiction> {
         self.check()?;
         if self.claim.is_some() {
@@ -331,8 +333,8 @@ impl ValueSource {
     }
 }
 
-/// Reads a body as JSON; bytes that are no UTF-8 are replaced, so that a
-/// field beside them can still be read.
+/// Parses a body as JSON. Invalid UTF-8 is replaced, so that other fields can
+/// still be read.
 pub(crate) fn json(body: &[u8]) -> Option<Value> {
     match String::from_utf8_lossy(body) {
         Cow::Borrowed(text) => serde_json::from_str(text).ok(),
@@ -340,7 +342,7 @@ pub(crate) fn json(body: &[u8]) -> Option<Value> {
     }
 }
 
-/// Writes a JSON value that is no list and no object as text.
+/// Returns a JSON string, number or boolean as text.
 pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,6 +1,6 @@
-//! The ways to write one address: with its port and without.
+//! Equivalent notations of an address: with and without its port.
 
-/// Returns an address as it is, without its port, and with the usual one.
+/// Returns an address unchanged, without its port, or with the default port.
 pub(super) fn with_and_without_port(url: &str) -> Vec<String> {
     let mut ways = vec![url.to_owned()];
     let Some((scheme, rest)) = url.split_once("://") else {

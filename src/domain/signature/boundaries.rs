@@ -1,11 +1,11 @@
-//! Checks that the parts of a signed text can be told apart.
+//! Checks that the parts of a signed text are unambiguous.
 //!
-//! A signature covers the parts put together. Where a byte could stand at the
-//! end of one part as well as at the start of the next, whoever repeats a
-//! delivery can move it without a new signature. The rule for each part
-//! follows from its neighbours in the template: every part before the body
-//! must end where the text after it begins, every part behind the body must
-//! begin where the text before it ends.
+//! A signature covers the concatenated parts. If a byte can belong to the end
+//! of one part or to the start of the next, an attacker who replays a delivery
+//! can move it without changing the signature. The rule for each part follows
+//! from its neighbours in the template: every part before the body must end
+//! where the following text begins, and every part after the body must begin
+//! where the preceding text ends.
 
 use std::borrow::Cow;
 
@@ -15,18 +15,21 @@ use crate::domain::provider::template::{Part, TemplateValues};
 use crate::domain::provider::value_source;
 use crate::domain::provider::{Scheme, TimeUnit};
 
-/// What is known of the borders between the parts of a signed text.
+/// The boundaries between the parts of a signed text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PartBoundaries {
-    /// What no sender writes: an id or a timestamp that holds a border.
+    /// A value that no sender writes: an id or a timestamp that contains a
+    /// separator.
     pub(super) problem: Option<Problem>,
-    /// The parts that cannot be told from their neighbours, as sentences name them.
+    /// The parts that cannot be distinguished from their neighbours, as named
+    /// in messages.
     pub(super) ambiguous: Vec<String>,
-    /// Whether the timestamp begins with a zero or has another unit's length.
+    /// Whether the timestamp begins with a zero or has the length of another
+    /// unit.
     pub(super) odd_timestamp: bool,
 }
 
-/// Checks the borders of the signed text of a request.
+/// Checks the boundaries in the signed text of a request.
 pub(super) fn check(
     scheme: &Scheme,
     reading: &Reading,
@@ -46,7 +49,7 @@ pub(super) fn check(
         return boundaries;
     }
     let filled: Vec<Cow<'_, [u8]>> = scheme.signed.pieces(filling).collect();
-    // The one part that may hold anything.
+    // The one part that may contain anything.
     let open = parts
         .iter()
         .position(|part| matches!(part, Part::Body | Part::Form))
@@ -67,8 +70,9 @@ pub(super) fn check(
         };
         let value = &filled[at];
         let is_clear = match &parts[next] {
-            // A secret is not known to whoever moves a border; what a form holds
-            // is not marked off at all, which is a finding of its own.
+            // An attacker who moves a boundary does not know the secret. A
+            // form's fields have no separators at all, which is a separate
+            // finding.
             Part::Secret | Part::Form => true,
             Part::Literal(text) => edge(text.as_bytes()).is_some_and(|byte| !value.contains(&byte)),
             _ => ends_by_itself(part, scheme, value, edge(&filled[next])),
@@ -85,7 +89,7 @@ pub(super) fn check(
 }
 
 impl PartBoundaries {
-    /// Checks that the timestamp has the one form that its unit has.
+    /// Checks that the timestamp has the only form of its unit.
     fn timestamp(&mut self, scheme: &Scheme, reading: &Reading) {
         let Some(text) = &reading.timestamp else {
             return;
@@ -103,7 +107,7 @@ impl PartBoundaries {
             self.odd_timestamp = has_zero;
             return;
         }
-        // Without a mark beside it only its length says where it ends.
+        // Without a separator, only the length shows where the timestamp ends.
         let in_milliseconds = scheme.unit == TimeUnit::Seconds && text.len() == 13;
         if has_zero || text.len() != usual && !in_milliseconds {
             self.problem = unreadable();
@@ -112,7 +116,8 @@ impl PartBoundaries {
     }
 }
 
-/// Says whether a value holds a line that looks like the name of the next one.
+/// Returns whether a value contains a line that equals the name of another
+/// value.
 fn lines_run_on(names: &[String], filling: &TemplateValues<'_>) -> bool {
     let Some(json) = value_source::json(filling.body) else {
         return false;
@@ -123,7 +128,7 @@ fn lines_run_on(names: &[String], filling: &TemplateValues<'_>) -> bool {
         .any(|line| names.iter().any(|name| name == line))
 }
 
-/// Returns how many digits a time since 1970 has, from 2001 until 2286.
+/// Returns the number of digits of a time between 2001 and 2286.
 const fn usual_digits(unit: TimeUnit) -> Option<usize> {
     match unit {
         TimeUnit::Seconds => Some(10),
@@ -132,19 +137,19 @@ const fn usual_digits(unit: TimeUnit) -> Option<usize> {
     }
 }
 
-/// Says whether the timestamp stands beside another part with no mark between them.
+/// Returns whether the timestamp adjoins another part without a separator.
 fn touches(scheme: &Scheme) -> bool {
     let loose = |pair: &[Part]| pair.contains(&Part::Timestamp) && pair.iter().all(is_variable);
     scheme.signed.parts().windows(2).any(loose)
 }
 
-/// Says whether the sender of a request chooses what stands in a part.
+/// Returns whether the sender of a request controls the content of a part.
 fn is_variable(part: &Part) -> bool {
     !matches!(part, Part::Literal(_) | Part::Secret)
 }
 
-/// Says whether a part shows by itself where it ends, although no mark stands
-/// between it and a neighbour, of which this is the nearest byte.
+/// Returns whether a part is delimited by its own characters, although no
+/// separator precedes the neighbouring byte.
 fn ends_by_itself(part: &Part, scheme: &Scheme, value: &[u8], neighbour: Option<u8>) -> bool {
     let apart = |is_own: fn(u8) -> bool| {
         value.iter().all(|byte| is_own(*byte)) && !neighbour.is_some_and(is_own)
@@ -160,12 +165,12 @@ fn ends_by_itself(part: &Part, scheme: &Scheme, value: &[u8], neighbour: Option<
     }
 }
 
-/// Says whether a byte may stand in the path or query of an address (RFC 3986).
+/// Returns whether a byte may occur in the path or query of a URL (RFC 3986).
 fn in_address(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Names a part as a sentence does.
+/// Returns the name of a part for a message.
 fn name(part: &Part) -> String {
     match part {
         Part::Timestamp => "the timestamp".to_owned(),

@@ -1,7 +1,8 @@
-//! Says what a signature that holds covers, and what of a delivery it leaves open.
+//! Determines which parts of a delivery a valid signature covers, and which
+//! caveats remain.
 //!
-//! All of it follows from the scheme's template and requirements and from the
-//! places that the provider's fields are read from.
+//! The coverage follows from the scheme's template and requirements and from
+//! the places of the provider's fields.
 
 use std::borrow::Cow;
 
@@ -16,7 +17,7 @@ use crate::domain::request::Request;
 use crate::domain::text::visible;
 use crate::domain::verification::{Finding, Status, Verification};
 
-/// The codes of what a signature leaves open under a verdict that stands.
+/// The finding codes of caveats: what a valid signature does not cover.
 pub(crate) const CAVEAT_CODES: &[(&str, &str)] = &[
     (
         "fields_unsigned",
@@ -64,7 +65,7 @@ pub(crate) const CAVEAT_CODES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Says whether a finding's code is one of those.
+/// Returns whether a finding code is a caveat.
 pub(crate) fn is_caveat(code: &str) -> bool {
     CAVEAT_CODES.iter().any(|(known, _)| *known == code)
 }
@@ -72,17 +73,17 @@ pub(crate) fn is_caveat(code: &str) -> bool {
 /// How much of the body a signature covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyCoverage {
-    /// All of its bytes, or there are none.
+    /// All of its bytes, or the body is empty.
     Whole,
     /// The fields of a form.
     Form,
-    /// Some values in it.
+    /// Some of its values.
     Values,
-    /// Nothing of it.
+    /// Nothing.
     Nothing,
 }
 
-/// What is asked of a signature that holds.
+/// The context in which the coverage of a valid signature is determined.
 pub(super) struct Coverage<'a> {
     pub(super) provider: &'a Provider,
     pub(super) scheme: &'a Scheme,
@@ -92,8 +93,8 @@ pub(super) struct Coverage<'a> {
 }
 
 impl Coverage<'_> {
-    /// Adds what is covered and what is not. A verdict that all is well does
-    /// not stand where a part could be another's, or the body is not signed.
+    /// Adds the covered and uncovered parts. A valid status is revoked if the
+    /// parts are ambiguous or the body is not signed.
     pub(super) fn add_to(&self, verification: &mut Verification) {
         let boundaries = boundaries::check(self.scheme, self.reading, self.filling);
         if verification.status == Status::Valid
@@ -111,7 +112,7 @@ impl Coverage<'_> {
         }
     }
 
-    /// Finds what takes the verdict away.
+    /// Returns the finding that revokes the valid status.
     fn refusal(&self, boundaries: &PartBoundaries) -> Option<(Status, Finding)> {
         let problem = boundaries.problem.clone().or_else(|| {
             let view = RequestView::of(self.request);
@@ -141,8 +142,8 @@ impl Coverage<'_> {
         })
     }
 
-    /// Returns every template whose text is bound to the signature: the signed
-    /// one, and what the scheme requires.
+    /// Returns every template that the signature binds: the signed text and the
+    /// requirements of the scheme.
     fn templates(&self) -> impl Iterator<Item = &Template> {
         let required = self.scheme.requirements.iter();
         required
@@ -195,13 +196,13 @@ impl Coverage<'_> {
         covers
     }
 
-    /// Says whether the timestamp is part of what is signed.
+    /// Returns whether the timestamp is signed.
     fn signs_time(&self) -> bool {
         let place = self.scheme.timestamp.as_ref();
         self.has(&|part| *part == Part::Timestamp) || place.is_some_and(|source| self.signs(source))
     }
 
-    /// Says whether what stands in a place is part of what is signed.
+    /// Returns whether the value of a source is signed.
     fn signs(&self, source: &ValueSource) -> bool {
         let scheme = self.scheme;
         let body = self.body();
@@ -234,7 +235,7 @@ impl Coverage<'_> {
         source.claim.is_some()
     }
 
-    /// Says whether the delivery names a header among the signed ones.
+    /// Returns whether the delivery lists a header among the signed ones.
     fn lists_header(&self, name: &str) -> bool {
         let Some(list) = &self.scheme.headers else {
             return false;
@@ -247,7 +248,7 @@ impl Coverage<'_> {
         })
     }
 
-    /// Names the fields whose values are shown and not signed.
+    /// Returns the names of fields that are shown but not signed.
     fn unsigned(&self) -> Vec<String> {
         let fields = &self.provider.fields;
         let mut unsigned = Vec::new();
@@ -305,7 +306,7 @@ impl Coverage<'_> {
         pointers
     }
 
-    /// Finds what is open under a verdict that stands.
+    /// Returns the caveats of a valid signature.
     fn open(&self, boundaries: &PartBoundaries, unsigned: &[String]) -> Vec<Finding> {
         let mut found = Vec::new();
         let mut add = |code: &str, message: String, advice: &str| {
@@ -405,7 +406,7 @@ impl Coverage<'_> {
         found
     }
 
-    /// Names a field and where it stands.
+    /// Returns the name and the place of a field.
     fn place_of(&self, field: &str) -> String {
         let fields = &self.provider.fields;
         let (name, source) = match field {
@@ -419,7 +420,7 @@ impl Coverage<'_> {
         }
     }
 
-    /// Names the values in the body that are signed.
+    /// Returns the names of the signed values in the body.
     fn values(&self) -> String {
         let mut names: Vec<&str> = Vec::new();
         for part in self.templates().flat_map(Template::parts) {
@@ -432,9 +433,9 @@ impl Coverage<'_> {
         names.join(", ")
     }
 
-    /// Says of a plain hash whether whoever knows a digest can continue it,
-    /// which a secret at the end of the text prevents; `None` for any other
-    /// algorithm.
+    /// Returns whether a plain hash can be extended by anyone who knows a
+    /// digest; a secret at the end of the text prevents that. Returns `None`
+    /// for other algorithms.
     fn hash(&self) -> Option<bool> {
         let is_hash = matches!(
             self.scheme.algorithm,

@@ -1,4 +1,5 @@
-//! Checks the further items of a delivery that holds several, each signed by itself.
+//! Verifies the additional items of a delivery that contains several, each with
+//! its own signature.
 
 use std::borrow::Cow;
 
@@ -11,8 +12,8 @@ use crate::domain::provider::value_source;
 use crate::domain::request::Request;
 use crate::domain::verification::{Status, Verification};
 
-/// Checks every item but the first, which the verdict is about; where one is
-/// not signed with a configured secret, the delivery is not.
+/// Verifies every item but the first, which determines the status. If one is
+/// not signed with a configured secret, the delivery is invalid.
 pub(super) fn check(
     scheme: &Scheme,
     request: &Request,
@@ -57,7 +58,7 @@ fn refuse(verification: &mut Verification, message: String) {
         .push(finding("item_unsigned", true, message, advice));
 }
 
-/// Says whether an item is signed as the first one must be.
+/// Returns whether an item is signed like the first one.
 fn is_signed(scheme: &Scheme, each: &str, item: &Value, request: &Request, keys: Keys<'_>) -> bool {
     let mut body = json!([item]);
     for name in each.rsplit('/').filter(|name| !name.is_empty()) {

@@ -1,4 +1,4 @@
-//! From a configured secret to a key.
+//! Derives a key from a configured secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 use crate::domain::provider::{KeyForm, Scheme};
 use crate::domain::secret::is_named_public;
 
-/// What public keys of Standard Webhooks begin with; they are no shared secret.
+/// The prefix of Standard Webhooks public keys, which are not shared secrets.
 const PUBLIC_KEY_PREFIX: &[u8] = b"whpk_";
 
-/// Decodes a secret; `None` where it is empty or not in that form.
+/// Decodes a secret; returns `None` if it is empty or not in this form.
 ///
-/// An empty key would let anybody sign, so it is never one; nor is PEM, with
-/// anything before it, where a shared secret is asked for: everybody may know it.
+/// An empty key would let anyone sign, so it is never valid. A shared secret is
+/// never PEM, even after other text, because anyone may know a public key.
 pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
     let key = match form {
         KeyForm::Whpk => STANDARD
@@ -35,7 +35,7 @@ pub fn decode(secret: &[u8], form: KeyForm) -> Option<Zeroizing<Vec<u8>>> {
     (!key.is_empty()).then(|| Zeroizing::new(key))
 }
 
-/// Returns what stands between a PEM text's first two lines of dashes.
+/// Returns the data between the first BEGIN and END lines of a PEM text.
 fn pem(text: &str) -> Option<Vec<u8>> {
     let (_, rest) = text.split_once("-----BEGIN ")?;
     let (_, rest) = rest.split_once("-----")?;
@@ -44,7 +44,7 @@ fn pem(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(inside).ok()
 }
 
-/// Parts a secret written as `ID:SECRET`, where the scheme's deliveries name
+/// Splits a secret written as `ID:SECRET`, if the scheme's deliveries name
 /// their keys.
 pub(super) fn parts<'a>(secret: &'a [u8], scheme: &Scheme) -> (Option<&'a [u8]>, &'a [u8]) {
     let colon = secret.iter().position(|byte| *byte == b':');

@@ -1,4 +1,4 @@
-//! Digests: made, written and compared.
+//! Computes, encodes and compares digests.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -9,8 +9,9 @@ use subtle::ConstantTimeEq as _;
 
 use crate::domain::provider::{Algorithm, Encoding};
 
-/// Computes a digest over `pieces` put together. A plain hash needs no key, a
-/// token's digest is the text itself, and an algorithm with a public key has none.
+/// Computes a digest over the concatenated `pieces`. A plain hash uses no key,
+/// the digest of a token is the text itself, and an algorithm with a public key
+/// has none.
 pub fn digest<P: AsRef<[u8]>>(
     algorithm: Algorithm,
     key: &[u8],
@@ -54,7 +55,7 @@ pub fn digest<P: AsRef<[u8]>>(
     }
 }
 
-/// Writes a digest as the scheme does.
+/// Encodes a digest as the scheme does.
 pub fn encode(encoding: Encoding, digest: &[u8]) -> String {
     match encoding {
         Encoding::Hex => hex::encode(digest),
@@ -64,7 +65,7 @@ pub fn encode(encoding: Encoding, digest: &[u8]) -> String {
     }
 }
 
-/// Reads what [`encode`] wrote; `None` where it is written in another way.
+/// Decodes the result of [`encode`]; returns `None` for any other notation.
 pub(super) fn decode(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
     match encoding {
         Encoding::Hex => hex::decode(text).ok(),
@@ -74,8 +75,8 @@ pub(super) fn decode(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Writes a signature anew as [`encode`] does, whichever case, alphabet or
-/// padding it came in; `None` where it cannot be read at all.
+/// Normalizes a signature to the notation of [`encode`], regardless of its
+/// case, alphabet or padding; returns `None` if it cannot be decoded.
 pub(super) fn normalize(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
     let digest = match encoding {
         Encoding::Hex | Encoding::Text => decode(encoding, text)?,
@@ -93,7 +94,7 @@ pub(super) fn normalize(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
     Some(encode(encoding, &digest).into_bytes())
 }
 
-/// Compares two signatures in a time that does not depend on where they differ.
+/// Compares two signatures in constant time.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     bool::from(a.ct_eq(b))
 }

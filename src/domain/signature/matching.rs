@@ -1,4 +1,4 @@
-//! Finds the secret that explains a signature.
+//! Finds the secret that matches a signature.
 
 use super::public::EcdsaForm;
 use super::reading::Reading;
@@ -11,25 +11,25 @@ use crate::domain::provider::{Algorithm, Scheme};
 use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 
-/// A secret that explains a signature.
+/// A secret that matches a signature.
 pub(super) struct MatchedSecret<'a> {
     pub(super) secret: &'a Secret,
-    /// The address that is part of the signed text, in the spelling that matched.
+    /// The address in the signed text, in the notation that matched.
     pub(super) url: Option<String>,
 }
 
-/// A secret that explains a signature, of a delivery that names another key.
+/// A secret that matches the signature of a delivery that names another key.
 pub(super) struct KeyIdMismatch {
     pub(super) secret: String,
-    /// The key that the secret is for.
+    /// The key id of the secret.
     pub(super) expected: String,
-    /// The key that the delivery names; `None`: none.
+    /// The key id that the delivery names, if any.
     pub(super) named: Option<String>,
 }
 
-/// Tries every secret over every spelling of the address; the first that
-/// matches counts, and all others are tried all the same. What would have
-/// been right is added to `right`.
+/// Tries every secret with every notation of the address. The first match
+/// counts, and all others are still tried. The signatures that would match are
+/// added to `right`.
 pub(super) fn find<'a>(
     scheme: &Scheme,
     request: &Request,
@@ -53,7 +53,7 @@ pub(super) fn find<'a>(
         });
     let asymmetric = scheme.asymmetric_version();
     let received_asymmetric: Vec<&[u8]> = reading.asymmetric.iter().map(Vec::as_slice).collect();
-    // With a secret for each header, each is for its own.
+    // With one secret per header, each secret belongs to its own header.
     let paired = !scheme.also.is_empty() && keys.secrets.len() == scheme.also.len() + 1;
     let mut found = None;
     let mut mismatch = None;
@@ -101,8 +101,8 @@ pub(super) fn find<'a>(
     found.ok_or(mismatch)
 }
 
-/// Says whether a secret is of the kind that one of the signatures is checked
-/// with. Schemes that have one kind only take any.
+/// Returns whether a secret can verify one of the signatures. Always true for
+/// schemes with one kind of signature.
 pub(super) fn can_check(scheme: &Scheme, reading: &Reading, secret: &Secret) -> bool {
     let Some(asymmetric) = &scheme.asymmetric else {
         return true;
@@ -114,8 +114,7 @@ pub(super) fn can_check(scheme: &Scheme, reading: &Reading, secret: &Secret) -> 
     }
 }
 
-/// Says whether a secret explains one of these signatures, whatever the
-/// scheme's algorithm.
+/// Returns whether a secret matches one of these signatures, for any algorithm.
 pub fn matches_any(
     scheme: &Scheme,
     secret: &Secret,
@@ -125,8 +124,8 @@ pub fn matches_any(
     compare(scheme, secret, filling, received).0
 }
 
-/// Says whether a secret gives one of the signatures that came, and which it
-/// gives. All are compared, also after one matched.
+/// Returns whether a secret matches one of the received signatures, and the
+/// expected signature. All signatures are compared, even after a match.
 fn compare(
     scheme: &Scheme,
     secret: &Secret,
@@ -134,8 +133,9 @@ fn compare(
     received: &[&[u8]],
 ) -> (bool, Option<String>) {
     if scheme.algorithm == Algorithm::Token {
-        // Compared as bytes: written as text, bytes that are no UTF-8 would
-        // all be alike. What would be right is the secret itself: it is not shown.
+        // Compared as bytes, because a lossy conversion to text would make
+        // different invalid UTF-8 equal. The expected token is the secret
+        // itself, so it is not returned.
         let Some(token) = expected_digest(scheme, secret, filling) else {
             return (false, None);
         };

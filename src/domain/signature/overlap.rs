@@ -1,5 +1,5 @@
-//! Finds providers whose signature over the same text would be the same, so
-//! that only the header's name tells the sender.
+//! Finds providers whose signature over the same text would be equal, so that
+//! only the header's name identifies the sender.
 
 use super::key::decode;
 use super::{Reading, is_within};
@@ -9,19 +9,21 @@ use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
 
-/// What another provider's scheme makes of a signed text.
+/// How another provider's scheme reads a signed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemeOverlap {
-    /// The same timestamp and the same body: it would accept the delivery.
+    /// The same timestamp and the same body: the other provider would accept
+    /// the delivery.
     Same,
-    /// The same, and it would refuse the delivery as too old or too new.
+    /// The same parts, but the other provider would reject the delivery as too
+    /// old or too new.
     OutOfTime,
-    /// Another body: bytes that are signed as one part there are another here.
+    /// Another body: the other scheme splits the text differently.
     OtherParts,
 }
 
-/// Returns the providers that would sign the text that a request's signature
-/// covers with the same result, and what each makes of it.
+/// Returns the providers whose signature over the signed text would be equal,
+/// and how each reads the text.
 pub fn overlapping_schemes<'a>(
     request: &Request,
     provider: &Provider,
@@ -45,8 +47,9 @@ pub fn overlapping_schemes<'a>(
     others.filter_map(of).collect()
 }
 
-/// Compares a signed text with those of another scheme; `None` where it would
-/// not sign such a text. A text of any form may be the body of somebody who signs no more.
+/// Compares a signed text with another scheme. Returns `None` if the other
+/// scheme would not sign such a text. For a scheme that signs the body alone,
+/// any text may be a body.
 fn overlap(theirs: &Scheme, text: &[u8], body: &[u8], now: Timestamp) -> Option<SchemeOverlap> {
     let parts = parts_of(theirs, text)?;
     if parts.body != body {
@@ -63,7 +66,7 @@ fn overlap(theirs: &Scheme, text: &[u8], body: &[u8], now: Timestamp) -> Option<
     })
 }
 
-/// Returns whether two schemes give one signature for one text.
+/// Returns whether two schemes make equal signatures for equal texts.
 fn signs_alike(scheme: &Scheme, other: &Scheme, secret: &Secret) -> bool {
     let key = |scheme: &Scheme| decode(super::key::parts(secret.reveal(), scheme).1, scheme.secret);
     scheme.shared_secret()
@@ -72,14 +75,14 @@ fn signs_alike(scheme: &Scheme, other: &Scheme, secret: &Secret) -> bool {
         && key(scheme).is_some_and(|own| key(other).is_some_and(|theirs| *own == *theirs))
 }
 
-/// A signed text as a scheme would have put it together.
+/// A signed text, split according to a scheme.
 struct Parts<'a> {
     timestamp: Option<&'a [u8]>,
     body: &'a [u8],
 }
 
-/// Parts a text as a scheme of timestamp, id and body would have put it
-/// together; `None` where it would not have, or signs more than that.
+/// Splits a text according to a scheme of timestamp, id and body. Returns
+/// `None` if it does not fit, or if the scheme signs anything else.
 fn parts_of<'a>(scheme: &Scheme, text: &'a [u8]) -> Option<Parts<'a>> {
     let mut rest = text;
     let mut timestamp = None;
@@ -113,11 +116,11 @@ fn parts_of<'a>(scheme: &Scheme, text: &'a [u8]) -> Option<Parts<'a>> {
     None
 }
 
-/// The digits of a Unix time in seconds and in milliseconds.
+/// The number of digits of a Unix time in seconds and in milliseconds.
 const SECONDS_DIGITS: usize = 10;
 const MILLISECONDS_DIGITS: usize = 13;
 
-/// Reads a signed time as Unix seconds.
+/// Parses a signed time as Unix seconds.
 fn time_of(unit: TimeUnit, digits: &[u8]) -> Option<i64> {
     let (size, per_second) = match unit {
         TimeUnit::Seconds => (SECONDS_DIGITS, 1),

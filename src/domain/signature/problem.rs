@@ -1,54 +1,54 @@
-//! What stands in the way of checking a signature, as a sentence.
+//! Reasons why a signature cannot be verified, with their messages.
 
 use super::proved_finding;
 use crate::domain::provider::{Scheme, TimeUnit, ValueSource};
 use crate::domain::verification::{Finding, Status};
 
-/// What stands in the way of checking a signature.
+/// A reason why a signature cannot be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// There is no signature header, or it is empty.
+    /// The signature header is absent or empty.
     NoSignature,
-    /// The header came more than once, and the scheme has no list.
+    /// The header is repeated, and the scheme has no list.
     Doubled(usize),
-    /// The header came more than once, and one of its values is empty.
+    /// The header is repeated, and one of its values is empty.
     EmptyRepeat,
-    /// A header that belongs to the signature came more than once.
+    /// A header that belongs to the signature is repeated.
     Repeated(String),
-    /// No entry has the form that the scheme knows.
+    /// No entry has the form of the scheme.
     Form,
     /// No signature has the length or the characters of a digest.
     NotADigest,
     /// The timestamp is absent or empty.
     NoTimestamp,
-    /// The timestamp came more than once.
+    /// The timestamp is repeated.
     TimestampsDiffer,
-    /// The timestamp is no time.
+    /// The timestamp is not a time.
     TimestampUnreadable(Vec<u8>),
     /// The id is absent or empty.
     NoId,
-    /// The signature stands in the body, and the body is no JSON.
+    /// The signature should be in the body, and the body is not JSON.
     NoJson,
-    /// What the delivery says of its version is not known: place and word.
+    /// The delivery names an unknown version: place and name.
     UnknownVersion(String, String),
-    /// The id holds the mark that ends it in the signed text.
+    /// The id contains the separator that follows it in the signed text.
     IdHoldsBorder,
-    /// A key in the body that is read stands there more than once.
+    /// A key in the body that is read occurs more than once.
     KeyRepeated(String),
-    /// Nothing names the headers that are signed.
+    /// The list of signed headers is absent.
     NoHeaderList(String),
-    /// The header holds no JSON Web Token.
+    /// The header contains no JSON Web Token.
     NoToken,
-    /// The token names an algorithm that is not the scheme's.
+    /// The token names an algorithm that the scheme does not use.
     TokenAlgorithm(String),
-    /// A time in the token is no number.
+    /// A time in the token is not a number.
     TokenTime(&'static str),
-    /// The token's header asks for an extension that the scheme does not have.
+    /// The token's header requires an extension that the scheme does not have.
     TokenExtension(&'static str),
 }
 
 impl Problem {
-    /// Returns a stable word for programs.
+    /// Returns the finding code.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoSignature => "signature_missing",
@@ -73,11 +73,12 @@ impl Problem {
         }
     }
 
-    /// Returns the verdict on a delivery that has the problem.
+    /// Returns the verification status of a delivery with this problem.
     pub const fn status(&self) -> Status {
         match self {
             Self::NoSignature => Status::MissingSignature,
-            // Whoever chooses the algorithm may hope that nobody checks.
+            // An attacker may choose the algorithm in the hope that it is not
+            // checked.
             Self::TokenAlgorithm(_) => Status::Invalid,
             Self::Doubled(_)
             | Self::EmptyRepeat
@@ -99,12 +100,12 @@ impl Problem {
         }
     }
 
-    /// Returns what was found and what to do next.
+    /// Returns the finding for this problem.
     pub(super) fn finding(&self, scheme: &Scheme) -> Finding {
         proved_finding(self.code(), self.message(scheme), &self.advice(scheme))
     }
 
-    /// Says what was found.
+    /// Returns what was found.
     pub fn message(&self, scheme: &Scheme) -> String {
         let header = &scheme.place();
         let timestamp = &scheme
@@ -185,7 +186,7 @@ impl Problem {
         }
     }
 
-    /// Says what to do next.
+    /// Returns what to do next.
     pub fn advice(&self, scheme: &Scheme) -> String {
         match self {
             Self::NoSignature => {

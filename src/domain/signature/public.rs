@@ -1,4 +1,4 @@
-//! Signatures that are checked with a public key.
+//! Verifies signatures with a public key.
 
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ED25519,
@@ -8,12 +8,12 @@ use ring::signature::{
 
 use crate::domain::provider::Algorithm;
 
-/// Says whether a signature over a text was made with the private half of a
-/// key, which is given bare or in DER: as a `SubjectPublicKeyInfo` or in a
+/// Returns whether a signature over a text was made with the private half of a
+/// key. The key is given raw or in DER: as a `SubjectPublicKeyInfo` or in a
 /// certificate (RFC 5280).
 ///
-/// RSA keys have 2048 to 8192 bits; others are refused. An ECDSA signature is
-/// two numbers in a token (RFC 7518 section 3.4) and DER elsewhere.
+/// RSA keys of 2048 to 8192 bits are supported. An ECDSA signature is two
+/// numbers in a token (RFC 7518 section 3.4) and DER elsewhere.
 pub(super) fn verifies(
     algorithm: Algorithm,
     form: EcdsaForm,
@@ -44,10 +44,10 @@ pub(super) fn verifies(
         .is_ok()
 }
 
-/// How an ECDSA signature is written.
+/// The encoding of an ECDSA signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EcdsaForm {
-    /// As the two numbers of a token, 32 bytes each.
+    /// Two numbers of 32 bytes each, as in a token.
     Token,
     /// As DER.
     Der,
@@ -55,10 +55,11 @@ pub(super) enum EcdsaForm {
 
 const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
-/// A certificate's version, which may be left out.
+/// The optional version of a certificate.
 const VERSION: u8 = 0xa0;
 
-/// Takes the key's own bytes out of DER; `None` where it is no such DER.
+/// Extracts the raw key from DER; returns `None` if the DER has another
+/// structure.
 fn bare(der: &[u8]) -> Option<&[u8]> {
     let (SEQUENCE, inside, []) = element(der)? else {
         return None;
@@ -73,8 +74,8 @@ fn bare(der: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Finds the key in what a certificate states: it follows version, serial
-/// number, algorithm, issuer, validity and subject.
+/// Finds the key in the body of a certificate, after version, serial number,
+/// algorithm, issuer, validity and subject.
 fn in_certificate(mut stated: &[u8]) -> Option<&[u8]> {
     if let (VERSION, _, rest) = element(stated)? {
         stated = rest;
@@ -91,7 +92,7 @@ fn in_certificate(mut stated: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Splits off the first element of DER: its tag, its content, what follows.
+/// Splits off the first DER element: its tag, its content, and the rest.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let [tag, first, rest @ ..] = der else {
         return None;

@@ -1,4 +1,4 @@
-//! Reads signature, timestamp and id out of a request.
+//! Reads signature, timestamp and id from a request.
 
 use chrono::DateTime;
 
@@ -12,32 +12,32 @@ use crate::domain::provider::{Encoding, Scheme, TimeUnit, ValueSource};
 use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 
-/// What a request says of its signature.
+/// The signature-related values of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// The signatures of a known version, without prefix or label.
     pub signatures: Vec<Vec<u8>>,
-    /// Those made with a private key that stand in the same list.
+    /// The signatures in the same list that were made with a private key.
     pub asymmetric: Vec<Vec<u8>>,
-    /// The timestamp as it came.
+    /// The timestamp as received.
     pub timestamp: Option<Vec<u8>>,
-    /// The id as it came.
+    /// The id as received.
     pub id: Option<Vec<u8>>,
-    /// For each signature, the number of the header it came in.
+    /// For each signature, the index of its header.
     pub slots: Vec<usize>,
-    /// The JSON Web Token, where the signature is one.
+    /// The JSON Web Token, if the signature is one.
     pub token: Option<JsonWebToken>,
-    /// Which headers are part of the signed text.
+    /// The headers in the signed text.
     pub headers: Option<HeaderList>,
-    /// What stands in the way of checking.
+    /// The reason why the signature cannot be verified.
     pub problem: Option<Problem>,
-    /// What counts only where the signature holds, for it concerns a value in
-    /// the signed body.
+    /// A problem that only matters if the signature is valid, because it
+    /// concerns a value in the signed body.
     pub deferred_problem: Option<Problem>,
 }
 
 impl Reading {
-    /// Reads a request by a scheme.
+    /// Reads a request according to a scheme.
     pub fn of(request: &Request, scheme: &Scheme) -> Self {
         let mut reading = Self {
             headers: scheme.headers.clone(),
@@ -45,7 +45,7 @@ impl Reading {
         };
         let view = RequestView::of(request);
         let mut problem = match &scheme.pointer {
-            // Whoever tries an address sends no body at all.
+            // Some providers verify an endpoint with an empty body.
             Some(_) if request.body.is_empty() => None,
             Some(pointer) => reading.in_body(&view, pointer),
             None => reading.in_headers(request, scheme),
@@ -108,14 +108,14 @@ impl Reading {
         reading
     }
 
-    /// Says whether a request's signature header has the form of a scheme;
-    /// what else belongs to the signature is not looked at.
+    /// Returns whether a request's signature header has the form of a scheme.
+    /// Other values that belong to the signature are ignored.
     pub fn has_form(request: &Request, scheme: &Scheme) -> bool {
         let mut reading = Self::default();
         reading.in_headers(request, scheme).is_none() && reading.has_digest(scheme)
     }
 
-    /// Reads the signature out of the body.
+    /// Reads the signature from the body.
     fn in_body(&mut self, view: &RequestView<'_>, pointer: &str) -> Option<Problem> {
         let Some(json) = view.json() else {
             return Some(Problem::NoJson);
@@ -128,7 +128,7 @@ impl Reading {
         None
     }
 
-    /// Reads the signatures out of the headers that carry them.
+    /// Reads the signatures from the headers that carry them.
     fn in_headers(&mut self, request: &Request, scheme: &Scheme) -> Option<Problem> {
         let mut problem = None;
         let headers = std::iter::once(&scheme.header).chain(&scheme.also);
@@ -137,7 +137,8 @@ impl Reading {
             let filled: Vec<&[u8]> = values.iter().copied().filter(|v| !v.is_empty()).collect();
             if !filled.is_empty() {
                 problem = problem.or(self.in_header(&filled, scheme));
-                // No list has an empty entry, and no library reads one header of two.
+                // A list has no empty entries, and no library joins two headers
+                // into one.
                 if filled.len() < values.len() {
                     problem = problem.or(Some(Problem::EmptyRepeat));
                 }
@@ -147,7 +148,7 @@ impl Reading {
         problem
     }
 
-    /// Reads the signatures out of one header's values.
+    /// Reads the signatures from the values of one header.
     fn in_header(&mut self, values: &[&[u8]], scheme: &Scheme) -> Option<Problem> {
         let as_they_are = || values.iter().map(|value| value.to_vec());
         if let Some((labels, separator)) = labels(&scheme.format) {
@@ -207,7 +208,7 @@ impl Reading {
         problem
     }
 
-    /// Reads parts such as `t=…,v1=…`, each by its label, in any order.
+    /// Reads labelled parts such as `t=…,v1=…` in any order.
     fn labelled(
         &mut self,
         values: &[&[u8]],
@@ -230,7 +231,7 @@ impl Reading {
         None
     }
 
-    /// Says whether one of the signatures could be a digest of the scheme.
+    /// Returns whether one of the signatures could be a digest of the scheme.
     fn has_digest(&self, scheme: &Scheme) -> bool {
         let asymmetric = scheme.asymmetric_version();
         self.signatures.iter().any(|s| like_a_digest(s, scheme))
@@ -238,7 +239,7 @@ impl Reading {
                 .is_some_and(|scheme| self.asymmetric.iter().any(|s| like_a_digest(s, &scheme)))
     }
 
-    /// Says whether a blank stands before one of the parts of a labelled header.
+    /// Returns whether a labelled part is preceded by whitespace.
     pub fn has_blank_before_part(request: &Request, scheme: &Scheme) -> bool {
         let Some((_, separator)) = labels(&scheme.format) else {
             return false;
@@ -252,13 +253,13 @@ impl Reading {
         })
     }
 
-    /// Returns every signature, those made with a private key last.
+    /// Returns all signatures, those made with a private key last.
     pub fn all_signatures(&self) -> impl Iterator<Item = &[u8]> {
         let all = self.signatures.iter().chain(&self.asymmetric);
         all.map(Vec::as_slice)
     }
 
-    /// Finds what is missing beside the signature.
+    /// Returns the problem of a missing timestamp or id.
     fn missing_part(&self, scheme: &Scheme) -> Option<Problem> {
         let empty = |value: &Option<Vec<u8>>| value.as_ref().is_none_or(Vec::is_empty);
         let counts = scheme.tolerance.is_some() && scheme.timestamp.is_some();
@@ -268,14 +269,14 @@ impl Reading {
         if scheme.signed.has(&Part::Id) && empty(&self.id) {
             return Some(Problem::NoId);
         }
-        // Where the age does not count, the time's text need not be a number.
+        // If the age is not checked, the timestamp need not be a number.
         if (scheme.tolerance.is_some() || scheme.strict_time) && self.signed_at(scheme).is_none() {
             return self.timestamp.clone().map(Problem::TimestampUnreadable);
         }
         None
     }
 
-    /// Returns the signed time, where it can be read.
+    /// Returns the signed time, if it can be parsed.
     pub fn signed_at(&self, scheme: &Scheme) -> Option<Timestamp> {
         let text = std::str::from_utf8(self.timestamp.as_ref()?).ok()?;
         if scheme.unit == TimeUnit::Rfc3339 {
@@ -283,7 +284,7 @@ impl Reading {
                 .ok()
                 .map(|at| Timestamp(at.timestamp_micros()));
         }
-        // Digits only: "+5", " 5" and "5.0" are no timestamps.
+        // Digits only: "+5", " 5" and "5.0" are not timestamps.
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
@@ -295,7 +296,7 @@ impl Reading {
         }
     }
 
-    /// Returns what fills the places of the signed text.
+    /// Returns the values of the signed text's placeholders.
     pub fn template_values<'a>(
         &'a self,
         request: &'a Request,
@@ -315,14 +316,14 @@ impl Reading {
     }
 }
 
-/// The labels of a header made of parts: `t=` and `v1=`.
+/// The labels of a header with labelled parts: `t=` and `v1=`.
 struct Labels<'a> {
     timestamp: &'a str,
     signature: &'a str,
 }
 
-/// Takes a format such as `t={timestamp},v1={signature}` apart; `None` where
-/// it is no such format.
+/// Parses a format such as `t={timestamp},v1={signature}`; returns `None` for
+/// other formats.
 fn labels(format: &str) -> Option<(Labels<'_>, char)> {
     let close = format.find('}')?;
     let separator = format[close + 1..].chars().next()?;
@@ -340,8 +341,8 @@ fn labels(format: &str) -> Option<(Labels<'_>, char)> {
     (!labels.timestamp.is_empty() && !labels.signature.is_empty()).then_some((labels, separator))
 }
 
-/// Takes the signature out of one entry: what stands between the format's
-/// prefix and suffix.
+/// Extracts the signature from an entry: the text between the format's prefix
+/// and suffix.
 fn unwrap(entry: &[u8], format: &str) -> Option<Vec<u8>> {
     let (prefix, suffix) = format.split_once("{signature}")?;
     let inner = entry
@@ -350,7 +351,7 @@ fn unwrap(entry: &[u8], format: &str) -> Option<Vec<u8>> {
     (!inner.is_empty()).then(|| inner.to_vec())
 }
 
-/// Splits bytes at a separator; empty entries are left out.
+/// Splits bytes at a separator and drops empty entries.
 fn split<'a>(value: &'a [u8], separator: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     let first = separator.first().copied().unwrap_or(b' ');
     value
@@ -358,11 +359,11 @@ fn split<'a>(value: &'a [u8], separator: &[u8]) -> impl Iterator<Item = &'a [u8]
         .filter(|entry| !entry.is_empty())
 }
 
-/// Splits a list of signatures. Where its entries are parted by blanks and
-/// hold a comma themselves (`v1,AAA v1,BBB`), a comma before the blank is
-/// allowed, which is how HTTP joins repeated fields (RFC 9110 section 5.3).
-/// Of entries joined by a comma alone the first counts, as the JavaScript
-/// libraries read them.
+/// Splits a list of signatures. If entries are separated by spaces and contain
+/// a comma themselves (`v1,AAA v1,BBB`), a comma before the space is allowed,
+/// because HTTP joins repeated fields that way (RFC 9110 section 5.3). Of
+/// entries joined by a comma alone, the first counts, as in the JavaScript
+/// libraries.
 fn list_entries<'a>(
     value: &'a [u8],
     separator: &str,
@@ -382,7 +383,7 @@ fn list_entries<'a>(
     })
 }
 
-/// Returns the first entry of `v1,AAA,v1,BBB`; anything else as it is.
+/// Returns the first entry of `v1,AAA,v1,BBB`; any other text unchanged.
 fn first_of_joined(entry: &[u8]) -> &[u8] {
     let fields: Vec<&[u8]> = entry.split(|byte| *byte == b',').collect();
     let paired = fields.len() > 2 && fields.len().is_multiple_of(2);
@@ -393,7 +394,7 @@ fn first_of_joined(entry: &[u8]) -> &[u8] {
     }
 }
 
-/// Says whether a text is a version such as `v1` or `v1a`.
+/// Returns whether a text is a version such as `v1` or `v1a`.
 fn is_version(text: &[u8]) -> bool {
     text.len() <= 4
         && text.strip_prefix(b"v").is_some_and(|rest| {
@@ -402,13 +403,13 @@ fn is_version(text: &[u8]) -> bool {
         })
 }
 
-/// Says whether a header that may come once came more often.
+/// Returns whether a header that must be unique is repeated.
 fn is_repeated(request: &Request, source: &ValueSource) -> bool {
     let name = source.header.as_deref();
     name.is_some_and(|name| request.headers.all(name).count() > 1)
 }
 
-/// Says whether a signature could be a digest in the scheme's encoding.
+/// Returns whether a signature could be a digest in the scheme's encoding.
 fn like_a_digest(signature: &[u8], scheme: &Scheme) -> bool {
     let size = scheme.algorithm.size();
     let letters = |more: &[u8]| {
@@ -425,7 +426,8 @@ fn like_a_digest(signature: &[u8], scheme: &Scheme) -> bool {
     }
 }
 
-/// Reads a value as it came; a header that came twice with one value counts once.
+/// Reads a value as received. A header repeated with the same value counts
+/// once.
 fn value_of(request: &Request, view: &RequestView<'_>, source: &ValueSource) -> Option<Vec<u8>> {
     match &source.header {
         Some(header) => request.headers.first(header).map(<[u8]>::to_vec),

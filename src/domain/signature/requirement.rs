@@ -1,4 +1,4 @@
-//! What must hold besides the signature.
+//! Checks the requirements beyond the signature.
 
 use super::{Reading, constant_time_eq, proved_finding, token};
 use crate::domain::provider::value_source::RequestView;
@@ -8,8 +8,8 @@ use crate::domain::provider::{IgnoredDifference, Requirement, Scheme, UnmetStatu
 use crate::domain::request::Request;
 use crate::domain::verification::{Finding, Status};
 
-/// Checks those of a scheme's requirements of which a delivery that does not
-/// meet them is `what`; gives the verdict and the reason where one is not met.
+/// Checks the scheme's requirements whose violation results in `what`; returns
+/// the status and the finding of the first one that is not met.
 pub(super) fn unmet(
     what: UnmetStatus,
     scheme: &Scheme,
@@ -87,8 +87,8 @@ impl Requirement {
     }
 }
 
-/// Says whether a value looks like a pattern, in which `*` stands for
-/// letters, digits, `-` and `_`.
+/// Returns whether a value matches a pattern, in which `*` matches letters,
+/// digits, `-` and `_`.
 fn resembles(value: &str, pattern: &str) -> bool {
     let Some((before, rest)) = pattern.split_once('*') else {
         return value == pattern;

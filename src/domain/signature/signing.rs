@@ -1,4 +1,4 @@
-//! Makes what a provider would send.
+//! Makes the deliveries that a provider would send.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -14,10 +14,10 @@ use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
 
-/// What is signed.
+/// The input of a signature.
 #[derive(Clone, Copy, Debug)]
 pub struct SigningInput<'a> {
-    /// The body's bytes.
+    /// The bytes of the body.
     pub body: &'a [u8],
     /// The time of sending.
     pub now: Timestamp,
@@ -27,26 +27,26 @@ pub struct SigningInput<'a> {
     pub event: Option<&'a str>,
     /// The method.
     pub method: &'a str,
-    /// The address the request goes to, for schemes that sign it.
+    /// The target address, for schemes that sign it.
     pub url: Option<&'a str>,
 }
 
-/// What the provider would send.
+/// A signed delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedDelivery {
     /// The headers.
     pub headers: Headers,
-    /// The body, where time or signature stand in it and were put there.
+    /// The body, if the scheme puts the time or the signature into it.
     pub body: Option<Vec<u8>>,
 }
 
-/// Returns the headers the provider would send with a body: content type,
+/// Returns the headers that the provider would send with a body: content type,
 /// event, id, timestamp and signature.
 ///
 /// # Errors
-/// A [`Failure`] where the provider does not sign, signs with a key that only
-/// it has, or in the body; where the secret is no key, or the scheme signs an
-/// address that is not known.
+/// Returns a [`Failure`] if the provider does not sign, signs with a private
+/// key or in the body, if the secret is not a valid key, or if the scheme signs
+/// an address that is not known.
 pub fn sign(
     provider: &Provider,
     secret: &Secret,
@@ -59,11 +59,12 @@ pub fn sign(
     Ok(made.headers)
 }
 
-/// Returns what the provider would send with a body: as [`sign`], and the body
-/// itself where its scheme changes that.
+/// Returns what the provider would send with a body: the headers as in
+/// [`sign`], and the body if its scheme changes it.
 ///
 /// # Errors
-/// As [`sign`], and where a time or signature cannot be put into the body.
+/// Returns the errors of [`sign`], and an error if time or signature cannot be
+/// put into the body.
 pub fn prepare(
     provider: &Provider,
     secret: &Secret,
@@ -123,7 +124,7 @@ pub fn prepare(
     })
 }
 
-/// Makes all of the provider's request but time and signature in the body.
+/// Creates the provider's request without time and signature in the body.
 fn sender_s_request(
     provider: &Provider,
     scheme: &Scheme,
@@ -173,16 +174,16 @@ fn sender_s_request(
     }
 }
 
-/// Returns a request's headers with timestamp and signature renewed, in their
-/// places; the id stays, for it is the same event. A time that stands in the
-/// body stays too.
+/// Returns a request's headers with timestamp and signature renewed in their
+/// places. The id stays, because it is the same event. A time in the body stays
+/// as well.
 ///
-/// No signature of the original stays: what comes beside the first is renewed
-/// where its scheme is known, and removed where it is not or is made with
-/// another secret.
+/// No signature of the original stays: companion signatures are renewed if
+/// their scheme is known, and removed if it is not or if they use another
+/// secret.
 ///
 /// # Errors
-/// As [`sign`].
+/// Returns the errors of [`sign`].
 pub fn sign_again(
     request: &Request,
     provider: &Provider,
@@ -250,8 +251,8 @@ pub fn sign_again(
     Ok(headers)
 }
 
-/// Says, as a sentence, why nobody but the provider can sign its deliveries
-/// anew; `None` where whoever has the secret can.
+/// Returns the reason why only the provider can sign its deliveries; `None` if
+/// the secret suffices.
 pub fn why_unsignable(provider: &Provider) -> Option<String> {
     let title = &provider.title;
     match &provider.signature {
@@ -309,7 +310,7 @@ fn no_place(provider: &Provider, pointer: &str) -> Failure {
     )
 }
 
-/// Puts a value into a JSON body; `None` where the body has no such place.
+/// Puts a value into a JSON body; returns `None` if the body has no such place.
 fn put(request: &mut Request, pointer: &str, value: Value) -> Option<()> {
     let mut body: Value = serde_json::from_slice(&request.body).ok()?;
     let mut place = &mut body;
@@ -328,7 +329,7 @@ fn put(request: &mut Request, pointer: &str, value: Value) -> Option<()> {
     Some(())
 }
 
-/// Writes a time as the provider does.
+/// Formats a time as the provider does.
 fn written(unit: TimeUnit, at: Timestamp) -> String {
     match unit {
         TimeUnit::Seconds => at.unix_seconds().to_string(),

@@ -1,4 +1,4 @@
-//! Makes one signature, and the token it may be part of.
+//! Makes one signature, and the token that contains it.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::domain::request::Request;
 use crate::domain::secret::Secret;
 use crate::domain::timestamp::Timestamp;
 
-/// What a signature is made with and under which circumstances.
+/// The inputs of a signature.
 #[derive(Clone, Copy)]
 pub(super) struct SigningContext<'a> {
     pub(super) provider: &'a Provider,
@@ -23,7 +23,7 @@ pub(super) struct SigningContext<'a> {
 }
 
 impl SigningContext<'_> {
-    /// Makes the signature; for a JSON Web Token, the whole token.
+    /// Makes the signature or, for a JSON Web Token, the whole token.
     pub(super) fn signature(&self, request: &Request) -> Result<String, Failure> {
         let Self {
             provider,
@@ -76,7 +76,7 @@ impl SigningContext<'_> {
             .replace("{signature}", signature)
     }
 
-    /// Makes the part of a JSON Web Token that is signed.
+    /// Makes the signed part of a JSON Web Token.
     fn token(&self, filling: &TemplateValues<'_>) -> Option<String> {
         let jwt = self.scheme.jwt.as_ref()?;
         let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());

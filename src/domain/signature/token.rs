@@ -6,27 +6,29 @@ use serde_json::{Map, Value};
 
 use crate::domain::provider::Algorithm;
 
-/// What a token says.
+/// The claims of a token.
 pub type Claims = Map<String, Value>;
 
-/// A token taken apart. Nothing about it is checked yet.
+/// A parsed token. Nothing about it is verified yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonWebToken {
-    /// What is signed: header and claims as they came, a point between them.
+    /// The signed part: header and claims as received, including the dot
+    /// between them.
     pub signed: Vec<u8>,
-    /// The signature, as it came.
+    /// The signature as received.
     pub signature: Vec<u8>,
     /// The algorithm that the header names.
     pub named: String,
     /// The claims.
     pub claims: Claims,
-    /// The header's field that asks for an extension, which must be understood
-    /// or the token refused (RFC 7515 section 4.1.11, RFC 7797 section 6).
+    /// The header field that requires an extension; an unknown extension means
+    /// that the token must be rejected (RFC 7515 section 4.1.11, RFC 7797
+    /// section 6).
     pub extension: Option<&'static str>,
 }
 
 impl JsonWebToken {
-    /// Takes a token apart; `None` where it is none.
+    /// Parses a token; returns `None` if the value is not one.
     pub fn read(value: &[u8]) -> Option<Self> {
         let mut parts = value.split(|byte| *byte == b'.');
         let (header, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
@@ -53,7 +55,7 @@ impl JsonWebToken {
     }
 
     /// Returns the algorithm that the header names (RFC 7518 section 3.1);
-    /// `None` where it is not one that is known here. `none` is no algorithm.
+    /// `None` for unknown algorithms. `none` is not an algorithm.
     pub fn algorithm(&self) -> Option<Algorithm> {
         NAMES
             .iter()
@@ -61,10 +63,10 @@ impl JsonWebToken {
             .map(|(_, algorithm)| *algorithm)
     }
 
-    /// Returns a claim that counts seconds since the Unix epoch.
+    /// Returns a claim in seconds since the Unix epoch.
     ///
     /// # Errors
-    /// The claim's name, where it is there and is no number.
+    /// Returns the claim's name if its value is not a number.
     pub fn time(&self, claim: &'static str) -> Result<Option<i64>, &'static str> {
         match self.claims.get(claim) {
             None => Ok(None),
@@ -87,8 +89,8 @@ const NAMES: &[(&str, Algorithm)] = &[
     ("EdDSA", Algorithm::Ed25519),
 ];
 
-/// Writes the part of a token that is signed; `None` where tokens know no
-/// such algorithm.
+/// Makes the signed part of a token; returns `None` if tokens do not support
+/// the algorithm.
 pub fn write(algorithm: Algorithm, claims: &Claims) -> Option<String> {
     let (name, _) = NAMES.iter().find(|(_, known)| *known == algorithm)?;
     let header = format!(r#"{{"alg":"{name}","typ":"JWT"}}"#);

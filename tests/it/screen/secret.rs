@@ -93,7 +93,7 @@ fn what_can_be_no_secret_is_not_sent() {
     let mut world = world((120, 40), valid(1));
     world.keys("s<enter>");
     assert!(world.took().is_empty());
-    assert!(picture(&world).contains("It is empty."));
+    assert!(picture(&world).contains("The secret is empty."));
     world.keys("\"quoted\"");
     assert!(picture(&world).contains("There are quotes around it"));
     world.keys("<enter>");
