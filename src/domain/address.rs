@@ -1,20 +1,20 @@
-//! What kind of place an address is: some are sent to freely, some after a
-//! question, some not at all unless that was asked for.
+//! The scope of a target's address: some scopes are sent to freely, some after
+//! a confirmation, and some only if explicitly allowed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-/// Addresses outside link-local ranges where clouds keep metadata services:
-/// Alibaba's, Azure's and Oracle's.
+/// Addresses outside link-local ranges at which clouds provide metadata
+/// services: Alibaba, Azure and Oracle.
 const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(168, 63, 129, 16),
     Ipv4Addr::new(192, 0, 0, 192),
 ];
 
-/// The same of IPv6, as the first segments: Amazon's, Google's, Oracle's and
-/// Scaleway's.
+/// The same for IPv6, as the first segments: Amazon, Google, Oracle and
+/// Scaleway.
 const METADATA_V6: [&[u16]; 4] = [
     &[0xfd00, 0xec2],
     &[0xfd20, 0xce],
@@ -22,7 +22,7 @@ const METADATA_V6: [&[u16]; 4] = [
     &[0xfd00, 0x42],
 ];
 
-/// Names of metadata services, wherever they lead.
+/// Host names of metadata services, regardless of their addresses.
 const METADATA_NAMES: [&str; 8] = [
     "metadata",
     "metadata.google.internal",
@@ -34,8 +34,8 @@ const METADATA_NAMES: [&str; 8] = [
     "metadata.platformequinix.com",
 ];
 
-/// Says whether a host is the name of a cloud's metadata service, by itself
-/// or as the end of a longer name. `host` is as a URL writes it.
+/// Returns whether a host is the name of a cloud metadata service, alone or as
+/// the end of a longer name. `host` is written as in a URL.
 pub fn is_metadata_name(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     METADATA_NAMES.iter().any(|name| {
@@ -44,7 +44,7 @@ pub fn is_metadata_name(host: &str) -> bool {
     })
 }
 
-/// What kind of place an address is.
+/// The scope of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AddressKind {
@@ -52,14 +52,14 @@ pub enum AddressKind {
     Loopback,
     /// A private network: RFC 1918, unique local and shared addresses.
     Private,
-    /// Anywhere else.
+    /// Any other address.
     Public,
-    /// Link-local, or where clouds keep their metadata service.
+    /// Link-local, or the address of a cloud metadata service.
     LinkLocal,
 }
 
 impl AddressKind {
-    /// Says in words what an address of this kind is.
+    /// Describes the scope in words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Loopback => "this machine",
@@ -70,18 +70,19 @@ impl AddressKind {
     }
 }
 
-/// A host and where it is.
+/// A host with its resolved addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolvedHost {
-    /// The host, as its URL writes it.
+    /// The host as written in its URL.
     pub host: String,
-    /// Its addresses; none where it is not found.
+    /// The addresses; empty if the host cannot be resolved.
     pub addresses: Vec<IpAddr>,
 }
 
 impl ResolvedHost {
-    /// Says whether it is elsewhere, so that sending to it is asked for first.
-    /// Link-local addresses are not sent to unless `link_local` is allowed.
+    /// Returns whether the host is on another machine, so that sending needs a
+    /// confirmation. Link-local addresses are refused unless `link_local` is
+    /// set.
     pub fn needs_confirmation(&self, link_local: bool) -> bool {
         if is_metadata_name(&self.host) && !link_local {
             return false;
@@ -94,7 +95,7 @@ impl ResolvedHost {
         self.addresses.iter().any(strange)
     }
 
-    /// Writes the host and its address, where that is not the same.
+    /// Formats the host, and its address if that differs.
     pub fn words(&self) -> String {
         let Some(address) = self.most_remote() else {
             return self.host.clone();
@@ -106,7 +107,8 @@ impl ResolvedHost {
         }
     }
 
-    /// Returns what kind of place it is: of several addresses, the farthest.
+    /// Returns the scope of the host; of several addresses, the most remote
+    /// one.
     pub fn kind(&self) -> Option<AddressKind> {
         self.most_remote().map(kind)
     }
@@ -116,8 +118,7 @@ impl ResolvedHost {
     }
 }
 
-/// Says what kind of place an address is, in any of the forms an IPv4 address
-/// takes within IPv6.
+/// Returns the scope of an address, including IPv4 addresses embedded in IPv6.
 pub fn kind(address: IpAddr) -> AddressKind {
     match address {
         IpAddr::V4(v4) => kind_v4(v4),
@@ -140,7 +141,7 @@ pub fn kind(address: IpAddr) -> AddressKind {
 fn kind_v4(address: Ipv4Addr) -> AddressKind {
     // 100.64/10 is shared by a carrier's customers (RFC 6598).
     let shared = matches!(address.octets(), [100, 64..=127, ..]);
-    // Systems take the address of no host for their own.
+    // Operating systems route the unspecified address to this machine.
     if address.is_loopback() || address.is_unspecified() {
         AddressKind::Loopback
     } else if address.is_link_local() || METADATA_V4.contains(&address) {
@@ -152,12 +153,12 @@ fn kind_v4(address: Ipv4Addr) -> AddressKind {
     }
 }
 
-/// Returns the IPv4 address that an IPv6 address stands for.
+/// Returns the IPv4 address that is embedded in an IPv6 address.
 fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
-        // Mapped and the old compatible form (RFC 4291 section 2.5.5),
-        // translated (RFC 2765), NAT64 (RFC 6052) and its form for local use
-        // (RFC 8215), 6to4 (RFC 3056), ISATAP (RFC 5214).
+        // IPv4-mapped and IPv4-compatible (RFC 4291 section 2.5.5),
+        // IPv4-translated (RFC 2765), NAT64 (RFC 6052) and local-use NAT64 (RFC
+        // 8215), 6to4 (RFC 3056), ISATAP (RFC 5214).
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0 | 1, _, _, _, high, low]
@@ -246,7 +247,8 @@ mod tests {
         }
     }
 
-    /// Every spelling that a URL allows is the address or the name it stands for.
+    /// Every notation of a URL host has the scope of the address or name that
+    /// it denotes.
     #[test]
     fn a_metadata_service_is_known_in_every_spelling_of_a_url() {
         for host in [
@@ -281,7 +283,7 @@ mod tests {
             "metadata.goog",
         ] {
             let text = format!("http://{host}/latest");
-            // What is no URL is not sent to at all.
+            // Text that does not parse as a URL is never sent to.
             let Ok(url) = url::Url::parse(&text) else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! One forward or resend of a delivery to a target, and its answer.
+//! Attempts: one forward or resend of a delivery to a target, and the response.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,47 +10,49 @@ use super::request::Request;
 use super::serde_base64;
 use super::timestamp::Timestamp;
 
-/// How many bytes of a target's answer are kept.
+/// How many bytes of a response body are stored.
 pub const MAX_STORED_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// One forward or resend: what was sent, what came back, how long it took.
+/// One forward or resend: the request, the response and the duration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Its ULID.
+    /// The ULID.
     pub id: Id,
-    /// The sequence number of the delivery that was sent.
+    /// The sequence number of the delivery.
     pub delivery_seq: u64,
-    /// Counts this delivery's attempts, from 1.
+    /// The ordinal among this delivery's attempts, counted from 1.
     pub number: u32,
-    /// Where it was sent: the whole URL.
+    /// The target URL.
     pub target: String,
-    /// When it began.
+    /// The start time.
     pub started_at: Timestamp,
-    /// Why it was sent.
+    /// The reason for the attempt.
     pub kind: AttemptKind,
-    /// Which signature it carried.
+    /// The signature that was sent.
     pub signing: Signing,
-    /// What was edited before sending; `None`: the request is the delivery's.
+    /// The edited parts of the request; `None` if the request is the
+    /// delivery's.
     pub edited: Option<EditedParts>,
-    /// What was sent besides the body, as it went out.
+    /// The header fields as sent.
     pub sent_headers: Headers,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The target's answer, where one came.
+    /// The response, if one was received.
     pub response: Option<Response>,
-    /// From the start to the end of the answer or to the error, in microseconds.
+    /// The time from the start to the end of the response or to the error, in
+    /// microseconds.
     pub duration_us: u64,
-    /// Whether the answer came inside the provider's acknowledgement time;
-    /// `None` where the provider states none.
+    /// Whether the response arrived within the provider's acknowledgement
+    /// timeout; `None` if the provider documents none.
     pub within_ack_timeout: Option<bool>,
-    /// The exact network error, where there was one.
+    /// The network error, if one occurred.
     pub error: Option<String>,
-    /// Its place in a provider's retry schedule, where it is part of one.
+    /// The position in a retry schedule, if the attempt is part of one.
     pub retry: Option<RetryPosition>,
 }
 
-/// What an edited request has besides its fields, which are kept as
-/// [`Attempt::sent_headers`], and its address, which is [`Attempt::target`].
+/// The parts of an edited request that are not stored elsewhere: the headers
+/// are in [`Attempt::sent_headers`], the address is in [`Attempt::target`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EditedParts {
     /// The method.
@@ -60,32 +62,34 @@ pub struct EditedParts {
     pub body: Bytes,
 }
 
-/// One try of a retry schedule.
+/// The position of an attempt in a retry schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPosition {
-    /// Which try of the schedule it is, from 1.
+    /// The ordinal of the try, counted from 1.
     pub number: u32,
-    /// How many there are at the most.
+    /// The maximum number of tries.
     pub of: u32,
-    /// How many times shorter than the provider's the waits are.
+    /// The factor by which the delays are shorter than the provider's.
     pub compress: u32,
-    /// When the schedule began.
+    /// When the schedule started.
     pub began: Timestamp,
-    /// When it is or was due.
+    /// When this try is or was due.
     pub due: Timestamp,
-    /// When the next one is due; `None`: there is none, or it is not known yet.
+    /// When the next try is due; `None` if there is none or it is not known
+    /// yet.
     pub next: Option<Timestamp>,
-    /// How many failures in a row the provider had seen of this target with it.
+    /// How many consecutive failures of this target the provider has seen,
+    /// including this try.
     pub failures: u32,
-    /// The target as it was asked for, before it was fitted to the delivery.
+    /// The target as requested, before it was adapted to the delivery.
     pub to: String,
-    /// Whether any certificate is taken.
+    /// Whether any certificate is accepted.
     pub insecure: bool,
-    /// Whether it may go to a link-local address.
+    /// Whether link-local addresses are allowed.
     pub link_local: bool,
 }
 
-/// A target's answer.
+/// A target's response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     /// The HTTP status.
@@ -95,19 +99,19 @@ pub struct Response {
     /// The first [`MAX_STORED_RESPONSE_BYTES`] of the body.
     #[serde(with = "serde_base64")]
     pub body: Bytes,
-    /// How many bytes of body came in all.
+    /// The total size of the body in bytes.
     pub body_size: u64,
 }
 
-/// Why an attempt was made.
+/// The reason for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttemptKind {
-    /// By creel as the delivery came in.
+    /// creel forwarded the delivery on arrival.
     Forward,
-    /// Because somebody asked.
+    /// A user requested it.
     Resend,
-    /// By a schedule.
+    /// A retry schedule requested it.
     Retry,
 }
 
@@ -122,14 +126,14 @@ impl AttemptKind {
     }
 }
 
-/// Which signature an attempt carries.
+/// The signature of an attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Signing {
-    /// The one that was received.
+    /// The received signature.
     #[default]
     Kept,
-    /// A new one, made now with the endpoint's secret.
+    /// A new signature, made with the endpoint's secret at the time of sending.
     Fresh,
 }
 
@@ -143,17 +147,17 @@ impl Signing {
     }
 }
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It is under way.
+    /// In progress.
     Pending,
-    /// A 2xx came inside the provider's acknowledgement time.
+    /// A 2xx was received within the provider's acknowledgement timeout.
     Delivered,
-    /// It will be or could be tried again.
+    /// Failed; may be tried again.
     Failed,
-    /// It used up its attempts.
+    /// Failed, and no tries are left.
     Expired,
 }
 
@@ -170,7 +174,7 @@ impl Outcome {
 }
 
 impl Attempt {
-    /// Returns what was sent where it was edited, put together again.
+    /// Returns the request that was sent, if it was edited.
     pub fn edited_request(&self) -> Option<Request> {
         let edited = self.edited.as_ref()?;
         let address = &self.target;
@@ -192,41 +196,42 @@ impl Attempt {
         })
     }
 
-    /// Returns where the answer wants to have the request sent instead.
+    /// Returns the location to which the response redirects.
     pub fn redirect(&self) -> Option<&str> {
         let response = self.response.as_ref()?;
         let location = response.headers.text("location")?;
         (300..400).contains(&response.status).then_some(location)
     }
 
-    /// Says whether it was stopped, by its user or by the end of creel, before
-    /// it had a response: then it says nothing of the target.
+    /// Returns whether the attempt was stopped before it had a response, by a
+    /// user or because creel exited. Such an attempt says nothing about the
+    /// target.
     pub fn is_stopped(&self) -> bool {
         let stopped =
             |error: &str| [INTERRUPTED_ERROR, STOPPED_ERROR, REPLACED_ERROR].contains(&error);
         self.response.is_none() && self.error.as_deref().is_some_and(stopped)
     }
 
-    /// Returns the answer's status, where one came.
+    /// Returns the status of the response, if one was received.
     pub fn status(&self) -> Option<u16> {
         self.response.as_ref().map(|r| r.status)
     }
 }
 
-/// The error of an attempt that the end of creel cut off.
+/// The error of an attempt that was interrupted because creel exited.
 pub const INTERRUPTED_ERROR: &str = "creel ended before the app answered.";
 
-/// The error of a try of a schedule that its user stopped.
+/// The error of a scheduled try that a user stopped.
 pub const STOPPED_ERROR: &str = "It was stopped before this try.";
 
-/// The error of a try of a schedule that another one replaced.
+/// The error of a scheduled try that another schedule replaced.
 pub const REPLACED_ERROR: &str = "Another schedule took its place.";
 
-/// What every error of an attempt says in which time ran out.
+/// The text that every timeout error contains.
 pub const TIMEOUT_MARK: &str = "time-out)";
 
-/// Returns what the sender of a delivery that is passed through is told, by
-/// what came of it: the app's status, or that of a gateway.
+/// Returns the response to the sender of a delivery that is passed through: the
+/// app's status, or a gateway status after an error.
 pub fn pass_through_response(status: Option<u16>, error: Option<&str>) -> (u16, Responder) {
     match (status, error) {
         (Some(status @ 200..), None) => (status, Responder::Target),
@@ -235,9 +240,9 @@ pub fn pass_through_response(status: Option<u16>, error: Option<&str>) -> (u16, 
     }
 }
 
-/// Returns what is true of the sender's answer once `attempt` is made with a
-/// delivery that came at `received_at`: one that was acknowledged is handled
-/// when an app answers; one that is passed through has its answer from it.
+/// Returns the sender's response after an attempt with a delivery that arrived
+/// at `received_at`. An acknowledged delivery counts as handled once an app
+/// responds; a delivery that is passed through takes its response from the app.
 pub fn response_after(
     answer: SenderResponse,
     received_at: Timestamp,
@@ -260,8 +265,8 @@ pub fn response_after(
     }
 }
 
-/// Says how an attempt with this answer ended: a 2xx inside the
-/// acknowledgement time is delivered, all else failed.
+/// Returns the outcome for a response: a 2xx within the acknowledgement timeout
+/// is delivered, anything else failed.
 pub fn outcome(status: Option<u16>, within_ack_timeout: Option<bool>) -> Outcome {
     match status {
         Some(200..=299) if within_ack_timeout != Some(false) => Outcome::Delivered,
@@ -323,7 +328,7 @@ mod tests {
                 owed
             );
         }
-        // What was answered otherwise stays as it was.
+        // Responses from other sources are unchanged.
         for answer in [
             answer(200, Creel),
             answer(500, Target),

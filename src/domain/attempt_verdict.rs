@@ -1,46 +1,47 @@
-//! What to make of an attempt: in the provider's eyes, beside the attempt
-//! before it, and in view of what was sent.
+//! The verdict on an attempt, based on the provider's rules, the previous
+//! attempt and the signature that was sent.
 
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, Outcome, Signing};
 use super::verification::Status;
 
-/// What to make of an attempt.
+/// The verdict on an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttemptVerdict {
-    /// It is under way, or waits until it is due.
+    /// In progress, or scheduled.
     Pending,
-    /// It was stopped before it had a response.
+    /// Stopped before it had a response.
     Stopped,
-    /// A 2xx in time; nothing to compare it with.
+    /// A 2xx in time; there is no previous attempt.
     Delivered,
-    /// A 2xx in time, where the attempt before failed.
+    /// A 2xx in time, after a failed attempt.
     Fixed,
-    /// A 2xx in time, as before.
+    /// A 2xx in time, after a successful attempt.
     StillPassing,
-    /// A 2xx that came after the provider had given up.
+    /// A 2xx after the provider's timeout.
     TooLate,
-    /// No 2xx; nothing to compare it with.
+    /// No 2xx; there is no previous attempt.
     Failed,
-    /// No 2xx, where the attempt before was delivered.
+    /// No 2xx, after a successful attempt.
     Regressed,
-    /// No 2xx, as before.
+    /// No 2xx, after a failed attempt.
     StillFailing,
-    /// No 2xx, and it was the last try.
+    /// No 2xx on the last try.
     Expired,
-    /// A 4xx to what was forged or too old: the right answer.
+    /// A 4xx for a forged or stale delivery, which is correct.
     RightlyRefused,
-    /// A 2xx to what was forged: the app does not check the signature.
+    /// A 2xx for a forged delivery: the app does not verify the signature.
     ForgedAccepted,
-    /// A 2xx to what was too old: the app does not check the time.
+    /// A 2xx for a stale delivery: the app does not check the time.
     StaleAccepted,
 }
 
 impl AttemptVerdict {
-    /// Judges an attempt. `before` is the one before it to the same target,
-    /// `signed` what the signature it carried was worth at that time.
+    /// Returns the verdict on an attempt. `before` is the previous attempt to
+    /// the same target; `signed` is the status of the signature at the time of
+    /// sending.
     pub fn of(attempt: &Attempt, before: Option<&Attempt>, signed: Status) -> Self {
         let status = attempt.status().filter(|_| attempt.error.is_none());
         let accepted = matches!(status, Some(200..=299));
@@ -68,8 +69,8 @@ impl AttemptVerdict {
         }
     }
 
-    /// Judges the answer to what should be refused; `None` where it should be
-    /// taken, or where the answer says nothing about the signature.
+    /// Returns the verdict on a delivery that should be refused; `None` if it
+    /// should be accepted, or if the response does not depend on the signature.
     fn of_wrong(attempt: &Attempt, signed: Status) -> Option<Self> {
         if attempt.signing != Signing::Kept
             || attempt.edited.is_some()
@@ -92,8 +93,8 @@ impl AttemptVerdict {
         }
     }
 
-    /// Judges a delivery's attempts, oldest first. `signed` says what the
-    /// signature that an attempt carried was worth when it was sent.
+    /// Returns the verdicts on a delivery's attempts, oldest first. `signed`
+    /// returns the status of an attempt's signature at the time of sending.
     pub fn all(attempts: &[Attempt], signed: impl Fn(&Attempt) -> Status) -> Vec<Self> {
         let worth: Vec<Status> = attempts.iter().map(signed).collect();
         let judge = |(index, attempt): (usize, &Attempt)| {
@@ -103,7 +104,7 @@ impl AttemptVerdict {
         attempts.iter().enumerate().map(judge).collect()
     }
 
-    /// Returns the words shown.
+    /// Returns the displayed words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -122,7 +123,7 @@ impl AttemptVerdict {
         }
     }
 
-    /// Says whether all is well; `None` where it is not known yet.
+    /// Returns whether the verdict is good; `None` if it is not known yet.
     pub const fn is_good(self) -> Option<bool> {
         match self {
             Self::Pending | Self::Stopped => None,
@@ -132,10 +133,10 @@ impl AttemptVerdict {
     }
 }
 
-/// Returns the newest of the `earlier` attempts that went to the same target,
-/// is over, and can be compared: how what is forged or too old was answered
-/// says nothing of how well the target works. `signed` says what the signature
-/// that the one at a place carried was worth.
+/// Returns the latest of the `earlier` attempts to the same target that is
+/// finished and comparable. The response to a forged or stale delivery does not
+/// show how well the target works. `signed` returns the signature status of the
+/// attempt at an index.
 pub fn previous<'a>(
     earlier: &'a [Attempt],
     attempt: &Attempt,
@@ -265,7 +266,7 @@ mod tests {
             ["rightly refused", "took a stale one"]
         );
         assert_eq!(words(&all, Status::NoSecret), ["failed", "fixed"]);
-        // What is right by itself is not compared with what was refused.
+        // A correctly signed delivery is not compared with a refused one.
         let mixed = [
             signed_anew(attempt("a", 200, None)),
             attempt("a", 401, None),

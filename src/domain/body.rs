@@ -1,11 +1,12 @@
-//! What a body is, and its readable form.
+//! Recognises the kind of a body and formats it for display.
 //!
-//! [`fn@kind`] says what a body is by its media type and by its bytes. [`fn@view`]
-//! lays it out as lines of coloured words, one line at a time, so that only
-//! what is on the screen costs anything. The bytes themselves never change:
-//! JSON is laid out from its tokens, each number and escape as it came.
+//! [`fn@kind`] determines the kind from the media type and the bytes.
+//! [`fn@view`] formats a body as lines of coloured spans; lines are made on
+//! demand, so that the cost depends on the visible part only. The bytes are
+//! never changed: JSON is formatted from its tokens, with every number and
+//! escape as received.
 //!
-//! Every text that comes out has passed [`super::text`].
+//! All produced text has been sanitized by [`super::text`].
 
 mod find;
 mod form;

@@ -1,8 +1,9 @@
-//! The JSON a script gets: deliveries, verdicts and attempts as the public
-//! contract writes them, keys in its order.
+//! The JSON output for scripts: deliveries, verification results and attempts,
+//! with the published keys in their published order.
 //!
-//! [`line()`] writes any of it so that a terminal can print it: what hides or
-//! commands stands as `\u001b`, which means the same to a JSON reader.
+//! [`line()`] writes a value such that a terminal can print it: characters that
+//! are hidden or control a terminal are escaped (`\\u001b`), which is
+//! equivalent for a JSON parser.
 
 use std::io;
 
@@ -22,17 +23,17 @@ use super::text;
 use super::timestamp::Timestamp;
 use super::verification::Verification;
 
-/// Whether bodies are written or only described.
+/// Whether bodies are included or only described.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bodies {
     /// Each body has its `text` or `base64`.
     #[default]
     Whole,
-    /// Neither key is there, as in lists.
+    /// Both keys are absent, as in lists.
     LeftOut,
 }
 
-/// A delivery in the contract's JSON; it serialises, in the contract's order.
+/// A delivery in the published JSON form.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeliveryJson<'a> {
     id: Id,
@@ -57,7 +58,7 @@ pub struct DeliveryJson<'a> {
     refused: Option<&'a str>,
 }
 
-/// An attempt in the contract's JSON.
+/// An attempt in the published JSON form.
 #[derive(Clone, Debug, Serialize)]
 pub struct AttemptJson<'a> {
     id: Id,
@@ -78,7 +79,7 @@ pub struct AttemptJson<'a> {
     retry: Option<TryJson>,
 }
 
-/// Where an attempt stands in a provider's retry schedule.
+/// The position of an attempt in a retry schedule.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct TryJson {
     number: u32,
@@ -89,10 +90,10 @@ struct TryJson {
     failures_in_a_row: u32,
 }
 
-/// A verdict in the contract's JSON, as `verify` prints it.
+/// A verification result in the published JSON form, as printed by `verify`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SignatureJson<'a> {
-    /// The verdict and its evidence.
+    /// The status and its evidence.
     pub signature: &'a Verification,
 }
 
@@ -109,7 +110,7 @@ pub struct RequestJson<'a> {
 #[derive(Clone, Debug, Serialize)]
 struct BodyJson<'a> {
     size: u64,
-    /// Absent (null) where the bytes it would be of were not kept.
+    /// Null if the bytes were not stored.
     sha256: Option<String>,
     content_type: Option<&'a str>,
     #[serde(flatten)]
@@ -123,12 +124,12 @@ struct BytesJson<'a> {
     base64: Option<String>,
 }
 
-/// A moment as RFC 3339 with microseconds.
+/// A time as RFC 3339 with microseconds.
 #[derive(Clone, Copy, Debug)]
 struct Moment(Timestamp);
 
-/// Header fields as `["name", "value"]`, or `["name", {"base64": "…"}]` where
-/// the value is not UTF-8; empty where there are none to write.
+/// Header fields as `["name", "value"]`, or `["name", {"base64": "…"}]` if the
+/// value is not UTF-8; empty if there are none.
 #[derive(Clone, Copy, Debug)]
 struct Fields<'a>(Option<&'a Headers>);
 
@@ -139,8 +140,8 @@ struct AnswerJson {
     duration_ms: Option<u64>,
 }
 
-/// Writes a delivery as the contract does. Besides the contract's keys it has
-/// `seq`, `marked` and `refused` at its end.
+/// Converts a delivery to its published form, with `seq`, `marked` and
+/// `refused` at the end.
 pub fn delivery<'a>(
     delivery: &'a Delivery,
     summary: &'a Summary,
@@ -182,9 +183,9 @@ pub fn delivery<'a>(
     }
 }
 
-/// Writes an attempt as the contract does. Where no answer came, `status` and
-/// `body` are null and `headers` is empty; `body.size` is the true size,
-/// `body.sha256` that of the part that was kept.
+/// Converts an attempt to its published form. If no response was received,
+/// `status` and `body` are null and `headers` is empty. `body.size` is the
+/// original size; `body.sha256` covers the stored part.
 pub fn attempt(attempt: &Attempt, bodies: Bodies) -> AttemptJson<'_> {
     let response = attempt.response.as_ref();
     AttemptJson {
@@ -220,7 +221,7 @@ const fn a_try(retry: &RetryPosition) -> TryJson {
     }
 }
 
-/// Writes a request with the keys that a delivery has for it.
+/// Converts a request, with the same keys as in a delivery.
 pub fn request(request: &Request) -> RequestJson<'_> {
     let size = request.body.len() as u64;
     RequestJson {
@@ -234,8 +235,8 @@ pub fn request(request: &Request) -> RequestJson<'_> {
 
 /// Writes a value as one line of JSON, without the newline.
 ///
-/// Characters that hide or command a terminal are escaped beyond what JSON
-/// asks for; a reader gets the same value.
+/// Characters that are hidden or control a terminal are escaped beyond the
+/// requirements of JSON; a parser gets the same value.
 pub fn line(value: &impl Serialize) -> String {
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Escaping);
@@ -282,7 +283,7 @@ fn answer(answer: SenderResponse) -> AnswerJson {
     }
 }
 
-/// Returns whole milliseconds, rounded.
+/// Converts microseconds to milliseconds, rounded.
 const fn millis(us: u64) -> u64 {
     us / 1_000 + (us % 1_000 >= 500) as u64
 }
@@ -314,7 +315,7 @@ impl Serialize for Fields<'_> {
     }
 }
 
-/// Writes JSON compactly, with every hidden character escaped.
+/// Writes compact JSON with every hidden character escaped.
 struct Escaping;
 
 impl Formatter for Escaping {

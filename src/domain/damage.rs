@@ -1,4 +1,4 @@
-//! What is known to be damaged of what is kept.
+//! Damage in the stored data.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use super::summary::Summary;
 use super::text::{thousands, visible};
 use super::timestamp::Timestamp;
 
-/// Damage that was found.
+/// The damage that was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Damaged {
-    /// The deliveries that cannot be read whole, oldest first.
+    /// The deliveries that cannot be read completely, oldest first.
     pub deliveries: Vec<DamagedDelivery>,
-    /// Whether something else is damaged that belongs to no delivery listed.
+    /// Whether there is damage that does not belong to a listed delivery.
     pub others: bool,
 }
 
-/// What its row still tells of a damaged delivery.
+/// The intact values of a damaged delivery, read from its row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DamagedDelivery {
-    /// Its place in the order of arrival.
+    /// The sequence number.
     pub seq: u64,
-    /// Its id.
+    /// The id.
     pub id: Id,
-    /// The endpoint that took it.
+    /// The endpoint that received it.
     pub endpoint: Option<String>,
-    /// When it came.
+    /// The time of arrival.
     pub received_at: Timestamp,
 }
 
@@ -43,7 +43,7 @@ impl From<&Summary> for DamagedDelivery {
 }
 
 impl Damaged {
-    /// Says whether nothing is damaged.
+    /// Returns whether nothing is damaged.
     pub const fn is_none(&self) -> bool {
         self.deliveries.is_empty() && !self.others
     }
@@ -51,7 +51,7 @@ impl Damaged {
 
 impl fmt::Display for Damaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// How many are named.
+        /// How many deliveries are listed.
         const NAMED: usize = 8;
         match self.deliveries.len() {
             0 => return f.write_str("records of the journal are damaged"),

@@ -1,4 +1,5 @@
-//! One HTTP request that arrived, and what the sender was told.
+//! Deliveries: an HTTP request that was received and stored, and the response
+//! to its sender.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,60 +7,62 @@ use super::id::Id;
 use super::request::Request;
 use super::timestamp::Timestamp;
 
-/// A delivery: one request that arrived and was kept.
+/// A delivery: one request that was received and stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Its place in the order of arrival, without gaps, from 1.
+    /// The sequence number in the order of arrival, without gaps, counted from
+    /// 1.
     pub seq: u64,
-    /// Its ULID; sorts as `seq` does.
+    /// The ULID; sorts like `seq`.
     pub id: Id,
-    /// When its head had arrived.
+    /// When the request head was received.
     pub received_at: Timestamp,
-    /// The peer, as `address:port`.
+    /// The peer as `address:port`.
     pub remote_addr: String,
-    /// The name of the configured endpoint that took it.
+    /// The name of the configured endpoint that received it.
     pub endpoint: Option<String>,
-    /// The request itself.
+    /// The request.
     pub request: Request,
-    /// What the sender was answered.
+    /// The response to the sender.
     pub answer: SenderResponse,
-    /// Why it was refused; its body is then not kept.
+    /// Why it was refused; the body of a refused delivery is not stored.
     pub refused: Option<String>,
 }
 
-/// What the sender was answered.
+/// The response to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SenderResponse {
-    /// The HTTP status; 0 where none was given: the connection was dropped, or
-    /// creel ended before it could.
+    /// The HTTP status; 0 if there was no response because the connection was
+    /// dropped or creel exited.
     pub status: u16,
-    /// Who made the answer.
+    /// Who produced the response.
     pub by: Responder,
-    /// From the request's head to the answer, in microseconds; `None` where
-    /// creel ended before it could note it.
+    /// The time from the request head to the response, in microseconds; `None`
+    /// if creel exited before it was recorded.
     pub duration_us: Option<u64>,
 }
 
-/// Who made the answer to the sender.
+/// Who produced the response to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Responder {
     /// creel itself.
     Creel,
-    /// The app behind creel.
+    /// The target.
     Target,
-    /// creel, in the place of an app that could not be reached: acknowledged, not handled.
+    /// creel, because the target was not reachable: the delivery is
+    /// acknowledged but not handled.
     CreelTargetDown,
 }
 
 impl SenderResponse {
-    /// Says whether the sender heard "ok" for a delivery that no app has
-    /// answered yet: acknowledged, not handled.
+    /// Returns whether the delivery was acknowledged with success and no app
+    /// has responded yet.
     pub const fn is_unanswered(&self) -> bool {
         matches!(self.by, Responder::CreelTargetDown) && self.status >= 200 && self.status < 400
     }
 
-    /// Returns what is true once nobody waits for an app any more.
+    /// Returns the response after waiting for an app was abandoned.
     #[must_use]
     pub const fn without_app(self) -> Self {
         if self.is_unanswered() {

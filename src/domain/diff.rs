@@ -1,40 +1,40 @@
-//! What differs between two texts, line by line.
+//! Line-based diff of two texts.
 
 use std::ops::Range;
 
-/// How many steps a comparison may take before what is left counts as
-/// replaced: two texts that have little in common are read better that way.
+/// The maximum number of edit steps before the rest counts as replaced. Texts
+/// that have little in common are easier to read that way.
 const MAX_EDIT_STEPS: usize = 1_000;
 
-/// A run of lines that are alike, or that stand in the place of each other.
+/// A run of equal or replaced lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The lines of the old text.
     pub old: Range<usize>,
     /// The lines of the new text.
     pub new: Range<usize>,
-    /// Whether they are alike.
+    /// Whether the lines are equal.
     pub same: bool,
 }
 
-/// A line of a difference as it is shown.
+/// A line of the displayed diff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiffLine {
-    /// A line that both have, by its number in the new text.
+    /// A line in both texts, by its number in the new text.
     Same(usize),
-    /// A line that only the old text has.
+    /// A line of the old text only.
     Old(usize),
-    /// A line that only the new text has.
+    /// A line of the new text only.
     New(usize),
-    /// So many lines that both have are left out.
+    /// The number of equal lines that are omitted.
     Skipped(usize),
 }
 
 /// Compares two texts.
 ///
-/// The result covers all lines of both in order; of what can be told in
-/// several ways it is a shortest, by the algorithm of Myers ("An O(ND)
-/// Difference Algorithm and Its Variations", 1986), unless that takes too long.
+/// The result covers all lines of both texts in order. It is a shortest edit
+/// script by the algorithm of Myers ("An O(ND) Difference Algorithm and Its
+/// Variations", 1986), unless that takes too long.
 pub fn runs<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Run> {
     let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let tail = old[head..]
@@ -62,8 +62,8 @@ pub fn runs<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Run> {
     runs.0
 }
 
-/// Lists the lines to show: those that differ, the old before the new, with
-/// so many lines of context around; none where nothing differs.
+/// Lists the lines to display: the differences, old before new, with `context`
+/// equal lines around them; empty if the texts are equal.
 pub fn shown(runs: &[Run], context: usize) -> Vec<DiffLine> {
     let mut lines = Vec::new();
     if runs.iter().all(|run| run.same) {
@@ -78,7 +78,7 @@ pub fn shown(runs: &[Run], context: usize) -> Vec<DiffLine> {
         let first = if at == 0 { 0 } else { context };
         let last = if at + 1 == runs.len() { 0 } else { context };
         let Range { start, end } = run.new;
-        // One line left out would take as much room as the line itself.
+        // Omitting one line would take as much space as the line itself.
         if run.new.len() <= first + last + 1 {
             lines.extend((start..end).map(DiffLine::Same));
             continue;
@@ -107,18 +107,19 @@ impl Runs {
     }
 }
 
-/// Returns the pairs of lines that are alike on a shortest way from one text
-/// to the other; `None` where that way is too long.
+/// Returns the pairs of equal lines on a shortest edit path; `None` if the path
+/// is too long.
 fn trace<T: PartialEq>(old: &[T], new: &[T]) -> Option<Vec<(usize, usize)>> {
     let most = (old.len() + new.len()).min(MAX_EDIT_STEPS);
     let offset = most + 1;
     let mut furthest = vec![0_usize; 2 * most + 3];
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     for d in 0..=most {
-        // Only what this round may have reached is remembered.
+        // Only the diagonals that this round can reach are stored.
         rounds.push(furthest[offset - d..=offset + d].to_vec());
         for step in 0..=d {
-            // The diagonal k runs from -d to d by twos; `at` is k's place.
+            // The diagonal k runs from -d to d in steps of two; `at` is the
+            // index of k.
             let at = offset + 2 * step - d;
             let down = step == 0 || (step != d && furthest[at - 1] < furthest[at + 1]);
             let mut x = if down {
@@ -140,12 +141,12 @@ fn trace<T: PartialEq>(old: &[T], new: &[T]) -> Option<Vec<(usize, usize)>> {
     None
 }
 
-/// Goes the way back and gathers the pairs.
+/// Traces the path backwards and collects the pairs.
 fn back(rounds: &[Vec<usize>], old: usize, new: usize) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     let (mut x, mut y) = (old, new);
     for (d, before) in rounds.iter().enumerate().skip(1).rev() {
-        // `before[d + k]` is how far the diagonal k had come.
+        // `before[d + k]` is the furthest position on diagonal k.
         let k = x.cast_signed() - y.cast_signed();
         let reached = |k: isize| before[(d.cast_signed() + k).cast_unsigned()];
         let d = d.cast_signed();
@@ -227,7 +228,8 @@ mod tests {
                 }
             }
             prop_assert_eq!((x, y), (a.len(), b.len()));
-            // As few as can be: compared with the longest common part.
+            // The number of edits is minimal: compared with the longest common
+            // subsequence.
             let mut longest = vec![vec![0; b.len() + 1]; a.len() + 1];
             for i in 0..a.len() {
                 for j in 0..b.len() {

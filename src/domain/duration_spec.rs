@@ -1,8 +1,8 @@
-//! Spans of time as a provider's file writes them: `300s`, `5m`, `2h`, `1.5s`.
+//! Durations in a provider's file: `300s`, `5m`, `2h`, `500ms`.
 
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// A span of time in milliseconds, written with its unit.
+/// A duration in milliseconds, written with its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DurationSpec(pub u64);
 
@@ -12,7 +12,7 @@ impl DurationSpec {
         self.0 / 1000
     }
 
-    /// Reads a span; `None` where the text is none.
+    /// Parses a duration; returns `None` if the text is not one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let end = text.find(|c: char| !c.is_ascii_digit())?;
         let number: u64 = text[..end].parse().ok()?;
@@ -32,7 +32,9 @@ impl<'de> Deserialize<'de> for DurationSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("{text:?} is no span of time; write, for example, \"300s\", \"5m\", \"2h\" or \"1d\""))
+            serde::de::Error::custom(format!(
+                "{text:?} is not a duration; write, for example, \"300s\", \"5m\", \"2h\" or \"1d\""
+            ))
         })
     }
 }

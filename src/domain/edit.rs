@@ -1,8 +1,8 @@
-//! What is to be different in a request before it is sent again.
+//! Changes to a request before it is resent.
 //!
-//! An [`Edit`] is a whole request that came back from an editor ([`text`]), or
-//! single changes; whatever it does not name stays byte for byte. Signing the
-//! result is left to [`super::signature`], sending it to the engine.
+//! An [`Edit`] is a whole request from an editor ([`text`]) or a set of single
+//! changes; everything else stays unchanged byte for byte. [`super::signature`]
+//! signs the result, and the engine sends it.
 
 mod form;
 mod json;
@@ -26,42 +26,42 @@ use super::text::visible;
 
 pub use self::set_value::put;
 
-/// What to change of a request, in this order.
+/// The changes to a request, in the order of application.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
-    /// Another request altogether, as an editor left it.
+    /// A replacement of the whole request, from an editor.
     pub whole: Option<Request>,
-    /// Another method.
+    /// A new method.
     pub method: Option<String>,
-    /// Another path, with its query where it has one.
+    /// A new path, optionally with a query.
     pub path: Option<String>,
-    /// Another body.
+    /// A new body.
     pub body: Option<BodyBytes>,
-    /// Values set in the body: in JSON, or a field of a form.
+    /// Values to set in the body: in JSON, or as a form field.
     pub set: Vec<(Path, String)>,
-    /// Names of headers taken away.
+    /// Names of headers to remove.
     pub remove_headers: Vec<String>,
-    /// Headers set: the first of a name takes the place of all of that name,
+    /// Headers to set: the first one of a name replaces all of that name,
     /// further ones are added.
     pub headers: Headers,
 }
 
-/// A body to send in the place of another.
+/// A replacement body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BodyBytes(#[serde(with = "serde_base64")] pub Bytes);
 
-/// A request after an edit.
+/// The result of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EditResult {
     /// The request.
     pub request: Request,
-    /// What should be known of it before it is sent, as sentences.
+    /// Warnings to show before the request is sent, as sentences.
     pub warnings: Vec<String>,
 }
 
 impl EditResult {
-    /// Returns a request as it came.
+    /// Returns a request without changes.
     pub fn unchanged(request: &Request) -> Self {
         Self {
             request: request.clone(),
@@ -71,19 +71,19 @@ impl EditResult {
 }
 
 impl Edit {
-    /// Says whether it changes nothing, whatever the request.
+    /// Returns whether the edit changes nothing, for any request.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Adds a header as it is typed: `Name: value`.
+    /// Adds a header in the form `Name: value`.
     ///
     /// # Errors
-    /// A usage [`Failure`] where it is none.
+    /// Returns a usage [`Failure`] if the text is not a header.
     pub fn header(&mut self, typed: &str) -> Result<(), Failure> {
         let wrong = |why: &str| {
             Failure::usage(
-                format!("{} is no header.", visible(typed)),
+                format!("{} is not a header.", visible(typed)),
                 why,
                 "Write, for example,  --header 'X-Acme-Event: push'",
             )
@@ -92,7 +92,9 @@ impl Edit {
             .split_once(':')
             .ok_or_else(|| wrong("A header is a name, a colon and a value."))?;
         if !text::is_token(name.trim_end()) {
-            return Err(wrong("A header's name has letters, digits and dashes."));
+            return Err(wrong(
+                "A header name consists of letters, digits and hyphens.",
+            ));
         }
         if value.bytes().any(is_control) {
             return Err(wrong(CONTROL_CHARACTERS));
@@ -101,11 +103,11 @@ impl Edit {
         Ok(())
     }
 
-    /// Returns the request as it is after the edit.
+    /// Returns the edited request.
     ///
     /// # Errors
-    /// A [`Failure`] where something cannot be done: a value set in a body
-    /// that has no place for it, a method or path that is none.
+    /// Returns a [`Failure`] if a value cannot be set in the body, or if the
+    /// method or path is not valid.
     pub fn apply(&self, original: &Request) -> Result<EditResult, Failure> {
         let mut request = match &self.whole {
             Some(whole) => whole.clone(),
@@ -152,10 +154,10 @@ impl Edit {
                 headers.push(header.name, header.value);
             }
             if first && header.name == "content-length" {
-                warnings.push("Content-Length is made anew and stays the body's.".to_owned());
+                warnings.push("Content-Length is recomputed from the body.".to_owned());
             }
             if first && header.name == "host" {
-                warnings.push("Host is made anew: it is that of the target.".to_owned());
+                warnings.push("Host is set to that of the target.".to_owned());
             }
         }
         let set = |name: &str| self.headers.iter().any(|h| h.name == name);
@@ -163,18 +165,19 @@ impl Edit {
             let names: BTreeSet<&str> = hop_by_hop::removed(headers).map(|h| h.name).collect();
             let names: Vec<&str> = names.into_iter().collect();
             warnings.push(format!(
-                "What is for one connection only is not sent on: {}.",
+                "Hop-by-hop headers are not forwarded: {}.",
                 names.join(", ")
             ));
         }
     }
 }
 
-/// Why a value with a control character is refused.
-const CONTROL_CHARACTERS: &str = "A header's value holds no line break and no control character.";
+/// The reason for refusing a value with a control character.
+const CONTROL_CHARACTERS: &str =
+    "A header value must not contain line breaks or control characters.";
 
-/// Checks that headers that are new or changed can be written in HTTP. What
-/// was received like that may be sent like that.
+/// Checks that new and changed headers are valid in HTTP. Headers may be sent
+/// as they were received.
 fn check_headers(headers: &Headers, original: &Headers) -> Result<(), Failure> {
     let is_new = |header: &Header<'_>| !original.all(header.name).any(|v| v == header.value);
     let wrong = headers
@@ -185,18 +188,18 @@ fn check_headers(headers: &Headers, original: &Headers) -> Result<(), Failure> {
         Some(header) => Err(Failure::usage(
             format!("The header {} cannot be sent.", visible(header.name)),
             CONTROL_CHARACTERS,
-            "Take the character out, or leave the header as it was received.",
+            "Remove the character, or leave the header as received.",
         )),
     }
 }
 
-/// Sees that method and path can stand in a request line. What came like
-/// that may go like that.
+/// Checks that method and path are valid in a request line. They may be sent as
+/// they were received.
 fn check_line(request: &Request, original: &Request) -> Result<(), Failure> {
     if request.method != original.method && !text::is_token(&request.method) {
         return Err(Failure::usage(
-            format!("{} is no method.", visible(&request.method)),
-            "A method is a word, such as POST.",
+            format!("{} is not a method.", visible(&request.method)),
+            "A method is a single word such as POST.",
             "Write, for example,  --method PUT",
         ));
     }
@@ -209,9 +212,9 @@ fn check_line(request: &Request, original: &Request) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::usage(
-        format!("{} is no path.", visible(&target)),
-        "A path begins with a slash and has no blanks.",
-        "Write, for example,  --path '/hooks/billing?try=2'   (a blank is %20)",
+        format!("{} is not a path.", visible(&target)),
+        "A path begins with a slash and contains no spaces.",
+        "Write, for example,  --path '/hooks/billing?try=2'   (a space is %20)",
     ))
 }
 
@@ -235,14 +238,14 @@ fn set(
     if kind == BodyKind::Form {
         let [Step::Name(name)] = &path.0[..] else {
             return Err(cannot(
-                "The body is a form, whose fields have no parts.".to_owned(),
-                "Name the field, in quotes where it needs them:  --set '.\"data[id]\"=42'",
+                "The body is a form, whose fields have no nested values.".to_owned(),
+                "Name the field, quoted if necessary:  --set '.\"data[id]\"=42'",
             ));
         };
         let set = form::set(&request.body, name, value);
         if set.fields > 1 {
             warnings.push(format!(
-                "The form has {} fields called {}; the last was set.",
+                "The form has {} fields called {}; the last one was set.",
                 set.fields,
                 visible(name)
             ));
@@ -258,7 +261,7 @@ fn set(
     Ok(())
 }
 
-/// Says why a value could not be set, and what to do instead.
+/// Explains why a value could not be set, and what to do instead.
 fn explained(
     wrong: &json::JsonEditError,
     request: &Request,
@@ -274,7 +277,7 @@ fn explained(
             let (line, column) = line_and_column(&request.body, fault.offset);
             (
                 format!(
-                    "The body is no whole JSON: line {line}, column {column}: {}.",
+                    "The body is not valid JSON: line {line}, column {column}: {}.",
                     fault.what
                 ),
                 "Send a whole body instead:  --body FILE",
@@ -285,35 +288,34 @@ fn explained(
             "Send a whole body instead:  --body FILE",
         ),
         json::JsonEditError::NoInside(what) => (
-            format!("On the way there stands {what}, which has no inside."),
-            "Set what stands there as a whole, to an object or a list.",
+            format!("The path leads through {what}, which is not a container."),
+            "Set that value as a whole to an object or a list.",
         ),
         json::JsonEditError::NotAList => (
-            "On the way there stands an object, and the path asks for an item of a list."
-                .to_owned(),
-            "Name a member:  .name in the place of [0]",
+            "The path leads through an object, and the path has an index there.".to_owned(),
+            "Name a member:  .name instead of [0]",
         ),
         json::JsonEditError::NotAnObject => (
-            "On the way there stands a list, and the path asks for a name.".to_owned(),
-            "Number an item from 0:  [0] in the place of .name; [] adds one",
+            "The path leads through a list, and the path has a name there.".to_owned(),
+            "Use an index from 0:  [0] instead of .name; [] appends an item",
         ),
         json::JsonEditError::TooShort(items) => (
             match items {
                 1 => "The list there has one item.".to_owned(),
                 items => format!("The list there has {items} items."),
             },
-            "Items are numbered from 0; [] adds one behind the last.",
+            "Items are numbered from 0; [] appends an item.",
         ),
     }
 }
 
-/// Returns how a body is coded besides what its media type says.
+/// Returns the content coding of the body, if any.
 fn coding(request: &Request) -> Option<&str> {
     let coding = request.headers.text("content-encoding")?.trim();
     (!coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).then_some(coding)
 }
 
-/// Warns of a body that should be JSON and is not.
+/// Returns a warning if the body should be JSON and is not.
 fn broken_json(original: &Request, request: &Request) -> Option<String> {
     use super::body::{json::check, rows::line_and_column};
     if coding(request).is_some() || request.body.is_empty() {
@@ -331,12 +333,12 @@ fn broken_json(original: &Request, request: &Request) -> Option<String> {
     let fault = check(&request.body).err()?;
     let (line, column) = line_and_column(&request.body, fault.offset);
     Some(format!(
-        "The body is no JSON any more: line {line}, column {column}: {}.",
+        "The body is not valid JSON any more: line {line}, column {column}: {}.",
         fault.what
     ))
 }
 
-/// Warns of a new body that is hardly coded as its header says.
+/// Returns a warning if a new body does not match its content coding.
 fn wrong_coding(original: &Request, request: &Request) -> Option<String> {
     let coding = coding(request)?;
     let known: &[u8] = match coding {
@@ -346,9 +348,7 @@ fn wrong_coding(original: &Request, request: &Request) -> Option<String> {
     };
     let fits = request.body.starts_with(known) || !original.body.starts_with(known);
     (!fits).then(|| {
-        format!(
-            "Content-Encoding says {coding}, and the new body is not; take the header away too."
-        )
+        format!("Content-Encoding says {coding}, and the new body is not; remove the header too.")
     })
 }
 
@@ -464,7 +464,7 @@ mod tests {
             let failure = sets(&[assignment]).apply(&before).unwrap_err();
             assert!(failure.why.contains(why), "{assignment}: {failure}");
         }
-        // A whole body may take its place.
+        // A whole body may replace it.
         let edit = Edit {
             body: Some(BodyBytes(b"{}"[..].into())),
             ..Edit::default()
@@ -539,8 +539,8 @@ mod tests {
         }
     }
 
-    /// Whichever way a new value comes in, it holds no control character but
-    /// tabs; what was received with one may go as it is.
+    /// A new value contains no control characters except tabs, wherever it
+    /// comes from; a received value may be sent unchanged.
     #[test]
     fn a_header_s_new_value_with_a_control_character_is_refused() {
         for byte in (0..=255u8).filter(|b| !b.is_ascii_whitespace() || *b == b'\t') {

@@ -1,4 +1,4 @@
-//! A configured place that receives.
+//! Configured endpoints.
 
 use std::collections::BTreeMap;
 
@@ -8,53 +8,57 @@ use super::forward_mode::{ForwardMode, PathMode, Route};
 use super::request::Request;
 use super::response_plan::ResponsePlan;
 
-/// A configured place that receives: a path, who sends there and where it goes.
+/// A configured endpoint: a path prefix, its sender and its target.
 ///
-/// Its secrets are kept apart, in [`super::assess::Assessor`], by this name.
+/// Its secrets are stored in [`super::assess::Assessor`] under the name of the
+/// endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// Its name, the key of its table in the configuration.
+    /// The name, which is the key of its table in the configuration.
     pub name: String,
-    /// The path prefix it takes; the longest match wins.
+    /// The path prefix; the longest match wins.
     pub path: String,
-    /// The provider that sends here; `None`: detected from the headers.
+    /// The provider that sends here; `None` if it is detected.
     pub provider: Option<String>,
-    /// Where its deliveries are sent on or resent to.
+    /// The default target of its deliveries.
     pub target: Option<String>,
-    /// Targets for some of its deliveries, which come before that.
+    /// Targets for some of its deliveries, which take precedence.
     pub routes: Vec<Route>,
-    /// What becomes of the path on the way; `None`: as everywhere.
+    /// How the path is mapped to the target; `None` uses the global setting.
     pub path_mode: Option<PathMode>,
-    /// How many of its deliveries are forwarded at once; `None`: as everywhere.
+    /// How many deliveries are forwarded in parallel; `None` uses the global
+    /// setting.
     pub parallel: Option<u32>,
-    /// When its deliveries are sent on; `None`: as everywhere.
+    /// When deliveries are forwarded; `None` uses the global setting.
     pub mode: Option<ForwardMode>,
-    /// What creel answers here, where it differs from everywhere else.
+    /// The response plan, if it differs from the global one.
     pub answer: Option<ResponsePlan>,
-    /// Whether requests that try the address are answered; `None`: as everywhere.
+    /// Whether endpoint verification requests are answered; `None` uses the
+    /// global setting.
     pub handshakes: Option<bool>,
-    /// Its public address, for schemes that sign the URL: scheme, host and
-    /// the path that stands for its own.
+    /// The public address, for schemes that sign the URL: scheme, host and the
+    /// path that maps to the endpoint's own.
     pub public_url: Option<String>,
     /// Header names that differ from the provider's definition, by role:
     /// `signature`, `timestamp`, `delivery_id`, `event`.
     pub headers: BTreeMap<String, String>,
-    /// What a scheme needs besides a secret, by name: Pusher's `key`.
+    /// Parameters that a scheme needs in addition to a secret, by name:
+    /// Pusher's `key`.
     pub params: BTreeMap<String, String>,
 }
 
 impl Endpoint {
-    /// Says whether `path` is this endpoint's path or lies below it.
+    /// Returns whether `path` is this endpoint's path or below it.
     pub fn takes(&self, path: &str) -> bool {
         below(path, &self.path).is_some()
     }
 
-    /// Returns the address that a request was sent to as its sender knows it,
-    /// for schemes that sign it; `None` where no public address is configured.
+    /// Returns the address of a request from the sender's perspective, for
+    /// schemes that sign it; `None` if no public address is configured.
     ///
-    /// The public address supplies scheme, host and prefix. What the request
-    /// has below the endpoint's path, and its query, are its own; a query in
-    /// the public address does not count.
+    /// Scheme, host and prefix are those of the public address. The path below
+    /// the endpoint's path and the query are those of the request; a query in
+    /// the public address is ignored.
     pub fn address_of(&self, request: &Request) -> Option<String> {
         let public = self.public_url.as_deref()?;
         let public = &public[..public.find(['?', '#']).unwrap_or(public.len())];
@@ -69,7 +73,7 @@ impl Endpoint {
         } else {
             match below(path, &self.path) {
                 None | Some("") => public.to_owned(),
-                // A request has no path without a slash.
+                // A request path always has a slash.
                 Some("/") if self.path.trim_end_matches('/').is_empty() => public.to_owned(),
                 Some(rest) => format!("{}{rest}", public.trim_end_matches('/')),
             }
@@ -82,13 +86,13 @@ impl Endpoint {
     }
 }
 
-/// Returns what a path has below a prefix, where it lies there.
+/// Returns the part of a path below a prefix, if it is below it.
 fn below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// Finds the endpoint with the longest path that takes `path`.
+/// Returns the endpoint with the longest path that matches `path`.
 pub fn route<'a>(endpoints: &'a [Endpoint], path: &str) -> Option<&'a Endpoint> {
     endpoints
         .iter()
@@ -124,7 +128,7 @@ mod tests {
                 "https://a.test/in/x?y=1",
             ),
             ("/in", "https://a.test/in", "/in?", "https://a.test/in?"),
-            // A proxy that takes a prefix away, and one that adds one.
+            // A proxy that strips a prefix, and one that adds a prefix.
             (
                 "/in",
                 "https://a.test/hooks/in",
@@ -140,7 +144,7 @@ mod tests {
                 "https://a.test/in/x",
             ),
             ("/in", "https://a.test/other", "/in", "https://a.test/other"),
-            // No proxy changes the path.
+            // A proxy that does not change the path.
             ("/", "https://a.test/in", "/in/x", "https://a.test/in/x"),
             (
                 "/",

@@ -1,18 +1,18 @@
-//! New event ids in the form of old ones, so that an app takes them for what
-//! its provider sends: a UUID for a UUID, `evt_…` for `evt_…`.
+//! Generates event ids in the format of existing ones, so that an app accepts
+//! them as the provider's: a UUID for a UUID, `evt_…` for `evt_…`.
 
 use super::id::Id;
 use super::timestamp::Timestamp;
 
-/// Fewer characters than this do not tell events apart for sure.
+/// The minimum number of random characters that makes an id unique.
 const MIN_RANDOM_CHARS: usize = 8;
-/// How many there are where the old id had too few.
+/// The number of random characters if the old id has fewer than that.
 const GENERATED_CHARS: usize = 12;
 
 /// The digits of a ULID (Crockford's base32).
 const ULID_DIGITS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Makes a new id of an event at `now` in the form of an old one: the same
+/// Generates an id for an event at `now` in the format of an old id: the same
 /// prefix, length and kinds of characters.
 pub fn like(old: &str, now: Timestamp, random: u128) -> String {
     let mut random = Random::of(random);
@@ -25,11 +25,11 @@ pub fn like(old: &str, now: Timestamp, random: u128) -> String {
         .or_else(|| number(rest, &mut random))
         .unwrap_or_else(|| characters(rest, &mut random));
     let made = format!("{prefix}{made}");
-    // As good as impossible, and told from the old one all the same.
+    // Practically impossible; the new id must differ in any case.
     if made == old { made + "0" } else { made }
 }
 
-/// Parts an id behind its prefix: `evt_` and the rest.
+/// Splits an id after its prefix: `evt_` and the rest.
 fn parted(id: &str) -> (&str, &str) {
     let at = id.rfind('_').or_else(|| id.rfind(['-', ':', '.', '/']));
     match at {
@@ -38,7 +38,7 @@ fn parted(id: &str) -> (&str, &str) {
     }
 }
 
-/// Makes a UUID of the same version (RFC 9562), with or without its dashes.
+/// Generates a UUID of the same version (RFC 9562), with or without dashes.
 fn uuid(old: &str, now: Timestamp, random: &mut Random) -> Option<String> {
     let places = [8, 13, 18, 23];
     let dashed = old.len() == 36 && places.iter().all(|at| old.as_bytes()[*at] == b'-');
@@ -71,13 +71,13 @@ fn uuid(old: &str, now: Timestamp, random: &mut Random) -> Option<String> {
     Some(made)
 }
 
-/// Makes a ULID of the moment.
+/// Generates a ULID for the current time.
 fn ulid(old: &str, now: Timestamp, random: &mut Random) -> Option<String> {
     let upper = old.to_ascii_uppercase();
     let fits = upper.len() == 26
         && matches!(upper.as_bytes()[0], b'0'..=b'7')
         && upper.bytes().all(|b| ULID_DIGITS.contains(&b))
-        // A long number is a number.
+        // A long number is not a ULID.
         && upper.bytes().any(|b| b.is_ascii_alphabetic());
     if !fits {
         return None;
@@ -90,12 +90,12 @@ fn ulid(old: &str, now: Timestamp, random: &mut Random) -> Option<String> {
     })
 }
 
-/// Makes a number with as many digits, nine at least.
+/// Generates a number with as many digits, at least nine.
 fn number(old: &str, random: &mut Random) -> Option<String> {
     if old.is_empty() || !old.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    // Nine digits fit whatever an app keeps numbers in.
+    // Nine digits fit into any integer type that an app may use.
     let count = old.len().max(9);
     let digit = |random: &mut Random| char::from(random.pick(b"0123456789"));
     let mut made: String = (0..count).map(|_| digit(random)).collect();
@@ -107,7 +107,7 @@ fn number(old: &str, random: &mut Random) -> Option<String> {
     Some(made)
 }
 
-/// Draws each character anew among those of its kind that occur.
+/// Replaces each character by a random one of the kinds that occur.
 fn characters(old: &str, random: &mut Random) -> String {
     let has = |test: fn(&u8) -> bool| old.bytes().any(|b| test(&b));
     let hex = old
@@ -143,8 +143,8 @@ fn characters(old: &str, random: &mut Random) -> String {
         .collect()
 }
 
-/// Spreads random bits over as many as are needed (`SplitMix64`, the
-/// generator that Java's `SplittableRandom` is made of).
+/// Expands random bits to as many as are needed (`SplitMix64`, the generator in
+/// Java's `SplittableRandom`).
 struct Random {
     state: u64,
     other: u64,
@@ -185,7 +185,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_795_266_151_204_000);
 
-    /// Writes the kind of each character: `a`, `A`, `0` or itself.
+    /// Maps each character to its kind: `a`, `A`, `0` or itself.
     fn shape(id: &str) -> String {
         id.chars()
             .map(|c| match c {

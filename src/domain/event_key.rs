@@ -1,19 +1,20 @@
-//! Which deliveries are the same event.
+//! Groups deliveries of the same event.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// What tells arrivals of one event from those of others: 16 bytes of a hash.
+/// The key that groups arrivals of one event: 16 bytes of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EventKey {
     /// The hash.
     pub hash: [u8; 16],
-    /// Whether it was made of event name and body, for want of a provider's id.
+    /// Whether the key was derived from event name and body, because the
+    /// provider gave no id.
     pub guessed: bool,
 }
 
 impl EventKey {
-    /// Makes the key of an event that its provider gave an id.
+    /// Creates the key of an event that has a provider's id.
     pub fn of_id(provider: &str, delivery_id: &str) -> Self {
         Self {
             hash: hash(&[b"id", provider.as_bytes(), delivery_id.as_bytes()]),
@@ -21,7 +22,7 @@ impl EventKey {
         }
     }
 
-    /// Guesses the key of an event without an id from its name and body.
+    /// Creates the key of an event without an id, from its name and body.
     pub fn of_body(provider: &str, event: Option<&str>, body: &[u8]) -> Self {
         let event = event.unwrap_or_default().as_bytes();
         Self {
@@ -31,7 +32,7 @@ impl EventKey {
     }
 }
 
-/// Hashes parts so that no two lists of parts give the same input.
+/// Hashes a list of parts such that different lists give different inputs.
 fn hash(parts: &[&[u8]]) -> [u8; 16] {
     let mut hasher = Sha256::new();
     for part in parts {

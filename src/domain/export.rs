@@ -1,11 +1,11 @@
-//! Writing a request down for elsewhere: as a curl command, as raw lines.
+//! Exports a request: as a curl command, or as raw header lines.
 
 use std::fmt::Write as _;
 
 use super::headers::{Header, Headers};
 use super::request::Request;
 
-/// Fields that curl or the connection makes itself.
+/// Header fields that curl or the connection generates.
 const GENERATED_BY_CURL: [&str; 6] = [
     "host",
     "content-length",
@@ -15,14 +15,14 @@ const GENERATED_BY_CURL: [&str; 6] = [
     "proxy-connection",
 ];
 
-/// Fields that curl adds where nothing is said of them.
+/// Header fields that curl adds unless they are specified.
 const ADDED_BY_CURL: [&str; 3] = ["accept", "user-agent", "content-type"];
 
-/// Writes a shell command that sends the same request with curl: same method,
-/// headers and body, byte for byte.
+/// Formats a shell command that sends the same request with curl: the same
+/// method, headers and body, byte for byte.
 ///
-/// Nothing in the result can do more in a POSIX shell or a terminal than that:
-/// words are in single quotes, and what is not plain text travels as base64.
+/// The result has no other effect in a POSIX shell or a terminal: words are in
+/// single quotes, and anything but plain text is written in base64.
 pub fn curl(request: &Request, url: &str) -> String {
     let mut command = String::new();
     let plain_body = plain(&request.body);
@@ -55,7 +55,7 @@ pub fn curl(request: &Request, url: &str) -> String {
         }
     }
     if request.body.is_empty() {
-        // Without a body curl sends no content-length; most apps do not care.
+        // Without a body, curl sends no content-length; most apps accept that.
     } else if let Some(text) = plain_body {
         command.push_str(" \\\n  --data-raw ");
         command.push_str(&quoted(text.as_bytes()));
@@ -66,7 +66,7 @@ pub fn curl(request: &Request, url: &str) -> String {
     command
 }
 
-/// Writes header fields as they would stand on the wire, one a line.
+/// Formats header fields as in HTTP/1.1, one per line.
 pub fn fields(headers: &Headers) -> Vec<u8> {
     let mut out = Vec::new();
     for header in headers {
@@ -78,10 +78,10 @@ pub fn fields(headers: &Headers) -> Vec<u8> {
     out
 }
 
-/// Writes a header as a word of the shell.
+/// Formats a header as one shell word.
 fn header_word(header: Header<'_>) -> String {
     if header.value.is_empty() {
-        // curl's way of saying "there, and empty".
+        // curl's notation for an empty header.
         return quoted(format!("{};", header.name).as_bytes());
     }
     let mut line = format!("{}: ", header.name).into_bytes();
@@ -94,8 +94,8 @@ pub fn quoted(bytes: &[u8]) -> String {
     if let Some(text) = plain(bytes) {
         return format!("'{}'", text.replace('\'', r"'\''"));
     }
-    // printf knows octal escapes in every shell; the substitution keeps all
-    // but line ends at the end, which no header has.
+    // printf supports octal escapes in every shell. The substitution preserves
+    // everything except trailing newlines, which headers do not have.
     let mut escaped = String::new();
     for &byte in bytes {
         match byte {
@@ -106,8 +106,8 @@ pub fn quoted(bytes: &[u8]) -> String {
     format!("\"$(printf '{escaped}')\"")
 }
 
-/// Returns the text where it holds nothing that could command a terminal it
-/// is pasted into, or hide.
+/// Returns the text if it contains nothing that is hidden or controls the
+/// terminal it is pasted into.
 fn plain(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let safe = |c: char| c == '\n' || c == '\t' || !super::text::is_hidden(c);
@@ -173,7 +173,7 @@ mod tests {
         assert!(command.chars().all(|c| c == '\n' || !c.is_control()));
     }
 
-    /// A shell must read back exactly the words that were quoted.
+    /// A shell must parse exactly the words that were quoted.
     #[test]
     fn a_shell_reads_the_same_words() {
         let words: [&[u8]; 5] = [

@@ -1,4 +1,4 @@
-//! What went wrong, for a person: what, why, what to do next.
+//! Errors for users: what happened, why, and what to do next.
 
 use std::fmt;
 
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 /// A failure in three short parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct Failure {
-    /// What kind it is; decides the exit code.
+    /// The kind, which determines the exit code.
     pub kind: FailureKind,
-    /// What did not work, as a sentence.
+    /// What failed, as a sentence.
     pub what: String,
     /// Why, as a sentence.
     pub why: String,
     /// What to do next.
     pub next: String,
-    /// What to do next, for the inspector, which names a key of its own
-    /// instead of a command or a flag.
+    /// What to do next in the inspector, which refers to a key instead of a
+    /// command or a flag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<Remedy>,
 }
 
-/// What can be done about a failure inside the inspector.
+/// What can be done about a failure in the inspector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Remedy {
-    /// Choose a delivery that is kept.
+    /// Select a stored delivery.
     ChooseDelivery,
-    /// Name another target.
+    /// Enter another target.
     NameTarget,
     /// Add the provider's secret.
     AddSecret,
-    /// Add the provider's secret, or keep the signature.
+    /// Add the provider's secret, or keep the received signature.
     AddSecretOrKeepSignature,
-    /// Keep the signature.
+    /// Keep the received signature.
     KeepSignature,
-    /// Change the request by hand.
+    /// Edit the request.
     EditRequest,
     /// Send it once.
     SendOnce,
@@ -47,21 +47,21 @@ pub enum Remedy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// It worked and the answer is no: exit code 1.
+    /// The request was processed and the result is negative: exit code 1.
     No,
-    /// Wrong usage or configuration: exit code 2.
+    /// Invalid usage or configuration: exit code 2.
     Usage,
-    /// It could not be done: exit code 3.
+    /// The operation failed: exit code 3.
     Cannot,
 }
 
 impl Failure {
-    /// A wrong usage or configuration.
+    /// Creates a failure about invalid usage or configuration.
     pub fn usage(what: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Self {
         Self::new(FailureKind::Usage, what, why, next)
     }
 
-    /// Something that could not be done.
+    /// Creates a failure about an operation that could not be performed.
     pub fn cannot(
         what: impl Into<String>,
         why: impl Into<String>,
@@ -70,12 +70,12 @@ impl Failure {
         Self::new(FailureKind::Cannot, what, why, next)
     }
 
-    /// A question whose answer is no, for example an id that is not there.
+    /// Creates a failure for a negative result, for example an unknown id.
     pub fn no(what: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Self {
         Self::new(FailureKind::No, what, why, next)
     }
 
-    /// Adds what can be done about it inside the inspector.
+    /// Adds what can be done about it in the inspector.
     #[must_use]
     pub fn with_remedy(self, remedy: Remedy) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Makes a sentence of an error's text.
+/// Formats an error's text as a sentence.
 pub fn sentence(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     let text = text.trim_end_matches('.');

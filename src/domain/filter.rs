@@ -1,14 +1,14 @@
-//! The language of the `/` line: which deliveries to list.
+//! The filter language of the `/` line.
 //!
-//! `sig:bad provider:svix or app:5xx -path:/test*`: terms side by side must
-//! all hold, `or` binds weaker, `not` or `-` turns the next term round,
-//! parentheses group. A term is `key:value` with a key of [`KEYS`], or a word
-//! that may stand anywhere in a row. Case does not matter.
+//! `sig:bad provider:svix or app:5xx -path:/test*`: adjacent terms must all
+//! match, `or` has a lower precedence, `not` or `-` negates the next term, and
+//! parentheses group. A term is `key:value` with a key from [`KEYS`], or a word
+//! that matches anywhere in a row. Case is ignored.
 //!
-//! A value stands anywhere in its field; one with `*` is the whole field, `*`
-//! being any text; one in quotes is the whole field, letter by letter.
+//! A value matches anywhere in its field. A value with `*` matches the whole
+//! field, where `*` is any text. A quoted value must equal the whole field.
 //!
-//! Any text is a filter: what makes no sense becomes a note.
+//! Any text is a valid filter: parts that cannot be parsed produce a note.
 
 mod parse;
 pub(super) mod pattern;
@@ -18,34 +18,34 @@ use super::summary::Summary;
 use super::timestamp::Timestamp;
 use test::Predicate;
 
-/// The keys, what each looks at, and the bare word `marked`.
+/// The keys with their descriptions, and the words `marked` and `refused`.
 pub const KEYS: [(&str, &str); 11] = [
     (
         "sig:",
-        "the verdict: ok, old, bad, \"bad hdr\", none, \"no key\", ?, or problem",
+        "the signature: ok, old, bad, \"bad hdr\", none, \"no key\", ?, or problem",
     ),
-    ("provider:", "the provider's name; none where it is unknown"),
+    ("provider:", "the provider's name; none if it is unknown"),
+    ("event:", "the event name; none if it is unknown"),
     (
-        "event:",
-        "what the provider says happened; none where unknown",
+        "endpoint:",
+        "the configured endpoint; none if there is none",
     ),
-    ("endpoint:", "the configured endpoint; none where unknown"),
     ("method:", "the HTTP method"),
     ("path:", "path and query"),
     (
         "app:",
-        "the newest attempt: 200, 5xx, none, failed, delivered, pending, error; waiting, down",
+        "the latest attempt: 200, 5xx, none, failed, delivered, pending, error; waiting, down",
     ),
     (
         "since:",
-        "arrived since: 10m, 2h, 3d, 2026-11-21, 2026-11-21T14:00 (UTC)",
+        "received since: 10m, 2h, 3d, 2026-11-21, 2026-11-21T14:00 (UTC)",
     ),
     (
         "id:",
         "the beginning or end of creel's id or the provider's",
     ),
-    ("marked", "marked to be kept"),
-    ("refused", "refused when it arrived"),
+    ("marked", "marked (exempt from retention)"),
+    ("refused", "refused on arrival"),
 ];
 
 /// A parsed filter; without terms it matches every delivery.
@@ -56,7 +56,7 @@ pub struct Filter {
     notes: Vec<String>,
 }
 
-/// Terms and how they are joined. Parsing bounds how deep they nest.
+/// Terms and their combination. The parser limits the nesting depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
     All(Vec<Node>),
@@ -66,8 +66,8 @@ enum Node {
 }
 
 impl Filter {
-    /// Reads a filter. It never fails: what it makes no sense of is looked for
-    /// as text or left out, and [`Filter::notes`] says so.
+    /// Parses a filter. Parsing never fails: parts that cannot be parsed are
+    /// searched as text or ignored, and [`Filter::notes`] reports that.
     pub fn parse(text: &str) -> Self {
         let (root, notes) = parse::parse(text);
         Self {
@@ -77,22 +77,23 @@ impl Filter {
         }
     }
 
-    /// Returns the filter as typed.
+    /// Returns the filter as entered.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Returns what could not be made sense of, a sentence each.
+    /// Returns the notes about parts that could not be parsed, one sentence
+    /// each.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Says whether it matches every delivery for want of terms.
+    /// Returns whether the filter has no terms and matches every delivery.
     pub const fn is_empty(&self) -> bool {
         self.root.is_none()
     }
 
-    /// Says whether a delivery is to be listed; `now` is what `since:` counts from.
+    /// Returns whether a delivery matches; `since:` is relative to `now`.
     pub fn matches(&self, summary: &Summary, now: Timestamp) -> bool {
         self.root
             .as_ref()
@@ -152,7 +153,7 @@ mod tests {
         }
     }
 
-    /// Four deliveries that differ in everything a filter looks at.
+    /// Four deliveries that differ in every field.
     fn rows() -> [Summary; 4] {
         [
             Summary {
@@ -211,7 +212,7 @@ mod tests {
         let cases: &[(&str, &[u64])] = &[
             ("", &[1, 2, 3, 4]),
             ("   ", &[1, 2, 3, 4]),
-            // Words stand anywhere in a row.
+            // Words match anywhere in a row.
             ("stripe", &[1]),
             ("INVOICE", &[1, 3]),
             ("invoice paid", &[1, 3]),
@@ -226,7 +227,7 @@ mod tests {
             ("other_secret", &[1]),
             ("refused", &[4]),
             ("nothing-like-it", &[]),
-            // Joining.
+            // Combinations.
             ("stripe or svix", &[1, 3]),
             ("stripe OR svix or user.created", &[1, 2, 3]),
             ("invoice and svix", &[3]),
@@ -239,7 +240,7 @@ mod tests {
             ("not (stripe or svix) marked", &[2]),
             ("-sig:ok -sig:?", &[1, 3]),
             ("\"or\"", &[]),
-            // Verdicts.
+            // Verification statuses.
             ("sig:bad", &[1]),
             ("sig:BAD", &[1]),
             ("sig:invalid", &[1]),
@@ -273,7 +274,7 @@ mod tests {
             ("path:\"/\"", &[4]),
             ("path:/hooks/*", &[1, 2, 3]),
             ("path:tenant", &[1]),
-            // The app's newest answer.
+            // The app's latest response.
             ("app:503", &[1]),
             ("app:5xx", &[1]),
             ("app:5XX or app:2xx", &[1, 2]),
@@ -292,7 +293,7 @@ mod tests {
             ("app:waiting", &[3]),
             ("app:wait", &[3]),
             ("app:down", &[3]),
-            // Time: rows are 400, 800, 1200 and 1600 seconds old.
+            // Time: the rows are 400, 800, 1200 and 1600 seconds old.
             ("since:400s", &[1]),
             ("since:14m", &[1, 2]),
             ("since:1h", &[1, 2, 3, 4]),
@@ -314,7 +315,7 @@ mod tests {
             ("id:9V3K", &[]),
             ("marked", &[2]),
             ("\"marked\"", &[]),
-            // Nonsense does what little it can.
+            // Malformed filters still match as far as possible.
             ("(stripe or svix", &[1, 3]),
             ("stripe)", &[1]),
             ("stripe or", &[1]),
@@ -323,7 +324,7 @@ mod tests {
             ("()", &[1, 2, 3, 4]),
             ("provider:\"stripe", &[1]),
             ("colour:red", &[]),
-            // A lone dash is text.
+            // A single dash is text.
             ("-", &[2]),
         ];
         for (filter, expected) in cases {

@@ -1,26 +1,26 @@
-//! When deliveries are sent on, under which path, and what is configured of it.
+//! Forwarding settings: the mode, the path mapping and the routes.
 
 use serde::{Deserialize, Serialize};
 
-/// When deliveries are sent on, and who answers their senders.
+/// When deliveries are forwarded, and who responds to their senders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardMode {
-    /// creel answers at once, then sends on; what cannot be delivered is
-    /// delivered later, in order.
+    /// creel responds immediately and forwards afterwards; deliveries that
+    /// cannot be forwarded are retried later, in order.
     #[default]
     AckFirst,
-    /// The sender gets the app's own answer.
+    /// The sender gets the app's response.
     PassThrough,
-    /// creel answers, and sends on when somebody says so.
+    /// creel responds, and forwards when a user requests it.
     Hold,
 }
 
 impl ForwardMode {
-    /// Every mode.
+    /// All modes.
     pub const ALL: [Self; 3] = [Self::AckFirst, Self::PassThrough, Self::Hold];
 
-    /// Returns the word for it, in the configuration and on screen.
+    /// Returns the word used in the configuration and on screen.
     pub const fn word(self) -> &'static str {
         match self {
             Self::AckFirst => "ack-first",
@@ -29,33 +29,34 @@ impl ForwardMode {
         }
     }
 
-    /// Finds the mode of that word.
+    /// Returns the mode with this word.
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.word() == word)
     }
 }
 
-/// What becomes of a delivery's path on the way to its target.
+/// How a delivery's path is mapped to its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PathMode {
-    /// A target with a path is used as it is; one without keeps the delivery's.
+    /// A target with a path is used unchanged; a target without a path gets the
+    /// delivery's path.
     #[default]
     Auto,
-    /// The target's path, and the delivery's behind it.
+    /// The target's path followed by the delivery's path.
     Keep,
     /// The target's path alone.
     Replace,
-    /// The target's path, and behind it what is left of the delivery's
-    /// without the endpoint's.
+    /// The target's path followed by the delivery's path without the endpoint's
+    /// prefix.
     Strip,
 }
 
 impl PathMode {
-    /// Every way.
+    /// All path modes.
     pub const ALL: [Self; 4] = [Self::Auto, Self::Keep, Self::Replace, Self::Strip];
 
-    /// Returns the word for it in the configuration.
+    /// Returns the word used in the configuration.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -65,25 +66,25 @@ impl PathMode {
         }
     }
 
-    /// Finds the way of that word.
+    /// Returns the path mode with this word.
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.word() == word)
     }
 }
 
-/// A target for some of the deliveries: those that have all that is named.
+/// A target for some deliveries: those that match all of its conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// A path prefix, or a pattern with `*` for the whole path.
     pub path: Option<String>,
-    /// The provider, `*` standing for any text.
+    /// The provider, where `*` is any text.
     pub provider: Option<String>,
-    /// The event, `*` standing for any text.
+    /// The event, where `*` is any text.
     pub event: Option<String>,
-    /// Where they go.
+    /// The target.
     pub target: String,
-    /// What becomes of their path; `None`: as elsewhere.
+    /// The path mapping; `None` uses the default.
     pub path_mode: Option<PathMode>,
-    /// How many of them are forwarded at once; `None`: as elsewhere.
+    /// How many deliveries are forwarded in parallel; `None` uses the default.
     pub parallel: Option<u32>,
 }

@@ -1,18 +1,19 @@
-//! How far ahead a timestamp may lie: `"any"`, `"0s"`, or as far as behind.
+//! The tolerance for future timestamps: `"any"`, `"0s"`, or the same as for the
+//! past.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::duration_spec::DurationSpec;
 
-/// How far ahead of the receiver's clock a timestamp may lie.
+/// How far in the future a timestamp may be, by the receiver's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FutureTolerance {
-    /// As far as it may lie behind.
+    /// The same tolerance as for the past.
     #[default]
     Same,
-    /// Any time ahead is accepted.
+    /// Any time in the future.
     Any,
-    /// Up to this.
+    /// Up to this duration.
     Within(DurationSpec),
 }
 
@@ -21,8 +22,8 @@ impl FutureTolerance {
         *self == Self::Same
     }
 
-    /// Returns how many seconds ahead are accepted, where so many are behind;
-    /// `None`: any.
+    /// Returns the tolerance for the future in seconds, given the tolerance for
+    /// the past; `None` means no limit.
     pub const fn seconds(self, behind: i64) -> Option<i64> {
         match self {
             Self::Same => Some(behind),
@@ -31,13 +32,13 @@ impl FutureTolerance {
         }
     }
 
-    /// Says how far a timestamp may be off, where it may lie so many seconds
-    /// behind.
+    /// Describes the tolerance in both directions, given the tolerance for the
+    /// past in seconds.
     pub fn limit(self, behind: i64) -> String {
         match self.seconds(behind) {
-            Some(ahead) if ahead == behind => format!("{behind} s either way"),
-            Some(ahead) => format!("{behind} s back, {ahead} s ahead"),
-            None => format!("{behind} s back; ahead there is none"),
+            Some(ahead) if ahead == behind => format!("up to {behind} s in either direction"),
+            Some(ahead) => format!("up to {behind} s old, up to {ahead} s in the future"),
+            None => format!("up to {behind} s old; no limit for future timestamps"),
         }
     }
 }
@@ -60,7 +61,7 @@ impl<'de> Deserialize<'de> for FutureTolerance {
             "any" => Ok(Self::Any),
             _ => DurationSpec::parse(&text).map(Self::Within).ok_or_else(|| {
                 serde::de::Error::custom(format!(
-                    "{text:?} is neither \"any\" nor a span of time such as \"0s\" or \"5m\""
+                    "{text:?} is neither \"any\" nor a duration such as \"0s\" or \"5m\""
                 ))
             }),
         }

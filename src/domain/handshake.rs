@@ -321,14 +321,14 @@ impl Handshake {
         }
         if self.when.is_empty() && self.without.is_empty() {
             return no(
-                format!("the handshake {name} would be every request."),
-                "Say how it is known:  when = [{ at = { pointer = \"/type\" }, is = \"ping\" }]",
+                format!("the handshake {name} would match every request."),
+                "Specify how it is recognised:  when = [{ at = { pointer = \"/type\" }, is = \"ping\" }]",
             );
         }
         if !(200..300).contains(&self.status) {
             return no(
-                format!("the handshake {name} would be refused."),
-                "Write a status from 200 to 299; a wrong signature is refused in any case",
+                format!("the handshake {name} would be answered with an error."),
+                "Write a status from 200 to 299; a wrong signature is always refused",
             );
         }
         let bodies = [
@@ -345,13 +345,15 @@ impl Handshake {
         if self.by_shape != ByShape::No && self.uses_secret() {
             return no(
                 format!("the handshake {name} needs a secret, and its shape names no provider."),
-                "Leave by_shape out",
+                "Remove by_shape",
             );
         }
         if self.signed == SignatureRequirement::No && self.uses_secret() {
             return no(
-                format!("the handshake {name} would answer anybody with what the secret makes."),
-                "Write signed = \"valid\", or leave the secret out of the answer",
+                format!(
+                    "the handshake {name} would reveal a value made with the secret to anyone."
+                ),
+                "Write signed = \"valid\", or remove the secret from the reply",
             );
         }
         Ok(())

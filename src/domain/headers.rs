@@ -1,4 +1,4 @@
-//! HTTP header fields as they came: every one, repeats and order kept.
+//! HTTP header fields as received, with repetitions and order preserved.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,21 +8,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::serde_base64;
 
-/// Header fields in the order they stood on the wire.
+/// Header fields in the order in which they were received.
 ///
-/// Names are lower case (they are case-insensitive, RFC 9110 section 5.1);
-/// values are bytes, with the blanks at their ends removed (section 5.5).
-/// Clones share them until one is changed.
+/// Names are lower case (they are case-insensitive, RFC 9110 section 5.1).
+/// Values are bytes with surrounding whitespace removed (section 5.5). Clones
+/// share the fields until one is changed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Arc<Fields>);
 
-/// The fields, one behind the other: there are many of them in a delivery's
-/// life, and a text of its own for each name and value is slow to copy.
+/// The fields in contiguous buffers: headers are copied often, and separate
+/// allocations for each name and value would be slow.
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Fields {
     names: String,
     values: Vec<u8>,
-    /// Where each field's name and value end.
+    /// The end offsets of each field's name and value.
     ends: Vec<(usize, usize)>,
 }
 
@@ -31,25 +31,26 @@ struct Fields {
 pub struct Header<'a> {
     /// The field's name, in lower case.
     pub name: &'a str,
-    /// The field's value: any bytes but CR, LF and NUL.
+    /// The field's value: any bytes except CR, LF and NUL.
     pub value: &'a [u8],
 }
 
 impl Header<'_> {
-    /// Says whether the value may be sent in a header that somebody typed: it
-    /// holds no control character but tabs (RFC 9110 section 5.5). Bytes above
-    /// ASCII are no control characters.
+    /// Returns whether the value may be sent in a new header: it contains no
+    /// control characters except tabs (RFC 9110 section 5.5). Bytes above ASCII
+    /// are not control characters.
     pub fn is_writable(&self) -> bool {
         !self.value.iter().any(|b| is_control(*b))
     }
 }
 
-/// Says whether a byte is a control character that no header's value may hold.
+/// Returns whether a byte is a control character that is invalid in a header
+/// value.
 pub const fn is_control(byte: u8) -> bool {
     matches!(byte, 0..=8 | 10..=31 | 127)
 }
 
-/// A field as it is written in JSON.
+/// A field in its JSON form.
 #[derive(Serialize, Deserialize)]
 struct Written {
     name: String,
@@ -57,7 +58,7 @@ struct Written {
     value: Vec<u8>,
 }
 
-/// The fields, in order.
+/// An iterator over the fields, in order.
 #[derive(Clone)]
 pub struct Iter<'a> {
     fields: &'a Fields,
@@ -73,7 +74,7 @@ impl Fields {
         }
     }
 
-    /// Returns no fields, with room for as many as `others` are.
+    /// Returns empty fields with the capacity for those in `others`.
     fn with_room_of(others: &Self) -> Self {
         Self {
             names: String::with_capacity(others.names.len()),
@@ -108,12 +109,12 @@ impl Fields {
 }
 
 impl Headers {
-    /// Returns no headers.
+    /// Creates empty headers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns no headers, with room for about so many.
+    /// Creates empty headers with a capacity for about `count` fields.
     pub fn with_capacity(count: usize) -> Self {
         Self(Arc::new(Fields::with_room(count)))
     }
@@ -140,7 +141,7 @@ impl Headers {
         self.first(name).and_then(|v| std::str::from_utf8(v).ok())
     }
 
-    /// Says whether a field `name` is there.
+    /// Returns whether there is a field `name`.
     pub fn contains(&self, name: &str) -> bool {
         self.first(name).is_some()
     }
@@ -150,17 +151,17 @@ impl Headers {
         self.0.iter()
     }
 
-    /// Returns how many fields there are.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         self.0.ends.len()
     }
 
-    /// Says whether there are no fields.
+    /// Returns whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.0.ends.is_empty()
     }
 
-    /// Keeps the fields for which `keep` holds.
+    /// Retains the fields for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(Header<'_>) -> bool) {
         let Some(first) = self.iter().position(|header| !keep(header)) else {
             return;
@@ -174,8 +175,8 @@ impl Headers {
         self.0 = Arc::new(kept);
     }
 
-    /// Replaces the first field `name` where it stands and drops its repeats;
-    /// adds it at the end where there is none.
+    /// Replaces the first field `name` in its place and removes its
+    /// repetitions; appends it if there is none.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref().trim_ascii();
         let (first, repeated) = {

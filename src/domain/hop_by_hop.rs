@@ -1,10 +1,10 @@
-//! Header fields that are meant for one connection and go no further.
+//! Hop-by-hop header fields, which are not forwarded.
 
 use super::headers::{Header, Headers};
 
-/// The fields that RFC 9110 section 7.6.1 keeps to one connection; those
-/// between a client and its proxy (section 11.7); and the announcement of
-/// fields behind a chunked body, which is not sent on in chunks.
+/// The fields that RFC 9110 section 7.6.1 limits to one connection, those
+/// between a client and its proxy (section 11.7), and the announcement of
+/// trailers, which are not forwarded.
 const HOP_BY_HOP_FIELDS: [&str; 10] = [
     "connection",
     "keep-alive",
@@ -18,8 +18,8 @@ const HOP_BY_HOP_FIELDS: [&str; 10] = [
     "upgrade",
 ];
 
-/// Removes the fields that concern one connection only: `connection` and all
-/// it names, and those of RFC 9110 section 7.6.1.
+/// Removes the hop-by-hop fields: `connection`, the fields that it lists, and
+/// those of RFC 9110 section 7.6.1.
 pub fn remove(headers: &mut Headers) {
     let named = named(headers);
     headers.retain(|header| !is_hop(header, &named));
@@ -35,7 +35,7 @@ fn is_hop(header: Header<'_>, named: &[String]) -> bool {
     HOP_BY_HOP_FIELDS.contains(&header.name) || named.iter().any(|name| name == header.name)
 }
 
-/// Returns what `connection` names.
+/// Returns the field names that `connection` lists.
 fn named(headers: &Headers) -> Vec<String> {
     headers
         .all("connection")

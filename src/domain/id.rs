@@ -8,12 +8,13 @@ use ulid::Ulid;
 
 use super::timestamp::Timestamp;
 
-/// The id of a delivery or an attempt: a ULID, 26 characters, sorts by time.
+/// The id of a delivery or an attempt: a ULID of 26 characters that sorts by
+/// time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(Ulid);
 
 impl Id {
-    /// Makes an id from a moment and random bits (the low 80 are used).
+    /// Creates an id from a time and random bits (the low 80 are used).
     pub fn new(at: Timestamp, random: u128) -> Self {
         Self(Ulid::from_parts(
             at.unix_millis().max(0).cast_unsigned(),
@@ -21,8 +22,8 @@ impl Id {
         ))
     }
 
-    /// Returns an id for `at` that sorts after `self`, even where the clock
-    /// stood still or went back.
+    /// Returns an id for `at` that sorts after `self`, even if the clock stood
+    /// still or was set back.
     #[must_use]
     pub fn next(self, at: Timestamp, random: u128) -> Self {
         let fresh = Self::new(at, random);
@@ -38,12 +39,12 @@ impl Id {
         self.0.0
     }
 
-    /// Makes an id of its 128 bits.
+    /// Creates an id from its 128 bits.
     pub const fn from_bits(bits: u128) -> Self {
         Self(Ulid(bits))
     }
 
-    /// Returns the last six characters: enough to tell rows on a screen apart.
+    /// Returns the last six characters, which distinguish the rows on a screen.
     pub fn short(self) -> String {
         let text = self.to_string();
         text[text.len() - 6..].to_owned()

@@ -1,5 +1,4 @@
-//! Which secret counts for which deliveries, and how that changes while
-//! creel runs.
+//! Which secrets apply to which deliveries, and how that changes at run time.
 
 use std::collections::BTreeSet;
 
@@ -7,54 +6,55 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
 
-/// Every secret there is.
+/// All secrets.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
-    /// Those of the configuration, and those that took their place.
+    /// The configured secrets, and those that replaced them.
     configured: Vec<Secret>,
-    /// Those that count besides, the newest last.
+    /// Secrets added at run time, newest last.
     added: Vec<Secret>,
     old: Vec<OldSecret>,
-    /// Providers whose own secret was replaced: those of providers that sign
-    /// alike no longer count for them.
+    /// Providers whose own secret was replaced: secrets of providers that sign
+    /// alike do not apply to them any more.
     alone: BTreeSet<String>,
 }
 
-/// A secret that counted once and no longer does.
+/// A secret that was valid earlier and is not any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OldSecret {
     /// The secret.
     pub secret: Secret,
-    /// Whether it was replaced while creel ran, rather than configured as old.
+    /// Whether it was replaced at run time rather than configured as old.
     pub replaced: bool,
 }
 
-/// The secrets as they concern one delivery.
+/// The secrets, partitioned for one delivery.
 #[derive(Clone, Debug, Default)]
 pub struct ApplicableSecrets<'a> {
-    /// Those that count for it, the one to sign with first.
+    /// The secrets that apply, the signing secret first.
     pub own: Vec<&'a Secret>,
-    /// All others that are configured.
+    /// All other configured secrets.
     pub others: Vec<&'a Secret>,
-    /// Those that no longer count, its own first.
+    /// Old secrets, the delivery's own first.
     pub old: Vec<&'a OldSecret>,
-    /// Those that are configured for it and may not check it, and why not.
+    /// Secrets that are configured for the delivery but must not verify it,
+    /// with the reason.
     pub withheld: Vec<(&'a Secret, Withheld)>,
 }
 
-/// Why a secret that is configured for a delivery may not check it.
+/// Why a configured secret must not verify a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Withheld {
-    /// It is a public key, and the scheme takes a shared secret.
+    /// It is a public key, and the scheme uses a shared secret.
     Public,
     /// It may be a public key, and no provider is named for it.
     Unnamed,
-    /// It is pinned to the provider of this name.
+    /// It is pinned to the provider with this name.
     Pinned(String),
 }
 
 impl Withheld {
-    /// Returns the code of the finding that says so.
+    /// Returns the finding code for this reason.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Public => "public_key",
@@ -64,19 +64,19 @@ impl Withheld {
     }
 }
 
-/// What a secret given while creel runs counts for.
+/// The deliveries to which a secret added at run time applies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {
-    /// For an endpoint.
+    /// Those of an endpoint.
     Endpoint(String),
-    /// For a provider, at every endpoint that has no secret of its own.
+    /// Those of a provider, at every endpoint without a secret of its own.
     Provider(String),
-    /// For all that have no secret of their own.
+    /// All that have no secret of their own.
     All,
 }
 
 impl Scope {
-    /// Returns the name that a secret of that scope has.
+    /// Returns the name of a secret with this scope.
     pub fn name(&self) -> &str {
         match self {
             Self::Endpoint(name) | Self::Provider(name) => name,
@@ -85,18 +85,18 @@ impl Scope {
     }
 }
 
-/// Whether a secret counts beside those before it or in their place.
+/// Whether a secret is added to the previous ones or replaces them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Adoption {
-    /// Beside them.
+    /// Adds it.
     #[default]
     Add,
-    /// In their place; they are remembered as old ones.
+    /// Replaces them; the previous ones become old secrets.
     Replace,
 }
 
 impl Keyring {
-    /// Makes a keyring of the configured secrets.
+    /// Creates a keyring from the configured secrets.
     pub fn new(configured: Vec<Secret>) -> Self {
         Self {
             configured,
@@ -109,7 +109,7 @@ impl Keyring {
         self.configured.push(secret);
     }
 
-    /// Adds secrets that the configuration calls old.
+    /// Adds secrets that are configured as old.
     pub fn remember(&mut self, old: impl IntoIterator<Item = Secret>) {
         self.old.extend(old.into_iter().map(|secret| OldSecret {
             secret,
@@ -117,22 +117,22 @@ impl Keyring {
         }));
     }
 
-    /// Returns the secrets that count for some delivery.
+    /// Returns the secrets that apply to any delivery.
     pub fn iter(&self) -> impl Iterator<Item = &Secret> {
         self.configured.iter().chain(&self.added)
     }
 
-    /// Returns the secrets that no longer count.
+    /// Returns the old secrets.
     pub fn old(&self) -> &[OldSecret] {
         &self.old
     }
 
-    /// Parts the secrets as they concern a provider's deliveries to an
-    /// endpoint; `alike` says of a name whether that provider signs alike.
+    /// Partitions the secrets for a provider's deliveries to an endpoint;
+    /// `alike` returns whether the provider with this name signs alike.
     ///
-    /// An endpoint's own secrets come first; where it has none, those named
-    /// like its provider or one that signs alike; where there are none, those
-    /// without a name. What was added while creel ran counts besides.
+    /// An endpoint's own secrets take precedence, then those named like its
+    /// provider or one that signs alike, then those without a name. Secrets
+    /// added at run time apply in addition.
     pub fn applicable(
         &self,
         endpoint: Option<&str>,
@@ -179,7 +179,7 @@ impl Keyring {
         }
     }
 
-    /// Lets a secret count for a scope, where `before` counted until now.
+    /// Adds a secret for a scope, where the secrets in `before` applied so far.
     pub fn adopt(&mut self, scope: &Scope, secret: &Secret, how: Adoption, before: &[Secret]) {
         let secret = secret.named(scope.name());
         let is = |other: &Secret| other.name() == scope.name() && other.same_value(&secret);
@@ -210,7 +210,8 @@ impl Keyring {
         }
     }
 
-    /// Gives every setting to `each` that a verdict depends on, as bytes.
+    /// Passes every setting that the verification depends on to `each`, as
+    /// bytes.
     pub(super) fn settings(&self, mut each: impl FnMut(&[u8])) {
         let lists: [(&[u8], Vec<&Secret>); 3] = [
             (b"configured", self.configured.iter().collect()),
@@ -261,7 +262,7 @@ mod tests {
         list.into_iter().map(text).collect()
     }
 
-    /// Returns what counts, what else there is and what no longer counts.
+    /// Returns the secrets that apply, the others and the old ones.
     fn of(keyring: &Keyring, endpoint: Option<&str>, provider: &str) -> [Vec<String>; 3] {
         let found = keyring.applicable(endpoint, provider, |_| false);
         [
@@ -285,7 +286,7 @@ mod tests {
             &[],
         );
         assert_eq!(of(&keyring, Some("billing"), "zyra")[0], ["two", "one"]);
-        // One without a secret of its own keeps what counted by its provider.
+        // An endpoint without a secret of its own keeps the provider's.
         keyring.adopt(&endpoint("shop"), &secret("", "four"), Adoption::Add, &[]);
         assert_eq!(of(&keyring, Some("shop"), "zyra")[0], ["four", "two"]);
         assert_eq!(of(&keyring, Some("shop"), "porkbun")[0], ["four", "three"]);
@@ -305,10 +306,11 @@ mod tests {
         assert_eq!((own, old), (vec!["new".to_owned()], vec!["two".to_owned()]));
         assert_eq!(others, ["one", "three"]);
         assert!(keyring.old()[0].replaced);
-        // An endpoint without its own goes the same way; the nameless one stays.
+        // An endpoint without a secret of its own is treated alike; the unnamed
+        // one stays.
         assert_eq!(of(&keyring, Some("shop"), "zyra")[0], ["new"]);
         assert_eq!(of(&keyring, None, "porkbun")[0], ["three"]);
-        // Taken back, it is no longer old.
+        // After it is added again, it is not old any more.
         keyring.adopt(&scope, &secret("zyra", "two"), Adoption::Add, &[]);
         let [own, _, old] = of(&keyring, None, "zyra");
         assert_eq!(own, ["two", "new"]);

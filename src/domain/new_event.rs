@@ -1,7 +1,7 @@
-//! Makes a new event of an old one: another id, and the time of sending where
-//! that stands in the body.
+//! Turns a delivery into a new event: a new id, and a new time if the time is
+//! in the body.
 //!
-//! Signing it is left to [`super::signature`].
+//! [`super::signature`] signs the result.
 
 use super::edit;
 use super::event_id;
@@ -9,16 +9,16 @@ use super::provider::{Provider, TimeUnit, ValueSource};
 use super::request::Request;
 use super::timestamp::Timestamp;
 
-/// A request that tells of a new event.
+/// A request for a new event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
     /// The request.
     pub request: Request,
-    /// What could not be made new, as sentences.
+    /// What could not be renewed, as sentences.
     pub notes: Vec<String>,
 }
 
-/// Gives a request a new event id, wherever its provider keeps it.
+/// Replaces the event id of a request in all places of its provider.
 pub fn with_new_id(
     request: &Request,
     provider: &Provider,
@@ -50,22 +50,22 @@ pub fn with_new_id(
         let name = place.name();
         let Some(old) = place.read(&new.request) else {
             new.notes.push(format!(
-                "It came without {title}'s event id ({name}), so there is none to make new."
+                "The delivery has no event id of {title} ({name}), so no new id was set."
             ));
             continue;
         };
         match edit::put(&new.request, place, &event_id::like(&old, now, random)) {
             Some(request) => new.request = request,
             None => new.notes.push(format!(
-                "{title}'s event id ({name}) cannot be changed there and stays."
+                "The event id of {title} ({name}) cannot be changed in this request."
             )),
         }
     }
     new
 }
 
-/// Puts the time of sending into the body where the provider signs one that
-/// stands there; otherwise returns the request as it is.
+/// Sets the time in the body if the provider signs a time there; otherwise
+/// returns the request unchanged.
 pub fn with_current_time(request: &Request, provider: &Provider, now: Timestamp) -> Request {
     let Some(scheme) = &provider.signature else {
         return request.clone();
@@ -134,7 +134,7 @@ mod tests {
             );
             assert!(made.is_some() && made != old, "{made:?}");
             assert_eq!(new.notes, [""; 0]);
-            // Nothing else is.
+            // Nothing else changes.
             let place = provider.fields.delivery_id.as_ref().unwrap();
             let back = edit::put(&new.request, place, &old.unwrap()).unwrap();
             assert_eq!(back, before);

@@ -1,8 +1,8 @@
-//! Remembers for which provider a secret without a name was right first.
+//! Pins: the provider for which a secret without a name matched first.
 //!
-//! The sender of a delivery chooses its headers, and several providers sign
-//! alike. Without a pin an attacker with one signed delivery could send it again as
-//! another provider's, whose rules are weaker.
+//! The sender of a delivery controls its headers, and several providers sign
+//! alike. Without pins, an attacker who has one signed delivery could replay it
+//! as another provider's delivery, whose rules are weaker.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use sha2::{Digest, Sha256};
 
 use super::secret::Secret;
 
-/// The pins of all secrets, by endpoint and secret.
+/// All pins, by endpoint and secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins(BTreeMap<(Option<String>, String), String>);
 
-/// A secret that counts for one provider at an endpoint.
+/// Binds a secret to one provider at an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
-    /// The endpoint; `None`: deliveries that no endpoint takes.
+    /// The endpoint; `None` for deliveries without an endpoint.
     pub endpoint: Option<String>,
     /// A hash of the secret.
     pub secret: String,
@@ -28,7 +28,7 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// Makes a pin.
+    /// Creates a pin.
     pub fn new(endpoint: Option<&str>, secret: &Secret, provider: &str) -> Self {
         Self {
             endpoint: endpoint.map(str::to_owned),
@@ -39,7 +39,7 @@ impl Pin {
 }
 
 impl Pins {
-    /// Returns the provider that a secret is pinned to at an endpoint.
+    /// Returns the provider to which a secret is pinned at an endpoint.
     pub fn provider(&self, endpoint: Option<&str>, secret: &Secret) -> Option<&str> {
         if self.0.is_empty() {
             return None;
@@ -48,8 +48,8 @@ impl Pins {
         self.0.get(&key).map(String::as_str)
     }
 
-    /// Adds a pin where the secret has none at that endpoint; returns whether it
-    /// was added.
+    /// Adds a pin unless the secret is pinned at that endpoint; returns whether
+    /// it was added.
     pub fn add(&mut self, pin: Pin) -> bool {
         let key = (pin.endpoint, pin.secret);
         let is_new = !self.0.contains_key(&key);
@@ -57,24 +57,24 @@ impl Pins {
         is_new
     }
 
-    /// Pins a secret to another provider than before.
+    /// Pins a secret, replacing an existing pin.
     pub fn replace(&mut self, pin: Pin) {
         self.0.insert((pin.endpoint, pin.secret), pin.provider);
     }
 
-    /// Releases a secret at an endpoint.
+    /// Removes the pin of a secret at an endpoint.
     pub fn release(&mut self, endpoint: Option<&str>, secret: &Secret) {
         self.0.remove(&(endpoint.map(str::to_owned), hash(secret)));
     }
 
-    /// Releases all for which `is_named` says that a provider is configured,
-    /// by endpoint and hash of the secret.
+    /// Removes the pins for which `is_named` returns that a provider is
+    /// configured, by endpoint and hash of the secret.
     pub fn release_named(&mut self, is_named: impl Fn(Option<&str>, &str) -> bool) {
         self.0
             .retain(|(endpoint, secret), _| !is_named(endpoint.as_deref(), secret));
     }
 
-    /// Returns where a secret is pinned, and to which provider.
+    /// Returns the endpoints and providers to which a secret is pinned.
     pub fn of(&self, secret: &Secret) -> Vec<(Option<String>, String)> {
         let hash = hash(secret);
         let own = self.0.iter().filter(|((_, other), _)| *other == hash);
@@ -82,7 +82,7 @@ impl Pins {
             .collect()
     }
 
-    /// Returns all of them.
+    /// Returns all pins.
     pub fn iter(&self) -> impl Iterator<Item = Pin> {
         self.0.iter().map(|((endpoint, secret), provider)| Pin {
             endpoint: endpoint.clone(),
@@ -102,7 +102,7 @@ impl FromIterator<Pin> for Pins {
     }
 }
 
-/// Returns a hash that tells a secret from others and does not hold it.
+/// Returns a hash that identifies a secret without revealing it.
 pub fn hash(secret: &Secret) -> String {
     let mut hash = Sha256::new();
     hash.update(b"creel pin\0");

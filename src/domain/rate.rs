@@ -1,18 +1,17 @@
-//! How fast deliveries are sent, as people write it: `10`, `10/s`, `30/m`,
-//! `500ms`.
+//! Parses sending rates: `10`, `10/s`, `30/m`, `500ms`.
 
 use std::time::Duration;
 
 use super::provider::DurationSpec;
 
-/// What a rate may be, in deliveries.
+/// The valid rates, in deliveries per unit of time.
 const RATE_RANGE: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
 
-/// Reads how many to send in a second, or in another unit of time; returns
-/// the time between one and the next.
+/// Parses a number of deliveries per second or another unit of time; returns
+/// the interval between two deliveries.
 ///
 /// # Errors
-/// What may be written instead.
+/// Returns the valid forms.
 pub fn parse_rate(text: &str) -> Result<Duration, String> {
     let (number, seconds) = match text.split_once('/') {
         None => (text, 1.0),
@@ -23,24 +22,26 @@ pub fn parse_rate(text: &str) -> Result<Duration, String> {
     };
     match number.trim().parse::<f64>() {
         Ok(number) if RATE_RANGE.contains(&number) => Ok(Duration::from_secs_f64(seconds / number)),
-        _ => Err("write a number from 0.001 on, such as 10, 0.5, 10/s, 30/m or 100/h".to_owned()),
+        _ => {
+            Err("write a number of at least 0.001, such as 10, 0.5, 10/s, 30/m or 100/h".to_owned())
+        }
     }
 }
 
-/// Reads the time between one and the next.
+/// Parses the interval between two deliveries.
 ///
 /// # Errors
-/// What may be written instead.
+/// Returns the valid forms.
 pub fn parse_interval(text: &str) -> Result<Duration, String> {
     DurationSpec::parse(text)
         .map(|span| Duration::from_millis(span.0))
         .ok_or_else(|| "write a time with its unit, such as 500ms, 2s or 1m".to_owned())
 }
 
-/// Reads either; nothing stands for as fast as it goes.
+/// Parses a rate or an interval; an empty text means as fast as possible.
 ///
 /// # Errors
-/// What may be written instead.
+/// Returns the valid forms.
 pub fn parse_rate_or_interval(text: &str) -> Result<Duration, String> {
     match text.trim() {
         "" => Ok(Duration::ZERO),

@@ -1,4 +1,4 @@
-//! An HTTP request as plain data: what arrived, or what a file holds.
+//! An HTTP request as plain data, received or parsed from a file.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -7,26 +7,26 @@ use super::failure::Failure;
 use super::headers::Headers;
 use super::serde_base64;
 
-/// One HTTP request, its bytes untouched.
+/// An HTTP request with its bytes unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The method as sent, for example `POST`.
     pub method: String,
-    /// The path as sent, percent-encoding untouched.
+    /// The path as sent, including its percent-encoding.
     pub path: String,
-    /// What stood behind `?`, as sent; `None` where there was no `?`.
+    /// The query as sent, without the `?`; `None` if there was no `?`.
     pub query: Option<String>,
     /// The HTTP version: `1.0`, `1.1` or `2`.
     pub http_version: String,
     /// The header fields.
     pub headers: Headers,
-    /// The body, after transfer coding and before anything else.
+    /// The body after decoding the transfer coding, otherwise unchanged.
     #[serde(with = "serde_base64")]
     pub body: Bytes,
 }
 
 impl Request {
-    /// Returns path and query as they stood in the request line.
+    /// Returns path and query as in the request line.
     pub fn target(&self) -> String {
         match &self.query {
             Some(query) => format!("{}?{query}", self.path),
@@ -34,22 +34,22 @@ impl Request {
         }
     }
 
-    /// Returns the media type named by `content-type`, where it is text.
+    /// Returns the value of `content-type`, if it is UTF-8.
     pub fn content_type(&self) -> Option<&str> {
         self.headers.text("content-type")
     }
 }
 
 impl Request {
-    /// Reads a raw HTTP/1.1 request: request line, headers, an empty line,
-    /// and the body to the end. Lines may end in LF alone.
+    /// Parses a raw HTTP/1.1 request: request line, headers, an empty line, and
+    /// the body up to the end. Lines may end in LF alone.
     ///
-    /// A body in chunks is put together where `transfer-encoding` says so and
-    /// the chunks read well; else it is taken as it stands. A `content-length`
-    /// that disagrees is kept for the doctor to find.
+    /// A chunked body is decoded if `transfer-encoding` says so and the chunks
+    /// are valid; otherwise it is used unchanged. A `content-length` that does
+    /// not match is kept for the doctor.
     ///
     /// # Errors
-    /// A [`Failure`] that names the line that cannot be read.
+    /// Returns a [`Failure`] that names the line that cannot be parsed.
     pub fn parse_raw(raw: &[u8]) -> Result<Self, Failure> {
         let unreadable = |line: usize, why: &str| {
             Failure::usage(
@@ -62,14 +62,14 @@ impl Request {
         let first = next_line(&mut rest)
             .ok_or_else(|| unreadable(1, "The file ends before the headers do."))?;
         let first = std::str::from_utf8(first)
-            .map_err(|_| unreadable(1, "The request line is no text."))?;
+            .map_err(|_| unreadable(1, "The request line is not UTF-8."))?;
         let mut words = first.split_ascii_whitespace();
         let (Some(method), Some(target), Some(version), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
             return Err(unreadable(
                 1,
-                "A request line is a method, a target and a version.",
+                "A request line consists of a method, a target and a version.",
             ));
         };
         let http_version = version
@@ -82,7 +82,7 @@ impl Request {
             let line = next_line(&mut rest).ok_or_else(|| {
                 unreadable(
                     number,
-                    "The file ends before the empty line behind the headers.",
+                    "The file ends before the empty line after the headers.",
                 )
             })?;
             if line.is_empty() {
@@ -93,9 +93,9 @@ impl Request {
                 .position(|b| *b == b':')
                 .ok_or_else(|| unreadable(number, "A header is a name, a colon and a value."))?;
             let name = std::str::from_utf8(&line[..colon])
-                .map_err(|_| unreadable(number, "The header's name is no text."))?;
+                .map_err(|_| unreadable(number, "The header name is not UTF-8."))?;
             if name.is_empty() || name.bytes().any(|b| b.is_ascii_whitespace()) {
-                return Err(unreadable(number, "A header's name has no blanks."));
+                return Err(unreadable(number, "A header name must not contain spaces."));
             }
             headers.push(name, &line[colon + 1..]);
         }
@@ -114,7 +114,7 @@ impl Request {
         })
     }
 
-    /// Writes the request in the form that [`Request::parse_raw`] reads.
+    /// Formats the request such that [`Request::parse_raw`] can parse it.
     pub fn to_raw(&self) -> Vec<u8> {
         let mut raw = format!(
             "{} {} HTTP/{}\r\n",
@@ -135,8 +135,8 @@ impl Request {
     }
 }
 
-/// Splits a request target into path and query. Of an absolute address the
-/// part behind the host counts (RFC 9112 section 3.2.2).
+/// Splits a request target into path and query. For an absolute URL, only the
+/// part after the host counts (RFC 9112 section 3.2.2).
 pub(super) fn split_target(target: &str) -> (String, Option<String>) {
     let local = match target.split_once("://") {
         Some((scheme, rest))
@@ -152,7 +152,8 @@ pub(super) fn split_target(target: &str) -> (String, Option<String>) {
     }
 }
 
-/// Takes one line off, without its end; `None` where there is no line end.
+/// Takes one line without its line ending; returns `None` if there is no line
+/// ending.
 fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let end = rest.iter().position(|b| *b == b'\n')?;
     let line = &rest[..end];
@@ -160,8 +161,8 @@ fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// Puts a body in chunks together (RFC 9112 section 7.1); `None` where they
-/// do not read well.
+/// Decodes a chunked body (RFC 9112 section 7.1); returns `None` if it is not
+/// valid.
 fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! What creel answers to a sender, as it is told: statuses in turn, a body,
-//! a delay, a slow body, or no answer at all.
+//! The response plan of an endpoint: a sequence of statuses, a body, a delay, a
+//! slow body, or a dropped connection.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,35 +9,35 @@ use serde::{Deserialize, Serialize};
 
 use super::headers::Headers;
 
-/// The longest delay, and the longest time a slow body may take.
+/// The maximum delay, and the maximum time over which a slow body is sent.
 pub const MAX_RESPONSE_DELAY: Duration = Duration::from_mins(5);
 
-/// How many answers a sequence may have.
+/// The maximum number of responses in a sequence.
 pub const MAX_SEQUENCE_LENGTH: usize = 100;
 
-/// What creel answers to a sender.
+/// How creel responds to a sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResponsePlan {
-    /// What the arrivals of one event are answered, in turn; the last one
+    /// The responses to the arrivals of one event, in order; the last one
     /// repeats. Never empty.
     pub steps: Vec<ResponseStep>,
-    /// Header fields besides those every answer has.
+    /// Header fields in addition to the default ones.
     pub headers: Headers,
-    /// The body, sent as `text/plain` where the headers do not say otherwise.
+    /// The body, sent as `text/plain` unless the headers specify a media type.
     pub body: String,
-    /// How long the answer is held back, once the delivery is kept.
+    /// The delay before the response, after the delivery is stored.
     pub delay: Duration,
-    /// Over what time the body is spread.
+    /// The time over which the body is sent.
     pub slow: Duration,
 }
 
-/// What one arrival is answered.
+/// The response to one arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResponseStep {
     /// This HTTP status.
     Status(u16),
-    /// Nothing: the connection is closed.
+    /// No response: the connection is closed.
     Drop,
 }
 
@@ -48,7 +48,7 @@ impl Default for ResponsePlan {
 }
 
 impl ResponsePlan {
-    /// Makes a plan that answers every arrival alike, at once.
+    /// Creates a plan that responds to every arrival alike and immediately.
     pub fn of(step: ResponseStep) -> Self {
         Self {
             steps: vec![step],
@@ -59,7 +59,8 @@ impl ResponsePlan {
         }
     }
 
-    /// Returns what the `arrival`th arrival of an event is answered, from 1.
+    /// Returns the response to the `arrival`th arrival of an event, counted
+    /// from 1.
     pub fn step(&self, arrival: u32) -> ResponseStep {
         let at = (arrival.max(1) as usize - 1).min(self.steps.len().saturating_sub(1));
         self.steps
@@ -68,12 +69,12 @@ impl ResponsePlan {
             .unwrap_or(ResponseStep::Status(200))
     }
 
-    /// Says whether arrivals must be counted to know what to answer.
+    /// Returns whether the response depends on the number of the arrival.
     pub fn counts(&self) -> bool {
         self.steps.len() > 1
     }
 
-    /// Returns why the plan cannot be carried out, and the mend.
+    /// Returns why the plan is not valid, and a suggested fix.
     pub fn problem(&self) -> Option<(String, String)> {
         let bad = self.steps.iter().find_map(|step| match step {
             ResponseStep::Status(status) if !(200..=599).contains(status) => Some(*status),
@@ -81,23 +82,23 @@ impl ResponsePlan {
         });
         if let Some(status) = bad {
             return Some((
-                format!("{status} is no status to answer with"),
-                "Take one from 200 to 599.".to_owned(),
+                format!("{status} is not a valid response status"),
+                "Use a status from 200 to 599.".to_owned(),
             ));
         }
         if self.steps.is_empty() || self.steps.len() > MAX_SEQUENCE_LENGTH {
             return Some((
-                format!("a sequence has 1 to {MAX_SEQUENCE_LENGTH} answers"),
+                format!("a sequence has 1 to {MAX_SEQUENCE_LENGTH} responses"),
                 "Write, for example, sequence = [500, 500, 200]".to_owned(),
             ));
         }
         if self.delay > MAX_RESPONSE_DELAY || self.slow > MAX_RESPONSE_DELAY {
             return Some((
                 format!(
-                    "an answer takes {} at the most",
+                    "a response takes at most {}",
                     format_delay(MAX_RESPONSE_DELAY)
                 ),
-                "Take a shorter time.".to_owned(),
+                "Use a shorter time.".to_owned(),
             ));
         }
         let unwritable = self.headers.iter().find(|field| {
@@ -114,7 +115,7 @@ impl ResponsePlan {
 }
 
 impl fmt::Display for ResponsePlan {
-    /// Writes the plan in a few words: `500, 500, 200 after 10 s`.
+    /// Formats the plan in a few words: `500, 500, 200 after 10 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&steps_text(&self.steps))?;
         if !self.delay.is_zero() {
@@ -152,24 +153,26 @@ impl FromStr for ResponseStep {
     }
 }
 
-/// Writes answers as they are typed: `500, 500, 200`.
+/// Formats responses as they are entered: `500, 500, 200`.
 pub fn steps_text(steps: &[ResponseStep]) -> String {
     let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
     words.join(", ")
 }
 
-/// Reads answers as they are typed, parted by commas or blanks.
+/// Parses responses, separated by commas or spaces.
 pub fn parse_steps(text: &str) -> Result<Vec<ResponseStep>, String> {
     let words = text.split([',', ' ']).filter(|word| !word.is_empty());
     let steps: Vec<ResponseStep> = words.map(str::parse).collect::<Result<_, _>>()?;
     match steps.len() {
-        0 => Err("At least one answer is needed: 200, or 500, 500, 200, or drop".to_owned()),
+        0 => Err("At least one response is required: 200, or 500, 500, 200, or drop".to_owned()),
         1..=MAX_SEQUENCE_LENGTH => Ok(steps),
-        _ => Err(format!("{MAX_SEQUENCE_LENGTH} answers at the most")),
+        _ => Err(format!(
+            "At most {MAX_SEQUENCE_LENGTH} responses are allowed"
+        )),
     }
 }
 
-/// Writes header fields as they are typed: `Retry-After: 5 | X-A: b`.
+/// Formats header fields as they are entered: `Retry-After: 5 | X-A: b`.
 pub fn headers_text(headers: &Headers) -> String {
     let fields = headers.iter().map(|field| {
         let value = String::from_utf8_lossy(field.value);
@@ -178,13 +181,13 @@ pub fn headers_text(headers: &Headers) -> String {
     fields.collect::<Vec<_>>().join(" | ")
 }
 
-/// Reads header fields as they are typed, parted by `|`.
+/// Parses header fields, separated by `|`.
 pub fn parse_headers(text: &str) -> Result<Headers, String> {
     let mut headers = Headers::new();
     for field in text.split('|').map(str::trim).filter(|f| !f.is_empty()) {
-        let (name, value) = field
-            .split_once(':')
-            .ok_or_else(|| format!("{field:?} is no header; write Name: value | Other: value"))?;
+        let (name, value) = field.split_once(':').ok_or_else(|| {
+            format!("{field:?} is not a header; write Name: value | Other: value")
+        })?;
         headers.push(name.trim(), value.trim());
     }
     let plan = ResponsePlan {
@@ -197,7 +200,8 @@ pub fn parse_headers(text: &str) -> Result<Headers, String> {
     }
 }
 
-/// Reads a time: `250ms`, `10s`, `2m`; a number alone is seconds.
+/// Parses a duration: `250ms`, `10s`, `2m`; a number without a unit is in
+/// seconds.
 pub fn parse_delay(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let end = text
@@ -213,20 +217,20 @@ pub fn parse_delay(text: &str) -> Result<Duration, String> {
         "m" | "min" => Duration::from_secs(number.saturating_mul(60)),
         unit => {
             return Err(format!(
-                "{unit} is no unit of time; the units are ms, s, m."
+                "{unit} is not a unit of time; the units are ms, s, m."
             ));
         }
     };
     if wait > MAX_RESPONSE_DELAY {
         return Err(format!(
-            "{} is the longest.",
+            "The maximum is {}.",
             format_delay(MAX_RESPONSE_DELAY)
         ));
     }
     Ok(wait)
 }
 
-/// Writes a time as it is read: `250 ms`, `10 s`, `2 m`.
+/// Formats a duration: `250 ms`, `10 s`, `2 m`.
 pub fn format_delay(wait: Duration) -> String {
     let ms = wait.as_millis();
     if ms == 0 {

@@ -1,19 +1,18 @@
-//! How long and how much to keep.
+//! Retention limits.
 
-/// How long and how much to keep; `None` is without limit. Marked deliveries
-/// are kept in any case.
+/// Retention limits; `None` means no limit. Marked deliveries are exempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// The most deliveries kept.
+    /// The maximum number of deliveries.
     pub count: Option<u64>,
-    /// The longest a delivery is kept, in seconds.
+    /// The maximum age of a delivery, in seconds.
     pub age_seconds: Option<u64>,
-    /// The most bytes the journal may take on disk.
+    /// The maximum size of the journal on disk, in bytes.
     pub bytes: Option<u64>,
 }
 
 impl Default for Retention {
-    /// 30 days, any count, any size.
+    /// 30 days, any number, any size.
     fn default() -> Self {
         Self {
             count: None,

@@ -1,44 +1,44 @@
-//! When a provider tries a delivery again.
+//! Retry schedules of providers.
 
 use super::attempt::{Outcome, Response};
 use super::failure::{Failure, Remedy};
 use super::provider::Provider;
 
-/// The wait before the second try, where a provider states no steps, in
-/// milliseconds: each further wait is twice as long.
+/// The delay before the second try if a provider documents no delays, in
+/// milliseconds. Each further delay is twice as long.
 const INITIAL_BACKOFF_MS: u64 = 60_000;
 
-/// How long a provider that does not say so is taken to try, in milliseconds.
+/// The assumed retry period of a provider that documents none, in milliseconds.
 const ASSUMED_RETRY_SPAN_MS: u64 = 86_400_000;
 
-/// How many tries are made at the most, whatever a definition says.
+/// The maximum number of tries, regardless of the definition.
 const MAX_TRIES: usize = 100;
 
-/// When a provider tries a delivery again.
+/// A provider's retry schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// The waits before the second, third … try, in milliseconds.
+    /// The delays before the second, third … try, in milliseconds.
     pub waits: Vec<u64>,
-    /// By how many percent each wait may be longer or shorter by chance.
+    /// The random variation of each delay, in percent.
     pub jitter: u8,
-    /// Whether the steps are creel's assumption, for want of stated ones.
+    /// Whether the delays are assumed because none are documented.
     pub assumed: bool,
 }
 
 impl Schedule {
-    /// Returns a provider's schedule: as it is stated; where only its length
-    /// is known, waits that double.
+    /// Returns the schedule of a provider: as documented, or with doubling
+    /// delays if only the length is known.
     ///
     /// # Errors
-    /// A [`Failure`] where the provider does not try again.
+    /// Returns a [`Failure`] if the provider does not retry.
     pub fn of(provider: &Provider) -> Result<Self, Failure> {
         let sender = &provider.sender;
         let jitter = sender.jitter.unwrap_or(0).min(100);
         if sender.attempts == Some(1) {
             return Err(Failure::no(
-                format!("{} does not try a delivery again.", provider.title),
+                format!("{} does not retry deliveries.", provider.title),
                 sender.retry_note.clone().unwrap_or_default(),
-                "Send it again by hand, without --retry.",
+                "Resend it without --retry.",
             )
             .with_remedy(Remedy::SendOnce));
         }
@@ -75,13 +75,13 @@ impl Schedule {
         })
     }
 
-    /// Returns how many tries there are in all.
+    /// Returns the total number of tries.
     pub fn tries(&self) -> u32 {
         self.waits.len() as u32 + 1
     }
 
-    /// Returns how long to wait after a try, counted from 1, in microseconds;
-    /// `None` after the last. `chance` decides on the jitter.
+    /// Returns the delay after a try, counted from 1, in microseconds; `None`
+    /// after the last try. `chance` determines the jitter.
     pub fn wait_after(&self, number: u32, compress: u32, chance: u64) -> Option<i64> {
         let at = usize::try_from(number).ok()?.checked_sub(1)?;
         let wait = self.waits.get(at)?.saturating_mul(1_000) / u64::from(compress.max(1));
@@ -97,19 +97,19 @@ fn doubling(first: u64, count: usize) -> Vec<u64> {
         .collect()
 }
 
-/// Says that a provider would no longer send to an endpoint, where it has
-/// seen so many `failures` in a row.
+/// Returns a message if a provider would disable an endpoint after this number
+/// of consecutive failures.
 pub fn disabled(provider: &Provider, failures: u32) -> Option<String> {
     let after = provider.sender.disabled_after_failures?;
     (failures >= after).then(|| {
         format!(
-            "{} would disable this endpoint now: {failures} failures in a row.",
+            "{} would disable this endpoint now: {failures} consecutive failures.",
             provider.title
         )
     })
 }
 
-/// Says whether a provider tries again after such an end of a try.
+/// Returns whether a provider retries after this outcome.
 pub fn tries_again(provider: &Provider, outcome: Outcome, response: Option<&Response>) -> bool {
     if outcome == Outcome::Delivered {
         return false;
@@ -133,7 +133,7 @@ pub fn tries_again(provider: &Provider, outcome: Outcome, response: Option<&Resp
     let not_for = sender.no_retry_status.iter().any(fits);
     let only_for = sender.retry_status.is_empty()
         || sender.retry_status.iter().any(fits)
-        // An answer in the right form that came too late is a time-out.
+        // A successful response that arrived too late counts as a timeout.
         || (200..300).contains(&response.status);
     !told_not_to && !not_for && only_for
 }

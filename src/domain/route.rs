@@ -1,4 +1,4 @@
-//! Where a delivery goes: which app, under which path, and when.
+//! Routing: the target of a delivery, its path, and the parallel limit.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -9,16 +9,16 @@ use super::endpoint::Endpoint;
 use super::filter::pattern::Pattern;
 pub use super::forward_mode::{ForwardMode, PathMode, Route};
 
-/// How many deliveries are forwarded to a target at once, unless configured.
+/// The default number of deliveries forwarded to a target in parallel.
 pub const DEFAULT_PARALLEL: u32 = 8;
 
-/// The largest number of simultaneous forwards that can be configured.
+/// The maximum number of parallel forwards that can be configured.
 pub const MAX_PARALLEL: u32 = 256;
 
-/// What is known of a delivery that looks for its target.
+/// The properties of a delivery that determine its target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteQuery<'a> {
-    /// The endpoint that took it.
+    /// The endpoint that received it.
     pub endpoint: Option<&'a Endpoint>,
     /// Its path.
     pub path: &'a str,
@@ -28,52 +28,54 @@ pub struct RouteQuery<'a> {
     pub event: Option<&'a str>,
 }
 
-/// What is configured for all deliveries.
+/// The routing settings for all deliveries.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteDefaults<'a> {
-    /// Where those go that nothing else names a target for.
+    /// The default target.
     pub target: Option<&'a str>,
-    /// Targets for some of them.
+    /// Targets for some deliveries.
     pub routes: &'a [Route],
-    /// What becomes of their path.
+    /// The default path mapping.
     pub path_mode: PathMode,
-    /// How many are forwarded to a target at once; `None`: [`DEFAULT_PARALLEL`].
+    /// How many deliveries are forwarded to a target in parallel; `None` means
+    /// [`DEFAULT_PARALLEL`].
     pub parallel: Option<u32>,
 }
 
-/// Limits how many deliveries are forwarded to a target at once.
+/// Limits how many deliveries are forwarded to a target in parallel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ParallelLimit {
-    /// The number of simultaneous forwards; 1 keeps strict order.
+    /// The number of parallel forwards; 1 preserves strict order.
     pub at_once: u32,
-    /// The setting it comes from: deliveries under one setting share the limit.
+    /// The setting that defines the limit: deliveries under the same setting
+    /// share it.
     pub scope: Scope,
 }
 
-/// The setting that limits simultaneous forwards.
+/// The setting that limits parallel forwards.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// The one for all deliveries.
+    /// The setting for all deliveries.
     Global,
-    /// That of an endpoint, by its name.
+    /// The setting of an endpoint, by its name.
     Endpoint(String),
-    /// That of a route, by its endpoint and its place in the list.
+    /// The setting of a route, by its endpoint and its index in the list.
     Route(Option<String>, usize),
 }
 
-/// Where a delivery goes.
+/// The resolved destination of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// The target as it is configured.
+    /// The configured target.
     pub target: String,
-    /// The path that is asked for; `None`: the target's own, else the delivery's.
+    /// The path to request; `None` uses the target's path, else the delivery's.
     pub path: Option<String>,
-    /// How many of these are forwarded at once.
+    /// The limit of parallel forwards.
     pub parallel: ParallelLimit,
 }
 
-/// Decides where a delivery goes: the endpoint's routes, its target, the
-/// routes for all, the target for all; the first that fits.
+/// Resolves the destination of a delivery: the first match among the endpoint's
+/// routes, its target, the global routes and the global target.
 pub fn destination(everywhere: RouteDefaults<'_>, asked: &RouteQuery<'_>) -> Option<Destination> {
     let endpoint = asked.endpoint;
     let inherited = ParallelLimit::inherited(everywhere, endpoint);
@@ -105,7 +107,7 @@ pub fn destination(everywhere: RouteDefaults<'_>, asked: &RouteQuery<'_>) -> Opt
 }
 
 impl ParallelLimit {
-    /// Returns the limit of deliveries whose route sets none.
+    /// Returns the limit for deliveries whose route defines none.
     fn inherited(everywhere: RouteDefaults<'_>, endpoint: Option<&Endpoint>) -> Self {
         let own = |e: &Endpoint| {
             Some(Self {
@@ -120,7 +122,7 @@ impl ParallelLimit {
     }
 }
 
-/// Returns a target and the path to ask it for.
+/// Returns a target and the path to request.
 fn found(
     target: &str,
     mode: PathMode,
@@ -136,10 +138,10 @@ fn found(
     (target.to_owned(), path)
 }
 
-/// Returns the path to ask for, letter by letter; `None` where that is left
-/// to the target.
+/// Returns the path to request, byte for byte; `None` if it is determined by
+/// the target.
 fn fitted(target: &str, mode: PathMode, prefix: &str, path: &str) -> Option<String> {
-    // `*`, which OPTIONS may ask for, is no path that could be joined.
+    // `*`, which OPTIONS may use, is not a path that can be joined.
     if mode == PathMode::Auto || !path.starts_with('/') {
         return None;
     }
@@ -160,7 +162,7 @@ fn fitted(target: &str, mode: PathMode, prefix: &str, path: &str) -> Option<Stri
     })
 }
 
-/// Returns the path of a URL as it is written.
+/// Returns the path of a URL as written.
 fn own_path(target: &str) -> &str {
     let behind = target.split_once("://").map_or(target, |(_, rest)| rest);
     let end = behind.find(['?', '#']).unwrap_or(behind.len());
@@ -169,7 +171,7 @@ fn own_path(target: &str) -> &str {
 }
 
 impl Destination {
-    /// Goes to a target that somebody named.
+    /// Returns the destination for an explicitly named target.
     pub fn to(target: &str) -> Self {
         Self {
             target: target.to_owned(),
@@ -178,7 +180,7 @@ impl Destination {
         }
     }
 
-    /// Returns the address to show: the target with the path that is asked for.
+    /// Returns the address for display: the target with the path to request.
     pub fn address(&self) -> String {
         let Some(path) = &self.path else {
             return self.target.clone();
@@ -192,7 +194,7 @@ impl Destination {
 }
 
 impl Route {
-    /// Says whether a delivery has all that this route names.
+    /// Returns whether a delivery matches all conditions of this route.
     pub fn takes(&self, asked: &RouteQuery<'_>) -> bool {
         let whole = |wanted: &Option<String>, text: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| {
@@ -212,25 +214,25 @@ impl Route {
     }
 }
 
-/// Says why creel cannot send to a target.
+/// Returns why creel cannot send to a target.
 pub fn target_problem(target: &str) -> Option<String> {
     let url = match Url::parse(target) {
         Ok(url) => url,
-        Err(error) => return Some(format!("It is no whole URL: {error}.")),
+        Err(error) => return Some(format!("It is not a complete URL: {error}.")),
     };
     if !matches!(url.scheme(), "http" | "https") {
-        return Some("creel sends over http and https.".to_owned());
+        return Some("Only http and https are supported.".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Some(
-            "A name and password in it would be kept and shown with every attempt.".to_owned(),
+            "Its name and password would be stored and shown with every attempt.".to_owned(),
         );
     }
     None
 }
 
-/// Writes an address for people: a name and password in it are left out, and
-/// of what cannot be read as an address only what stands before them.
+/// Formats an address without its name and password. If the address cannot be
+/// parsed, everything up to the last possible credential is removed.
 pub fn without_credentials(address: &str) -> Cow<'_, str> {
     let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
     let readable = Url::parse(address.trim()).ok();
@@ -240,15 +242,14 @@ pub fn without_credentials(address: &str) -> Cow<'_, str> {
     let begin = address.find("://").map_or(0, |at| at + 3);
     let end = match (&readable, address[begin..].rfind('@')) {
         (_, Some(at)) => begin + at + 1,
-        // A port that is none may be a password.
+        // An invalid port may be a password.
         (None, None) if begin > 0 => address.len(),
         _ => return Cow::Borrowed(address),
     };
     Cow::Owned(format!("{}…{}", &address[..begin], &address[end..]))
 }
 
-/// Returns scheme, host and port of a target: what one app is told from
-/// another by.
+/// Returns scheme, host and port of a target, which identify an app.
 pub fn origin(target: &str) -> String {
     match Url::parse(target) {
         Ok(url) => url.origin().ascii_serialization(),
@@ -263,7 +264,7 @@ pub fn authority(target: &str) -> Option<(String, u16)> {
     Some((host, url.port_or_known_default()?))
 }
 
-/// Says whether a target is on this machine, by its name alone.
+/// Returns whether a target is on this machine, by its host alone.
 pub fn is_loopback(target: &str) -> bool {
     match Url::parse(target).ok().as_ref().and_then(Url::host) {
         Some(Host::Domain(name)) => {
@@ -278,7 +279,7 @@ pub fn is_loopback(target: &str) -> bool {
     }
 }
 
-/// Says whether a target is the address creel itself receives at.
+/// Returns whether a target is creel's own listening address.
 pub fn is_itself(target: &str, listening: SocketAddr) -> bool {
     let Ok(url) = Url::parse(target) else {
         return false;
@@ -294,7 +295,7 @@ pub fn is_itself(target: &str, listening: SocketAddr) -> bool {
         Some(Host::Domain(_)) => return local && is_loopback(target),
         None => return false,
     };
-    // Whoever connects to 0.0.0.0 reaches this machine.
+    // Connecting to 0.0.0.0 reaches this machine.
     address == own
         || own.is_unspecified() && (address.is_loopback() || address.is_unspecified())
         || own.is_loopback() && address.is_unspecified()

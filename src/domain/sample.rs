@@ -1,7 +1,7 @@
-//! Sample events of the five systems: bodies as they send them.
+//! Sample events with bodies as the providers send them.
 //!
-//! Signing them is left to [`super::signature`]. The texts stand in
-//! `assets/samples`, an event to a heading.
+//! [`super::signature`] signs them. The texts are in `assets/samples`, one
+//! event per heading.
 
 /// One sample event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,11 +10,11 @@ pub struct Sample {
     pub event: String,
     /// The body.
     pub body: Vec<u8>,
-    /// Whether the provider signs it; a verification request may come unsigned.
+    /// Whether the provider signs it; verification requests may be unsigned.
     pub signed: bool,
 }
 
-/// The texts, by provider.
+/// The sample files, by provider.
 const TEXTS: &[(&str, &str)] = &[
     (
         "stackryze",
@@ -37,7 +37,7 @@ pub fn providers() -> impl Iterator<Item = &'static str> {
     TEXTS.iter().map(|(name, _)| *name)
 }
 
-/// Returns a provider's samples; none where it has none.
+/// Returns a provider's samples; empty if it has none.
 pub fn samples(provider: &str) -> Vec<Sample> {
     let text = TEXTS
         .iter()

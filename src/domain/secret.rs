@@ -1,4 +1,4 @@
-//! Signing secrets: they verify and sign, and never print.
+//! Signing secrets, which never appear in output.
 
 mod kind;
 
@@ -9,9 +9,9 @@ pub use self::kind::{KeyKind, is_named_public};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// A signing secret as the user configured it.
+/// A signing secret as configured.
 ///
-/// `Debug` and `Display` show its name and fingerprint only; the bytes are
+/// `Debug` and `Display` show only its name and fingerprint. The bytes are
 /// wiped from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
@@ -22,8 +22,9 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Makes a secret. `name` is the endpoint or provider it belongs to;
-    /// `origin` says where it came from: `env:PORKBUN_SECRET`, `creel.toml` …
+    /// Creates a secret. `name` is the endpoint or provider it belongs to;
+    /// `origin` is the source of its value: `env:PORKBUN_SECRET`, `creel.toml`
+    /// …
     pub fn new(
         name: impl Into<String>,
         origin: impl Into<String>,
@@ -38,12 +39,13 @@ impl Secret {
         }
     }
 
-    /// Returns the endpoint or provider it belongs to; empty where it is for all.
+    /// Returns the endpoint or provider it belongs to; empty if it applies to
+    /// all.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns where it came from.
+    /// Returns the source of its value.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -53,13 +55,13 @@ impl Secret {
         &self.value
     }
 
-    /// Returns what it may be used as.
+    /// Returns the kind of key that it may be.
     pub const fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    /// Returns the secrets that it holds, as [`split_list`] reads them; itself
-    /// where it is one.
+    /// Returns the secrets in this value, as split by [`split_list`]; the
+    /// secret itself if it is a single one.
     #[must_use]
     pub fn split(self) -> Vec<Self> {
         let Some(list) = split_list(&self.value) else {
@@ -78,13 +80,14 @@ impl Secret {
         }
     }
 
-    /// Says whether it is the same secret, whosever it is.
+    /// Returns whether two secrets have the same value, regardless of their
+    /// names.
     pub fn same_value(&self, other: &Self) -> bool {
         self.value == other.value
     }
 
-    /// Returns the first and last four characters of a long secret, and less
-    /// of a short one: `whse…4fTq`. Never more than a third of it.
+    /// Returns the first and last four characters of a long secret, and fewer
+    /// of a short one: `whse…4fTq`. Never shows more than a third of it.
     pub fn fingerprint(&self) -> String {
         let text = String::from_utf8_lossy(&self.value);
         let shown: Vec<char> = text
@@ -98,15 +101,15 @@ impl Secret {
     }
 }
 
-/// What keys of Standard Webhooks begin with: shared secrets and public keys.
+/// The prefixes of Standard Webhooks keys: shared secrets and public keys.
 const KEY_PREFIXES: [&[u8]; 2] = [b"whsec_", b"whpk_"];
 
-/// Versions that providers show before a key.
+/// Versions that providers write before a key.
 const KEY_VERSIONS: [&[u8]; 2] = [b"v1,", b"v1a,"];
 
-/// Splits keys of Standard Webhooks as providers show them: behind a version
-/// (`v1,whsec_…`), and several joined by `|` during a rotation. `None` where
-/// it is anything else, or one key alone.
+/// Splits Standard Webhooks keys as providers display them: after a version
+/// (`v1,whsec_…`), and several joined by `|` during a rotation. Returns `None`
+/// for a single key and for any other value.
 pub fn split_list(value: &[u8]) -> Option<Vec<&[u8]>> {
     let key = |part| {
         let part = <[u8]>::trim_ascii(part);
@@ -140,14 +143,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret as it was typed or pasted: itself, `env:NAME` or `file:PATH`.
+/// A secret as entered: the secret itself, `env:NAME` or `file:PATH`.
 ///
-/// `Debug` prints nothing of it, so that no message that carries one does.
+/// `Debug` does not print it, so that it does not appear in messages.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SecretInput(Zeroizing<String>);
 
 impl SecretInput {
-    /// Takes a text.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
@@ -210,7 +213,7 @@ mod tests {
                 "v1,whsec_YQ|whsec_Yg|v1a,whpk_Yw",
                 &["whsec_YQ", "whsec_Yg", "whpk_Yw"],
             ),
-            // Anything else is one secret, byte by byte.
+            // Any other value is one secret, byte by byte.
             ("whsec_YWJj", &["whsec_YWJj"]),
             (" whsec_YWJj\n", &[" whsec_YWJj\n"]),
             ("pass|word", &["pass|word"]),

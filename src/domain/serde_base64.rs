@@ -1,10 +1,10 @@
-//! Bytes as standard base64 text in serialised forms, for `#[serde(with)]`.
+//! Serializes bytes as standard base64, for `#[serde(with)]`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// Writes bytes as base64.
+/// Serializes bytes as base64.
 pub(crate) fn serialize<S: Serializer>(
     bytes: &impl AsRef<[u8]>,
     serializer: S,
@@ -12,7 +12,7 @@ pub(crate) fn serialize<S: Serializer>(
     serializer.serialize_str(&STANDARD.encode(bytes.as_ref()))
 }
 
-/// Reads bytes from base64.
+/// Deserializes bytes from base64.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: From<Vec<u8>>>(
     deserializer: D,
 ) -> Result<T, D::Error> {

@@ -184,10 +184,10 @@ fn blank_refused(provider: &Provider, scheme: &Scheme) -> Finding {
     proved_finding(
         "library_refuses_blank",
         format!(
-            "{} has a blank between its parts. The signature is right, but {}'s official library refuses the header: an app that uses it answers 400.",
+            "{} has a space between its parts. The signature is correct, but the official library of {} rejects the header, so an app that uses it responds with 400.",
             scheme.header, provider.title
         ),
-        "Write the parts without a blank where it is signed, and look for a proxy that rewrites the header.",
+        "Write the parts without spaces where you sign, and look for a proxy that rewrites the header.",
     )
 }
 
@@ -207,7 +207,7 @@ fn other_key(scheme: &Scheme, other: &matching::KeyIdMismatch) -> Finding {
     proved_finding(
         "other_key",
         format!(
-            "The signature is right with {}, but {named}, and the secret is for the key {}.",
+            "The signature is correct with {}, but {named}, and the secret is for the key {}.",
             other.secret,
             visible(&other.expected)
         ),
@@ -266,8 +266,8 @@ pub(super) fn unexplained() -> Finding {
     finding(
         "unexplained",
         false,
-        "The signature does not hold with the configured key over these bytes.".to_owned(),
-        "Compare the key with the provider's page; then look for a proxy that changes the body.",
+        "The signature is not valid for these bytes with the configured key.".to_owned(),
+        "Compare the key with the provider's dashboard; then look for a proxy that changes the body.",
     )
 }
 

@@ -1,4 +1,5 @@
-//! What a list shows of a delivery: enough for a row, a filter and a group.
+//! Summaries: what the list shows of a delivery, and what filters and groups
+//! use.
 
 use std::borrow::Cow;
 
@@ -14,58 +15,59 @@ use super::verification::Status;
 /// A delivery without its headers and body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Its place in the order of arrival, from 1.
+    /// The sequence number in the order of arrival, counted from 1.
     pub seq: u64,
-    /// Its ULID.
+    /// The ULID.
     pub id: Id,
-    /// When its head had arrived.
+    /// When the request head was received.
     pub received_at: Timestamp,
-    /// The configured endpoint that took it.
+    /// The configured endpoint that received it.
     pub endpoint: Option<String>,
     /// The provider's name.
     pub provider: Option<String>,
-    /// What the provider says happened.
+    /// The event name.
     pub event: Option<String>,
     /// The provider's own id of the event.
     pub delivery_id: Option<String>,
-    /// Counts the arrivals of the same event, from 1.
+    /// The ordinal among the arrivals of the same event, counted from 1.
     pub arrival: u32,
-    /// Whether the group is a guess by body and event, for want of a provider's id.
+    /// Whether the group was derived from body and event, because the provider
+    /// gave no id.
     pub group_guessed: bool,
     /// The method as sent.
     pub method: String,
     /// The path as sent.
     pub path: String,
-    /// What stood behind `?`.
+    /// The query as sent.
     pub query: Option<String>,
     /// The peer.
     pub remote_addr: String,
-    /// Size of the body in bytes.
+    /// The size of the body in bytes.
     pub body_size: u64,
-    /// The body's media type, where it is named.
+    /// The media type of the body, if specified.
     pub content_type: Option<String>,
-    /// The verdict on the signature.
+    /// The verification status.
     pub status: Status,
-    /// The code of the first finding, where there is one.
+    /// The code of the first finding, if there is one.
     pub cause: Option<String>,
-    /// What the sender was answered.
+    /// The response to the sender.
     pub answer: SenderResponse,
     /// Why it was refused.
     pub refused: Option<String>,
-    /// How many attempts were made with it.
+    /// The number of attempts.
     pub attempts: u32,
-    /// The newest attempt.
+    /// The latest attempt.
     pub last_attempt: Option<LastAttempt>,
-    /// Whether it is marked to be kept.
+    /// Whether it is marked and exempt from retention.
     pub marked: bool,
-    /// The number of the attempt that a retry schedule has come to, while there
-    /// is more of it to come.
+    /// The number of the current attempt of a retry schedule that is not
+    /// finished.
     pub pending: Option<u32>,
 }
 
 impl Summary {
-    /// Says in four columns what the app made of it: the newest attempt's
-    /// status, else what the sender was answered.
+    /// Returns the result of the app in four columns: the status of the latest
+    /// attempt, else of the response to the sender.
     pub fn app_word(&self) -> Cow<'static, str> {
         match self.last_attempt {
             Some(LastAttempt {
@@ -83,12 +85,13 @@ impl Summary {
         }
     }
 
-    /// Says whether the signature holds and leaves open something that is shown.
+    /// Returns whether the signature is valid with a caveat.
     pub fn is_partly_signed(&self) -> bool {
         self.status == Status::Valid && self.cause.as_deref().is_some_and(coverage::is_caveat)
     }
 
-    /// Returns the word for the verdict, in seven columns at most.
+    /// Returns the word for the verification status, at most seven columns
+    /// wide.
     pub fn status_word(&self) -> &'static str {
         if self.is_partly_signed() {
             "ok part"
@@ -97,38 +100,38 @@ impl Summary {
         }
     }
 
-    /// Says whether it is acknowledged and not handled: its sender heard "ok",
-    /// and no app has answered it yet.
+    /// Returns whether the delivery was acknowledged with success and no app
+    /// has responded yet.
     pub const fn is_unanswered(&self) -> bool {
         self.answer.is_unanswered()
     }
 
-    /// Says whether an app is still to get it: it is owed, or a retry schedule
-    /// goes on.
+    /// Returns whether the delivery is still to be sent to an app: it is
+    /// unanswered, or a retry schedule is active.
     pub const fn is_waiting(&self) -> bool {
         self.is_unanswered() || self.pending.is_some()
     }
 
-    /// Says whether it is kept whatever its age and however many there are.
+    /// Returns whether retention does not remove the delivery.
     pub const fn is_exempt_from_retention(&self) -> bool {
         self.marked || self.is_waiting()
     }
 }
 
-/// What a row shows of the newest attempt.
+/// The latest attempt, as shown in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastAttempt {
-    /// The answer's status; `None` where no answer came.
+    /// The status of the response; `None` if there was none.
     pub status: Option<u16>,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How long it took, in microseconds.
+    /// The duration in microseconds.
     pub duration_us: u64,
 }
 
 impl LastAttempt {
-    /// Returns what a row shows after another attempt. One that waits until it
-    /// is due or was stopped does not hide the target's last response.
+    /// Returns the row's attempt after another one. An attempt that is pending
+    /// or was stopped does not replace the target's last response.
     pub fn after(before: Option<Self>, attempt: &Attempt) -> Option<Self> {
         let before = before.filter(|before| before.outcome != Outcome::Pending);
         let says_nothing = attempt.outcome == Outcome::Pending && before.is_some();
@@ -145,7 +148,7 @@ impl LastAttempt {
 
 #[cfg(test)]
 impl Summary {
-    /// A plain delivery for tests.
+    /// Creates a plain delivery for tests.
     pub(crate) fn plain(seq: u64) -> Self {
         Self {
             seq,

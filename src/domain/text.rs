@@ -1,13 +1,13 @@
-//! The one door for text from outside on its way to a screen, a terminal or a log.
+//! Sanitizes received text for a screen, a terminal or a log.
 //!
-//! What could command a terminal or hide from the reader becomes a visible
-//! mark: neither silence nor a command. [`visible`] is for one line,
-//! [`visible_lines`] for many, [`visible_bytes`] for bytes that may not be
-//! text; [`pieces`] tells marks from text for those who colour them.
+//! Characters that control a terminal or are invisible become visible marks.
+//! [`visible`] is for one line, [`visible_lines`] for several,
+//! [`visible_bytes`] for bytes that may not be text; [`pieces`] separates marks
+//! from text for colouring.
 //!
 //! Text is measured and cut by display width ([`fn@width`], [`cut`], [`pad`]),
-//! and figures are written for people ([`bytes()`], [`duration_us`], [`age`]).
-//! Those expect text that has passed the door.
+//! and numbers are formatted for people ([`bytes()`], [`duration_us`],
+//! [`age`]). These functions expect sanitized text.
 
 mod ascii;
 mod fold;
@@ -23,14 +23,14 @@ pub use marks::{Marks, Piece, Pieces, is_hidden, pieces};
 pub use number::{age, bytes, duration_us, span, thousands};
 pub use width::{cut, cut_middle, cut_middle_with, cut_with, pad, pad_left, width};
 
-/// Makes text from outside safe to show on one line: `␛[31m`, `a␊b`, `\u{202e}`.
+/// Sanitizes text for one line: `␛[31m`, `a␊b`, `\u{202e}`.
 ///
-/// Doing it twice changes nothing more.
+/// The function is idempotent.
 pub fn visible(text: &str) -> Cow<'_, str> {
     visible_as(text, Marks::Pictures)
 }
 
-/// Makes text from outside safe to show on one line, with the marks chosen.
+/// Sanitizes text for one line with the given kind of marks.
 pub fn visible_as(text: &str, marks: Marks) -> Cow<'_, str> {
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Cow::Borrowed(text);
@@ -42,21 +42,22 @@ pub fn visible_as(text: &str, marks: Marks) -> Cow<'_, str> {
     }
 }
 
-/// Makes bytes from outside safe to show on one line; what is not UTF-8
-/// becomes `\xNN`.
+/// Sanitizes bytes for one line; invalid UTF-8 becomes `\xNN`.
 pub fn visible_bytes(bytes: &[u8]) -> String {
     visible_bytes_as(bytes, Marks::Pictures)
 }
 
-/// Makes bytes from outside safe to show on one line, with the marks chosen.
+/// Sanitizes bytes for one line with the given kind of marks.
 pub fn visible_bytes_as(bytes: &[u8], marks: Marks) -> String {
     pieces(bytes, marks).map(|p| p.text).collect()
 }
 
-/// Makes text of several lines safe to show, line by line.
+/// Sanitizes text of several lines, line by line.
 ///
-/// Only `\n` parts lines: the `\r` of `\r\n` shows as `␍`, and text that ends
-/// in `\n` has an empty last line.
+/// Only `
+/// ` separates lines: the `\r` of `\r
+/// ` becomes `␍`, and text that ends in `
+/// ` has an empty last line.
 pub fn visible_lines(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     text.split('\n').map(visible)
 }
@@ -158,7 +159,7 @@ mod tests {
         })
     }
 
-    /// Text rich in what must not pass.
+    /// Text with many characters that must not pass.
     fn nasty() -> impl Strategy<Value = String> {
         let part = prop_oneof![
             Just("\u{301}".to_owned()),

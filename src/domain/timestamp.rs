@@ -1,11 +1,11 @@
-//! A moment in time: whole microseconds since 1970-01-01 UTC.
+//! A point in time: whole microseconds since 1970-01-01 UTC.
 //!
-//! Asking for the present moment is left to [`crate::clock`].
+//! [`crate::clock`] reads the current time.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// A moment, in microseconds since the Unix epoch (UTC).
+/// A point in time, in microseconds since the Unix epoch (UTC).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// Returns the moment `seconds` after the epoch.
+    /// Creates the timestamp `seconds` after the epoch.
     pub const fn from_unix_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
     }
@@ -28,12 +28,13 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
-    /// Returns the moment in UTC, or the epoch where chrono's range ends.
+    /// Returns the time in UTC, or the epoch if it is outside of chrono's
+    /// range.
     pub fn utc(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or_default()
     }
 
-    /// Writes the moment as RFC 3339 in UTC with microseconds:
+    /// Formats the time as RFC 3339 in UTC with microseconds:
     /// `2026-11-21T14:02:31.204512Z`.
     pub fn to_rfc3339(self) -> String {
         self.utc().to_rfc3339_opts(SecondsFormat::Micros, true)

@@ -1,11 +1,12 @@
-//! Explains the mistakes in a TOML file: the line, what is wrong, the mend.
+//! Explains errors in a TOML file: the line, what is wrong, and a suggested
+//! fix.
 
 use std::ops::Range;
 
 use super::failure::Failure;
 
-/// Explains what the TOML reader did not like about `text`, which stands in
-/// the file `shown`.
+/// Converts an error of the TOML parser about `text`, from the file `shown`,
+/// into a failure.
 pub fn explain_toml_error(shown: &str, text: &str, error: &toml::de::Error) -> Failure {
     let message = discreet(error.message().trim().trim_end_matches('.'));
     let span = error.span().unwrap_or(0..0);
@@ -24,20 +25,20 @@ pub fn explain_toml_error(shown: &str, text: &str, error: &toml::de::Error) -> F
     }
     let Some((name, known)) = unknown else {
         return Failure::usage(
-            format!("{shown} line {at}: this cannot be read."),
+            format!("{shown} line {at}: this setting is not valid."),
             format!("{message}."),
             match alternatives(&message) {
                 Some((said, known)) => match nearest(said, &known) {
                     Some(near) => format!("Did you mean \"{near}\"?"),
                     None => format!("Write one of: {}.", known.join(", ")),
                 },
-                None => "Correct that line.".to_owned(),
+                None => "Correct this line.".to_owned(),
             },
         );
     };
     let next = match nearest(&name, &known) {
         Some(near) => format!("Did you mean {near}?"),
-        None => format!("The keys known here are: {}.", known.join(", ")),
+        None => format!("The valid keys are: {}.", known.join(", ")),
     };
     Failure::usage(
         format!("{shown} line {at}: there is no setting {name}."),
@@ -46,7 +47,7 @@ pub fn explain_toml_error(shown: &str, text: &str, error: &toml::de::Error) -> F
     )
 }
 
-/// Takes the value out of a message of the TOML reader: it may be a secret.
+/// Removes the value from a parser message, because it may be a secret.
 fn discreet(message: &str) -> String {
     for begin in ["invalid type: ", "invalid value: "] {
         let found = message
@@ -60,26 +61,25 @@ fn discreet(message: &str) -> String {
     message.to_owned()
 }
 
-/// Returns what was written, and what might have been, where there are only
-/// so many words.
+/// Returns the invalid word and the valid ones, if the message lists them.
 fn alternatives(message: &str) -> Option<(&str, Vec<&str>)> {
     let rest = message.strip_prefix("unknown variant `")?;
     let (said, rest) = rest.split_once('`')?;
     Some((said, rest.split('`').skip(1).step_by(2).collect()))
 }
 
-/// Returns the setting that is lacking.
+/// Returns the name of the missing setting.
 fn missing(message: &str) -> Option<&str> {
     let rest = message.strip_prefix("missing field `")?;
     rest.split_once('`').map(|(name, _)| name)
 }
 
-/// Returns the number, from 1, of the line in which a span begins.
+/// Returns the line, counted from 1, at which a span starts.
 pub fn line(text: &str, span: &Range<usize>) -> usize {
     1 + text.get(..span.start).unwrap_or(text).matches('\n').count()
 }
 
-/// Finds the candidate that takes the fewest edits, three at the most.
+/// Returns the candidate with the smallest edit distance, at most three.
 pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     candidates
         .iter()
@@ -89,7 +89,7 @@ pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
         .map(|(_, c)| c)
 }
 
-/// Counts the edits between two words (Levenshtein's distance).
+/// Returns the edit distance between two words (Levenshtein).
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

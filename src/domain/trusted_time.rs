@@ -1,9 +1,9 @@
-//! The time that retention by age goes by. A machine's clock may be wrong, and
-//! what was deleted because of it does not come back.
+//! A trusted clock for retention by age. The system clock may be wrong, and
+//! deliveries that were deleted because of it cannot be restored.
 //!
-//! It begins with a time that was believed before, and goes on with the time
-//! that really passes. Where the clock says something else, it is doubted until
-//! it has been steady for an hour, or somebody says that it is right.
+//! The clock starts at the time that was trusted before and advances with the
+//! elapsed time. If the system clock disagrees, it is doubted until it has been
+//! steady for an hour or a user confirms it.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,34 +13,37 @@ use serde::{Deserialize, Serialize};
 use super::text::span;
 use super::timestamp::Timestamp;
 
-/// For how long a clock that was doubted must be steady.
+/// How long a doubted clock must be steady before it is trusted, in
+/// microseconds.
 const STEADY_MICROS: i64 = 3_600 * SECOND_MICROS;
 
-/// The most that a clock may be ahead of what is expected, in microseconds.
+/// The maximum tolerated deviation of the clock, in microseconds.
 const MAX_TOLERANCE_MICROS: i64 = 86_400 * SECOND_MICROS;
 
-/// The least that makes a clock doubtful.
+/// The minimum deviation that makes the clock doubtful, in microseconds.
 const MIN_TOLERANCE_MICROS: i64 = 60 * SECOND_MICROS;
 
 const SECOND_MICROS: i64 = 1_000_000;
 
-/// A time that there is reason to believe.
+/// A time that is safe to use for retention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedTime {
     believed: Timestamp,
-    /// What the clock said when it was last looked at.
+    /// The system clock at the last observation.
     clock: Timestamp,
-    /// How long it has been steady since it was first doubted, in microseconds.
+    /// How long the doubted clock has been steady, in microseconds; `None` if
+    /// it is not doubted.
     doubted: Option<i64>,
     tolerance: i64,
 }
 
-/// Why nothing goes by age for the time being.
+/// Why retention by age is suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockDoubt {
-    /// How far the clock is ahead of the time that is believed, in seconds.
+    /// How far the system clock is ahead of the trusted time, in seconds.
     pub ahead_seconds: i64,
-    /// How long it has to be steady until it is believed, in seconds.
+    /// How long the system clock must stay steady until it is trusted, in
+    /// seconds.
     pub steady_seconds: u64,
 }
 
@@ -52,14 +55,14 @@ impl fmt::Display for ClockDoubt {
             "ahead of"
         };
         let by = span(self.ahead_seconds.unsigned_abs());
-        write!(f, "the clock is {by} {way} what it should be")
+        write!(f, "the clock is {by} {way} the expected time")
     }
 }
 
 impl TrustedTime {
-    /// Begins at a clock's time, where deliveries are kept so many seconds.
-    /// `before` is what an earlier creel [`saved`](Self::to_state), `newest` when
-    /// the newest delivery came.
+    /// Starts at the system time, with a retention of `age_seconds`. `before`
+    /// is the state that an earlier run [saved](Self::to_state); `newest` is
+    /// the arrival of the newest delivery.
     pub fn begin(
         clock: Timestamp,
         age_seconds: u64,
@@ -72,7 +75,8 @@ impl TrustedTime {
             .clamp(MIN_TOLERANCE_MICROS, MAX_TOLERANCE_MICROS);
         let near = |a: Timestamp, b: Timestamp| a.0.abs_diff(b.0) <= tolerance.cast_unsigned();
         let saved = before.and_then(read);
-        // What came after the last time it was saved, if that can be.
+        // A delivery that arrived after the state was last saved, if that is
+        // plausible.
         let newest = newest.filter(|newest| saved.is_none_or(|saved| near(saved.0, *newest)));
         let known = saved.map(|saved| saved.0).max(newest);
         let believed = known.unwrap_or(clock);
@@ -85,14 +89,15 @@ impl TrustedTime {
         if near(clock, believed) {
             time.believed = clock;
         } else {
-            // One that goes on where it was doubted has been steady meanwhile.
+            // A clock that continues where it was doubted has been steady in
+            // between.
             let steady = saved.and_then(|(_, at, steady)| steady.filter(|_| near(at, clock)));
             time.doubted = Some(steady.unwrap_or(0));
         }
         time
     }
 
-    /// Looks at the clock, so long after the last time.
+    /// Observes the system clock after `elapsed` time.
     pub fn observe(&mut self, clock: Timestamp, elapsed: Duration) {
         let elapsed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
         let expected = self.clock.0.saturating_add(elapsed);
@@ -111,19 +116,19 @@ impl TrustedTime {
         }
     }
 
-    /// Believes the clock as it is.
+    /// Trusts the system clock as it is.
     pub const fn trust(&mut self) {
         self.believed = self.clock;
         self.doubted = None;
     }
 
-    /// Returns the time that is believed; what comes while the clock is behind
-    /// must not look old.
+    /// Returns the trusted time. Deliveries that arrive while the system clock
+    /// is slow must not look old.
     pub fn now(&self) -> Timestamp {
         self.believed.min(self.clock)
     }
 
-    /// Says why the clock is not believed, where that is so.
+    /// Returns why the system clock is doubted, if it is.
     pub fn doubt(&self) -> Option<ClockDoubt> {
         let steady = self.doubted?;
         Some(ClockDoubt {
@@ -132,7 +137,7 @@ impl TrustedTime {
         })
     }
 
-    /// Writes what the next creel begins with.
+    /// Serializes the state for the next run.
     pub fn to_state(&self) -> String {
         let steady = self
             .doubted
@@ -141,8 +146,8 @@ impl TrustedTime {
     }
 }
 
-/// Reads what was saved: the time believed, the clock's, and how long that was
-/// steady since it was doubted.
+/// Parses a saved state: the trusted time, the system time, and how long the
+/// doubted clock has been steady.
 fn read(saved: &str) -> Option<(Timestamp, Timestamp, Option<i64>)> {
     let mut parts = saved.split_whitespace();
     let mut time = || parts.next()?.parse().ok().map(Timestamp);
@@ -176,11 +181,11 @@ mod tests {
     fn a_clock_that_goes_as_time_does_is_believed() {
         let mut time = begun(NOW - 3 * 3_600, NOW);
         for hour in 1..100 {
-            // A clock is put right by a minute now and then.
+            // A clock is corrected by a minute now and then.
             time.observe(at(NOW + hour * 3_600 + hour * 50), Duration::from_hours(1));
             assert_eq!((time.now(), time.doubt()), (at(NOW + hour * 3_650), None));
         }
-        // The first start of all.
+        // The very first start.
         let first = TrustedTime::begin(at(NOW), AGE, None, None);
         assert_eq!((first.now(), first.doubt()), (at(NOW), None));
     }
@@ -214,7 +219,7 @@ mod tests {
         for minute in 1..=40 {
             time.observe(at(NOW + 40 * DAY + minute * 60), Duration::from_mins(1));
         }
-        // What came at the time that is doubted proves nothing.
+        // A delivery that arrived at the doubted time proves nothing.
         let newest = Some(at(NOW + 40 * DAY + 2000));
         let clock = at(NOW + 40 * DAY + 50 * 60);
         let saved = time.to_state();
@@ -226,10 +231,10 @@ mod tests {
             Duration::from_mins(20),
         );
         assert_eq!(again.doubt(), None);
-        // Once it is believed, that holds for the next start too.
+        // Once trusted, the clock is trusted after a restart as well.
         let next = TrustedTime::begin(clock, AGE, Some(&again.to_state()), newest);
         assert_eq!(next.doubt(), None);
-        // Nonsense is as if nothing had been saved.
+        // An invalid state counts as no state.
         let odd = TrustedTime::begin(clock, AGE, Some("1 x"), newest);
         assert_eq!(odd.doubt(), None);
     }

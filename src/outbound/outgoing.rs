@@ -176,10 +176,10 @@ pub(super) fn parse(target: &str) -> Result<Url, Failure> {
     };
     let url = match Url::parse(target.trim()) {
         Ok(url) => url,
-        Err(error) => return no(format!("It is no whole URL: {error}.")),
+        Err(error) => return no(format!("It is not a complete URL: {error}.")),
     };
     if !["http", "https"].contains(&url.scheme()) {
-        return no("creel sends over http and https.".to_owned());
+        return no("Only http and https are supported.".to_owned());
     }
     if url.host_str().is_none_or(str::is_empty) {
         return no("It names no host.".to_owned());
@@ -397,8 +397,8 @@ mod tests {
                 "127.0.0.1:3000",
                 "It is no whole URL: relative URL without a base.",
             ),
-            ("localhost:3000", "creel sends over http and https."),
-            ("ftp://h/", "creel sends over http and https."),
+            ("localhost:3000", "Only http and https are supported."),
+            ("ftp://h/", "Only http and https are supported."),
             ("http://", "It is no whole URL: empty host."),
             ("http://h:99999", "It is no whole URL: invalid port number."),
             (

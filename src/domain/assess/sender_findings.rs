@@ -49,7 +49,7 @@ pub(super) fn explain_withheld(
     found
 }
 
-/// Says why a secret was not used, in a sentence that begins so.
+/// Creates the finding that a secret was not used; `begin` starts its message.
 fn explain(provider: &Provider, why: &Withheld, is_right: bool, begin: &str) -> Finding {
     let (name, title) = (&provider.name, &provider.title);
     let (message, advice) = match why {
@@ -90,7 +90,7 @@ pub(super) fn conflicting_senders(provider: &Provider, other: &Provider, header:
         code: "two_senders".to_owned(),
         proved: true,
         message: format!(
-            "The signature holds as {title}'s, but {} is {}'s: no one sender has both.",
+            "The signature is valid for {title}, but {} is a header of {}: no sender uses both.",
             visible(header),
             other.title
         ),
@@ -112,17 +112,19 @@ pub(super) fn unclear(
     let (title, other) = (&provider.title, &other.title);
     let why = match overlap {
         SchemeOverlap::OtherParts => {
-            format!("{other} signs the same bytes with another border between timestamp and body")
+            format!("{other} signs the same bytes with another boundary between timestamp and body")
         }
         SchemeOverlap::OutOfTime | SchemeOverlap::Same => {
-            format!("{other} signs the same bytes, and would refuse the delivery for its time")
+            format!(
+                "{other} signs the same bytes and would reject the delivery because of its time"
+            )
         }
     };
     Finding {
         code: "sender_unclear".to_owned(),
         proved: true,
         message: format!(
-            "The signature holds with {secret}, but only the headers say that it is {title}'s: {why}, and no provider is named for the secret."
+            "The signature is valid with {secret}, but only the headers attribute it to {title}: {why}, and no provider is named for the secret."
         ),
         advice: name_it(provider),
         proof: String::new(),
@@ -140,7 +142,7 @@ pub(super) fn unconfirmed(provider: &Provider, others: &[&Provider]) -> Finding 
         code: "sender_unconfirmed".to_owned(),
         proved: false,
         message: format!(
-            "Only the headers say that {} sent it: no provider is named for the secret, and {first}{more} would sign alike.",
+            "Only the headers identify {} as the sender: no provider is named for the secret, and {first}{more} would sign alike.",
             provider.title
         ),
         advice: name_it(provider),

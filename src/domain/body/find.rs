@@ -1,4 +1,4 @@
-//! Searching a readable form.
+//! Searches a formatted body.
 
 use std::ops::Range;
 
@@ -8,33 +8,33 @@ use super::hex;
 use super::line::Line;
 use super::view::{BodyView, Layout};
 
-/// How many lines are made at a time while searching.
+/// How many lines are formatted at a time during a search.
 const BLOCK_LINES: usize = 512;
 
-/// A place where the searched text stands.
+/// A match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The line, from 0.
+    /// The line, counted from 0.
     pub line: usize,
-    /// The first byte of it in [`Line::text`].
+    /// The offset of its first byte in [`Line::text`].
     pub start: usize,
-    /// The byte behind it in [`Line::text`].
+    /// The offset after its last byte in [`Line::text`].
     pub end: usize,
 }
 
-/// Where a text stands in a view. Only how often it stands in each block of
-/// lines is remembered, so that a million places cost little.
+/// All matches of a text in a view. Only the number of matches per block of
+/// lines is stored, so that a million matches need little memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matches {
     needle: String,
-    /// How many places there are up to the end of each block.
+    /// The cumulative number of matches at the end of each block.
     until: Vec<usize>,
 }
 
 impl Matches {
-    /// Searches a view for a text, line by line, upper and lower case being
-    /// the same. In hex lines it finds the text's bytes, and bytes written as
-    /// hex (`1f 8b`), even across lines. An empty text stands nowhere.
+    /// Searches a view for a text, line by line and ignoring case. In hex lines
+    /// it finds the bytes of the text, and bytes written as hex (`1f 8b`), even
+    /// across lines. An empty text has no matches.
     pub fn of(view: &BodyView, needle: &str) -> Self {
         let mut matches = Self {
             needle: needle.to_owned(),
@@ -50,12 +50,12 @@ impl Matches {
         matches
     }
 
-    /// Returns how many places there are.
+    /// Returns the number of matches.
     pub fn total(&self) -> usize {
         self.until.last().copied().unwrap_or(0)
     }
 
-    /// Returns place `number`, from 0, of the view that was searched.
+    /// Returns match `number`, counted from 0, in the view that was searched.
     pub fn get(&self, view: &BodyView, number: usize) -> Option<Found> {
         let block = self.until.partition_point(|until| *until <= number);
         let before = match block {
@@ -67,7 +67,7 @@ impl Matches {
         found.get(number - before).copied()
     }
 
-    /// Returns the places on these lines of the view that was searched.
+    /// Returns the matches on these lines of the view that was searched.
     pub fn on(&self, view: &BodyView, lines: Range<usize>) -> Vec<Found> {
         if self.total() == 0 {
             return Vec::new();
@@ -77,7 +77,7 @@ impl Matches {
 }
 
 impl BodyView {
-    /// Returns where a text stands on these lines.
+    /// Returns the matches of a text on these lines.
     fn found_on(&self, lines: Range<usize>, needle: &str) -> Vec<Found> {
         if matches!(self.layout, Layout::Hex) {
             self.bytes_on(lines, needle)
@@ -88,7 +88,7 @@ impl BodyView {
 
     fn text_on(&self, numbers: Range<usize>, needle: &str) -> Vec<Found> {
         let mut found = Vec::new();
-        // One line more: a match may end on it.
+        // One additional line, because a match may end on it.
         let lines = self.window(numbers.start, numbers.len() + 1);
         for (at, line) in lines.iter().take(numbers.len()).enumerate() {
             find_in_line(line, lines.get(at + 1), needle, |start, end| {
@@ -131,8 +131,7 @@ impl BodyView {
     }
 }
 
-/// Finds the places in one line, those that end on the line that continues
-/// it among them.
+/// Finds the matches in one line, including those that end on its continuation.
 fn find_in_line(
     line: &Line,
     next: Option<&Line>,
@@ -155,7 +154,7 @@ fn find_in_line(
     }
 }
 
-/// Reads `1f8b` or `1f 8b` as bytes.
+/// Parses `1f8b` or `1f 8b` as bytes.
 fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     let digits: String = text.split_ascii_whitespace().collect();
     (!digits.is_empty()).then(|| ::hex::decode(&digits).ok())?
@@ -248,7 +247,7 @@ mod tests {
 
     #[test]
     fn every_place_is_found_once_whatever_the_blocks() {
-        // A line in every block, at its edges too.
+        // A line in every block, including the edges.
         let lines = (0..BLOCK_LINES * 3).map(|at| match at % (BLOCK_LINES - 1) {
             0 => "needle\n",
             _ => "hay\n",

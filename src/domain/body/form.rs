@@ -1,22 +1,22 @@
-//! Form fields (`application/x-www-form-urlencoded`, url.spec.whatwg.org
-//! section 5.1), one a line, decoded.
+//! Formats form fields (`application/x-www-form-urlencoded`,
+//! url.spec.whatwg.org section 5.1), decoded and one per line.
 
 use crate::domain::text::Marks;
 
 use super::line::{Line, Role};
 use super::rows::{MAX_ROW_BYTES, floor_boundary};
 
-/// One line: a field or a part of a long one.
+/// One line: a field or a part of a long field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     start: usize,
     end: usize,
-    /// Where the field's `=` stands; the end of the field where it has none.
+    /// The offset of the field's `=`, or of its end if there is none.
     equals: usize,
     continued: bool,
 }
 
-/// Lays out form fields.
+/// Splits form fields into rows.
 pub(super) fn rows(text: &[u8]) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut at = 0;
@@ -38,7 +38,7 @@ pub(super) fn rows(text: &[u8]) -> Vec<Row> {
     rows
 }
 
-/// Writes one row.
+/// Formats one row.
 pub(super) fn line(text: &[u8], row: &Row, marks: Marks) -> Line {
     let mut line = Line {
         continued: row.continued,
@@ -66,7 +66,7 @@ const fn row(start: usize, end: usize, equals: usize, continued: bool) -> Row {
     }
 }
 
-/// Undoes percent-encoding; what is no `%NN` stays as it is.
+/// Decodes percent-encoding; anything else than `%NN` is unchanged.
 fn decoded(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -82,7 +82,7 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Returns the byte that `%NN` at this place stands for.
+/// Returns the byte that is encoded as `%NN` at this offset.
 fn escaped(text: &[u8], at: usize) -> Option<u8> {
     let [b'%', high, low] = *text.get(at..at + 3)? else {
         return None;
@@ -91,8 +91,8 @@ fn escaped(text: &[u8], at: usize) -> Option<u8> {
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
-/// Returns the last place up to `at` that parts neither a `%NN` nor a
-/// character written as several of them.
+/// Returns the last offset up to `at` that splits neither a `%NN` nor a
+/// character encoded as several of them.
 fn boundary(text: &[u8], at: usize) -> usize {
     let at = floor_boundary(text, at);
     let whole = |place: usize| {

@@ -1,21 +1,21 @@
-//! Bytes sixteen a line: place, hex and ASCII.
+//! Formats bytes as a hex dump, sixteen per line: offset, hex and ASCII.
 
 use std::fmt::Write as _;
 
 use super::line::{Line, Role};
 
-/// How many bytes a line holds.
+/// How many bytes a line shows.
 pub(super) const BYTES_PER_LINE: usize = 16;
 
-/// The column where the ASCII part's first byte stands.
+/// The column of the first byte in the ASCII part.
 pub(super) const ASCII_COLUMN: usize = 8 + 2 + 3 * BYTES_PER_LINE + 2 + 1;
 
-/// Returns how many lines a body takes.
+/// Returns the number of lines of a body.
 pub(super) const fn total(size: usize) -> usize {
     size.div_ceil(BYTES_PER_LINE)
 }
 
-/// Writes line `number`: `00000010  31 37 …  |1795266149.{.  |`.
+/// Formats line `number`: `00000010  31 37 …  |1795266149.{.  |`.
 pub(super) fn line(body: &[u8], number: usize) -> Line {
     let start = number * BYTES_PER_LINE;
     let bytes = &body[start..body.len().min(start + BYTES_PER_LINE)];

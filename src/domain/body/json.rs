@@ -1,15 +1,15 @@
-//! JSON (RFC 8259) as tokens: checking it and laying it out without reading
-//! a single number. Nothing here calls itself, so depth costs no stack.
+//! A JSON tokenizer (RFC 8259) for checking and formatting that never parses a
+//! number. It does not recurse, so nesting does not use the stack.
 
 use crate::domain::text::Marks;
 
 use super::line::{Line, Role};
 use super::rows::{MAX_ROW_BYTES, floor_boundary};
 
-/// Containers deeper than this stay on one line.
+/// Containers nested deeper than this stay on one line.
 const MAX_INDENTED_DEPTH: u32 = 128;
 
-/// A token's place in the text.
+/// The range of a token in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::domain) struct Token {
     pub(in crate::domain) kind: Kind,
@@ -17,7 +17,7 @@ pub(in crate::domain) struct Token {
     pub(in crate::domain) end: usize,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::domain) enum Kind {
     String,
@@ -32,28 +32,28 @@ pub(in crate::domain) enum Kind {
 /// Where and why text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::domain) struct SyntaxError {
-    /// The byte where it breaks.
+    /// The offset of the error in bytes.
     pub(in crate::domain) offset: usize,
-    /// What is wrong there.
+    /// What is wrong.
     pub(in crate::domain) what: &'static str,
-    /// Whether more text could have mended it.
+    /// Whether more text could complete the JSON.
     unfinished: bool,
 }
 
-/// One line of the layout: a part of the text at a depth.
+/// One line of the layout: a range of the text at a nesting depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     start: u32,
     end: u32,
     depth: u32,
-    /// Where the line begins inside a long token: what the token is.
+    /// The role of the long token in which the line begins, if any.
     inside: Option<Role>,
     /// The end of that token.
     inside_end: u32,
     continued: bool,
 }
 
-/// Says whether the text is JSON as far as its first `limit` bytes tell.
+/// Returns whether the text is JSON, as far as its first `limit` bytes show.
 pub(super) fn plausible(text: &[u8], limit: usize) -> bool {
     match text.get(..limit) {
         Some(beginning) if limit < text.len() => match check(beginning) {
@@ -66,7 +66,7 @@ pub(super) fn plausible(text: &[u8], limit: usize) -> bool {
 
 /// Checks that the text is one JSON value.
 pub(in crate::domain) fn check(text: &[u8]) -> Result<(), SyntaxError> {
-    /// What may come next.
+    /// What the grammar allows next.
     #[derive(Clone, Copy, PartialEq)]
     enum Next {
         Value,
@@ -129,7 +129,7 @@ pub(in crate::domain) fn check(text: &[u8]) -> Result<(), SyntaxError> {
                     Next::Colon => "a colon is expected",
                     Next::CommaOrEnd if open.last() == Some(&b'{') => "a comma or } is expected",
                     Next::CommaOrEnd => "a comma or ] is expected",
-                    Next::Nothing => "the value had ended before",
+                    Next::Nothing => "there is text after the value",
                 };
                 return Err(fault(token.start, what));
             }
@@ -145,7 +145,7 @@ pub(in crate::domain) fn check(text: &[u8]) -> Result<(), SyntaxError> {
     })
 }
 
-/// Lays out JSON that passed [`check`].
+/// Splits JSON that passed [`check`] into rows.
 pub(super) fn rows(text: &[u8]) -> Vec<Row> {
     let mut layout = Layout {
         text,
@@ -153,7 +153,7 @@ pub(super) fn rows(text: &[u8]) -> Vec<Row> {
         start: None,
         depth: 0,
     };
-    // Depth inside a container that stays on one line.
+    // The depth inside a container that stays on one line.
     let mut flat = 0_u32;
     let mut at = 0;
     while let Ok(Some(token)) = lex(text, at) {
@@ -198,7 +198,7 @@ pub(super) fn rows(text: &[u8]) -> Vec<Row> {
     layout.rows
 }
 
-/// Writes one row.
+/// Formats one row.
 pub(super) fn line(text: &[u8], row: &Row, marks: Marks) -> Line {
     let mut line = Line {
         continued: row.continued,
@@ -232,17 +232,17 @@ pub(super) fn line(text: &[u8], row: &Row, marks: Marks) -> Line {
     line
 }
 
-/// Rows being made.
+/// Builds rows.
 struct Layout<'a> {
     text: &'a [u8],
     rows: Vec<Row>,
-    /// Where the row being made begins.
+    /// The row under construction.
     start: Option<Row>,
     depth: u32,
 }
 
 impl Layout<'_> {
-    /// Adds a token to the row, and begins a new row where it grows too long.
+    /// Adds a token to the row, and starts a new row if it becomes too long.
     fn add(&mut self, token: Token) {
         let depth = self.depth;
         let row = self.start.get_or_insert(Row {
@@ -270,7 +270,7 @@ impl Layout<'_> {
         }
     }
 
-    /// Ends the row at `cut` and goes on with another from there.
+    /// Ends the row at `cut` and continues in another row.
     fn part(&mut self, cut: usize, inside: Option<Role>, inside_end: usize) {
         self.end(cut);
         self.start = Some(Row {
@@ -292,7 +292,7 @@ impl Layout<'_> {
     }
 }
 
-/// Returns a place in a text that is at most [`super::MAX_FORMATTED_BYTES`] long.
+/// Converts an offset in a text of at most [`super::MAX_FORMATTED_BYTES`].
 fn place(at: usize) -> u32 {
     u32::try_from(at).expect("only texts far below 4 GiB are laid out")
 }
@@ -307,7 +307,7 @@ fn role(text: &[u8], token: Token) -> Role {
     }
 }
 
-/// Says whether the string that ends here is a name: in JSON only names are
+/// Returns whether the string that ends here is a member name: only names are
 /// followed by a colon.
 fn is_key(text: &[u8], end: usize) -> bool {
     text[end..].iter().find(|b| !is_blank(**b)) == Some(&b':')
@@ -325,7 +325,7 @@ const fn fault(offset: usize, what: &'static str) -> SyntaxError {
     }
 }
 
-/// Reads the token at or after `at`; `None` at the end.
+/// Reads the token at or after `at`; returns `None` at the end.
 pub(in crate::domain) fn lex(text: &[u8], mut at: usize) -> Result<Option<Token>, SyntaxError> {
     while text.get(at).is_some_and(|&b| is_blank(b)) {
         at += 1;
@@ -343,7 +343,7 @@ pub(in crate::domain) fn lex(text: &[u8], mut at: usize) -> Result<Option<Token>
         b't' => (Kind::Literal, literal_end(text, at, b"true")?),
         b'f' => (Kind::Literal, literal_end(text, at, b"false")?),
         b'n' => (Kind::Literal, literal_end(text, at, b"null")?),
-        _ => return Err(fault(at, "this begins no value")),
+        _ => return Err(fault(at, "this is not the start of a value")),
     };
     Ok(Some(Token {
         kind,
@@ -363,7 +363,7 @@ fn string_end(text: &[u8], start: usize) -> Result<usize, SyntaxError> {
         match *text.get(at).ok_or(unfinished)? {
             b'"' => return Ok(at + 1),
             b'\\' => at = escape_end(text, at, unfinished)?,
-            0..0x20 => return Err(fault(at, "a control character stands in a string")),
+            0..0x20 => return Err(fault(at, "a string contains a control character")),
             _ => at += 1,
         }
     }
@@ -380,7 +380,7 @@ fn escape_end(text: &[u8], start: usize, unfinished: SyntaxError) -> Result<usiz
             }
             Ok(start + 6)
         }
-        _ => Err(fault(start, "a backslash begins no escape known to JSON")),
+        _ => Err(fault(start, "a backslash does not start a valid escape")),
     }
 }
 
@@ -395,7 +395,7 @@ fn number_end(text: &[u8], start: usize) -> Result<usize, SyntaxError> {
         } else {
             Err(SyntaxError {
                 offset: start,
-                what: "a number lacks a digit",
+                what: "a number has no digit",
                 unfinished: at == text.len(),
             })
         }
@@ -424,7 +424,7 @@ fn literal_end(text: &[u8], start: usize, word: &[u8]) -> Result<usize, SyntaxEr
     }
     Err(SyntaxError {
         offset: start,
-        what: "this is neither true, false nor null",
+        what: "this is not true, false or null",
         unfinished: word.starts_with(rest),
     })
 }
@@ -442,7 +442,7 @@ mod tests {
             .collect()
     }
 
-    /// The text of all tokens, blanks of the layout left out.
+    /// The text of all tokens, without whitespace between them.
     fn tokens(text: &str) -> String {
         rows(text.as_bytes())
             .iter()
@@ -502,7 +502,7 @@ mod tests {
         let cases = [
             ("", 0, "it ends too early"),
             ("{\"a\":1", 6, "it ends too early"),
-            ("{a:1}", 1, "this begins no value"),
+            ("{a:1}", 1, "this is not the start of a value"),
             ("{1:1}", 1, "a name in quotes or } is expected"),
             ("{\"a\":1,}", 7, "a name in quotes is expected"),
             ("{\"a\" 1}", 5, "a colon is expected"),
@@ -510,15 +510,15 @@ mod tests {
             ("[1,]", 3, "a value is expected"),
             ("[1}", 2, "a comma or ] is expected"),
             ("[:", 1, "a value or ] is expected"),
-            ("1 2", 2, "the value had ended before"),
+            ("1 2", 2, "there is text after the value"),
             ("[\"a", 1, "a string is not closed"),
-            ("[\"a\n\"]", 3, "a control character stands in a string"),
-            ("[\"\\x\"]", 2, "a backslash begins no escape known to JSON"),
+            ("[\"a\n\"]", 3, "a string contains a control character"),
+            ("[\"\\x\"]", 2, "a backslash does not start a valid escape"),
             ("[\"\\u12g4\"]", 2, "\\u is not followed by four hex digits"),
-            ("[1.]", 1, "a number lacks a digit"),
-            ("[-]", 1, "a number lacks a digit"),
+            ("[1.]", 1, "a number has no digit"),
+            ("[-]", 1, "a number has no digit"),
             ("[01]", 2, "a comma or ] is expected"),
-            ("[nul]", 1, "this is neither true, false nor null"),
+            ("[nul]", 1, "this is not true, false or null"),
             ("\u{feff}{}", 0, "it begins with a byte order mark"),
         ];
         for (text, offset, what) in cases {
@@ -569,7 +569,7 @@ mod tests {
         assert_eq!(odd, None);
     }
 
-    /// JSON text with its blanks and its number spellings strewn about.
+    /// JSON text with random whitespace and number notations.
     fn json_text() -> impl Strategy<Value = String> {
         let blank = "[ \n\r\t]{0,2}";
         let leaf = prop_oneof![
@@ -591,7 +591,7 @@ mod tests {
         })
     }
 
-    /// Removes the blanks outside strings.
+    /// Removes the whitespace outside strings.
     fn compact(text: &str) -> String {
         let mut inside = false;
         let mut escaped = false;

@@ -1,14 +1,14 @@
-//! Telling what a body is: by its media type where it does not lie, else by
-//! its bytes.
+//! Determines the kind of a body: by its media type if that is plausible, else
+//! by its bytes.
 
 use super::{json, multipart};
 
-/// What a body is.
+/// The kind of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BodyKind {
     /// No bytes at all.
     Empty,
-    /// JSON, or what claims to be.
+    /// JSON, or text that claims to be JSON.
     Json,
     /// Form fields: `a=1&b=2`.
     Form,
@@ -23,7 +23,7 @@ pub enum BodyKind {
 }
 
 impl BodyKind {
-    /// Returns the word shown: `JSON`, `form` …
+    /// Returns the displayed word: `JSON`, `form` …
     pub const fn word(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -37,12 +37,12 @@ impl BodyKind {
     }
 }
 
-/// How much of a body is looked at to tell JSON from other text.
+/// How many bytes are examined to recognise JSON.
 const MAX_SNIFFED_BYTES: usize = super::MAX_FORMATTED_BYTES;
 
-/// Says what a body is. A body that is JSON is called so whatever its media
-/// type says; one that is not UTF-8 is binary unless it has parts, or is text
-/// but for a few bytes.
+/// Determines the kind of a body. A body that is JSON counts as JSON regardless
+/// of its media type. A body that is not UTF-8 is binary, unless it is
+/// multipart or almost entirely text.
 pub fn kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
     if body.is_empty() {
         return BodyKind::Empty;
@@ -72,8 +72,8 @@ pub fn kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
     }
 }
 
-/// Says whether bytes that are not UTF-8 are text with a few that are wrong:
-/// another encoding, or a character that was cut.
+/// Returns whether bytes that are not UTF-8 are mostly text: in another
+/// encoding, or with a truncated character.
 fn is_mostly_text(body: &[u8]) -> bool {
     let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
     let mut wrong = 0;
@@ -95,7 +95,7 @@ fn media_type(content_type: Option<&str>) -> String {
     media.trim().to_ascii_lowercase()
 }
 
-/// Returns the kind a media type names, where it names one worth believing.
+/// Returns the kind that a media type names, if it is reliable.
 fn named(media: &str) -> Option<BodyKind> {
     match media {
         "application/json" | "text/json" => Some(BodyKind::Json),
@@ -107,7 +107,7 @@ fn named(media: &str) -> Option<BodyKind> {
     }
 }
 
-/// Says whether a media type tells nothing about what is inside.
+/// Returns whether a media type does not describe the content.
 fn says_nothing(media: &str) -> bool {
     matches!(media, "" | "application/octet-stream")
 }

@@ -1,11 +1,11 @@
-//! Lines of words, each with its role, as a screen draws them.
+//! Lines of spans with roles, as drawn on the screen.
 
 use crate::domain::text::{self, Marks};
 
-/// What a word in a readable form is; it decides the colour.
+/// The role of a span, which determines its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The name of a member, a form field or a part's header.
+    /// The name of a member, a form field or a part header.
     Key,
     /// A string.
     String,
@@ -15,29 +15,29 @@ pub enum Role {
     Literal,
     /// Braces, brackets, commas, colons, `=`, part boundaries.
     Punctuation,
-    /// Anything else, and the blanks the layout adds.
+    /// Anything else, and the whitespace added by the layout.
     Plain,
-    /// The place in the body, in hex lines.
+    /// The offset in the body, in hex lines.
     Offset,
-    /// A mark in the place of something that cannot be shown.
+    /// A visible mark for a character that cannot be shown.
     Mark,
 }
 
-/// A word and its role.
+/// A piece of text with its role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// What to show; safe for a terminal.
+    /// The text, safe for a terminal.
     pub text: String,
-    /// What it is.
+    /// The role.
     pub role: Role,
 }
 
-/// One line of a readable form.
+/// One line of a formatted body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// Its words, in order.
+    /// The spans, in order.
     pub spans: Vec<Span>,
-    /// Whether it goes on where the line before had become too long.
+    /// Whether the line continues a line that was too long.
     pub continued: bool,
 }
 
@@ -47,7 +47,7 @@ impl Line {
         self.spans.iter().map(|s| s.text.as_str()).collect()
     }
 
-    /// Adds text that creel made itself.
+    /// Adds text that creel generated.
     pub(super) fn own(&mut self, text: impl Into<String>, role: Role) {
         let text = text.into();
         if !text.is_empty() {
@@ -55,7 +55,7 @@ impl Line {
         }
     }
 
-    /// Adds bytes from outside, their marks as words of their own.
+    /// Adds received bytes, with marks as separate spans.
     pub(super) fn foreign(&mut self, bytes: &[u8], role: Role, marks: Marks) {
         for piece in text::pieces(bytes, marks) {
             let role = if piece.mark { Role::Mark } else { role };

@@ -1,5 +1,5 @@
-//! Bodies of several parts (RFC 2046 section 5.1): boundaries and the parts'
-//! headers stand out, what is in the parts is shown as it came.
+//! Formats multipart bodies (RFC 2046 section 5.1): boundaries and part headers
+//! are highlighted, the content is shown as received.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::domain::text::Marks;
 use super::line::{Line, Role};
 use super::rows::Rows;
 
-/// One line and what it is.
+/// A line and its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     range: Range<usize>,
@@ -23,7 +23,7 @@ enum What {
     Content,
 }
 
-/// Returns the boundary, where the media type names one and the body uses it.
+/// Returns the boundary, if the media type names one and the body uses it.
 pub(super) fn boundary(content_type: Option<&str>, body: &[u8]) -> Option<String> {
     let mut parts = content_type?.split(';');
     let media = parts.next()?.trim();
@@ -35,7 +35,7 @@ pub(super) fn boundary(content_type: Option<&str>, body: &[u8]) -> Option<String
         let named = name.trim().eq_ignore_ascii_case("boundary");
         named.then(|| value.trim().trim_matches('"').to_owned())
     })?;
-    // A preamble may stand before the first boundary; a long one is none.
+    // A preamble may precede the first boundary; only a short one is supported.
     let beginning = &body[..body.len().min(4096)];
     let used = beginning
         .split(|&b| b == b'\n')
@@ -43,7 +43,7 @@ pub(super) fn boundary(content_type: Option<&str>, body: &[u8]) -> Option<String
     (used && !boundary.is_empty()).then_some(boundary)
 }
 
-/// Lays out a body of several parts.
+/// Splits a multipart body into rows.
 pub(super) fn rows(body: &[u8], boundary: &str) -> Vec<Row> {
     let mut in_headers = false;
     Rows::new(body)
@@ -68,7 +68,7 @@ pub(super) fn rows(body: &[u8], boundary: &str) -> Vec<Row> {
         .collect()
 }
 
-/// Writes one row.
+/// Formats one row.
 pub(super) fn line(body: &[u8], row: &Row, marks: Marks) -> Line {
     let mut line = Line {
         continued: row.continued,

@@ -1,19 +1,19 @@
-//! Text as rows: parted at newlines, and where a line is very long. Only
-//! every few hundredth row's place is remembered, so that the rows of a large
-//! body cost little.
+//! Splits text into rows: at newlines, and within very long lines. Only every
+//! few hundredth row offset is stored, so that a large body needs little
+//! memory.
 
 use std::ops::Range;
 
-/// Longer lines are parted, at so many bytes.
+/// Longer lines are split, in bytes.
 pub(super) const MAX_ROW_BYTES: usize = 4096;
 
-/// How many rows lie between two remembered places.
+/// How many rows lie between two stored offsets.
 const ROWS_PER_CHECKPOINT: usize = 256;
 
 /// The rows of a text.
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
-    /// Where every [`ROWS_PER_CHECKPOINT`]th row begins.
+    /// The offset of every [`ROWS_PER_CHECKPOINT`]th row.
     places: Vec<usize>,
     total: usize,
 }
@@ -21,14 +21,14 @@ pub(super) struct Rows {
 /// One row of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TextRow {
-    /// Its bytes, the newline left out.
+    /// The range of its bytes, without the newline.
     pub(super) range: Range<usize>,
-    /// Whether it goes on in the middle of a line.
+    /// Whether it starts in the middle of a line.
     pub(super) continued: bool,
 }
 
 impl Rows {
-    /// Goes through a text once to know its rows.
+    /// Scans a text for its rows.
     pub(super) fn new(text: &[u8]) -> Self {
         let mut places = Vec::new();
         let mut total = 0;
@@ -43,12 +43,12 @@ impl Rows {
         Self { places, total }
     }
 
-    /// Returns how many rows there are; at least one.
+    /// Returns the number of rows, which is at least one.
     pub(super) const fn total(&self) -> usize {
         self.total
     }
 
-    /// Returns the rows from number `from` on.
+    /// Returns the rows starting with number `from`.
     pub(super) fn from<'a>(
         &self,
         text: &'a [u8],
@@ -68,7 +68,7 @@ impl Rows {
         .skip(skipped)
     }
 
-    /// Returns the number of the row that holds the byte at `offset`.
+    /// Returns the number of the row that contains the byte at `offset`.
     pub(super) fn holding(&self, text: &[u8], offset: usize) -> usize {
         let block = self.places.partition_point(|&p| p <= offset).max(1) - 1;
         let within = self
@@ -79,7 +79,7 @@ impl Rows {
     }
 }
 
-/// Returns the row that begins at `start`, and where the next one begins.
+/// Returns the row that starts at `start`, and the start of the next row.
 fn next(text: &[u8], start: usize) -> (Range<usize>, Option<usize>) {
     let rest = &text[start..];
     let window = &rest[..rest.len().min(MAX_ROW_BYTES + 1)];
@@ -93,17 +93,17 @@ fn next(text: &[u8], start: usize) -> (Range<usize>, Option<usize>) {
     (start..cut, Some(cut))
 }
 
-/// Returns the last place up to `at` that is not inside a UTF-8 character.
+/// Returns the last offset up to `at` that is not inside a UTF-8 character.
 pub(super) fn floor_boundary(text: &[u8], at: usize) -> usize {
     let inside = (0..4).take_while(|back| text.get(at - back).is_some_and(|b| b & 0xc0 == 0x80));
     match inside.count() {
-        // No character is that long: these bytes are not UTF-8.
+        // No character is that long, so these bytes are not UTF-8.
         4 => at,
         back => at - back,
     }
 }
 
-/// Returns line and column, from 1, of the byte at `offset`; the column
+/// Returns line and column, counted from 1, of the byte at `offset`; the column
 /// counts characters.
 pub(in crate::domain) fn line_and_column(text: &[u8], offset: usize) -> (usize, usize) {
     let before = &text[..offset.min(text.len())];

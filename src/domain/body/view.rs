@@ -1,4 +1,4 @@
-//! A body's readable form, line by line.
+//! A formatted body, line by line.
 
 use bytes::Bytes;
 
@@ -9,22 +9,22 @@ use super::line::{Line, Role};
 use super::rows::{Rows, line_and_column};
 use super::{form, hex, json, multipart};
 
-/// Larger bodies are not laid out but shown as received, in bytes.
+/// Larger bodies are shown as received, in bytes.
 pub const MAX_FORMATTED_BYTES: usize = 2 * 1024 * 1024;
 
-/// How a body is shown.
+/// How a body is displayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ViewMode {
-    /// Laid out for reading.
+    /// Formatted for reading.
     #[default]
     Pretty,
-    /// As received, unprintable bytes as marks.
+    /// As received, with marks for unprintable bytes.
     Raw,
-    /// Bytes in hex.
+    /// As a hex dump.
     Hex,
 }
 
-/// A body laid out; its lines are made when they are asked for.
+/// A formatted body; its lines are made on demand.
 #[derive(Clone, Debug)]
 pub struct BodyView {
     pub(super) body: Bytes,
@@ -35,14 +35,14 @@ pub struct BodyView {
     problem: Option<Problem>,
 }
 
-/// Where a body is not what it should be.
+/// Where a body is malformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// What is wrong: `a comma or } is expected`.
     pub what: String,
-    /// The line of the body, from 1.
+    /// The line of the body, counted from 1.
     pub line: usize,
-    /// The character of that line, from 1.
+    /// The character of that line, counted from 1.
     pub column: usize,
     /// The line of the view, for [`BodyView::line`].
     pub row: usize,
@@ -58,11 +58,11 @@ pub(super) enum Layout {
     Hex,
 }
 
-/// Makes the readable form of a body.
+/// Formats a body.
 ///
-/// It goes through the body once, or twice; afterwards a line costs only
-/// itself. Bodies over [`MAX_FORMATTED_BYTES`] and broken JSON are shown as received,
-/// with a [note](BodyView::note).
+/// The body is scanned once or twice; afterwards the cost of a line depends on
+/// the line only. Bodies over [`MAX_FORMATTED_BYTES`] and invalid JSON are
+/// shown as received, with a [note](BodyView::note).
 pub fn view(body: &Bytes, content_type: Option<&str>, mode: ViewMode) -> BodyView {
     let kind = kind(content_type, body);
     let mut view = BodyView {
@@ -97,29 +97,29 @@ pub fn view(body: &Bytes, content_type: Option<&str>, mode: ViewMode) -> BodyVie
 }
 
 impl BodyView {
-    /// Chooses how what cannot be shown is written.
+    /// Sets how characters that cannot be shown are written.
     #[must_use]
     pub fn with_marks(mut self, marks: Marks) -> Self {
         self.marks = marks;
         self
     }
 
-    /// Returns what the body is.
+    /// Returns the kind of the body.
     pub const fn kind(&self) -> BodyKind {
         self.kind
     }
 
-    /// Returns what the reader should know of this form, as a sentence.
+    /// Returns a note for the reader, as a sentence.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// Returns where the body is not what it claims to be.
+    /// Returns where the body is malformed.
     pub const fn problem(&self) -> Option<&Problem> {
         self.problem.as_ref()
     }
 
-    /// Returns how many lines there are; none for an empty body.
+    /// Returns the number of lines; zero for an empty body.
     pub fn lines_total(&self) -> usize {
         match &self.layout {
             Layout::Empty => 0,
@@ -131,12 +131,12 @@ impl BodyView {
         }
     }
 
-    /// Returns line `number`, from 0.
+    /// Returns line `number`, counted from 0.
     pub fn line(&self, number: usize) -> Option<Line> {
         self.window(number, 1).pop()
     }
 
-    /// Returns up to `count` lines from line `from` on.
+    /// Returns up to `count` lines starting with line `from`.
     pub fn window(&self, from: usize, count: usize) -> Vec<Line> {
         let (body, marks) = (&self.body[..], self.marks);
         let from = from.min(self.lines_total());
@@ -171,7 +171,7 @@ impl BodyView {
         }
     }
 
-    /// Shows text as received, with a note where it is not UTF-8.
+    /// Shows text as received, with a note if it is not UTF-8.
     fn text(&mut self) -> Layout {
         if let Err(error) = std::str::from_utf8(&self.body) {
             let at = error.valid_up_to();
@@ -184,7 +184,7 @@ impl BodyView {
         Layout::Text(Rows::new(&self.body))
     }
 
-    /// Lays out JSON, or text with a note where it is not JSON after all.
+    /// Formats JSON; shows text with a note if it is not valid JSON.
     fn json(&mut self) -> Layout {
         let Err(fault) = json::check(&self.body) else {
             return Layout::Json(json::rows(&self.body));
@@ -325,7 +325,7 @@ mod tests {
             for step in 0..100 {
                 assert_eq!(view.window(step * 5_000, 40).len(), 40);
             }
-            // A pass over the whole would take seconds in a debug build.
+            // A scan of the whole body would take seconds in a debug build.
             assert!(started.elapsed() < Duration::from_secs(1), "{mode:?}");
         }
     }

@@ -122,7 +122,7 @@ mod tests {
     fn what_seems_wrong_is_named_before_it_is_used() {
         for (secret, form, usable, word) in [
             ("", None, false, "empty"),
-            ("abc\n", Some(KeyForm::Text), true, "line end"),
+            ("abc\n", Some(KeyForm::Text), true, "whitespace"),
             ("\"abc\"", Some(KeyForm::Text), true, "quotes"),
             ("\"YWJj\"", Some(KeyForm::Base64), false, "quotes"),
             ("PORKBUN_SECRET", Some(KeyForm::Text), true, "variable"),

@@ -1,4 +1,4 @@
-//! Setting one field of a form (`a=1&b=2`); every other byte stays as it is.
+//! Sets one field of a form (`a=1&b=2`); every other byte stays unchanged.
 
 use url::form_urlencoded::{byte_serialize, parse};
 
@@ -6,12 +6,11 @@ use url::form_urlencoded::{byte_serialize, parse};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Set {
     pub(super) body: Vec<u8>,
-    /// How many fields of that name there are; the last one was set.
+    /// How many fields have that name; the last one was set.
     pub(super) fields: usize,
 }
 
-/// Sets the field `name`, the last of them where there are several; adds it
-/// at the end where there is none.
+/// Sets the last field called `name`, or appends it if there is none.
 pub(super) fn set(body: &[u8], name: &str, value: &str) -> Set {
     let form = body.trim_ascii_end();
     let encoded: String = byte_serialize(value.as_bytes()).collect();

@@ -1,7 +1,7 @@
-//! Setting one value in a JSON text; every other byte stays as it is.
+//! Sets one value in a JSON text; every other byte stays unchanged.
 //!
-//! The text is never parsed and written anew: the value's place is found by
-//! the tokens, and the new value put there.
+//! The text is not re-serialized: the position of the value is found by the
+//! tokens, and the new value is inserted there.
 
 use std::ops::Range;
 
@@ -9,25 +9,25 @@ use crate::domain::body::json::{Kind, SyntaxError, Token, check, lex};
 
 use super::path::{Path, Step};
 
-/// The three bytes some editors put before a text.
+/// The byte order mark that some editors write.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a value could not be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum JsonEditError {
-    /// The text is no JSON: where and why.
+    /// The text is not JSON.
     NotJson(SyntaxError),
-    /// A step leads into a value that holds no others: its kind.
+    /// A step leads into a value that is not a container.
     NoInside(&'static str),
-    /// A number asks for an item of an object.
+    /// An index is applied to an object.
     NotAList,
-    /// A name asks for a member of a list.
+    /// A name is applied to a list.
     NotAnObject,
-    /// A list has only so many items.
+    /// A list has only this number of items.
     TooShort(usize),
 }
 
-/// What takes the place of which bytes.
+/// A replacement of a range of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Splice {
     pub(super) place: Range<usize>,
@@ -35,7 +35,7 @@ pub(super) struct Splice {
 }
 
 impl Splice {
-    /// Does it.
+    /// Applies the replacement.
     pub(super) fn apply(&self, text: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len() + self.put.len());
         out.extend_from_slice(&text[..self.place.start]);
@@ -45,7 +45,7 @@ impl Splice {
     }
 }
 
-/// Reads a value as it is typed: as JSON where it is that, else as text.
+/// Parses an entered value: as JSON if it is valid JSON, else as text.
 pub(super) fn value(typed: &str) -> Vec<u8> {
     let trimmed = typed.trim();
     if check(trimmed.as_bytes()).is_ok() {
@@ -54,14 +54,14 @@ pub(super) fn value(typed: &str) -> Vec<u8> {
     string(typed)
 }
 
-/// Writes text as a JSON string.
+/// Encodes text as a JSON string.
 pub(super) fn string(text: &str) -> Vec<u8> {
     serde_json::Value::from(text).to_string().into_bytes()
 }
 
-/// Finds what must be put where so that `path` leads to `value`, a JSON text.
-/// Objects and lists that are missing on the way are made. Of members with
-/// the same name the last one counts, as it does for those who read it.
+/// Finds the replacement that makes `path` refer to `value`, a JSON text.
+/// Missing objects and lists on the path are created. If members have the same
+/// name, the last one counts, as in most parsers.
 pub(super) fn set(text: &[u8], path: &Path, value: &[u8]) -> Result<Splice, JsonEditError> {
     let start = if text.starts_with(BYTE_ORDER_MARK) {
         BYTE_ORDER_MARK.len()
@@ -106,7 +106,7 @@ pub(super) fn set(text: &[u8], path: &Path, value: &[u8]) -> Result<Splice, Json
                     None => return Err(JsonEditError::TooShort(items.len())),
                 }
             }
-            // Nothing is there yet, and says so.
+            // `null` may be replaced by a container.
             (b'n', _) => return Ok(splice(start, place, made(&path.0[at..], value)?)),
             (b'"', _) => return Err(JsonEditError::NoInside("a text")),
             (b't' | b'f', _) => return Err(JsonEditError::NoInside("true or false")),
@@ -123,7 +123,7 @@ fn splice(start: usize, place: Range<usize>, put: Vec<u8>) -> Splice {
     }
 }
 
-/// Writes a value inside of all that leads to it.
+/// Serializes a value inside the containers that lead to it.
 fn made(steps: &[Step], value: &[u8]) -> Result<Vec<u8>, JsonEditError> {
     let mut out = Vec::new();
     for step in steps {
@@ -145,11 +145,12 @@ fn made(steps: &[Step], value: &[u8]) -> Result<Vec<u8>, JsonEditError> {
     Ok(out)
 }
 
-/// A place where something new can be put, and what belongs before it.
+/// A position at which a member or item can be inserted, and the text to insert
+/// before it.
 struct InsertionPoint {
     at: usize,
     before: Vec<u8>,
-    /// What stands between a name and its value, as elsewhere in the object.
+    /// The text between a name and its value, as in the rest of the object.
     colon: Vec<u8>,
 }
 
@@ -158,7 +159,7 @@ enum MemberLookup {
     Missing(InsertionPoint),
 }
 
-/// Finds the value of a member of the object that opens with a token.
+/// Finds the value of a member of the object that starts with this token.
 fn member(json: &[u8], open: Token, name: &str) -> MemberLookup {
     let mut found = None;
     let mut hole = InsertionPoint {
@@ -191,8 +192,8 @@ fn member(json: &[u8], open: Token, name: &str) -> MemberLookup {
     found.map_or(MemberLookup::Missing(hole), MemberLookup::There)
 }
 
-/// Finds the items of the list that opens with a token, and the place behind
-/// the last of them.
+/// Finds the items of the list that starts with this token, and the position
+/// after the last one.
 fn items(json: &[u8], open: Token) -> (Vec<Range<usize>>, InsertionPoint) {
     let mut items = Vec::new();
     let mut hole = InsertionPoint {
@@ -215,7 +216,7 @@ fn items(json: &[u8], open: Token) -> (Vec<Range<usize>>, InsertionPoint) {
     (items, hole)
 }
 
-/// Says whether a token is the name, however it is escaped.
+/// Returns whether a token is the name, in any escaped form.
 fn is_name(token: &[u8], name: &str) -> bool {
     if !token.contains(&b'\\') {
         return &token[1..token.len() - 1] == name.as_bytes();
@@ -223,7 +224,7 @@ fn is_name(token: &[u8], name: &str) -> bool {
     serde_json::from_slice::<String>(token).is_ok_and(|read| read == name)
 }
 
-/// Returns the whole value that begins at or behind a place.
+/// Returns the range of the value at or after an offset.
 fn whole(json: &[u8], at: usize) -> Range<usize> {
     let first = token(json, at);
     let mut depth = 0_usize;
@@ -241,7 +242,7 @@ fn whole(json: &[u8], at: usize) -> Range<usize> {
     }
 }
 
-/// Returns the token at or behind a place of a text that was checked.
+/// Returns the token at or after an offset of a valid text.
 fn token(json: &[u8], at: usize) -> Token {
     lex(json, at)
         .ok()
@@ -273,7 +274,7 @@ mod tests {
             (".d.id=\"42\"", "7 ", "\"42\" "),
             (".d.id=", "7 ", "\"\" "),
             (".d.id= {\"a\": 1} ", "7 ", "{\"a\": 1} "),
-            // Of two members with one name the last counts.
+            // Of two members with one name, the last one counts.
             (".n=3", "\"n\":2", "\"n\":3"),
             (".d.x[0]=true", "[1,", "[true,"),
             ("/d/x/0=true", "[1,", "[true,"),
@@ -377,7 +378,8 @@ mod tests {
         ]
     }
 
-    /// Sets a value in a parsed JSON: what [`set`] must come to.
+    /// Sets a value in a parsed JSON document, as the expected result of
+    /// [`set`].
     fn model(root: &mut Value, steps: &[Step], value: Value) -> Option<()> {
         let Some((step, rest)) = steps.split_first() else {
             *root = value;

@@ -1,5 +1,5 @@
-//! Where in a body something is set: `.data.items[0].id`, or a JSON pointer
-//! such as `/data/items/0/id` (RFC 6901).
+//! Paths to a value in a body: `.data.items[0].id`, or a JSON pointer such as
+//! `/data/items/0/id` (RFC 6901).
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::failure::Failure;
 use crate::domain::text::visible;
 
-/// An example for those who wrote a path that is none.
+/// The example shown with errors.
 const EXAMPLE: &str = "Write, for example,  --set .data.items[0].id=42   or  --set /data/id=42";
 
-/// A place in a body, from its root.
+/// A path to a value in a body, from its root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Path(pub Vec<Step>);
 
@@ -19,23 +19,23 @@ pub struct Path(pub Vec<Step>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// A member of an object; in a list, the item of that number.
+    /// A member of an object, or an item of a list by its index.
     Name(String),
-    /// An item of a list, from 0.
+    /// An item of a list, counted from 0.
     Item(usize),
-    /// The place behind the last item of a list: `[]`, in a pointer `-`.
+    /// The position after the last item of a list: `[]`, or `-` in a pointer.
     Append,
 }
 
 impl Path {
-    /// Reads `PATH=VALUE`; the value is returned as it stands.
+    /// Parses `PATH=VALUE`; the value is returned unchanged.
     ///
     /// # Errors
-    /// A usage [`Failure`] that says what is wrong with the path.
+    /// Returns a usage [`Failure`] that explains what is wrong with the path.
     pub fn parse_assignment(text: &str) -> Result<(Self, &str), Failure> {
         let wrong = |why: &str| {
             Failure::usage(
-                format!("{} sets nothing.", visible(text)),
+                format!("{} is not an assignment.", visible(text)),
                 why.to_owned(),
                 EXAMPLE,
             )
@@ -49,7 +49,7 @@ impl Path {
         };
         let value = rest
             .strip_prefix('=')
-            .ok_or_else(|| wrong("Behind the path stand = and the value."))?;
+            .ok_or_else(|| wrong("The path must be followed by = and the value."))?;
         Ok((Self(steps), value))
     }
 
@@ -60,7 +60,7 @@ impl Path {
     }
 }
 
-/// Reads the pointer before the first `=`; returns it and the rest.
+/// Parses the pointer before the first `=`; returns it and the rest.
 fn pointer(text: &str) -> (Vec<Step>, &str) {
     let end = text.find('=').unwrap_or(text.len());
     let (path, rest) = text.split_at(end);
@@ -74,11 +74,12 @@ fn pointer_step(token: &str) -> Step {
     }
 }
 
-/// Reads `.a."b c"[0][]` as far as it goes; returns the steps and the rest.
+/// Parses the longest prefix like `.a."b c"[0][]`; returns the steps and the
+/// rest.
 fn dotted(text: &str) -> Result<(Vec<Step>, &str), &'static str> {
     let mut steps = Vec::new();
     let mut rest = text;
-    // A dot alone is the whole body.
+    // A single dot refers to the whole body.
     if let Some(after) = rest.strip_prefix('.')
         && (after.starts_with('=') || after.starts_with('['))
     {
@@ -99,19 +100,19 @@ fn dotted(text: &str) -> Result<(Vec<Step>, &str), &'static str> {
     }
 }
 
-/// Reads a name, in quotes or up to what ends it.
+/// Parses a name, quoted or up to the next delimiter.
 fn name(text: &str) -> Result<(String, &str), &'static str> {
     if text.starts_with('"') {
         return quoted(text);
     }
     let end = text.find(['.', '[', '=']).unwrap_or(text.len());
     match text.split_at(end) {
-        ("", _) => Err("A name is missing behind a dot; an empty one is written \"\"."),
+        ("", _) => Err("A name is missing after a dot; an empty name is written \"\"."),
         (name, rest) => Ok((name.to_owned(), rest)),
     }
 }
 
-/// Reads what stands in brackets, and the closing one.
+/// Parses the content of brackets, and the closing bracket.
 fn bracket(text: &str) -> Result<(Step, &str), &'static str> {
     let unclosed = "A bracket is not closed.";
     if text.starts_with('"') {
@@ -125,11 +126,11 @@ fn bracket(text: &str) -> Result<(Step, &str), &'static str> {
     }
     let number = inside
         .parse()
-        .map_err(|_| "In brackets stands a number from 0, a name in quotes, or nothing.")?;
+        .map_err(|_| "Brackets contain an index from 0, a name in quotes, or nothing.")?;
     Ok((Step::Item(number), rest))
 }
 
-/// Reads a name in quotes, written as JSON writes it.
+/// Parses a name in quotes, written as a JSON string.
 fn quoted(text: &str) -> Result<(String, &str), &'static str> {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -147,7 +148,7 @@ fn quoted(text: &str) -> Result<(String, &str), &'static str> {
 }
 
 impl fmt::Display for Path {
-    /// Writes the path with dots, as it may be typed.
+    /// Formats the path with dots, as it can be entered.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !matches!(self.0.first(), Some(Step::Name(_))) {
             f.write_str(".")?;

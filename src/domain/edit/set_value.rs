@@ -1,4 +1,5 @@
-//! Putting a value where a provider keeps it: a header, the body, the query.
+//! Sets a value at the place from which a provider reads it: a header, the
+//! body, the query.
 
 use super::json;
 use super::path::Path;
@@ -6,11 +7,11 @@ use super::{coding, form};
 use crate::domain::provider::ValueSource;
 use crate::domain::request::Request;
 
-/// Puts a text where a request keeps the value of `source`, all else
-/// unchanged. In JSON a number stays a number where the text is one.
+/// Sets the value of `source` in a request and leaves everything else
+/// unchanged. In JSON, a number stays a number if the text is one.
 ///
-/// `None` where it cannot be put there: the body is compressed or built
-/// otherwise, or the value stands inside a token.
+/// Returns `None` if the value cannot be set: the body is compressed or has
+/// another structure, or the value is inside a token.
 #[must_use]
 pub fn put(request: &Request, source: &ValueSource, value: &str) -> Option<Request> {
     let mut request = request.clone();

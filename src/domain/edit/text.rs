@@ -1,9 +1,9 @@
-//! A request as text for an editor, and read back.
+//! Formats a request for an editor, and parses the edited text.
 //!
-//! The form is raw HTTP: request line, headers, an empty line, the body. Lines
-//! before the request line that begin with `#` are for the reader. A file that
-//! comes back as it was written is exactly no change; what could command a
-//! terminal, or would not survive an editor, does not get into it.
+//! The format is raw HTTP: request line, headers, an empty line, the body.
+//! Lines that begin with `#` before the request line are comments. An unchanged
+//! file is exactly no change. Text that could control a terminal, or that an
+//! editor would not preserve, is not written.
 
 use std::fmt::Write as _;
 
@@ -16,26 +16,26 @@ use crate::domain::headers::{Header, Headers, is_control};
 use crate::domain::request::{Request, split_target};
 use crate::domain::text;
 
-/// What stands behind the name of a header whose value is not plain text.
+/// The suffix of the name of a header whose value is written in base64.
 const BASE64_SUFFIX: &str = ";base64";
 
-/// A request that came back from an editor.
+/// A request parsed from an edited file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EditedRequest {
     /// The request.
     pub request: Request,
-    /// What was done for the editor's sake, as sentences.
+    /// Notes about adaptations to the editor, as sentences.
     pub notes: Vec<String>,
 }
 
-/// Writes a request for an editor.
+/// Formats a request for an editor.
 pub fn write(request: &Request) -> Vec<u8> {
     let body = &request.body;
     let end = line_end(body);
     let mut lines = vec![
         "# Change the request, save and close the editor. Nothing is sent before you".to_owned(),
         "# have seen the differences; an unchanged file sends nothing. Content-Length".to_owned(),
-        "# is made anew. Lines above the request line are not part of it.".to_owned(),
+        "# is recomputed. Lines above the request line are comments.".to_owned(),
     ];
     if !is_text(body) {
         lines.push(format!(
@@ -62,13 +62,13 @@ pub fn write(request: &Request) -> Vec<u8> {
     out
 }
 
-/// Reads what an editor left of the text that [`write()`] made.
+/// Parses an edited version of the text that [`write()`] made.
 ///
-/// A newline at the very end, which many editors add, does not become part of
-/// a body that had none.
+/// A newline at the end of the file, which many editors add, is not added to a
+/// body that had none.
 ///
 /// # Errors
-/// A [`Failure`] that names the line that cannot be read.
+/// Returns a [`Failure`] that names the line that cannot be parsed.
 pub fn read(text: &[u8], original: &Request) -> Result<EditedRequest, Failure> {
     if text == write(original) {
         return Ok(EditedRequest {
@@ -87,12 +87,12 @@ pub fn read(text: &[u8], original: &Request) -> Result<EditedRequest, Failure> {
     };
     let (method, target) = request_line(first).map_err(|why| unreadable(lines.at, why))?;
     let mut headers = Headers::new();
-    // A file may end behind the headers: then there is no body.
+    // A file may end after the headers; then the body is empty.
     while let Some(line) = lines.next().filter(|line| !line.is_empty()) {
         let (name, value) = field(line).map_err(|why| unreadable(lines.at, why))?;
         let is_received = original.headers.all(name).any(|known| known == value);
         if !is_received && value.iter().copied().any(is_control) {
-            let why = "A header's value holds no line break and no control character.";
+            let why = "A header value must not contain line breaks or control characters.";
             return Err(unreadable(lines.at, why));
         }
         headers.push(name, value);
@@ -116,8 +116,8 @@ pub fn read(text: &[u8], original: &Request) -> Result<EditedRequest, Failure> {
     })
 }
 
-/// Returns the line ends a file for this body has: those of the body, so
-/// that an editor has no reason to make them all alike.
+/// Returns the line ending of a file for this body: that of the body, so that
+/// an editor does not convert line endings.
 fn line_end(body: &[u8]) -> &'static [u8] {
     let mut lines = body.split(|b| *b == b'\n').rev();
     lines.next();
@@ -129,7 +129,7 @@ fn line_end(body: &[u8]) -> &'static [u8] {
     }
 }
 
-/// Says whether a body can go through an editor unharmed.
+/// Returns whether an editor preserves a body.
 pub(super) fn is_text(body: &[u8]) -> bool {
     let plain = |c: char| matches!(c, '\n' | '\r' | '\t') || !c.is_control();
     std::str::from_utf8(body).is_ok_and(|text| {
@@ -138,7 +138,7 @@ pub(super) fn is_text(body: &[u8]) -> bool {
     })
 }
 
-/// Writes a path so that it is one word and commands no terminal.
+/// Formats a path as one word that cannot control a terminal.
 fn harmless(target: &str) -> String {
     let mut out = String::with_capacity(target.len());
     for c in target.chars() {
@@ -168,9 +168,9 @@ fn header_line(header: Header<'_>) -> String {
     }
 }
 
-/// Reads method and target; a version behind them is left aside.
+/// Parses method and target; an HTTP version after them is ignored.
 fn request_line(line: &[u8]) -> Result<(&str, &str), &'static str> {
-    let line = std::str::from_utf8(line).map_err(|_| "The request line is no text.")?;
+    let line = std::str::from_utf8(line).map_err(|_| "The request line is not UTF-8.")?;
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let (method, target) = match words[..] {
         [method, target] => (method, target),
@@ -187,36 +187,33 @@ fn request_line(line: &[u8]) -> Result<(&str, &str), &'static str> {
     Ok((method, target))
 }
 
-/// Reads a header.
+/// Parses a header.
 fn field(line: &[u8]) -> Result<(&str, Vec<u8>), &'static str> {
     let colon = line
         .iter()
         .position(|b| *b == b':')
-        .ok_or("A header is a name, a colon and a value; the body begins behind an empty line.")?;
-    let name = std::str::from_utf8(&line[..colon]).map_err(|_| "The header's name is no text.")?;
+        .ok_or("A header is a name, a colon and a value; the body begins after an empty line.")?;
+    let name = std::str::from_utf8(&line[..colon]).map_err(|_| "The header name is not UTF-8.")?;
     let value = line[colon + 1..].trim_ascii();
     let (name, value) = match name.strip_suffix(BASE64_SUFFIX) {
         Some(name) => {
             let value = STANDARD.decode(value);
-            (
-                name,
-                value.map_err(|_| "The value is not written in base64.")?,
-            )
+            (name, value.map_err(|_| "The value is not base64.")?)
         }
         None => (name, value.to_vec()),
     };
     if !is_token(name) {
-        return Err("A header's name has letters, digits and dashes, and no blanks.");
+        return Err("A header name consists of letters, digits and hyphens.");
     }
     Ok((name, value))
 }
 
-/// Reads the body, without what an editor added by itself.
+/// Parses the body, without what the editor added.
 fn body(rest: &[u8], original: &Request, notes: &mut Vec<String>) -> Bytes {
     let before = &original.body;
     if !is_text(before) {
         if rest.trim_ascii().is_empty() {
-            notes.push("The body, which is not text, stays as it is.".to_owned());
+            notes.push("The body, which is not text, is unchanged.".to_owned());
             return before.clone();
         }
     } else if *before == rest {
@@ -230,7 +227,7 @@ fn body(rest: &[u8], original: &Request, notes: &mut Vec<String>) -> Bytes {
             _ => without,
         };
         notes.push(
-            "The newline at the end of the file was left out: the body came without one."
+            "The newline at the end of the file was removed: the original body has none."
                 .to_owned(),
         );
         return Bytes::copy_from_slice(without);
@@ -238,7 +235,7 @@ fn body(rest: &[u8], original: &Request, notes: &mut Vec<String>) -> Bytes {
     Bytes::copy_from_slice(rest)
 }
 
-/// Says whether a text is a token (RFC 9110 section 5.6.2).
+/// Returns whether a text is a token (RFC 9110 section 5.6.2).
 pub(super) fn is_token(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(allowed)
@@ -248,7 +245,7 @@ fn unreadable(line: usize, why: &str) -> Failure {
     Failure::usage(
         format!("Line {line} cannot be read."),
         why,
-        "Edit it again; the text is as you left it.",
+        "Edit it again; your text was kept.",
     )
 }
 
@@ -259,7 +256,7 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Takes the next line off, without its end.
+    /// Takes the next line, without its line ending.
     fn next(&mut self) -> Option<&'a [u8]> {
         if self.rest.is_empty() {
             return None;
@@ -301,7 +298,7 @@ mod tests {
         String::from_utf8(write(request)).unwrap()
     }
 
-    /// Edits a request's text as a person would, and reads it.
+    /// Edits the text of a request like a user and parses it.
     fn edited(request: &Request, old: &str, new: &str) -> EditedRequest {
         let text = text(request);
         assert!(text.contains(old), "{text:?}");
@@ -351,10 +348,10 @@ mod tests {
         assert_eq!(after.notes.len(), 1, "{:?}", after.notes);
         let after = edited(&before, "1}", "2}\n");
         assert_eq!(&after.request.body[..], b"{\"a\":\n2}");
-        // One that is wanted can be had.
+        // A newline can be added deliberately.
         let after = edited(&before, "1}", "1}\n\n");
         assert_eq!(&after.request.body[..], b"{\"a\":\n1}\n");
-        // One that was there is the body's own.
+        // An existing newline belongs to the body.
         let before = request(b"a\n");
         let after = edited(&before, "x-a: 1", "x-a: 2");
         assert_eq!((after.request.body, after.notes), (before.body, vec![]));
@@ -456,7 +453,7 @@ mod tests {
             let file = write(&before);
             let same = read(&file, &before).unwrap();
             prop_assert_eq!(&same.request, &before);
-            // A header more, right before the empty line, changes nothing else.
+            // An additional header before the empty line changes nothing else.
             let line = format!("{} {}", before.method, before.target());
             let at = file.windows(line.len()).position(|w| w == line.as_bytes()).unwrap();
             if !before.method.starts_with('#') {

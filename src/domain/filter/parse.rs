@@ -1,13 +1,13 @@
-//! Reading a filter: words, then groups. Nothing here calls itself; nesting
-//! has a limit, so that any text is safe to read.
+//! Parses a filter: first into words, then into groups. The parser does not
+//! recurse and limits the nesting depth, so that any text is safe.
 
 use super::Node;
 use super::test::{self, Term};
 
-/// Deeper parentheses are ignored.
+/// Parentheses nested deeper than this are ignored.
 const MAX_NESTING_DEPTH: usize = 32;
 
-/// A word of the language.
+/// A token of the filter language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
     Open,
@@ -18,23 +18,23 @@ enum Token {
     Term(Term),
 }
 
-/// A pair of parentheses, or the whole, while it is read.
+/// A pair of parentheses, or the whole filter, while it is parsed.
 #[derive(Default)]
 struct Group {
     alternatives: Vec<Node>,
     all: Vec<Node>,
-    /// Whether `not` stands before it.
+    /// Whether the group is negated.
     turned: bool,
-    /// Whether `not` stands before what comes next.
+    /// Whether the next term is negated.
     not: Option<bool>,
 }
 
-/// Reads a filter into its tree and notes.
+/// Parses a filter into its tree and notes.
 pub(super) fn parse(text: &str) -> (Option<Node>, Vec<String>) {
     let mut notes = Vec::new();
     let tokens = tokens(text, &mut notes);
     let mut groups = vec![Group::default()];
-    // Parentheses beyond the limit that are still open.
+    // The number of open parentheses beyond the limit.
     let mut ignored = 0_usize;
     for token in tokens {
         let deep = groups.len() > MAX_NESTING_DEPTH;
@@ -42,7 +42,7 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<String>) {
         match token {
             Token::Open if deep => {
                 ignored += 1;
-                note(&mut notes, "Parentheses so deep are ignored.");
+                note(&mut notes, "Parentheses nested this deeply are ignored.");
             }
             Token::Close if ignored > 0 => ignored -= 1,
             Token::Open => {
@@ -54,7 +54,7 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<String>) {
             }
             Token::Close => {
                 if groups.len() == 1 {
-                    note(&mut notes, ") closes nothing and is left out.");
+                    note(&mut notes, ") has no matching ( and is ignored.");
                 } else {
                     close(&mut groups, &mut notes);
                 }
@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<String>) {
             Token::Or => {
                 group.settle_not(&mut notes);
                 if group.all.is_empty() {
-                    note(&mut notes, "or has nothing on its left and is left out.");
+                    note(&mut notes, "or has no left operand and is ignored.");
                 } else {
                     let all = std::mem::take(&mut group.all);
                     group.alternatives.push(joined(all, Node::All));
@@ -79,7 +79,7 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<String>) {
         }
     }
     if groups.len() > 1 || ignored > 0 {
-        note(&mut notes, "A ( is not closed; it reaches to the end.");
+        note(&mut notes, "A ( is not closed; it extends to the end.");
     }
     while groups.len() > 1 {
         close(&mut groups, &mut notes);
@@ -88,7 +88,7 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<String>) {
     (whole.finish(&mut notes), notes)
 }
 
-/// Ends the innermost group and adds it to the one around it.
+/// Closes the innermost group and adds it to its parent.
 fn close(groups: &mut Vec<Group>, notes: &mut Vec<String>) {
     let inner = groups.pop().and_then(|group| group.finish(notes));
     if let (Some(node), Some(outer)) = (inner, groups.last_mut()) {
@@ -101,7 +101,7 @@ impl Group {
         self.settle_not(notes);
         if self.all.is_empty() {
             if !self.alternatives.is_empty() {
-                note(notes, "or has nothing on its right and is left out.");
+                note(notes, "or has no right operand and is ignored.");
             }
         } else {
             self.alternatives.push(joined(self.all, Node::All));
@@ -110,10 +110,10 @@ impl Group {
             .then(|| turn(joined(self.alternatives, Node::Any), self.turned))
     }
 
-    /// Drops a `not` that nothing follows.
+    /// Drops a `not` without an operand.
     fn settle_not(&mut self, notes: &mut Vec<String>) {
         if self.not.take().is_some() {
-            note(notes, "not has nothing on its right and is left out.");
+            note(notes, "not has no operand and is ignored.");
         }
     }
 }
@@ -126,7 +126,7 @@ fn turn(node: Node, turned: bool) -> Node {
     }
 }
 
-/// Joins nodes, one alone staying itself.
+/// Combines nodes; a single node is returned as is.
 fn joined(mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Node {
     match nodes.pop() {
         Some(only) if nodes.is_empty() => only,
@@ -162,8 +162,8 @@ fn tokens(text: &str, notes: &mut Vec<String>) -> Vec<Token> {
     tokens
 }
 
-/// Reads a word up to a blank or a parenthesis that is not its own; returns
-/// how many bytes it took.
+/// Reads a word up to whitespace or an unbalanced parenthesis; returns how many
+/// bytes it has.
 fn word(text: &str, notes: &mut Vec<String>) -> (Token, usize) {
     let mut quoted = false;
     let mut in_quotes = false;
@@ -194,7 +194,7 @@ fn word(text: &str, notes: &mut Vec<String>) -> (Token, usize) {
         value.push(c);
     }
     if in_quotes {
-        note(notes, "A quote is not closed; it reaches to the end.");
+        note(notes, "A quote is not closed; it extends to the end.");
     }
     let joins = key.is_none() && !quoted;
     let token = match value.to_ascii_lowercase().as_str() {

@@ -1,20 +1,20 @@
-//! Text looked for in a field: anywhere, as the whole, or with `*`.
+//! Text patterns: a substring, a whole field, or a wildcard pattern.
 
 use crate::domain::text::{find_folded, fold};
 
-/// What is looked for in a field; case does not matter.
+/// A pattern for a field; case is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::domain) enum Pattern {
-    /// Anywhere in it.
+    /// Matches anywhere in the field.
     Within(String),
-    /// The whole of it.
+    /// Matches the whole field.
     Whole(String),
-    /// The whole of it, `*` being any text; in lower case.
+    /// Matches the whole field with `*` as any text; in lower case.
     Stars(Vec<char>),
 }
 
 impl Pattern {
-    /// Makes the pattern of a field's value.
+    /// Creates the pattern of a field value.
     pub(in crate::domain) fn field(value: &str, quoted: bool) -> Self {
         if quoted {
             Self::Whole(value.to_owned())
@@ -25,7 +25,7 @@ impl Pattern {
         }
     }
 
-    /// Makes the pattern of a word, which may stand anywhere.
+    /// Creates the pattern of a word, which matches anywhere.
     pub(super) fn word(value: &str, quoted: bool) -> Self {
         if quoted || !value.contains('*') {
             return Self::Within(value.to_owned());
@@ -33,7 +33,7 @@ impl Pattern {
         Self::Stars(format!("*{value}*").chars().map(fold).collect())
     }
 
-    /// Says whether a text is what is looked for.
+    /// Returns whether a text matches.
     pub(in crate::domain) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Within(wanted) => wanted.is_empty() || find_folded(text, wanted).is_some(),
@@ -43,25 +43,25 @@ impl Pattern {
     }
 }
 
-/// Says whether two texts are the same but for case.
+/// Returns whether two texts are equal, ignoring case.
 pub(super) fn same(one: &str, other: &str) -> bool {
     one.chars().map(fold).eq(other.chars().map(fold))
 }
 
-/// Says whether a text begins with another, whatever the case.
+/// Returns whether a text starts with another, ignoring case.
 pub(super) fn begins(text: &str, with: &str) -> bool {
     let mut chars = text.chars().map(fold);
     with.chars().all(|c| chars.next() == Some(fold(c)))
 }
 
-/// Says whether a text ends with another, whatever the case.
+/// Returns whether a text ends with another, ignoring case.
 pub(super) fn ends(text: &str, with: &str) -> bool {
     let mut chars = text.chars().rev().map(fold);
     with.chars().rev().all(|c| chars.next() == Some(fold(c)))
 }
 
-/// Matches with a single way back, to the last star, so the work is at most
-/// the product of the lengths.
+/// Matches with a single backtracking position, at the last star, so the work
+/// is at most the product of the lengths.
 fn stars_match(stars: &[char], text: &str) -> bool {
     let mut wanted = 0;
     let mut rest = text.chars();

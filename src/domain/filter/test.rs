@@ -1,4 +1,4 @@
-//! What one term asks of a row.
+//! The predicates of filter terms.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
@@ -10,16 +10,16 @@ use crate::domain::verification::Status;
 
 use super::pattern::{Pattern, begins, ends, same};
 
-/// A term as it was read: `key:value` or a word.
+/// A parsed term: `key:value` or a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Term {
     pub(super) key: Option<String>,
     pub(super) value: String,
-    /// Whether quotes stood in the value.
+    /// Whether the value contains quotes.
     pub(super) quoted: bool,
 }
 
-/// One thing a row must have.
+/// A predicate on a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Predicate {
     Word(Pattern),
@@ -36,7 +36,7 @@ pub(super) enum Predicate {
     Refused,
 }
 
-/// A field that holds text.
+/// A text field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     Provider,
@@ -46,25 +46,25 @@ pub(super) enum Field {
     Path,
 }
 
-/// What the newest attempt must be.
+/// The required state of the latest attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AppState {
-    /// There is none.
+    /// There is no attempt.
     None,
-    /// It ended, and no answer came.
+    /// It ended without a response.
     NoAnswer,
-    /// Acknowledged, not handled.
+    /// The delivery is acknowledged but not handled.
     Owed,
-    /// The app was not there to answer.
+    /// The app was not reachable.
     Down,
     Outcome(Outcome),
-    /// Its status begins with these digits, `x` being any.
+    /// The status starts with these digits, where `x` is any digit.
     Digits(String),
-    /// Its status as text.
+    /// The status as text.
     Status(Pattern),
 }
 
-/// The words `app:` knows besides statuses.
+/// The words of `app:` other than statuses.
 const APP_WORDS: [(&str, &[AppState]); 9] = [
     ("none", &[AppState::None]),
     (
@@ -83,7 +83,7 @@ const APP_WORDS: [(&str, &[AppState]); 9] = [
     ("down", &[AppState::Down]),
 ];
 
-/// Makes the test of a term; `None` where it asks nothing.
+/// Creates the predicate of a term; returns `None` if it is empty.
 pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Predicate> {
     let Some(key) = &term.key else {
         return word(term);
@@ -98,15 +98,15 @@ pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Predicate> {
         "path" => Some(Field::Path),
         "sig" | "app" | "since" | "id" => None,
         _ => {
-            // An address is no key with a value.
+            // A URL is not a key with a value.
             if !value.starts_with("//") {
-                notes.push(format!("{key}: is no key; it is looked for as text."));
+                notes.push(format!("{key}: is not a key; it is searched as text."));
             }
             return Some(as_text(&key, term));
         }
     };
     if value.is_empty() {
-        notes.push(format!("{key}: wants a value; it is left out."));
+        notes.push(format!("{key}: needs a value; it is ignored."));
         return None;
     }
     if let Some(field) = field {
@@ -129,7 +129,7 @@ pub(super) fn test(term: &Term, notes: &mut Vec<String>) -> Option<Predicate> {
             _ => "10m, 2h, 3d, 2026-11-21",
         };
         notes.push(format!(
-            "{key}:{value} is looked for as text; {key}: knows {words}."
+            "{key}:{value} is searched as text; {key}: accepts {words}."
         ));
     }
     Some(known.unwrap_or_else(|| as_text(&key, term)))
@@ -191,7 +191,7 @@ fn word(term: &Term) -> Option<Predicate> {
     }
 }
 
-/// Looks for `key:value` as it was typed.
+/// Searches for `key:value` as entered.
 fn as_text(key: &str, term: &Term) -> Predicate {
     let text = format!("{key}:{}", term.value);
     Predicate::Word(Pattern::word(&text, term.quoted))
@@ -216,8 +216,8 @@ fn word_holds(pattern: &Pattern, row: &Summary) -> bool {
         || pattern.matches(&row.id.to_string())
 }
 
-/// Says whether a word names a verdict. Only beginnings count: `valid` is not
-/// looked for inside `invalid`.
+/// Returns whether a word names a status. Only prefixes match, so that `valid`
+/// does not match `invalid`.
 fn verdict_begins(pattern: &Pattern, status: Status) -> bool {
     match pattern {
         Pattern::Within(word) => begins(status.word(), word) || begins(status.code(), word),
@@ -238,8 +238,8 @@ fn field_holds(field: Field, row: &Summary, holds: impl Fn(&str) -> bool) -> boo
     }
 }
 
-/// Returns the verdicts a value names: by list word, code or the beginning of
-/// one; `problem` is all that was verified and is not valid.
+/// Returns the statuses that a value names: by list word, code or a prefix of
+/// one; `problem` means every verified status that is not valid.
 fn verdicts(value: &str) -> Option<Vec<Status>> {
     let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
     let value = plain(value);
@@ -291,7 +291,7 @@ fn app(value: &str) -> Option<Vec<AppState>> {
     (!beginning.is_empty()).then_some(beginning)
 }
 
-/// Reads `10m` as a span before now and dates as moments in UTC.
+/// Parses `10m` as a duration before now, and dates as times in UTC.
 fn since(value: &str) -> Option<Predicate> {
     let unit = value.chars().next_back()?;
     let seconds: Option<i64> = match unit.to_ascii_lowercase() {

@@ -16,20 +16,20 @@ impl Scheme {
             place.check()?;
             if place.claim.is_some() && self.jwt.is_none() {
                 return no(
-                    "a claim is named, and the signature is no JSON Web Token.",
+                    "a claim is named, and the signature is not a JSON Web Token.",
                     "Add the table [signature.jwt], or name a header",
                 );
             }
         }
         if self.variants.iter().any(|v| v.at.claim.is_some()) {
             return no(
-                "a version cannot stand in a claim.",
-                "Name a header, a pointer or a parameter of the query under [[signature.variant]]",
+                "a version cannot be in a claim.",
+                "Name a header, a pointer or a query parameter under [[signature.variant]]",
             );
         }
         if self.header.is_empty() == self.pointer.is_none() {
             return no(
-                "a signature stands in a header or, by its pointer, in the body.",
+                "a signature is either in a header or, by its pointer, in the body.",
                 "Write, for example, header = \"x-acme-signature\" under [signature]",
             );
         }
@@ -45,13 +45,13 @@ impl Scheme {
                 || !asymmetric.format.contains("{signature}"))
         {
             return no(
-                "signature.asymmetric is for lists, with a format of its own and an algorithm that has a public key.",
+                "signature.asymmetric requires a list, a format of its own and an algorithm with a public key.",
                 "Write separator = \" \" and asymmetric = { format = \"v1a,{signature}\", algorithm = \"ed25519\", secret = \"whpk\" }",
             );
         }
         if (self.encoding == Encoding::Text) != (self.algorithm == Algorithm::Token) {
             return no(
-                "the encoding \"text\" is for tokens, and tokens have no other.",
+                "the encoding \"text\" is only for tokens, and tokens require it.",
                 "Write encoding = \"hex\" or encoding = \"base64\", whichever the provider sends",
             );
         }
@@ -78,13 +78,13 @@ impl Scheme {
         let no = |what: &str, next| Err((what.to_owned(), next));
         if self.jwt.is_some() != signed.has(&Part::Token) {
             return no(
-                "a JSON Web Token signs {token}, and only it does.",
+                "{token} is required for a JSON Web Token, and only valid there.",
                 "Write signed = \"{token}\" and the table [signature.jwt], or neither",
             );
         }
         if algorithm.holds_secret() != signed.has(&Part::Secret) {
             return no(
-                "{secret} is part of the text where the algorithm is a plain hash or a token, and only there.",
+                "{secret} is required if the algorithm is a plain hash or a token, and only valid there.",
                 "Write, for example, algorithm = \"sha256\" and signed = \"{secret}{body}\"",
             );
         }
@@ -98,19 +98,19 @@ impl Scheme {
         let in_header = self.format.contains("{timestamp}");
         if signed.has(&Part::Timestamp) && self.timestamp.is_none() && !in_header {
             return no(
-                "nothing says where the timestamp is.",
+                "the place of the timestamp is not specified.",
                 "Add timestamp = { header = \"…\" } under [signature]",
             );
         }
         if signed.has(&Part::Id) && self.id.is_none() {
             return no(
-                "nothing says where the id is.",
+                "the place of the id is not specified.",
                 "Add id = { header = \"…\" } under [signature]",
             );
         }
         if signed.has(&Part::Headers) && self.headers.is_none() {
             return no(
-                "nothing says which headers are signed.",
+                "the signed headers are not specified.",
                 "Add headers = { named_by = \"…\", join = \";\" } under [signature]",
             );
         }

@@ -125,7 +125,7 @@ fn line_about(text: &str, what: &str) -> usize {
         _ if what.contains("version") => "[[signature.variant]]",
         _ if what.contains("claim") || what.contains("slash") => "timestamp",
         _ if what.contains("{secret}") => "algorithm",
-        _ if what.contains("signature stands") => "[signature]",
+        _ if what.contains("signature is either") => "[signature]",
         _ => "signed",
     };
     let begins = |line: &str, key: &str| {
@@ -161,7 +161,7 @@ impl Provider {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.name.is_empty() || !self.name.chars().all(plain) {
             return no(
-                "the name is not made of a-z, 0-9 and -.",
+                "the name must consist of a-z, 0-9 and -.",
                 "Write, for example, name = \"acme\"",
             );
         }

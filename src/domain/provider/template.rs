@@ -250,7 +250,7 @@ impl Part {
             let (algorithm, encoding) = digest.split_once('|').unwrap_or((digest, "hex"));
             let unknown = |name| {
                 format!(
-                    "{{{place}}} cannot be made: {name} is no digest or no way to write one; write, for example, {{body|sha256}} or {{body|sha256|base64}}"
+                    "{{{place}}} is not valid: {name} is not a digest or an encoding; write, for example, {{body|sha256}} or {{body|sha256|base64}}"
                 )
             };
             let made = Algorithm::deserialize(word(algorithm)).map_err(|_| unknown(algorithm))?;
@@ -286,7 +286,7 @@ impl Part {
             "form" => Self::Form,
             _ => {
                 return Err(format!(
-                    "{{{place}}} is no place in a signed text; there are {{body}}, {{timestamp}}, {{id}}, {{method}}, {{url}}, {{path}}, {{target}}, {{escaped-target}}, {{secret}}, {{token}}, {{headers}}, {{form}}, {{header:NAME}}, {{query:NAME}}, {{lines:NAME,NAME}} and JSON pointers such as {{/data/id}}"
+                    "{{{place}}} is not a placeholder of a signed text; the placeholders are {{body}}, {{timestamp}}, {{id}}, {{method}}, {{url}}, {{path}}, {{target}}, {{escaped-target}}, {{secret}}, {{token}}, {{headers}}, {{form}}, {{header:NAME}}, {{query:NAME}}, {{lines:NAME,NAME}} and JSON pointers such as {{/data/id}}"
                 ));
             }
         })

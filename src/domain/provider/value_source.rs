@@ -325,7 +325,7 @@ impl ValueSource {
         self.check()?;
         if self.claim.is_some() {
             return Err((
-                "a claim is for the table [signature] alone.".to_owned(),
+                "a claim is only valid in the table [signature].".to_owned(),
                 "Write { header = \"x-acme-id\" } or { pointer = \"/id\" }",
             ));
         }

@@ -1,4 +1,4 @@
-//! Tells shared secrets from keys that everybody may know.
+//! Distinguishes shared secrets from public keys.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -11,33 +11,36 @@ const EITHER_PADDING: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EITHER_PADDING);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, EITHER_PADDING);
 
-/// What public keys of Standard Webhooks begin with.
+/// The prefix of Standard Webhooks public keys.
 const PUBLIC_KEY_PREFIX: &[u8] = b"whpk_";
 
-/// The sizes of an Ed25519 public key, a compressed and an uncompressed P-256 point.
+/// The sizes of an Ed25519 public key, a compressed and an uncompressed P-256
+/// point.
 const ED25519_BYTES: usize = 32;
 const COMPRESSED_POINT_BYTES: usize = 33;
 const POINT_BYTES: usize = 65;
 
-/// The shortest DER that holds a public key.
+/// The minimum size of DER that contains a public key.
 const MIN_DER_BYTES: usize = 40;
 
-/// What the text of a secret may be used as.
+/// The kind of key that a secret's text may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
-    /// A secret that sender and receiver share: nothing in it looks like a public key.
+    /// A secret shared by sender and receiver: it does not look like a public
+    /// key.
     Shared,
-    /// A shared secret or a public key: 32 bytes written in hexadecimal or
-    /// base64, DER and the like. The bytes do not say which.
+    /// A shared secret or a public key: 32 bytes in hexadecimal or base64, DER
+    /// and so on. The bytes do not determine which.
     MaybePublic,
-    /// A public key, or a private one in PEM, which cannot be a shared secret either.
+    /// A public key, or a private key in PEM, which cannot be a shared secret
+    /// either.
     Public,
     /// A certificate, which is public.
     Certificate,
 }
 
 impl KeyKind {
-    /// Works out the kind of a secret.
+    /// Determines the kind of a secret.
     pub(super) fn of(value: &[u8]) -> Self {
         let text = plain(value);
         if let Some(public) = named_public(&text) {
@@ -62,7 +65,7 @@ impl KeyKind {
         matches!(self, Self::Public | Self::Certificate)
     }
 
-    /// Returns what it is called in a sentence.
+    /// Returns the name of the kind for a message.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Shared => "a shared secret",
@@ -73,8 +76,8 @@ impl KeyKind {
     }
 }
 
-/// Returns whether a text calls itself a public key, a certificate or anything
-/// else in PEM, whatever stands before it.
+/// Returns whether a text identifies itself as a public key, a certificate or
+/// other PEM data, even after other text.
 pub fn is_named_public(value: &[u8]) -> bool {
     named_public(&plain(value)).is_some()
 }
@@ -96,7 +99,7 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// Returns a text without byte order mark, and without the zeros of UTF-16.
+/// Returns a text without byte order mark and without the zeros of UTF-16.
 fn plain(value: &[u8]) -> Zeroizing<Vec<u8>> {
     let marks: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
     let mark = marks.into_iter().find(|mark| value.starts_with(mark));
@@ -105,19 +108,19 @@ fn plain(value: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(text.collect())
 }
 
-/// Returns whether bytes that are no text are the size and shape of a public key.
+/// Returns whether binary data has the size and shape of a public key.
 fn is_binary_key(value: &[u8]) -> bool {
     let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     if value.iter().all(is_text) {
         return false;
     }
-    // A line end at the end of a secret's file is taken away.
+    // The line ending at the end of a secret's file was removed.
     let whole = Zeroizing::new([value, b"\n"].concat());
     may_be_public(value) || may_be_public(&whole)
 }
 
-/// Returns whether one word of a text, or all of them together, is a public key
-/// in hexadecimal or base64.
+/// Returns whether a word of a text, or all words together, is a public key in
+/// hexadecimal or base64.
 fn holds_written_key(text: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     let together: Vec<u8> = text.iter().copied().filter(is_digit).collect();
@@ -137,8 +140,8 @@ fn is_written_key(word: &[u8]) -> bool {
     decoded.any(|bytes| may_be_public(&bytes))
 }
 
-/// Returns whether bytes are the size and shape of a public key: bare, as a point
-/// of a curve, in DER or as SSH writes it.
+/// Returns whether bytes have the size and shape of a public key: raw, as a
+/// point of a curve, in DER or in SSH format.
 fn may_be_public(bytes: &[u8]) -> bool {
     match bytes {
         [0x02 | 0x03, ..] if bytes.len() == COMPRESSED_POINT_BYTES => true,
@@ -148,8 +151,8 @@ fn may_be_public(bytes: &[u8]) -> bool {
     }
 }
 
-/// Returns whether bytes begin as a key or a certificate in DER does: with a
-/// sequence of the right size that holds a sequence or a number.
+/// Returns whether bytes start like a key or a certificate in DER: a sequence
+/// of the right size that contains a sequence or a number.
 fn is_der(bytes: &[u8]) -> bool {
     if bytes.len() < MIN_DER_BYTES {
         return false;

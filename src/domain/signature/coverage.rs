@@ -25,43 +25,37 @@ pub(crate) const CAVEAT_CODES: &[(&str, &str)] = &[
     ),
     (
         "body_unsigned",
-        "a token matches, and nothing signs the body",
+        "a token matches, and the body is not signed",
     ),
     (
         "body_partly_signed",
-        "some values in the body are signed, not the body",
+        "only some values in the body are signed",
     ),
     (
         "form_borders",
-        "the form's names and values are signed without marks between them",
+        "the form's names and values are signed without separators",
     ),
     (
         "border_unclear",
         "bytes may be moved between two signed parts",
     ),
-    (
-        "timestamp_form",
-        "the signed timestamp is written as its sender does not write it",
-    ),
+    ("timestamp_form", "the signed timestamp has an unusual form"),
     (
         "headers_unsigned",
-        "the list of signed headers leaves out itself or the timestamp",
+        "the list of signed headers does not include itself or the timestamp",
     ),
     (
         "length_extension",
-        "a plain hash over the secret can be continued by anybody",
+        "anyone can extend a plain hash over the secret",
     ),
     (
         "hash_not_keyed",
         "a plain hash with the secret at its end is weaker than an HMAC",
     ),
-    (
-        "token_without_end",
-        "the token names no time at which it ends",
-    ),
+    ("token_without_end", "the token has no expiry time"),
     (
         "sender_unconfirmed",
-        "only the headers say who sent it: others sign alike, and no provider is named for the secret",
+        "only the headers identify the sender: other providers sign alike, and no provider is named for the secret",
     ),
 ];
 
@@ -133,7 +127,7 @@ impl Coverage<'_> {
         }
         let is_token = self.scheme.algorithm == Algorithm::Token;
         (self.body() == BodyCoverage::Nothing && !is_token).then(|| {
-            let message = "The signature holds, but does not cover the body: it is no form, and nothing that is signed holds its digest.";
+            let message = "The signature is correct but does not cover the body, which is not a form and whose digest is not signed.";
             let advice = "Do not act on the body. Check that the sender signs this kind of body, and that no proxy changes the content type or the query.";
             (
                 Status::Invalid,
@@ -316,18 +310,18 @@ impl Coverage<'_> {
             BodyCoverage::Whole => {}
             BodyCoverage::Nothing => add(
                 "body_unsigned",
-                "The token matches; the body is not signed, and anybody who knows the token can change it.".to_owned(),
-                "Fetch what the body names from the provider before acting on it.",
+                "The token matches; the body is not signed, so anyone who knows the token can change it.".to_owned(),
+                "Fetch the object that the body names from the provider before you act on it.",
             ),
             BodyCoverage::Values => add(
                 "body_partly_signed",
-                format!("Of the body only these values are signed: {}.", self.values()),
+                format!("Only these values of the body are signed: {}.", self.values()),
                 "Act on the signed values only.",
             ),
             BodyCoverage::Form => add(
                 "form_borders",
-                "The form's names and values are signed sorted and put together: where one ends, their order and their repetition are not covered.".to_owned(),
-                "Take the fields that the provider documents, and no others.",
+                "The form's names and values are signed sorted and concatenated: their boundaries, order and repetition are not covered.".to_owned(),
+                "Use only the fields that the provider documents.",
             ),
         }
         let hash = self.scheme.algorithm.word();
@@ -335,14 +329,14 @@ impl Coverage<'_> {
             Some(true) => add(
                 "length_extension",
                 format!(
-                    "The signature is a plain {hash} that begins with the secret: whoever has one delivery can add bytes at its end and sign them."
+                    "The signature is a plain {hash} that begins with the secret: anyone who has one delivery can append bytes to it and sign them."
                 ),
                 "Use the provider's newer signature where there is one.",
             ),
             Some(false) => add(
                 "hash_not_keyed",
                 format!(
-                    "The signature is a plain {hash} over text and secret, not an HMAC: two texts with one digest have one signature."
+                    "The signature is a plain {hash} over text and secret, not an HMAC: two texts with the same digest have the same signature."
                 ),
                 "Use a stronger hash where the provider offers one.",
             ),
@@ -353,7 +347,7 @@ impl Coverage<'_> {
             add(
                 "border_unclear",
                 format!(
-                    "No mark shows where {names} ends in the signed text: bytes may have been moved between it and its neighbour."
+                    "No separator marks the end of {names} in the signed text: bytes may have been moved between it and its neighbour."
                 ),
                 "Do not act on a delivery whose parts look cut or joined.",
             );
@@ -361,8 +355,8 @@ impl Coverage<'_> {
         if boundaries.odd_timestamp {
             add(
                 "timestamp_form",
-                "The signed timestamp begins with a zero or is in milliseconds, as its sender does not write it.".to_owned(),
-                "Check that the delivery was not repeated by somebody else.",
+                "The signed timestamp begins with a zero or is in milliseconds, which its sender does not write.".to_owned(),
+                "Check that the delivery was not replayed by someone else.",
             );
         }
         if let Some(list) = &self.scheme.headers {
@@ -379,10 +373,10 @@ impl Coverage<'_> {
                 add(
                     "headers_unsigned",
                     format!(
-                        "{name} is not among the headers that {} names as signed.",
+                        "{name} is not among the signed headers that {} lists.",
                         list.named_by
                     ),
-                    "Do not rely on it: anybody who repeats a delivery can change it.",
+                    "Do not rely on it: anyone who replays a delivery can change it.",
                 );
             }
         }
@@ -391,8 +385,8 @@ impl Coverage<'_> {
         {
             add(
                 "token_without_end",
-                "The token has no exp: nothing in it says when it ends.".to_owned(),
-                "Refuse a token that was seen before.",
+                "The token has no exp, so it never expires.".to_owned(),
+                "Reject tokens that were used before.",
             );
         }
         let names: Vec<String> = unsigned.iter().map(|field| self.place_of(field)).collect();
@@ -400,7 +394,7 @@ impl Coverage<'_> {
             add(
                 "fields_unsigned",
                 format!("The signature does not cover {}.", names.join(" and ")),
-                "Rely on the signed body: anybody who repeats a delivery can change the rest.",
+                "Rely on the signed body: anyone who replays a delivery can change the rest.",
             );
         }
         found

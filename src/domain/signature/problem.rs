@@ -114,33 +114,36 @@ impl Problem {
             .map_or_else(|| header.clone(), ValueSource::name);
         match self {
             Self::NoSignature if scheme.pointer.is_some() => {
-                format!("There is no signature at {header}.")
+                format!("The signature at {header} is absent.")
             }
-            Self::NoSignature => format!("There is no {header} header."),
+            Self::NoSignature => format!("The {header} header is absent."),
             Self::Doubled(times) => {
-                format!("{header} came {times} times; the scheme has one signature.")
+                format!("{header} occurs {times} times; the scheme has one signature.")
             }
             Self::EmptyRepeat => {
-                format!("{header} came more than once, and one of its values is empty.")
+                format!("{header} is repeated, and one of its values is empty.")
             }
-            Self::Repeated(name) => format!("{name} came more than once; the scheme has one."),
+            Self::Repeated(name) => format!("{name} is repeated; the scheme has one."),
             Self::Form => format!("{header} does not have the form {}.", scheme.format),
             Self::NotADigest if scheme.algorithm.size() == 0 => {
-                format!("{header} holds no signature in {}.", scheme.encoding.word())
+                format!(
+                    "{header} contains no signature in {}.",
+                    scheme.encoding.word()
+                )
             }
             Self::NotADigest => format!(
-                "{header} holds no {} digest: {} characters of {} are expected.",
+                "{header} contains no {} digest: {} characters of {} are expected.",
                 scheme.algorithm.word(),
                 super::encode(scheme.encoding, &vec![0; scheme.algorithm.size()]).len(),
                 scheme.encoding.word()
             ),
             Self::NoTimestamp => {
-                format!("{timestamp} holds no timestamp, and the timestamp is signed.")
+                format!("{timestamp} contains no timestamp, and the timestamp is signed.")
             }
-            Self::TimestampsDiffer => format!("{timestamp} came more than once."),
+            Self::TimestampsDiffer => format!("{timestamp} is repeated."),
             Self::TimestampUnreadable(value) => {
                 format!(
-                    "{timestamp} is no time: {}",
+                    "{timestamp} is not a time: {}",
                     crate::domain::text::visible_bytes(value)
                 )
             }
@@ -152,13 +155,13 @@ impl Problem {
                     .unwrap_or("the id");
                 format!("{id} is absent or empty, and the id is signed.")
             }
-            Self::NoJson => "The body is no JSON, and the signature should stand in it.".to_owned(),
+            Self::NoJson => "The body is not JSON, and the signature should be in it.".to_owned(),
             Self::UnknownVersion(place, said) => format!(
-                "{place} says {}, and the scheme knows no such version.",
+                "{place} names the version {}, which the scheme does not have.",
                 crate::domain::text::visible(said)
             ),
             Self::IdHoldsBorder => format!(
-                "{} holds the mark that stands behind it in the signed text {}: nothing shows where it ends.",
+                "{} contains the separator that follows it in the signed text {}, so its end is ambiguous.",
                 scheme
                     .id
                     .as_ref()
@@ -167,21 +170,21 @@ impl Problem {
                 scheme.signed.text()
             ),
             Self::KeyRepeated(key) => format!(
-                "The key {} stands more than once in an object of the body: it depends on the reader which one counts.",
+                "The key {} occurs more than once in an object of the body, so its value depends on the parser.",
                 crate::domain::text::visible(key)
             ),
             Self::NoHeaderList(name) => {
-                format!("{name} is absent or empty, and it names the signed headers.")
+                format!("{name}, which lists the signed headers, is absent or empty.")
             }
-            Self::NoToken => format!("{header} holds no JSON Web Token."),
+            Self::NoToken => format!("{header} contains no JSON Web Token."),
             Self::TokenAlgorithm(name) => format!(
-                "The token is made with {}; the scheme has {}.",
+                "The token is signed with {}; the scheme uses {}.",
                 crate::domain::text::visible(name),
                 scheme.algorithm.word()
             ),
-            Self::TokenTime(claim) => format!("The token's {claim} is no number."),
+            Self::TokenTime(claim) => format!("The token's {claim} is not a number."),
             Self::TokenExtension(field) => format!(
-                "The token's header has {field}, which asks for an extension; a receiver that does not know it must refuse the token (RFC 7515)."
+                "The token's header has {field}, which requires an extension; a receiver that does not support it must reject the token (RFC 7515)."
             ),
         }
     }
@@ -190,10 +193,10 @@ impl Problem {
     pub fn advice(&self, scheme: &Scheme) -> String {
         match self {
             Self::NoSignature => {
-                "Check that the sender signs, and that no proxy takes the header away."
+                "Check that the sender signs, and that no proxy removes the header."
             }
             Self::Doubled(_) | Self::EmptyRepeat | Self::Repeated(_) => {
-                "Look for a proxy that adds the header once more."
+                "Look for a proxy that adds the header again."
             }
             Self::Form
             | Self::NotADigest
@@ -202,24 +205,24 @@ impl Problem {
             | Self::NoToken
             | Self::TokenTime(_)
             | Self::TokenExtension(_) => {
-                "Check that another provider, or another version of the scheme, is not meant."
+                "Check whether the delivery is from another provider or uses another version of the scheme."
             }
             Self::TokenAlgorithm(_) => {
-                "Do not act on it: only the sender's own algorithm shows who sent it."
+                "Do not act on the delivery: only the sender's own algorithm proves the sender."
             }
             Self::IdHoldsBorder | Self::KeyRepeated(_) => {
-                "Do not act on it: no sender writes it, so somebody may have changed it on the way."
+                "Do not act on the delivery: no sender writes this, so it may have been tampered with."
             }
             Self::NoTimestamp | Self::NoId | Self::NoHeaderList(_) => {
-                "Check that no proxy takes the header away."
+                "Check that no proxy removes the header."
             }
-            Self::TimestampsDiffer => "Look for a proxy that joins two requests' headers.",
+            Self::TimestampsDiffer => "Look for a proxy that merges the headers of two requests.",
             Self::TimestampUnreadable(_) => match scheme.unit {
-                TimeUnit::Seconds => "It should be whole seconds since 1970, digits only.",
+                TimeUnit::Seconds => "Expected: whole seconds since 1970, digits only.",
                 TimeUnit::Milliseconds => {
-                    "It should be whole milliseconds since 1970, digits only."
+                    "Expected: whole milliseconds since 1970, digits only."
                 }
-                TimeUnit::Rfc3339 => "It should be a date and time such as 2026-11-21T14:02:31Z.",
+                TimeUnit::Rfc3339 => "Expected: a date and time such as 2026-11-21T14:02:31Z.",
             },
         }
         .to_owned()

@@ -36,10 +36,10 @@ fn check(
     let place = requirement.at.name();
     let message = match requirement.at.read_claim(view, claims) {
         None if requirement.only_with_body && filling.body.is_empty() => return None,
-        None => format!("{place} is absent, and the scheme asks for it."),
+        None => format!("{place} is absent, and the scheme requires it."),
         Some(value) if requirement.accepts(&value, filling) => return None,
         Some(value) => format!(
-            "{place} is {}; the scheme asks for {}.",
+            "{place} is {}; the scheme requires {}.",
             crate::domain::text::visible(&value),
             requirement.wanted()
         ),
@@ -47,11 +47,11 @@ fn check(
     let (status, advice) = match requirement.otherwise {
         UnmetStatus::Invalid => (
             Status::Invalid,
-            "The signature itself is right; look at what was changed on the way, and at the configured address.",
+            "The signature itself is correct; check what was changed in transit, and the configured address.",
         ),
         UnmetStatus::Malformed => (
             Status::Malformed,
-            "Check that another provider, or another version of the scheme, is not meant.",
+            "Check whether the delivery is from another provider or uses another version of the scheme.",
         ),
     };
     let finding = proved_finding("requirement_unmet", message, advice);

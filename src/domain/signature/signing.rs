@@ -112,9 +112,12 @@ pub fn prepare(
     }
     if let Some(header) = request.headers.iter().find(|h| !h.is_writable()) {
         return Err(Failure::usage(
-            format!("The value for {} holds a control character.", header.name),
-            "A header's value is one line of text, without line breaks and control characters.",
-            "Take the character out of the event's name or id.",
+            format!(
+                "The value for {} contains a control character.",
+                header.name
+            ),
+            "A header value is one line of text without control characters.",
+            "Remove the character from the event's name or id.",
         ));
     }
     let changed = request.body != what.body;
@@ -209,9 +212,9 @@ pub fn sign_again(
     };
     if scheme.signed.has(&Part::Id) && id.as_ref().is_none_or(Vec::is_empty) {
         return Err(Failure::no(
-            "It cannot be signed afresh.",
-            "It came without the id that is part of the signed text.",
-            "Send it with the signature it came with.",
+            "The delivery cannot be signed again.",
+            "The delivery has no id, which is part of the signed text.",
+            "Resend it with the received signature.",
         ));
     }
     let context = SigningContext {
@@ -272,7 +275,7 @@ fn scheme_of(provider: &Provider) -> Result<&Scheme, Failure> {
         Failure::usage(
             format!("{} does not sign its deliveries.", provider.title),
             "",
-            "Send it as it is.",
+            "Send it unchanged.",
         )
     })?;
     if !scheme.shared_secret() {
@@ -282,7 +285,7 @@ fn scheme_of(provider: &Provider) -> Result<&Scheme, Failure> {
                 "Its {} signatures are made with a private key; the configured secret is the public key.",
                 scheme.algorithm.word()
             ),
-            "Send a delivery with the signature it came with.",
+            "Resend a delivery with its received signature.",
         ));
     }
     Ok(scheme)
@@ -290,12 +293,12 @@ fn scheme_of(provider: &Provider) -> Result<&Scheme, Failure> {
 
 fn in_body(provider: &Provider) -> Failure {
     Failure::no(
-        "It cannot be signed afresh.",
+        "The delivery cannot be signed again.",
         format!(
             "{}'s signature or time is part of the body.",
             provider.title
         ),
-        "Send it with the signature it came with.",
+        "Resend it with the received signature.",
     )
 }
 
@@ -303,7 +306,7 @@ fn no_place(provider: &Provider, pointer: &str) -> Failure {
     Failure::usage(
         format!("The body has no place for {pointer}."),
         format!(
-            "{} puts that value into its JSON, and this body is none or is built otherwise.",
+            "{} puts that value into its JSON, and this body is not JSON or has another structure.",
             provider.title
         ),
         "Start from a body that the provider sent.",

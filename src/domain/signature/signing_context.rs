@@ -35,7 +35,10 @@ impl SigningContext<'_> {
         let wanted = scheme.requirements.iter().filter_map(|r| r.is.as_ref());
         if self.url.is_none() && wanted.chain([&scheme.signed]).any(address) {
             return Err(Failure::usage(
-                format!("{} signs the address, and none is known.", provider.title),
+                format!(
+                    "{} signs the address, and none is configured.",
+                    provider.title
+                ),
                 "",
                 "Name it:  --url https://…   (or public_url in creel.toml)",
             )
@@ -58,9 +61,12 @@ impl SigningContext<'_> {
         };
         let signature = expected(scheme, secret, &filling).ok_or_else(|| {
             Failure::usage(
-                format!("The secret {secret} is no key of {}.", provider.title),
-                "It is empty, or not in the form that the scheme asks for.",
-                "Copy it once more from the provider, whole.",
+                format!(
+                    "The secret {secret} is not a valid key of {}.",
+                    provider.title
+                ),
+                "It is empty, or not in the form that the scheme requires.",
+                "Copy the whole secret again from the provider.",
             )
         })?;
         Ok(match token {

@@ -1,10 +1,10 @@
-//! Text for terminals that show ASCII only.
+//! Text for terminals that only show ASCII.
 
 use std::borrow::Cow;
 
 use super::{Marks, visible_as};
 
-/// creel's own signs, and what takes their place.
+/// creel's own symbols and their replacements.
 const ASCII_REPLACEMENTS: [(char, &str); 16] = [
     ('…', "..."),
     ('→', "->"),
@@ -24,7 +24,7 @@ const ASCII_REPLACEMENTS: [(char, &str); 16] = [
     ('•', "*"),
 ];
 
-/// Writes creel's own words in ASCII: its signs as others, what they quote
+/// Converts creel's own text to ASCII: symbols are replaced, quoted text is
 /// escaped.
 pub fn ascii(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
@@ -45,10 +45,10 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
     Cow::Owned(visible_as(&plain, Marks::Ascii).into_owned())
 }
 
-/// Returns whether `LC_ALL`, `LC_CTYPE` and `LANG` name a locale without UTF-8.
-/// Where none of them is set, UTF-8 is assumed.
+/// Returns whether the locale given by `LC_ALL`, `LC_CTYPE` and `LANG` is
+/// limited to ASCII. If none is set, UTF-8 is assumed.
 pub fn is_ascii_locale(lc_all: Option<&str>, lc_ctype: Option<&str>, lang: Option<&str>) -> bool {
-    // POSIX: the first that is set and not empty counts.
+    // POSIX: the first non-empty variable counts.
     let mut values = [lc_all, lc_ctype, lang].into_iter().flatten();
     values.find(|value| !value.is_empty()).is_some_and(|value| {
         let value = value.to_ascii_lowercase();

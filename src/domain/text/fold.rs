@@ -1,6 +1,6 @@
-//! Finding text without regard to upper and lower case.
+//! Case-insensitive search.
 
-/// Returns a character in lower case, one for one.
+/// Converts a character to lower case, one to one.
 pub fn fold(c: char) -> char {
     if c.is_ascii() {
         c.to_ascii_lowercase()
@@ -9,8 +9,8 @@ pub fn fold(c: char) -> char {
     }
 }
 
-/// Finds the first place of `needle` in `text`, upper and lower case being
-/// the same: the bytes of `text` from and to. An empty needle is nowhere.
+/// Finds the first match of `needle` in `text`, ignoring case; returns its byte
+/// range. An empty needle has no match.
 pub fn find_folded(text: &str, needle: &str) -> Option<(usize, usize)> {
     let first = fold(needle.chars().next()?);
     text.char_indices()
@@ -18,7 +18,7 @@ pub fn find_folded(text: &str, needle: &str) -> Option<(usize, usize)> {
         .find_map(|(at, _)| Some((at, at + prefix_folded(&text[at..], needle)?)))
 }
 
-/// Returns how many bytes of `text` are `needle`, where it begins with it.
+/// Returns how many bytes of `text` match `needle`, if it starts with it.
 fn prefix_folded(text: &str, needle: &str) -> Option<usize> {
     let mut chars = text.char_indices();
     for wanted in needle.chars() {

@@ -1,27 +1,29 @@
-//! Which characters hide or command, and the marks that stand for them.
+//! Characters that are hidden or control a terminal, and the marks that replace
+//! them.
 
 use std::borrow::Cow;
 use std::str::Utf8Chunks;
 
 use unicode_width::UnicodeWidthChar;
 
-/// How many combining marks one character may carry; more would spill over
-/// its neighbours on the screen.
+/// The maximum number of combining marks on one character; more would overlap
+/// neighbouring characters on the screen.
 const MAX_COMBINING_MARKS: u8 = 4;
 
-/// How what cannot be shown is written.
+/// How characters that cannot be shown are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Marks {
-    /// Pictures for control characters (`␛`), escapes for the rest (`\u{202e}`, `\xff`).
+    /// Pictures for control characters (`␛`), escapes for the others
+    /// (`\u{202e}`, `\xff`).
     #[default]
     Pictures,
-    /// Escapes for all of them (`\x1b`, `\u{202e}`); other text is kept.
+    /// Escapes for all of them (`\x1b`, `\u{202e}`); other text is unchanged.
     Escapes,
-    /// Escapes for all of them and for all that is not ASCII.
+    /// Escapes for all of them and for all non-ASCII characters.
     Ascii,
 }
 
-/// A part of a text: shown as it is, or a mark in the place of something.
+/// A piece of sanitized text: plain text or a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
     /// What to show.
@@ -30,19 +32,19 @@ pub struct Piece<'a> {
     pub mark: bool,
 }
 
-/// The parts of a text, from [`pieces`].
+/// An iterator over the pieces of a text, created by [`pieces`].
 #[derive(Clone, Debug)]
 pub struct Pieces<'a> {
     chunks: Utf8Chunks<'a>,
     valid: &'a str,
     invalid: &'a [u8],
     marks: Marks,
-    /// Combining marks on the current character; `None` where there is no
-    /// character for one to sit on.
+    /// The number of combining marks on the current character; `None` if there
+    /// is no base character.
     run: Option<u8>,
 }
 
-/// Parts bytes from outside into text that may be shown and marks.
+/// Splits received bytes into plain text and marks.
 pub fn pieces(bytes: &[u8], marks: Marks) -> Pieces<'_> {
     Pieces {
         chunks: bytes.utf8_chunks(),
@@ -53,24 +55,24 @@ pub fn pieces(bytes: &[u8], marks: Marks) -> Pieces<'_> {
     }
 }
 
-/// Says whether a character commands a terminal, reorders or parts text, or
-/// takes no place on a screen without being a combining mark.
+/// Returns whether a character controls a terminal, reorders or separates text,
+/// or is invisible without being a combining mark.
 pub fn is_hidden(c: char) -> bool {
     match c {
         ' '..='~' => false,
-        // C0, DEL and C1, among them U+0085; then the line separators.
+        // C0, DEL and C1, including U+0085; then the line separators.
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}'
-        // Default_Ignorable_Code_Point of Unicode: zero widths, bidi marks,
+        // `Default_Ignorable_Code_Point` of Unicode: zero widths, bidi marks,
         // fillers, variation selectors, tags.
         | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
         | '\u{ffa0}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e0fff}'
-        // The same block goes on with interlinear annotations.
+        // The same block continues with interlinear annotations.
         | '\u{fff0}'..='\u{fffb}'
         | '\u{fdd0}'..='\u{fdef}' => true,
-        // The last two of every plane are noncharacters.
+        // The last two code points of every plane are noncharacters.
         _ => u32::from(c) & 0xfffe == 0xfffe,
     }
 }
@@ -96,7 +98,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    /// Takes the longest part that may be shown, or else a mark for `first`.
+    /// Takes the longest prefix that may be shown, else a mark for `first`.
     fn take(&mut self, first: char) -> Piece<'a> {
         let end = self
             .valid
@@ -116,7 +118,8 @@ impl<'a> Pieces<'a> {
         mark(self.written(first))
     }
 
-    /// Says whether `c` may be shown here, and remembers it.
+    /// Returns whether `c` may be shown here, and updates the run of combining
+    /// marks.
     fn passes(&mut self, c: char) -> bool {
         let run = match c {
             ' '..='~' => 0,

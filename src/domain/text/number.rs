@@ -1,6 +1,6 @@
-//! Figures for people: groups of three digits, and always a unit.
+//! Formats numbers for people: in groups of three digits and with a unit.
 
-/// Writes a number in groups of three digits: `1,284`.
+/// Formats a number in groups of three digits: `1,284`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -13,7 +13,7 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
-/// Writes a size: `1,482 B`, `9.8 KiB`, `18 MiB`; exact below 10,000 bytes.
+/// Formats a size: `1,482 B`, `9.8 KiB`, `18 MiB`; exact below 10,000 bytes.
 pub fn bytes(size: u64) -> String {
     if size < 10_000 {
         return format!("{} B", thousands(size));
@@ -21,7 +21,7 @@ pub fn bytes(size: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut unit = 0;
     let mut scale: u128 = 1024;
-    // 1,023.5 and more would be written as 1,024 of the unit below.
+    // 1,023.5 and more would be formatted as 1,024 of the smaller unit.
     while unit + 1 < units.len() && u128::from(size) * 2 >= scale * 2047 {
         unit += 1;
         scale *= 1024;
@@ -38,8 +38,8 @@ pub fn bytes(size: u64) -> String {
     )
 }
 
-/// Writes how long something took, from microseconds: `0.4 ms`, `12 ms`,
-/// `1.8 s`, `2 min 5 s`, `1 h 3 min`.
+/// Formats a duration in microseconds: `0.4 ms`, `12 ms`, `1.8 s`, `2 min 5 s`,
+/// `1 h 3 min`.
 pub fn duration_us(us: u64) -> String {
     match us {
         0 => "0 ms".to_owned(),
@@ -60,8 +60,8 @@ pub fn duration_us(us: u64) -> String {
     }
 }
 
-/// Writes how long ago something was, from seconds: `3 s ago`, `5 min ago`;
-/// `now` for nought and `in 3 s` where it lies ahead.
+/// Formats an age in seconds: `3 s ago`, `5 min ago`; `now` for zero and `in 3
+/// s` for the future.
 pub fn age(seconds: i64) -> String {
     match seconds {
         0 => "now".to_owned(),
@@ -70,8 +70,8 @@ pub fn age(seconds: i64) -> String {
     }
 }
 
-/// Writes a span of time in its largest whole unit, from seconds: `45 s`,
-/// `5 min`, `2 h`, `3 d`.
+/// Formats a duration in seconds with its largest whole unit: `45 s`, `5 min`,
+/// `2 h`, `3 d`.
 pub fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),

@@ -1,10 +1,10 @@
-//! Measuring and cutting text by the columns it takes on a screen.
+//! Measures and cuts text by its display width.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Returns how many columns a text takes: each grapheme counts by itself, as
-/// a terminal's cells do.
+/// Returns the number of columns of a text; each grapheme counts separately,
+/// like the cells of a terminal.
 pub fn width(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
@@ -12,12 +12,12 @@ pub fn width(text: &str) -> usize {
     text.graphemes(true).map(UnicodeWidthStr::width).sum()
 }
 
-/// Cuts a text to at most `max` columns; where it was longer it ends in `…`.
+/// Cuts a text to at most `max` columns; a longer text ends in `…`.
 pub fn cut(text: &str, max: usize) -> String {
     cut_with(text, max, "…")
 }
 
-/// Cuts a text to at most `max` columns, with another ellipsis than `…`.
+/// Cuts a text to at most `max` columns, with the given ellipsis.
 pub fn cut_with(text: &str, max: usize, ellipsis: &str) -> String {
     if width(text) <= max {
         return text.to_owned();
@@ -27,13 +27,13 @@ pub fn cut_with(text: &str, max: usize, ellipsis: &str) -> String {
     format!("{head}{ellipsis}")
 }
 
-/// Cuts a text to at most `max` columns in its middle, so that both ends of
-/// an id or URL stay: `evt_1QK…u7ix`.
+/// Cuts a text to at most `max` columns in its middle, so that both ends of an
+/// id or URL stay: `evt_1QK…u7ix`.
 pub fn cut_middle(text: &str, max: usize) -> String {
     cut_middle_with(text, max, "…")
 }
 
-/// Cuts a text in its middle, with another ellipsis than `…`.
+/// Cuts a text in its middle, with the given ellipsis.
 pub fn cut_middle_with(text: &str, max: usize, ellipsis: &str) -> String {
     if width(text) <= max {
         return text.to_owned();
@@ -45,8 +45,8 @@ pub fn cut_middle_with(text: &str, max: usize, ellipsis: &str) -> String {
     format!("{head}{ellipsis}{tail}")
 }
 
-/// Makes a text exactly `columns` wide: cut with `…`, or filled up with
-/// blanks on the right.
+/// Makes a text exactly `columns` wide: cut with `…`, or padded with spaces on
+/// the right.
 pub fn pad(text: &str, columns: usize) -> String {
     let mut text = cut(text, columns);
     let blanks = columns - width(&text);
@@ -54,15 +54,15 @@ pub fn pad(text: &str, columns: usize) -> String {
     text
 }
 
-/// Makes a text exactly `columns` wide: cut with `…`, or filled up with
-/// blanks on the left, as figures are.
+/// Makes a text exactly `columns` wide: cut with `…`, or padded with spaces on
+/// the left, as for numbers.
 pub fn pad_left(text: &str, columns: usize) -> String {
     let text = cut(text, columns);
     let blanks = columns - width(&text);
     format!("{}{text}", " ".repeat(blanks))
 }
 
-/// Returns the longest beginning of at most `max` columns.
+/// Returns the longest prefix of at most `max` columns.
 fn head(text: &str, max: usize) -> &str {
     let mut taken = 0;
     for (at, grapheme) in text.grapheme_indices(true) {
@@ -74,7 +74,7 @@ fn head(text: &str, max: usize) -> &str {
     text
 }
 
-/// Returns the longest end of at most `max` columns.
+/// Returns the longest suffix of at most `max` columns.
 fn tail(text: &str, max: usize) -> &str {
     let mut taken = 0;
     for (at, grapheme) in text.grapheme_indices(true).rev() {

@@ -244,9 +244,9 @@ impl World {
         let fresh = order.signing == Some(Signing::Fresh);
         if fresh && detail.provider.is_none() {
             return Err(Failure::no(
-                "It cannot be signed afresh.",
+                "The delivery cannot be signed again.",
                 "Nothing says which provider sent it.",
-                "Send it with the signature it came with.",
+                "Resend it with the received signature.",
             ));
         }
         let mut new = edited.as_ref().map_or(&old, |e| &e.request).clone();
