@@ -451,7 +451,7 @@ path_mode = "replace"
     fn a_wrong_type_names_the_line() {
         let text = failure("\nlisten = 4000\n");
         assert!(
-            text.starts_with("creel.toml line 2: this cannot be read."),
+            text.starts_with("creel.toml line 2: this setting is not valid."),
             "{text}"
         );
         assert!(text.contains("invalid type: integer"), "{text}");
@@ -536,15 +536,15 @@ path_mode = "replace"
     #[test]
     fn invalid_responses_name_the_line_and_a_fix() {
         for (answer, says) in [
-            ("status = 99", "99 is no status to answer with."),
-            ("sequence = [500, 700]", "700 is no status"),
+            ("status = 99", "99 is not a valid response status."),
+            ("sequence = [500, 700]", "700 is not a valid"),
             (
                 "sequence = [500, \"dorp\"]",
                 "neither a status from 200 to 599 nor drop",
             ),
-            ("sequence = []", "a sequence has 1 to 100 answers"),
+            ("sequence = []", "a sequence has 1 to 100 responses"),
             ("sequence = [200], drop = true", "contradict each other"),
-            ("delay = \"6m\"", "5 m is the longest."),
+            ("delay = \"6m\"", "The maximum is 5 m."),
             ("slow = \"long\"", "does not begin with a whole number"),
             ("headers = { \"x y\" = \"1\" }", "cannot be written in HTTP"),
             ("delya = \"1s\"", "Did you mean delay?"),

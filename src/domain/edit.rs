@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(&after.request.body[..], b"a=1&b=x+y&a=4");
         assert_eq!(
             after.warnings,
-            ["The form has 2 fields called a; the last was set."]
+            ["The form has 2 fields called a; the last one was set."]
         );
         let failure = sets(&[".a.b=1"]).apply(&before).unwrap_err();
         assert!(failure.why.contains("a form"), "{failure}");
@@ -488,7 +488,7 @@ mod tests {
         let after = body("{\"a\":1\n \"b\":2}").apply(&before).unwrap();
         assert_eq!(
             after.warnings,
-            ["The body is no JSON any more: line 2, column 2: a comma or } is expected."]
+            ["The body is not valid JSON any more: line 2, column 2: a comma or } is expected."]
         );
         let text = request("text/plain", b"{\"a\":1}");
         assert_eq!(body("{").apply(&text).unwrap().warnings.len(), 1);
@@ -512,7 +512,7 @@ mod tests {
         };
         assert_eq!(
             warnings(&["TE: trailers", "Connection: x-a", "X-A: 1"]),
-            ["What is for one connection only is not sent on: connection, te, x-a."]
+            ["Hop-by-hop headers are not forwarded: connection, te, x-a."]
         );
         assert!(warnings(&["X-A: 1"]).is_empty());
     }

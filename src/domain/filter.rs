@@ -335,16 +335,16 @@ mod tests {
     #[test]
     fn says_what_makes_no_sense() {
         let cases = [
-            ("colour:red", "colour: is no key"),
+            ("colour:red", "colour: is not a key"),
             ("sig:purple", "sig:purple"),
             ("app:purple", "app:purple"),
             ("since:yesterday", "since:yesterday"),
-            ("sig:", "sig: wants a value"),
+            ("sig:", "sig: needs a value"),
             ("(a", "( is not closed"),
-            ("a)", ") closes nothing"),
-            ("or a", "or has nothing on its left"),
-            ("a or", "or has nothing on its right"),
-            ("a not", "not has nothing on its right"),
+            ("a)", ") has no matching ("),
+            ("or a", "or has no left operand"),
+            ("a or", "or has no right operand"),
+            ("a not", "not has no operand"),
             ("\"a", "A quote is not closed"),
         ];
         for (filter, note) in cases {

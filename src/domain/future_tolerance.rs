@@ -36,7 +36,7 @@ impl FutureTolerance {
     /// past in seconds.
     pub fn limit(self, behind: i64) -> String {
         match self.seconds(behind) {
-            Some(ahead) if ahead == behind => format!("up to {behind} s in either direction"),
+            Some(ahead) if ahead == behind => format!("{behind} s in either direction"),
             Some(ahead) => format!("up to {behind} s old, up to {ahead} s in the future"),
             None => format!("up to {behind} s old; no limit for future timestamps"),
         }
@@ -75,18 +75,21 @@ mod tests {
     #[test]
     fn a_limit_is_said_for_both_ways() {
         let second = DurationSpec(1_000);
-        assert_eq!(FutureTolerance::Same.limit(300), "300 s either way");
+        assert_eq!(
+            FutureTolerance::Same.limit(300),
+            "300 s in either direction"
+        );
         assert_eq!(
             FutureTolerance::Any.limit(300),
-            "300 s back; ahead there is none"
+            "up to 300 s old; no limit for future timestamps"
         );
         assert_eq!(
             FutureTolerance::Within(second).limit(300),
-            "300 s back, 1 s ahead"
+            "up to 300 s old, up to 1 s in the future"
         );
         assert_eq!(
             FutureTolerance::Within(DurationSpec(0)).limit(300),
-            "300 s back, 0 s ahead"
+            "up to 300 s old, up to 0 s in the future"
         );
     }
 }

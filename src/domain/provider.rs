@@ -561,10 +561,10 @@ mod tests {
         };
         let header = "header = \"x-acme\"\n";
         for (text, expected) in [
-            (scheme("signed = \"{body}\""), "a signature stands in a header"),
+            (scheme("signed = \"{body}\""), "a signature is either in a header"),
             (
                 scheme(&format!("{header}pointer = \"/s\"\nsigned = \"{{body}}\"")),
-                "a signature stands in a header",
+                "a signature is either in a header",
             ),
             (scheme(&format!("{header}signed = \"fixed\"")), "has no {body}"),
             (
@@ -572,16 +572,16 @@ mod tests {
                 "plain hash",
             ),
             (scheme(&format!("{header}signed = \"{{token}}\"")), "JSON Web Token"),
-            (scheme(&format!("{header}signed = \"{{timestamp}}{{body}}\"")), "where the timestamp is"),
-            (scheme(&format!("{header}signed = \"{{id}}{{body}}\"")), "where the id is"),
-            (scheme(&format!("{header}signed = \"{{headers}}{{body}}\"")), "which headers"),
+            (scheme(&format!("{header}signed = \"{{timestamp}}{{body}}\"")), "place of the timestamp"),
+            (scheme(&format!("{header}signed = \"{{id}}{{body}}\"")), "place of the id"),
+            (scheme(&format!("{header}signed = \"{{headers}}{{body}}\"")), "signed headers"),
             (
                 scheme(&format!("{header}signed = \"{{body}}\"\nformat = \"v1\"")),
                 "no {signature}",
             ),
             (
                 scheme(&format!("{header}signed = \"{{body}}\"\ntimestamp = {{ claim = \"iat\" }}")),
-                "no JSON Web Token",
+                "not a JSON Web Token",
             ),
             (
                 scheme(&format!("{header}signed = \"{{body}}\"\ntimestamp = {{ pointer = \"t\" }}")),
@@ -597,7 +597,7 @@ mod tests {
             ),
             (
                 "name = \"acme\"\ntitle = \"Acme\"\n[[handshake]]\nname = \"any\"\nwhen = [{ at = { query = \"c\" } }]\nsigned = \"no\"\ntext = \"{query:c|hmac-sha256}\"".to_owned(),
-                "what the secret makes",
+                "value made with the secret",
             ),
         ] {
             let failure = Provider::parse("acme.toml", &text).unwrap_err().to_string();

@@ -174,7 +174,7 @@ mod tests {
         let sum: u64 = shopify.waits.iter().sum();
         assert!((14_000_000..=14_400_000).contains(&sum), "{sum}");
         let github = Schedule::of(Catalog::builtin().get("github").unwrap());
-        assert!(github.unwrap_err().what.contains("does not try"));
+        assert!(github.unwrap_err().what.contains("does not retry"));
     }
 
     #[test]

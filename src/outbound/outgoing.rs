@@ -392,15 +392,18 @@ mod tests {
     #[test]
     fn unusable_targets_are_explained() {
         for (target, why) in [
-            ("", "It is no whole URL: relative URL without a base."),
+            ("", "It is not a complete URL: relative URL without a base."),
             (
                 "127.0.0.1:3000",
-                "It is no whole URL: relative URL without a base.",
+                "It is not a complete URL: relative URL without a base.",
             ),
             ("localhost:3000", "Only http and https are supported."),
             ("ftp://h/", "Only http and https are supported."),
-            ("http://", "It is no whole URL: empty host."),
-            ("http://h:99999", "It is no whole URL: invalid port number."),
+            ("http://", "It is not a complete URL: empty host."),
+            (
+                "http://h:99999",
+                "It is not a complete URL: invalid port number.",
+            ),
             (
                 "http://me:pw@h/",
                 "It would be kept and shown with every attempt.",

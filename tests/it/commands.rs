@@ -127,7 +127,7 @@ fn a_wrong_secret_is_explained_and_never_shown() {
     }
     assert!(
         told.out
-            .contains("Signed with another secret, that of \"porkbun\""),
+            .contains("Signed with another secret, the one of \"porkbun\""),
         "{}",
         told.out
     );

@@ -303,7 +303,8 @@ async fn what_nobody_is_known_to_have_sent_goes_as_it_came_and_says_so() {
     let ran = resend(&creel, &target, &["--body", "broken.json"]);
     assert_eq!(ran.code, 0);
     assert!(
-        ran.err.contains("no JSON any more: line 1, column 8"),
+        ran.err
+            .contains("not valid JSON any more: line 1, column 8"),
         "{}",
         ran.err
     );
@@ -316,11 +317,15 @@ fn mistakes_are_explained_before_anything_is_sent() {
     let creel = with_secret();
     for (more, code, says) in [
         (["--set", "id=1"], 2, "begins with a dot"),
-        (["--set", ".id.x=1"], 2, "a number, which has no inside"),
+        (
+            ["--set", ".id.x=1"],
+            2,
+            "a number, which is not a container",
+        ),
         (["--set", ".list[9]=1"], 2, "numbered from 0"),
         (["--header", "no colon"], 2, "a name, a colon and a value"),
         (["--path", "else"], 2, "begins with a slash"),
-        (["--method", "P T"], 2, "is no method"),
+        (["--method", "P T"], 2, "is not a method"),
         (["--body", "/no/such/file"], 2, "cannot be read"),
     ] {
         let args = [
@@ -452,7 +457,7 @@ async fn json_that_the_editor_broke_is_warned_about_and_deliveries_arrive_meanwh
     std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     std::fs::write(home.path().join("go"), "").unwrap();
-    pty.shows("The body is no JSON any more: line 1");
+    pty.shows("The body is not valid JSON any more: line 1");
     pty.shows("/meanwhile");
     pty.keys("\u{1b}");
     // Esc and another key that come together would be one key.

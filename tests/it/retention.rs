@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use creel::domain::attempt::{Attempt, Outcome};
 use creel::domain::delivery::Responder;
-use creel::domain::keep::Retention;
+use creel::domain::retention::Retention;
 use creel::domain::summary::Summary;
 use creel::domain::timestamp::Timestamp;
 use creel::store::{Assess, Incoming, NewAttempt, Options, Store};

@@ -172,7 +172,7 @@ fn after_twenty_failures_in_a_row_porkbun_would_disable_the_endpoint() {
     let ran = creel.run(&[&args[..], &more].concat());
     assert_eq!(ran.code, 1, "{ran:?}");
     assert_eq!(app.seen().len(), 24);
-    let warning = "Porkbun would disable this endpoint now: 20 failures in a row.";
+    let warning = "Porkbun would disable this endpoint now: 20 consecutive failures.";
     assert!(ran.err.contains(warning), "{}", ran.err);
     assert!(!ran.err.contains("now: 19"), "{}", ran.err);
 }
@@ -195,7 +195,7 @@ fn who_does_not_try_again_is_not_made_to() {
     let id = creel.list()[1]["id"].as_str().unwrap().to_owned();
     let github = retry(&id);
     assert!(
-        github.code == 1 && github.err.contains("GitHub does not try"),
+        github.code == 1 && github.err.contains("GitHub does not retry"),
         "{github:?}"
     );
     assert!(app.seen().is_empty());
@@ -312,7 +312,7 @@ fn failures_are_counted_from_one_command_to_the_next() {
         assert_eq!(ran.code, 1, "{ran:?}");
         let told = ran
             .err
-            .contains("would disable this endpoint now: 20 failures");
+            .contains("would disable this endpoint now: 20 consecutive failures");
         assert_eq!(told, time == 4, "{time}: {}", ran.err);
     }
 }

@@ -220,16 +220,16 @@ mod tests {
         for (text, why) in [
             ("data.id=1", "begins with a dot"),
             ("", "begins with a dot"),
-            (".data.id", "stand = and the value"),
-            (".a b", "stand = and the value"),
+            (".data.id", "followed by = and the value"),
+            (".a b", "followed by = and the value"),
             ("..a=1", "A name is missing"),
             (".a[=1", "not closed"),
-            (".a[x]=1", "stands a number"),
-            (".a[-1]=1", "stands a number"),
+            (".a[x]=1", "an index from 0"),
+            (".a[-1]=1", "an index from 0"),
             (r#"."a=1"#, "not closed"),
             (r#"."\x"=1"#, "as in JSON"),
             (r#".["a"=1"#, "not closed"),
-            (".a[0]b=1", "stand = and the value"),
+            (".a[0]b=1", "followed by = and the value"),
         ] {
             let failure = Path::parse_assignment(text).unwrap_err();
             assert!(failure.why.contains(why), "{text}: {failure}");

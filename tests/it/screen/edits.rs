@@ -131,7 +131,7 @@ fn json_that_breaks_is_warned_about_and_can_be_sent() {
     left(&mut world, broken);
     let screen = world.picture();
     assert!(
-        screen.contains("The body is no JSON any more: line 1"),
+        screen.contains("The body is not valid JSON any more: line 1"),
         "{screen}"
     );
     world.keys("<enter>");

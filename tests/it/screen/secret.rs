@@ -95,7 +95,7 @@ fn what_can_be_no_secret_is_not_sent() {
     assert!(world.took().is_empty());
     assert!(picture(&world).contains("The secret is empty."));
     world.keys("\"quoted\"");
-    assert!(picture(&world).contains("There are quotes around it"));
+    assert!(picture(&world).contains("The secret has quotes around it"));
     world.keys("<enter>");
     assert_eq!(typed(&order(&mut world)), "\"quoted\"");
 }

@@ -379,7 +379,7 @@ pub(super) fn forged(seq: u64) -> Detail {
             proved: true,
             message: "It was signed with the secret of another endpoint, \"billing-live\".".into(),
             advice: "Give this endpoint that secret: creel --secret porkbun=VALUE".into(),
-            proof: "Recomputed: hmac-sha256 over 146 bytes with billing-live (sk9_…x2Qa) gives exactly what came, 35c540d35fee…".into(),
+            proof: "Recomputed: hmac-sha256 over 146 bytes with billing-live (sk9_…x2Qa) equals the received signature 35c540d35fee…".into(),
         },
         Finding {
             code: "clock".into(),
@@ -416,14 +416,14 @@ pub(super) fn forged(seq: u64) -> Detail {
             Group::Secret,
             "whitespace around the secret",
             TrialOutcome::NotMatched,
-            "3 computed: none gives it",
+            "3 computed: no match",
         ),
         tried(
             "body_newline",
             Group::Body,
             "a newline at the end of the body added or removed",
             TrialOutcome::NotMatched,
-            "2 computed: none gives it",
+            "2 computed: no match",
         ),
         tried(
             "body_line_ends",
@@ -597,7 +597,7 @@ pub(super) fn scheduled(seq: u64) -> Detail {
         began,
         later: [30, 150].map(|s| Timestamp(third.0 + s * 1_000_000)).into(),
         assumed: false,
-        note: Some("Porkbun would disable this endpoint now: 20 failures in a row.".into()),
+        note: Some("Porkbun would disable this endpoint now: 20 consecutive failures.".into()),
     });
     detail.summary.attempts = 3;
     detail.summary.pending = Some(3);
