@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use creel::domain::assess::Assessment;
-use creel::domain::delivery::{Responder, SenderResponse};
+use creel::domain::delivery::{RecordedResponse, Responder};
 use creel::domain::event_key::EventKey;
 use creel::domain::filter::Filter;
 use creel::domain::request::Request;
@@ -114,7 +114,7 @@ fn incoming(number: u64) -> Incoming {
             .collect(),
             body: vec![b'x'; BODY].into(),
         },
-        answer: SenderResponse {
+        answer: RecordedResponse {
             status: 200,
             by: Responder::Creel,
             duration_us: None,

@@ -65,7 +65,7 @@ use crate::domain::assess::{Assessment, Classification};
 use crate::domain::attempt::{
     Attempt, AttemptKind, EditedParts, Outcome, Response, RetryPosition, Signing,
 };
-use crate::domain::delivery::{Delivery, SenderResponse};
+use crate::domain::delivery::{Delivery, RecordedResponse};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
 use crate::domain::request::Request;
@@ -192,7 +192,7 @@ pub struct Incoming {
     /// The request.
     pub request: Request,
     /// What its sender will be answered; how long it took is filled in.
-    pub answer: SenderResponse,
+    pub answer: RecordedResponse,
     /// Why it is refused.
     pub refused: Option<String>,
     /// When its head had arrived, for measuring.

@@ -570,12 +570,12 @@ impl Assessor {
         request: &Request,
         detected: &Provider,
     ) -> Option<&Provider> {
-        if request.body.len() > MAX_SKETCHED_BODY {
+        if request.body.len() > MAX_CLASSIFIED_BODY_BYTES {
             return None;
         }
         let is_signer = |provider: &&Provider| {
             // Those that may not count as well: the finding names the right provider then.
-            let Counting { own, withheld, .. } = self.secrets_for(endpoint, provider);
+            let ApplicableSecrets { own, withheld, .. } = self.secrets_for(endpoint, provider);
             let withheld = withheld.iter().map(|(secret, _)| *secret);
             let secrets: Vec<&Secret> = own.into_iter().chain(withheld).collect();
             let keys = Keys {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::delivery::{Responder, SenderResponse};
+use super::delivery::{RecordedResponse, Responder};
 use super::headers::Headers;
 use super::id::Id;
 use super::request::Request;
@@ -244,10 +244,10 @@ pub fn pass_through_response(status: Option<u16>, error: Option<&str>) -> (u16, 
 /// at `received_at`. An acknowledged delivery counts as handled once an app
 /// responds; a delivery that is passed through takes its response from the app.
 pub fn response_after(
-    answer: SenderResponse,
+    answer: RecordedResponse,
     received_at: Timestamp,
     attempt: &Attempt,
-) -> SenderResponse {
+) -> RecordedResponse {
     let answered = attempt.response.is_some();
     if answer.is_unanswered() && answered {
         return answer.without_app();
@@ -258,7 +258,7 @@ pub fn response_after(
     }
     let (status, by) = pass_through_response(attempt.status(), attempt.error.as_deref());
     let before = attempt.started_at.0.saturating_sub(received_at.0).max(0);
-    SenderResponse {
+    RecordedResponse {
         status,
         by,
         duration_us: Some(before.cast_unsigned().saturating_add(attempt.duration_us)),
@@ -303,8 +303,8 @@ mod tests {
         }
     }
 
-    fn answer(status: u16, by: Responder) -> SenderResponse {
-        SenderResponse {
+    fn answer(status: u16, by: Responder) -> RecordedResponse {
+        RecordedResponse {
             status,
             by,
             duration_us: Some(3),

@@ -14,7 +14,7 @@ use serde_json::ser::Formatter;
 use sha2::{Digest as _, Sha256};
 
 use super::attempt::{Attempt, Outcome, Response, RetryPosition};
-use super::delivery::{Delivery, SenderResponse};
+use super::delivery::{Delivery, RecordedResponse};
 use super::headers::{Header, Headers};
 use super::id::Id;
 use super::request::Request;
@@ -275,7 +275,7 @@ fn body<'a>(
     }
 }
 
-fn answer(answer: SenderResponse) -> AnswerJson {
+fn answer(answer: RecordedResponse) -> AnswerJson {
     AnswerJson {
         status: answer.status,
         by: answer.by.word(),
@@ -351,7 +351,7 @@ mod tests {
 
     fn sample() -> (Delivery, Summary, Verification) {
         let at = Timestamp(1_795_269_751_204_512);
-        let answer = SenderResponse {
+        let answer = RecordedResponse {
             status: 200,
             by: Responder::CreelTargetDown,
             duration_us: Some(2_600),

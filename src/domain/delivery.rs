@@ -24,14 +24,14 @@ pub struct Delivery {
     /// The request.
     pub request: Request,
     /// The response to the sender.
-    pub answer: SenderResponse,
+    pub answer: RecordedResponse,
     /// Why it was refused; the body of a refused delivery is not stored.
     pub refused: Option<String>,
 }
 
 /// The response to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SenderResponse {
+pub struct RecordedResponse {
     /// The HTTP status; 0 if there was no response because the connection was
     /// dropped or creel exited.
     pub status: u16,
@@ -55,7 +55,7 @@ pub enum Responder {
     CreelTargetDown,
 }
 
-impl SenderResponse {
+impl RecordedResponse {
     /// Returns whether the delivery was acknowledged with success and no app
     /// has responded yet.
     pub const fn is_unanswered(&self) -> bool {

@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::domain::attempt::Outcome;
-    use crate::domain::delivery::{Responder, SenderResponse};
+    use crate::domain::delivery::{RecordedResponse, Responder};
     use crate::domain::summary::LastAttempt;
     use crate::domain::verification::Status;
 
@@ -173,7 +173,7 @@ mod tests {
             Summary {
                 method: "PUT".to_owned(),
                 last_attempt: Some(tried(None, Outcome::Expired)),
-                answer: SenderResponse {
+                answer: RecordedResponse {
                     status: 200,
                     by: Responder::CreelTargetDown,
                     duration_us: None,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, Outcome};
-use super::delivery::{Responder, SenderResponse};
+use super::delivery::{RecordedResponse, Responder};
 use super::id::Id;
 use super::signature::coverage;
 use super::timestamp::Timestamp;
@@ -51,7 +51,7 @@ pub struct Summary {
     /// The code of the first finding, if there is one.
     pub cause: Option<String>,
     /// The response to the sender.
-    pub answer: SenderResponse,
+    pub answer: RecordedResponse,
     /// Why it was refused.
     pub refused: Option<String>,
     /// The number of attempts.
@@ -168,7 +168,7 @@ impl Summary {
             content_type: None,
             status: Status::Valid,
             cause: None,
-            answer: SenderResponse {
+            answer: RecordedResponse {
                 status: 200,
                 by: super::delivery::Responder::Creel,
                 duration_us: None,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::local::Local;
 use super::response_plans::EffectiveResponse;
-use crate::domain::delivery::{Responder, SenderResponse};
+use crate::domain::delivery::{RecordedResponse, Responder};
 use crate::domain::endpoint::route;
 use crate::domain::handshake;
 use crate::domain::headers::Headers;
@@ -158,7 +158,7 @@ impl Local {
                 remote_addr: arrival.remote_addr.to_string(),
                 endpoint: endpoint.map(|e| e.name.clone()),
                 request: arrival.request,
-                answer: SenderResponse {
+                answer: RecordedResponse {
                     status: reply.status,
                     by,
                     duration_us: None,

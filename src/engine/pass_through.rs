@@ -10,7 +10,7 @@ use super::intake::{append_failure_response, text_response};
 use super::local::Local;
 use super::routing::{attempt_record, outgoing, unsent_exchange};
 use crate::domain::attempt::{INTERRUPTED_ERROR, pass_through_response};
-use crate::domain::delivery::{Responder, SenderResponse};
+use crate::domain::delivery::{RecordedResponse, Responder};
 use crate::domain::headers::Headers;
 use crate::domain::route::Destination;
 use crate::outbound::Exchange;
@@ -62,7 +62,7 @@ impl Local {
                 endpoint: name,
                 request,
                 // What the sender is answered is known by the attempt.
-                answer: SenderResponse {
+                answer: RecordedResponse {
                     status: 0,
                     by: Responder::CreelTargetDown,
                     duration_us: None,

@@ -294,7 +294,7 @@ fn choose_signature<'a>(
     let Some(provider) = provider else {
         let why = "Nothing says which provider sent it.";
         return if requested_new {
-            Err(why_unsignable(why))
+            Err(unsignable(why))
         } else {
             as_received(why.to_owned())
         };
@@ -304,7 +304,7 @@ fn choose_signature<'a>(
     }
     match secret_to_sign(assessor, delivery, provider) {
         Some(secret) => Ok(SignatureChoice::New(provider, secret)),
-        None if requested_new || changed => Err(why_unsignable(&format!(
+        None if requested_new || changed => Err(unsignable(&format!(
             "No secret is configured for {}.",
             provider.title
         ))),

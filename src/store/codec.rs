@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::domain::attempt::{
     Attempt, AttemptKind, EditedParts, Outcome, Response, RetryPosition, Signing,
 };
-use crate::domain::delivery::{Delivery, Responder, SenderResponse};
+use crate::domain::delivery::{Delivery, RecordedResponse, Responder};
 use crate::domain::headers::Headers;
 use crate::domain::id::Id;
 use crate::domain::request::Request;
@@ -70,7 +70,7 @@ impl Writer {
             self.bytes(header.value);
         }
     }
-    fn answer(&mut self, answer: SenderResponse) {
+    fn answer(&mut self, answer: RecordedResponse) {
         self.u16(answer.status);
         self.u8(match answer.by {
             Responder::Creel => 0,
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
         }
         Some(headers)
     }
-    fn answer(&mut self) -> Option<SenderResponse> {
+    fn answer(&mut self) -> Option<RecordedResponse> {
         let status = self.u16()?;
         let by = match self.u8()? {
             0 => Responder::Creel,
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
             2 => Responder::CreelTargetDown,
             _ => return None,
         };
-        Some(SenderResponse {
+        Some(RecordedResponse {
             status,
             by,
             duration_us: self.option(Self::u64)?,
@@ -451,7 +451,7 @@ pub(super) fn summary(bytes: &[u8]) -> Option<Summary> {
 
 /// Reads of a summary only the verdict on its signature, the sender's answer
 /// and how many attempts there are.
-pub(super) fn summary_brief(bytes: &[u8]) -> Option<(Status, SenderResponse, u32)> {
+pub(super) fn summary_brief(bytes: &[u8]) -> Option<(Status, RecordedResponse, u32)> {
     let mut r = Reader(bytes);
     // Number, id and time; endpoint, provider, event and the provider's id.
     r.take(8 + 16 + 8)?;
@@ -518,7 +518,7 @@ mod tests {
                 content_type: texts.clone(),
                 status: Status::Stale,
                 cause: texts.clone(),
-                answer: SenderResponse {
+                answer: RecordedResponse {
                     status: 202,
                     by: Responder::Target,
                     duration_us: Some(6),

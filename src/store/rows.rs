@@ -8,7 +8,7 @@ use super::journal::Place;
 use super::row::{self, Row};
 use super::shared::Shared;
 use super::{ReadError, codec};
-use crate::domain::delivery::SenderResponse;
+use crate::domain::delivery::RecordedResponse;
 use crate::domain::verification::Status;
 
 /// A delivery that was looked up and can be read.
@@ -20,7 +20,7 @@ pub struct Listed {
     pub status: Status,
     /// How many attempts it has; `None`: the index does not know all of them yet.
     pub attempts: Option<u32>,
-    pub(super) answer: SenderResponse,
+    pub(super) answer: RecordedResponse,
     pub(super) place: Place,
 }
 

@@ -116,7 +116,7 @@ impl Coverage<'_> {
             // somebody may have added one that a reader takes for another, as
             // Go's and .NET's do whatever the case of its letters.
             let is_same = match self.body() {
-                BodyCoverage::Whole => place::same_key,
+                BodyCoverage::Whole => value_source::same_key,
                 _ => str::eq_ignore_ascii_case,
             };
             let key = view.repeated_key(&pointers, is_same);

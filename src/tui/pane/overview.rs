@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::attempt::Outcome;
 use crate::domain::body::BodyKind;
-use crate::domain::delivery::{Responder, SenderResponse};
+use crate::domain::delivery::{RecordedResponse, Responder};
 use crate::domain::summary::Summary;
 use crate::domain::text::{age, bytes, duration_us, span, thousands};
 use crate::domain::verification::{Status, Verification};
@@ -402,7 +402,7 @@ impl Page<'_> {
 }
 
 /// Says what the sender was answered, by whom and how fast.
-fn answered(answer: &SenderResponse) -> String {
+fn answered(answer: &RecordedResponse) -> String {
     let by = match answer.by {
         Responder::Creel if answer.status == 0 => {
             return "not at all: the connection was dropped".to_owned();

@@ -6,7 +6,7 @@ use creel::domain::address::ResolvedHost;
 use creel::domain::assess::SignedText;
 use creel::domain::attempt::{Attempt, AttemptKind, Outcome, Response, RetryPosition, Signing};
 use creel::domain::attempt_verdict::AttemptVerdict;
-use creel::domain::delivery::{Delivery, Responder, SenderResponse};
+use creel::domain::delivery::{Delivery, RecordedResponse, Responder};
 use creel::domain::failure::Failure;
 use creel::domain::filter::Filter;
 use creel::domain::headers::Headers;
@@ -714,7 +714,7 @@ fn detail(
     .into_iter()
     .collect();
     let id = Id::new(received_at, u128::from(seq));
-    let answer = SenderResponse {
+    let answer = RecordedResponse {
         status: 200,
         by: Responder::Creel,
         duration_us: Some(3_100),

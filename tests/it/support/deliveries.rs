@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use creel::domain::assess::{Assessment, Classification};
 use creel::domain::attempt::{AttemptKind, Outcome, Response, Signing};
-use creel::domain::delivery::{Responder, SenderResponse};
+use creel::domain::delivery::{RecordedResponse, Responder};
 use creel::domain::event_key::EventKey;
 use creel::domain::headers::Headers;
 use creel::domain::request::Request;
@@ -71,7 +71,7 @@ pub(crate) fn incoming(path: &str, body: &[u8]) -> Incoming {
                 .collect(),
             body: body.to_vec().into(),
         },
-        answer: SenderResponse {
+        answer: RecordedResponse {
             status: 200,
             by: Responder::Creel,
             duration_us: None,
