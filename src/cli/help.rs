@@ -6,7 +6,7 @@ use super::CommandOutcome;
 use super::args::Args;
 use super::output::Output;
 use crate::domain::failure::Failure;
-use crate::domain::mend::nearest;
+use crate::domain::toml_error::nearest;
 
 /// The pages, by the topic that prints them.
 const TOPICS: [(&str, &str); 6] = [

@@ -507,7 +507,7 @@ impl Row {
             row.attempts = attempt.number;
             row.last_attempt = LastAttempt::after(row.last_attempt, attempt);
         }
-        row.answer = settled(row.answer, row.received_at, attempt);
+        row.answer = response_after(row.answer, row.received_at, attempt);
         if new && open {
             row.pending = Some(attempt.number);
         } else if ends || (new && attempt.retry.is_some()) {

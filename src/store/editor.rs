@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::verify::{Verdict, VerdictOf};
 use super::work::{Item, Retired, Work, read_attempt, read_delivery, reread};
 use super::{Change, ReadError};
-use crate::domain::delivery::Answer;
+use crate::domain::delivery::RecordedResponse;
 
 /// The one who writes to the index.
 pub(super) struct Editor {
@@ -256,9 +256,9 @@ fn derive_attempts(
     attempts: Vec<Place>,
     changes: &mut Changes,
 ) -> Result<(), ReadError> {
-    let (seq, was_owed) = (row.summary.seq, row.summary.owed());
+    let (seq, was_owed) = (row.summary.seq, row.summary.is_unanswered());
     if let Some(delivery) = read_delivery(&shared.segments, row.place)? {
-        row.summary.answer = Answer {
+        row.summary.answer = RecordedResponse {
             duration_us: row.summary.answer.duration_us,
             ..delivery.answer
         };
@@ -277,7 +277,7 @@ fn derive_attempts(
         }
     }
     if !was_owed {
-        row.summary.answer = row.summary.answer.given_up();
+        row.summary.answer = row.summary.answer.without_app();
     }
     Ok(())
 }
