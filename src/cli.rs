@@ -1,22 +1,39 @@
-//! The command line: one file a command, and the only printer.
+//! The command line: one file per command, and the only code that prints.
 
+/// Defines the command-line arguments.
 pub mod args;
+/// Asks for confirmation before deliveries are sent to other machines.
 mod confirm;
+/// Defines the flags that edit a resent request, and prints previews.
 pub mod edit;
+/// Runs `creel help`.
 mod help;
+/// Runs `creel` without a command.
 mod inspect;
 
+/// Runs `creel list`.
 mod list;
+/// Prints to standard output and standard error.
 mod output;
+/// Runs `creel providers`.
 mod providers;
+/// Runs `creel repair`.
 mod repair;
+/// Runs `creel resend`.
 mod resend;
+/// Runs `creel send`.
 mod send;
+/// Runs `creel serve`.
 mod serve;
+/// Opens an engine and starts the receiver.
 mod session;
+/// Runs `creel show`.
 mod show;
+/// Runs `creel sign`.
 mod sign;
+/// Runs `creel resend --stop`.
 mod stop;
+/// Runs `creel verify`.
 mod verify;
 
 use std::process::ExitCode;
@@ -30,37 +47,37 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::engine::Engine;
 use crate::store::Store;
 
-/// How a command ended, for the exit code.
+/// The outcome of a command, which determines the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandOutcome {
-    /// It worked: 0.
+    /// Success: 0.
     Success,
-    /// It worked, and the answer is no: 1.
+    /// A negative result: 1.
     No,
-    /// It was interrupted: 130.
+    /// Interrupted: 130.
     Interrupted,
 }
 
-/// What opens the inspector on an engine; returns when it is closed.
+/// Opens the inspector on an engine; returns when it is closed.
 pub type OpenInspector = fn(Engine, InspectorOptions) -> BoxFuture<'static, Result<(), Failure>>;
 
-/// How the inspector shall look.
+/// The display options of the inspector.
 #[derive(Clone, Debug)]
 pub struct InspectorOptions {
     /// Whether to use colour.
     pub color: bool,
     /// Whether to draw with ASCII characters only.
     pub ascii: bool,
-    /// The user's own keys: the file they stand in, and its text.
+    /// The user's key bindings: the path of the file and its text.
     pub keys: Option<(String, String)>,
-    /// What should be known at the start, as sentences.
+    /// Notes to show at the start, as sentences.
     pub notes: Vec<String>,
 }
 
-/// Runs creel as the command line says and returns its exit code. Where it
-/// says nothing, `open_inspector` opens the inspector.
+/// Runs the command line and returns its exit code. Without a command,
+/// `open_inspector` opens the inspector.
 pub fn main(open_inspector: OpenInspector) -> ExitCode {
-    // Whatever creel or its database writes is for its owner alone.
+    // All files of creel and its database are readable by their owner only.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -71,7 +88,7 @@ pub fn main(open_inspector: OpenInspector) -> ExitCode {
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {
-            // Help and version are asked for and go to standard output.
+            // Requested help and version go to standard output.
             return match output::print_usage(&error) {
                 Ok(_) if error.use_stderr() => ExitCode::from(2),
                 printed => exit_code(printed),
@@ -94,12 +111,12 @@ pub fn main(open_inspector: OpenInspector) -> ExitCode {
         }
     };
     let ended = runtime.block_on(run(args, &output, open_inspector));
-    // A reading of standard input may still hang in a thread; it must not hold the exit.
+    // A blocking read of standard input must not delay the exit.
     runtime.shutdown_background();
     exit_code(ended)
 }
 
-/// Explains a failure and returns the exit code.
+/// Prints a failure and returns the exit code.
 fn exit_code(ended: Result<CommandOutcome, Failure>) -> ExitCode {
     match ended {
         Ok(CommandOutcome::Success) => ExitCode::SUCCESS,
@@ -133,7 +150,7 @@ async fn run(
     {
         return Err(Failure::usage(
             format!("{flag} has no meaning here."),
-            "It says how to receive, and this command does not receive.",
+            "It configures receiving, and this command does not receive.",
             "Use it with creel or creel serve.",
         ));
     }
@@ -160,7 +177,7 @@ async fn run(
                 .render(&mut page)
                 .map_err(|error| {
                     Failure::cannot(
-                        "The manual page could not be made.",
+                        "The manual page could not be created.",
                         format!("{error}."),
                         "",
                     )

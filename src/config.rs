@@ -1,12 +1,18 @@
-//! What the user settled: defaults, file, environment and flags, in rising order.
+//! User configuration, merged from defaults, file, environment and flags; later
+//! sources win.
 //!
-//! Flags and environment reach this module as one [`Overrides`], for the
+//! Flags and environment variables arrive as one [`Overrides`], because the
 //! command-line parser already lets a flag win over its variable.
 
+/// Removes secrets from the environment of child processes.
 mod environment;
+/// Reads the file `creel.toml`.
 mod file;
+/// Parses sizes and durations.
 mod size;
+/// Rejects secrets and parameters that would have no effect.
 mod validate;
+/// Warns of secrets that other users can read.
 mod warnings;
 
 pub use self::environment::withhold_secrets;
@@ -26,70 +32,72 @@ use crate::domain::route::{ForwardMode, PathMode, Route, target_problem, without
 use crate::domain::secret::Secret;
 use crate::domain::toml_error::nearest;
 
-/// Where creel listens unless told otherwise.
+/// The default address to listen on.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:2733";
 
-/// Where a secret of the command line says it comes from.
+/// The origin of a secret from the command line.
 const SECRET_FLAG: &str = "--secret";
 
-/// How many bytes of body are taken unless told otherwise: 10 MiB.
+/// The default maximum body size, in bytes: 10 MiB.
 pub const DEFAULT_MAX_BODY: u64 = 10 * 1024 * 1024;
 
-/// What was said by flags and environment variables.
+/// The values of flags and environment variables.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// The configuration file to read, instead of looking for one.
+    /// The configuration file to read instead of the default ones.
     pub config: Option<PathBuf>,
-    /// The folder that keeps the data.
+    /// The data directory.
     pub data_dir: Option<PathBuf>,
-    /// Where to receive.
+    /// The address to listen on.
     pub listen: Option<String>,
-    /// Where deliveries go.
+    /// The target.
     pub target: Option<String>,
-    /// When they are sent on.
+    /// The mode.
     pub mode: Option<String>,
     /// Secrets as `[NAME=]VALUE`.
     pub secrets: Vec<String>,
-    /// The provider of deliveries that no endpoint names one for.
+    /// The provider of deliveries whose endpoint has none.
     pub provider: Option<String>,
-    /// The largest body taken, as a number with an optional unit.
+    /// The maximum body size, as a number with an optional unit.
     pub max_body: Option<String>,
-    /// The status answered where no endpoint says otherwise.
+    /// The default response status.
     pub answer_status: Option<u16>,
-    /// The body answered where no endpoint says otherwise.
+    /// The default response body.
     pub answer_body: Option<String>,
-    /// Whether any certificate is taken where deliveries are sent.
+    /// Whether targets may have any certificate.
     pub insecure: bool,
     /// Whether deliveries may be sent to link-local addresses.
     pub allow_link_local: bool,
 }
 
-/// Everything settled, ready for use.
+/// The merged configuration.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a setting of its own in the file"
 )]
 pub struct Config {
-    /// Where to receive.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// Whether somebody asked for that address, rather than taking the default.
+    /// Whether the address was configured explicitly.
     pub listen_chosen: bool,
-    /// The folder that keeps the data.
+    /// The data directory.
     pub data_dir: PathBuf,
-    /// Where deliveries go, unless their endpoint or a route says otherwise.
+    /// The target of deliveries, unless their endpoint or a route has another
+    /// one.
     pub target: Option<String>,
-    /// Targets for some of them.
+    /// The routes to other targets.
     pub routes: Vec<Route>,
-    /// What becomes of their path.
+    /// How paths are changed for a target.
     pub path_mode: PathMode,
-    /// How many are forwarded to a target at once, unless configured otherwise.
+    /// Maximum number of deliveries in flight to one target, unless configured
+    /// otherwise.
     pub parallel: Option<u32>,
     /// When they are sent on, unless their endpoint says otherwise.
     pub mode: ForwardMode,
     /// The provider of deliveries that no endpoint names one for.
     pub provider: Option<String>,
-    /// The largest body taken, in bytes.
+    /// The maximum body size, in bytes.
     pub max_body: u64,
     /// How long and how much to keep.
     pub keep: Retention,
@@ -102,23 +110,23 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Every configured secret.
     pub secrets: Vec<Secret>,
-    /// Secrets that counted once; the doctor knows them, and none makes a
-    /// delivery valid.
+    /// Old secrets. The doctor tests them, but they make no delivery valid.
     pub old_secrets: Vec<Secret>,
-    /// Whether any certificate is taken where deliveries are sent.
+    /// Whether targets may have any certificate.
     pub insecure: bool,
     /// Whether deliveries may be sent to link-local addresses.
     pub allow_link_local: bool,
-    /// The known providers: creel's own and the user's.
+    /// The built-in and the user's providers.
     pub catalog: Catalog,
-    /// What of the configuration lets others read secrets, as sentences.
+    /// Warnings of secrets that other users can read, as sentences.
     pub warnings: Vec<String>,
 }
 
-/// Reads the configuration file, if there is one, and lays `overrides` over it.
+/// Reads the configuration file, if there is one, and applies `overrides`.
 ///
 /// # Errors
-/// A [`Failure`] of kind usage that names the file, the line and the mend.
+/// Returns a [`Failure`] of kind usage that names the file and line and
+/// suggests a fix.
 pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     let folder = folder();
     let catalog = catalog(folder.as_deref())?;
@@ -192,7 +200,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
     })
 }
 
-/// Refuses secrets and parameters that could have no effect.
+/// Rejects secrets and parameters that would have no effect.
 fn validate(
     secrets: &[Secret],
     endpoints: &[Endpoint],
@@ -214,10 +222,10 @@ fn validate(
     Ok(())
 }
 
-/// Sees that there is an app wherever deliveries are to be passed through.
+/// Checks that there is a target wherever deliveries are passed through.
 ///
 /// # Errors
-/// A [`Failure`] of kind usage where there is none.
+/// Returns a [`Failure`] of kind usage if there is none.
 pub fn check_pass_through(config: &Config) -> Result<(), Failure> {
     if config.target.is_some() || !config.routes.is_empty() {
         return Ok(());
@@ -240,20 +248,21 @@ pub fn check_pass_through(config: &Config) -> Result<(), Failure> {
     };
     Err(Failure::usage(
         what,
-        "In the mode pass-through the app answers the sender, and no target is set.",
+        "In pass-through mode the app responds to the sender, but no target is set.",
         "Name the app:  --target http://127.0.0.1:3000   (or target = … in creel.toml)",
     ))
 }
 
-/// Reads one secret as it is written in a configuration: `env:NAME`,
-/// `file:PATH` or the secret itself.
+/// Reads one secret from a configuration value: `env:NAME`, `file:PATH` or the
+/// secret itself.
 ///
-/// One line end at the end of a file is not taken for part of the secret.
-/// Several keys in one text are parted with [`Secret::split`].
+/// One trailing line break of a file is removed. Several keys in one text are
+/// separated with [`Secret::split`].
 ///
 /// # Errors
-/// A [`Failure`] where the variable is not set or the file cannot be read. It
-/// repeats nothing of `text`, which may be the secret itself by mistake.
+/// Returns a [`Failure`] if the variable is not set or the file cannot be read.
+/// The message does not contain `text`, which may be the secret itself by
+/// mistake.
 pub fn secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> {
     let secret = read_secret(name, text, origin)?;
     environment::note_value(secret.reveal());
@@ -263,13 +272,13 @@ pub fn secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> {
 fn read_secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> {
     if let Some(variable) = text.strip_prefix("env:") {
         environment::note_variable(variable);
-        // A name with `=` or NUL is none, and is not asked for.
+        // A name with `=` or NUL is not a valid variable name.
         let is_name = !variable.is_empty() && !variable.contains(['=', '\0']);
         let value = is_name.then(|| std::env::var_os(variable)).flatten();
         let value = value.ok_or_else(|| {
             Failure::usage(
                 "The environment variable of a secret is not set.",
-                format!("{origin} names it after env:."),
+                format!("{origin} refers to it with env:."),
                 "Set it first:  export NAME=…   (and write env:NAME)",
             )
         })?;
@@ -298,13 +307,13 @@ fn read_secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> 
     Ok(Secret::new(name, origin, text))
 }
 
-/// Returns the user's configuration folder, for example `~/.config/creel`.
+/// Returns the user's configuration directory, such as `~/.config/creel`.
 pub fn folder() -> Option<PathBuf> {
     let base = etcetera::choose_base_strategy().ok()?;
     Some(base.config_dir().join("creel"))
 }
 
-/// Reads creel's own providers and those in the configuration folder.
+/// Reads the built-in providers and those in the configuration directory.
 fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
     let mut catalog = Catalog::builtin();
     let Some(entries) = folder.and_then(|f| std::fs::read_dir(f.join("providers")).ok()) else {
@@ -327,8 +336,9 @@ fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
     Ok(catalog)
 }
 
-/// Finds the configuration file: the one named, else `creel.toml` in the
-/// working directory, else in the user's configuration folder.
+/// Returns the path of the configuration file: the given one, otherwise
+/// `creel.toml` in the working directory, otherwise the one in the user's
+/// configuration directory.
 fn find_file(named: Option<&Path>, folder: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
         return Some(path.to_owned());
@@ -343,33 +353,36 @@ fn find_file(named: Option<&Path>, folder: Option<&Path>) -> Option<PathBuf> {
 fn default_data_dir() -> Result<PathBuf, Failure> {
     let base = etcetera::choose_base_strategy().map_err(|error| {
         Failure::usage(
-            "There is no place to keep deliveries.",
-            format!("The home folder is not known: {error}."),
+            "There is no directory for deliveries.",
+            format!("The home directory is not known: {error}."),
             "Name one:  creel --data-dir ./creel-data",
         )
     })?;
     Ok(base.data_dir().join("creel"))
 }
 
-/// Reads an address to listen on.
+/// Parses an address to listen on.
 fn address(text: &str) -> Result<SocketAddr, Failure> {
     let local = text
         .strip_prefix("localhost:")
         .map(|port| format!("127.0.0.1:{port}"));
     local.as_deref().unwrap_or(text).parse().map_err(|_| {
         Failure::usage(
-            format!("{} is no address to listen on.", without_credentials(text)),
+            format!(
+                "{} is not an address to listen on.",
+                without_credentials(text)
+            ),
             "An address is an IP address and a port.",
             "Write, for example, --listen 127.0.0.1:2733  (port 0 picks a free one)",
         )
     })
 }
 
-/// Reads `[NAME=]VALUE`, where NAME is an endpoint or a provider.
+/// Parses `[NAME=]VALUE`, where NAME is an endpoint or a provider.
 ///
-/// A secret may hold `=` itself (base64 ends in it), so what stands before
-/// the first one counts as a name only where it looks like one and more
-/// than padding follows. `=VALUE` takes everything behind as the secret.
+/// A secret may contain `=` itself (base64 ends with it), so the part before
+/// the first one is a name only if it looks like one and is followed by more
+/// than padding. `=VALUE` takes everything after the first `=` as the secret.
 fn flag_secret(text: &str, endpoints: &[Endpoint], catalog: &Catalog) -> Result<Secret, Failure> {
     let origin = SECRET_FLAG;
     let Some((name, value)) = text.split_once('=') else {
@@ -389,7 +402,8 @@ fn flag_secret(text: &str, endpoints: &[Endpoint], catalog: &Catalog) -> Result<
         let known: Vec<&str> = endpoints
             .chain(catalog.iter().map(|p| p.name.as_str()))
             .collect();
-        // Only what is surely a name is repeated: it may begin a secret.
+        // Quotes only what is certainly a name, as it may be the start of a
+        // secret.
         let near = nearest(name, &known).filter(|_| name.len() > 4);
         let (what, next) = match near {
             Some(near) => (
@@ -403,7 +417,7 @@ fn flag_secret(text: &str, endpoints: &[Endpoint], catalog: &Catalog) -> Result<
         };
         return Err(Failure::usage(
             what,
-            "The part before the first = says whose secret it is.",
+            "The part before the first = names the owner of the secret.",
             format!("{next}   (a secret that holds a =: write --secret =SECRET)"),
         ));
     }
@@ -434,15 +448,15 @@ fn flag_mode(word: &str) -> Result<ForwardMode, Failure> {
     })
 }
 
-/// Checks that a provider of that name exists.
+/// Checks that a provider with this name exists.
 fn check_provider(name: &str, catalog: &Catalog) -> Result<(), Failure> {
     if catalog.get(name).is_some() {
         return Ok(());
     }
     let names: Vec<&str> = catalog.iter().map(|p| p.name.as_str()).collect();
     let next = match nearest(name, &names) {
-        Some(near) => format!("Did you mean {near}? All of them:  creel providers"),
-        None => "All of them:  creel providers".to_owned(),
+        Some(near) => format!("Did you mean {near}? List all providers:  creel providers"),
+        None => "List all providers:  creel providers".to_owned(),
     };
     Err(Failure::usage(
         format!("No provider is named {name}."),

@@ -1,27 +1,30 @@
-//! The engine's commands over a socket, so that a second process can use the
-//! creel that owns the data.
+//! Serves the engine's commands over a socket, so that a second process can use
+//! the creel that owns the data.
 //!
-//! The socket lies in the data directory, which only its owner may enter.
-//! Both sides write one JSON object a line ([`protocol`]).
+//! The socket is in the data directory, which only its owner may enter. Both
+//! sides write one JSON object per line ([`protocol`]).
 
+/// Serves an engine to other processes of the same user.
 pub mod api;
+/// Connects to the creel that owns the data.
 pub mod client;
+/// Defines the messages of the control socket.
 mod protocol;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The socket's name in the data directory.
+/// The name of the socket in the data directory.
 const SOCKET: &str = "control.sock";
 
-/// The longest path a socket may have on any system creel runs on, in bytes.
+/// Maximum length of a socket's path on all supported systems, in bytes.
 const MAX_SOCKET_PATH_BYTES: usize = 100;
 
-/// A path by which the socket in `data_dir` can be reached, and what must
-/// stay open meanwhile.
+/// A path to the socket in a data directory, and the open directory that it
+/// needs.
 ///
-/// The system limits a socket's path to about a hundred bytes. A deeper
-/// folder is opened and the socket reached through the open folder.
+/// The system limits the path of a socket to about 100 bytes. A longer path is
+/// replaced by one through the open directory.
 struct SocketPath {
     path: PathBuf,
     _folder: Option<std::fs::File>,

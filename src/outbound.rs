@@ -1,35 +1,48 @@
-//! Sends requests to the app under development, exactly.
+//! Sends requests to the app under development without altering them.
 //!
-//! Over HTTP/1 the bytes on the wire are creel's own: method, target, every
-//! field in its order with its repeats, then the body. Over HTTP/2, spoken
-//! only where a server insists on it during the TLS handshake, the encoder
-//! groups repeats of a name, and what it sends is what is listed. Nothing is
-//! invented, no redirect followed, no proxy asked.
+//! Over HTTP/1 creel writes the bytes itself: the method, the target, the
+//! headers in their order with their repeats, and the body. HTTP/2 is used only
+//! if a server insists on it in the TLS handshake. There the encoder groups
+//! repeats of a name, and the recorded headers are those it sends. Redirects
+//! are not followed and proxies are not used.
 //!
-//! Connections are used again, but only clean ones: the answer was read to
-//! its end, nothing lies unread, neither side wants to close, and the peer has
-//! not done so since. A connection on which anything went wrong is closed with
-//! the exchange. It may still happen that the peer closes one in the very
-//! moment it is used again. RFC 9112 section 9.3.1 reckons with that and
-//! RFC 9110 section 9.2.2 lets a request be repeated where it is known not to
-//! have been applied: so it is sent once more, on a fresh connection, where not
-//! a byte of an answer came and the system tells by a reset that the peer had
-//! not read all of it. A target that took the whole request and then closed is
-//! not sent it twice.
+//! Connections are reused only if they are clean: the response was read
+//! completely, no bytes are left unread, neither side wants to close and the
+//! peer has not closed since. A connection on which anything failed is closed.
+//! The peer may still close a connection at the moment it is reused (RFC 9112
+//! section 9.3.1), and a request may be repeated if it is known not to have
+//! been applied (RFC 9110 section 9.2.2). So the client repeats a request once
+//! on a new connection if it received no byte of a response and a TCP reset
+//! shows that the peer had not read the whole request. A target that read the
+//! whole request and then closed the connection does not get it twice.
 
+/// Opens connections to targets.
 mod connect;
+/// Defines the errors of an exchange and their messages.
 mod error;
+/// Exchanges a request and a response over HTTP/1.
 mod http1;
+/// Wraps an HTTP/1 connection and writes requests unaltered.
 mod http1_connection;
+/// Exchanges requests and responses over HTTP/2.
 mod http2;
+/// Resolves the hosts of targets before anything is sent.
 mod locate;
+/// Fits a delivery to its target.
 mod outgoing;
+/// Records the client's own connections to detect loops.
 mod own_connections;
+/// Keeps idle connections for reuse.
 mod pool;
+/// Checks whether a local target accepts connections.
 mod probe;
+/// Resolves host names and caches the addresses.
 mod resolver;
+/// Reads a response into bounded memory.
 mod response;
+/// Parses the head of an HTTP/1 response.
 mod response_head;
+/// Builds the TLS client configurations.
 mod tls;
 
 use std::net::SocketAddr;
@@ -57,23 +70,23 @@ use resolver::Resolver;
 use response::{BodyLimits, PartialResponse, ReadOptions, ResponseMemory};
 use tls::Tls;
 
-/// How many bytes the head of an answer may have.
+/// Maximum size of a response's head, in bytes.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
 
-/// How many fields an answer may have.
+/// Maximum number of headers of a response.
 const MAX_FIELDS: usize = 500;
 
-/// How many bytes of answers that are wanted whole are held in all.
+/// Maximum number of bytes that all buffered responses occupy.
 const MAX_BUFFERED_BYTES: usize = 256 << 20;
 
-/// How long the parts of an exchange may take.
+/// The timeouts of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Finding the address, connecting and the TLS handshake together.
+    /// For resolving the name, connecting and the TLS handshake together.
     pub connect: Duration,
-    /// From the connection to the head of the answer.
+    /// From the connection to the head of the response.
     pub first_byte: Duration,
-    /// The whole exchange.
+    /// For the whole exchange.
     pub total: Duration,
 }
 
@@ -87,20 +100,20 @@ impl Default for Timeouts {
     }
 }
 
-/// What is allowed that is not by default.
+/// Permissions that are off by default.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(default)]
 pub struct SendOptions {
-    /// Takes any certificate, even one that proves nothing.
+    /// Accepts any certificate, even one that proves nothing.
     pub insecure: bool,
-    /// Sends to link-local addresses, where clouds keep their metadata service.
+    /// Allows link-local addresses, where clouds run their metadata service.
     pub link_local: bool,
 }
 
 impl SendOptions {
-    /// Allows what either allows.
+    /// Returns the union of two sets of permissions.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self {
@@ -110,37 +123,38 @@ impl SendOptions {
     }
 }
 
-/// Something that sends requests; whoever shares it shares its connections.
+/// An HTTP client with its own connection pool.
 #[derive(Debug, Default)]
 pub struct Client {
     timeouts: Timeouts,
     resolver: Resolver,
     tls: Tls,
     pool: Pool,
-    /// The connections that are open.
+    /// The open connections of this client.
     own_connections: OwnConnections,
-    /// The answers that are held whole.
+    /// The memory of buffered responses.
     memory: ResponseMemory,
 }
 
-/// What was sent and what came of it.
+/// A request and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// The answer, as far as it came; `None` where not even its head did.
+    /// The response as far as it was received; `None` if its head is missing.
     pub response: Option<attempt::Response>,
-    /// What went wrong, as a sentence. Beside an answer: why it is not whole.
+    /// The error, as a sentence. With a response: why the response is
+    /// incomplete.
     pub error: Option<String>,
-    /// From the start to the end of the answer or to the error, in
+    /// From the start to the end of the response or to the error, in
     /// microseconds.
     pub duration_us: u64,
-    /// The fields as they were sent.
+    /// The headers as sent.
     pub sent_headers: Headers,
-    /// Whether there was a connection to send it on.
+    /// Whether a connection was established.
     pub connected: bool,
 }
 
 impl Client {
-    /// Makes a client.
+    /// Creates a client.
     pub fn new(timeouts: Timeouts) -> Self {
         Self {
             timeouts,
@@ -148,7 +162,7 @@ impl Client {
         }
     }
 
-    /// Makes a client that finds the addresses of names in its own way.
+    /// Creates a client that resolves names with `lookup`.
     pub fn with_lookup(timeouts: Timeouts, lookup: Lookup) -> Self {
         Self {
             resolver: Resolver::new(lookup),
@@ -156,18 +170,18 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the answer. Every way this may go wrong is
-    /// told in the exchange.
+    /// Sends a request and reads the response. Errors are reported in the
+    /// exchange.
     pub async fn send(&self, outgoing: &Outgoing, options: SendOptions) -> Exchange {
         self.send_with_limits(outgoing, options, BodyLimits::EXCERPT)
             .await
             .0
     }
 
-    /// Does the same for somebody who wants the whole body of the answer,
-    /// which may have `most` bytes; it is empty where no whole answer came.
-    /// What is held of such bodies counts until the last copy is dropped, and
-    /// one that there is no room for is not read to its end.
+    /// Sends a request and returns the whole response body, up to `most` bytes.
+    /// The body is empty if the response is incomplete. Buffered bytes count
+    /// towards a bound of the client until the last copy is dropped; a response
+    /// that exceeds it is not read to its end.
     pub async fn send_buffered(
         &self,
         outgoing: &Outgoing,
@@ -184,9 +198,9 @@ impl Client {
         (exchange, body)
     }
 
-    /// Says whether `remote` is the near end of a connection of this client
-    /// to `port`: what comes to that port from there was sent by itself. Where
-    /// the port is not known, any connection counts.
+    /// Returns `true` if `remote` is the local address of a connection of this
+    /// client to `port`, which means that the client reached its own server.
+    /// Without a port any connection counts.
     pub fn is_own_connection(&self, remote: SocketAddr, port: Option<u16>) -> bool {
         self.own_connections.contains(remote, port)
     }
@@ -295,7 +309,7 @@ impl Client {
             .map_err(|_| SendError::Connect(outgoing.authority(), time))?
     }
 
-    /// Lets a connection wait for another request, if it may.
+    /// Returns a reusable connection to the pool.
     fn finish(
         &self,
         finish: Result<bool, SendError>,
@@ -315,7 +329,7 @@ impl Client {
         origin: &PoolKey,
         state: &mut ExchangeState,
     ) -> Result<(), Http2Error> {
-        // Forgotten too where the time runs out and this is dropped.
+        // The guard also removes the connection if a timeout drops this future.
         let mut shared = SharedUse {
             pool: &self.pool,
             origin,
@@ -331,16 +345,17 @@ impl Client {
     }
 }
 
-/// What is known of an exchange so far.
+/// The state of an exchange in progress.
 struct ExchangeState {
     options: ReadOptions,
     connected: bool,
-    /// What was sent, where it was not what was to be sent.
+    /// The headers as sent, if they differ from the requested ones.
     sent: Option<Headers>,
     answer: Option<PartialResponse>,
 }
 
-/// A use of a shared connection, which is forgotten unless all goes well.
+/// A use of a shared connection. Removes the connection from the pool when
+/// dropped, unless the exchange succeeded.
 struct SharedUse<'a> {
     pool: &'a Pool,
     origin: &'a PoolKey,

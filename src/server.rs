@@ -1,18 +1,28 @@
-//! Takes requests off the socket, byte for byte.
+//! Receives HTTP requests and preserves their exact bytes.
 //!
-//! Any method, any path, HTTP/1.0, 1.1 and HTTP/2 with prior knowledge. What
-//! becomes of a request is the [`Intake`]'s to say: it keeps the delivery and
-//! answers. Header order and repeats are those of the wire for HTTP/1; HTTP/2
-//! fields come as the decoder groups them, repeats of a name side by side.
+//! Accepts any method and any path over HTTP/1.0, HTTP/1.1 and HTTP/2 with
+//! prior knowledge. The [`Intake`] decides what happens to a request: it stores
+//! the delivery and returns the response. HTTP/1 headers keep the order and the
+//! repeats of the wire. HTTP/2 headers come as the decoder groups them, with
+//! repeats of a name next to each other.
 
+/// Accepts connections, limits their number and serves them.
 mod connection;
+/// Holds the state that a connection's socket and its requests share.
 mod connection_state;
+/// Parses the request heads of an HTTP/1 connection in wire order.
 mod header_tracker;
+/// Wraps a socket to track its bytes and enforce timeouts.
 mod instrumented_socket;
+/// Defines the size and time limits of a server.
 mod limits;
+/// Bounds the memory of request bodies.
 mod memory;
+/// Handles one request from its head to its response.
 mod receive;
+/// Builds HTTP responses.
 mod response;
+/// Sends a response body in pieces over a given time.
 mod slow_body;
 
 use std::fmt;
@@ -35,41 +45,45 @@ use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 use connection::ServerState;
 
-/// How many connections the system may hold ready to be accepted.
+/// Maximum number of connections that the kernel queues before they are
+/// accepted.
 const BACKLOG: u32 = 4096;
 
-/// How long to wait after the system gave no connection for want of something.
+/// Delay before the next `accept` after one failed, for example for lack of
+/// file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// One request that arrived.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct ReceivedRequest {
-    /// When its head was in.
+    /// When the head of the request was complete.
     pub received_at: Timestamp,
-    /// The same moment, for measuring how long the answer took.
+    /// The same moment on the monotonic clock, to measure the time until the
+    /// response.
     pub started: Instant,
-    /// Who sent it.
+    /// The address of the sender.
     pub remote_addr: SocketAddr,
-    /// The request; its body is empty where it was refused.
+    /// The request. The body is empty if the request was refused.
     pub request: Request,
-    /// Why it was refused, where it was.
+    /// Why the request was refused; `None` if it was accepted.
     pub refused: Option<Refusal>,
 }
 
-/// Why a request was refused before its body was in.
+/// Reason for refusing a request before its body was complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The body is larger than is taken.
+    /// The body exceeds the size limit.
     TooLarge {
-        /// How many bytes are taken.
+        /// The size limit, in bytes.
         limit: u64,
-        /// How many bytes were announced; `None`: none were, and so many came.
+        /// The `content-length`, in bytes; `None` if the request did not state
+        /// one.
         declared: Option<u64>,
     },
 }
 
 impl Refusal {
-    /// Returns the status that says so to the sender.
+    /// Returns the HTTP status for the refusal.
     pub const fn status(self) -> u16 {
         match self {
             Self::TooLarge { .. } => 413,
@@ -92,43 +106,43 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What is answered to a sender.
+/// The response to a sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SenderResponse {
     /// The HTTP status, 200 to 999.
     pub status: u16,
-    /// The header fields; those that concern one connection and the length
-    /// are left out and made anew.
+    /// The headers. Hop-by-hop headers and `content-length` are dropped and set
+    /// by the server.
     pub headers: Headers,
     /// The body.
     pub body: Bytes,
-    /// How it is given.
+    /// When and how fast the response is sent.
     pub timing: ReplyTiming,
 }
 
-/// How an answer is given.
+/// When and how fast a response is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyTiming {
-    /// At once.
+    /// Immediately.
     #[default]
     Immediate,
-    /// Late, slowly, or both. When creel is to end it hurries.
+    /// With a delay, slowly, or both. A shutdown skips the remaining time.
     Delayed {
-        /// How long the answer is held back.
+        /// The delay before the response begins.
         delay: Duration,
-        /// Over what time the body is spread.
+        /// The time over which the body is spread.
         over: Duration,
     },
-    /// Not at all: after a while the connection is closed. With HTTP/2 that
-    /// ends the other requests on it too.
+    /// Never: the connection is closed after a delay. With HTTP/2 this also
+    /// ends the other requests on the connection.
     Drop {
-        /// How long it stays open.
+        /// How long the connection stays open.
         delay: Duration,
     },
 }
 
 impl SenderResponse {
-    /// Makes a reply without fields or body.
+    /// Creates a response without headers and body.
     pub fn new(status: u16) -> Self {
         Self {
             status,
@@ -139,13 +153,14 @@ impl SenderResponse {
     }
 }
 
-/// What takes an arrival, keeps it and says what to answer.
+/// Stores a received request and returns the response to its sender.
 ///
-/// What it must do at once, it does before it first waits: it is dropped when
-/// the sender goes away. Where it panics the sender hears 500.
+/// The future is dropped when the sender disconnects, so work that must happen
+/// has to be done before its first await point. If it panics, the sender
+/// receives status 500.
 pub type Intake = Arc<dyn Fn(ReceivedRequest) -> BoxFuture<'static, SenderResponse> + Send + Sync>;
 
-/// A socket that takes connections.
+/// A bound listening socket.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -153,23 +168,23 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Returns the address it took, the true port where 0 was asked for.
+    /// Returns the local address, with the actual port if port 0 was requested.
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// Takes the address `addr`; port 0 lets the system choose one.
+/// Binds `addr`; with port 0 the system chooses a free port.
 ///
-/// Fails where the port is taken, the address is not this machine's or creel
-/// may not use it.
+/// Returns a [`Failure`] if the port is in use, the address does not belong to
+/// this machine or creel lacks the permission.
 #[expect(clippy::unused_async, reason = "must run where a tokio reactor is")]
 pub async fn bind(addr: SocketAddr) -> Result<Listener, Failure> {
     listen(addr).map_err(|error| bind_failure(addr, &error))
 }
 
-/// Serves connections until `shutdown`, then finishes what is in flight, for
-/// [`Limits::shutdown_grace`] at the most.
+/// Serves connections until `shutdown`, then waits for requests in flight, at
+/// most [`Limits::shutdown_grace`].
 pub async fn serve(
     listener: Listener,
     limits: Limits,
@@ -189,8 +204,9 @@ pub async fn serve(
             Ok((stream, remote_addr)) => server.accept(stream, remote_addr),
             Err(error) if is_connection_error(&error) => {}
             Err(error) => {
-                // Out of file descriptors or memory: trying again at once would
-                // spin. Fewer idle connections, and a pause, let it recover.
+                // The process is out of file descriptors or memory. Retrying
+                // immediately would spin, so this closes idle connections and
+                // waits.
                 tracing::warn!(%error, "cannot accept a connection");
                 server.close_idle();
                 tokio::select! {
@@ -210,8 +226,8 @@ fn listen(addr: SocketAddr) -> io::Result<Listener> {
     } else {
         TcpSocket::new_v6()?
     };
-    // On Unix this lets a restarted creel have its port back at once; two
-    // listeners on one port stay impossible.
+    // On Unix this lets a restarted creel bind the port of its predecessor. Two
+    // listeners on one port remain impossible.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
@@ -220,8 +236,8 @@ fn listen(addr: SocketAddr) -> io::Result<Listener> {
     Ok(Listener { socket, address })
 }
 
-/// Says whether an error of `accept` concerns the connection that was to be
-/// accepted and not the listener.
+/// Returns `true` if an error of `accept` concerns a single connection and not
+/// the listener.
 fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -248,7 +264,7 @@ fn bind_failure(addr: SocketAddr, error: &io::Error) -> Failure {
         ),
         io::ErrorKind::PermissionDenied => Failure::cannot(
             format!("creel may not use port {port}."),
-            "Ports below 1024 are kept for privileged processes.".to_owned(),
+            "Ports below 1024 are reserved for privileged processes.".to_owned(),
             format!("Choose another:  creel --listen {ip}:2733"),
         ),
         _ => Failure::cannot(
@@ -259,7 +275,7 @@ fn bind_failure(addr: SocketAddr, error: &io::Error) -> Failure {
     }
 }
 
-/// Writes a number with its thousands parted by commas.
+/// Formats a number with commas between thousands.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);

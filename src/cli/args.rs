@@ -1,4 +1,4 @@
-//! The command line's grammar.
+//! Defines the command-line arguments.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -25,10 +25,10 @@ use crate::domain::toml_error::nearest;
     disable_help_subcommand = true
 )]
 pub struct Args {
-    /// Flags every command takes.
+    /// Flags of all commands.
     #[command(flatten)]
     pub global: Global,
-    /// Flags that say how to receive.
+    /// Flags that configure receiving.
     #[command(flatten)]
     pub receiving: Receiving,
     /// What to do.
@@ -36,28 +36,28 @@ pub struct Args {
     pub command: Option<Subcommand>,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it worked and the answer is no; 2 wrong usage or \
-configuration; 3 it could not be done; 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 success; 1 negative result, such as an invalid signature; \
+2 wrong usage or configuration; 3 failure; 130 interrupted.";
 
-/// Flags every command takes.
+/// Flags of all commands.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Global {
     /// Configuration file, instead of creel.toml here or in the user's configuration folder.
     #[arg(long, global = true, env = "CREEL_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder that keeps the deliveries.
+    /// Directory for the deliveries.
     #[arg(long, global = true, env = "CREEL_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Print one JSON object a line and nothing else on standard output.
+    /// Print one JSON object per line and nothing else on standard output.
     #[arg(long, global = true)]
     pub json: bool,
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
-    /// Say less on standard error.
+    /// Print less on standard error.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more on standard error; twice for still more.
+    /// Print more on standard error; twice for even more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -73,38 +73,38 @@ pub enum Color {
     Never,
 }
 
-/// Flags that say how to receive.
+/// Flags that configure receiving.
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Receiving (creel, creel serve)")]
 pub struct Receiving {
-    /// Where to receive; port 0 picks a free one [default: 127.0.0.1:2733].
+    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:2733].
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
-    /// The app that deliveries are sent on to, and sent to again.
+    /// URL of the app that deliveries are forwarded and resent to.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// When they are sent on: ack-first, pass-through, hold [default: ack-first].
+    /// When deliveries are forwarded: ack-first, pass-through, hold [default: ack-first].
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,
     /// A signing secret: the secret itself, env:VARIABLE or <file:PATH>; NAME is an endpoint or a provider.
     #[arg(long = "secret", value_name = "[NAME=]VALUE")]
     pub secrets: Vec<String>,
-    /// Who sends, where the headers do not tell.
+    /// The provider, if the headers do not identify it.
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
-    /// The largest body taken [default: 10MiB].
+    /// Maximum body size [default: 10MiB].
     #[arg(long, value_name = "SIZE")]
     pub max_body: Option<String>,
-    /// The status to answer with [default: 200].
+    /// Status of the response [default: 200].
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(200..=599))]
     pub answer_status: Option<u16>,
-    /// The text to answer with.
+    /// Body of the response.
     #[arg(long, value_name = "TEXT")]
     pub answer_body: Option<String>,
-    /// What may be sent to.
+    /// Permissions for sending.
     #[command(flatten)]
     pub sending: Sending,
-    /// Let signed deliveries of five systems arrive, to see creel at work; kept in a folder of their own.
+    /// Receive signed demo deliveries of five providers, stored in a temporary directory.
     #[arg(long)]
     pub demo: bool,
     /// Draw the inspector with ASCII characters only.
@@ -113,10 +113,10 @@ pub struct Receiving {
 }
 
 impl Args {
-    /// Reads the command line.
+    /// Parses the command line.
     ///
     /// # Errors
-    /// What is wrong with it; also where it asks for help.
+    /// Returns the usage error, or the requested help or version.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut lists = false;
         let mut secret = false;
@@ -137,7 +137,7 @@ impl Args {
     }
 }
 
-/// Says whether a word is a flag that takes a secret, or nearly one.
+/// Returns `true` if a word is a flag that takes a secret, or resembles one.
 fn takes_secret(word: &OsStr) -> bool {
     let word = word.to_string_lossy();
     let Some(flag) = word.strip_prefix('-') else {
@@ -148,8 +148,8 @@ fn takes_secret(word: &OsStr) -> bool {
     flags.iter().any(|known| flag.starts_with(known)) || nearest(flag, &flags).is_some()
 }
 
-/// Takes the values out of an error where one of them may be a secret that
-/// stands in the wrong place. What is known, and the usage, stay.
+/// Removes the values from an error if one of them may be a misplaced secret.
+/// Known names and the usage stay.
 fn without_values(error: clap::Error) -> clap::Error {
     use clap::error::{ContextKind as Kind, ContextValue as Value};
     if !error.use_stderr() {
@@ -169,7 +169,7 @@ fn without_values(error: clap::Error) -> clap::Error {
                 | Kind::SuggestedSubcommand,
                 known,
             ) => known.clone(),
-            // A flag that there is, with the names of its values.
+            // A known flag with the names of its values.
             (Kind::InvalidArg | Kind::PriorArg, Value::String(text))
                 if is_flag(text) && is_known(text) =>
             {
@@ -188,7 +188,7 @@ fn without_values(error: clap::Error) -> clap::Error {
     new
 }
 
-/// Says whether a text names a flag or a value that creel has.
+/// Returns `true` if a text names a known flag or value.
 fn is_known(text: &str) -> bool {
     let name = text.split([' ', '=']).next().unwrap_or_default();
     let Some(long) = name.strip_prefix("--") else {
@@ -199,8 +199,8 @@ fn is_known(text: &str) -> bool {
     has(&command) || command.get_subcommands().any(has)
 }
 
-/// Writes `-key:value`, which turns a term of a filter round, as `not
-/// key:value`: no flag looks like that.
+/// Rewrites `-key:value`, a negated filter term, as `not key:value`. No flag
+/// has this form.
 fn expand_negation(word: OsString) -> Vec<OsString> {
     let term = word.to_str().and_then(|word| word.strip_prefix('-'));
     let is_term = |term: &&str| {
@@ -237,7 +237,8 @@ impl Receiving {
             .map(|(_, flag)| *flag)
     }
 
-    /// Lays the flags behind the command over those before it.
+    /// Merges the flags after the command with those before it; the later ones
+    /// win.
     #[must_use]
     pub fn or(&self, later: Self) -> Self {
         let mut secrets = self.secrets.clone();
@@ -261,13 +262,13 @@ impl Receiving {
     }
 }
 
-/// Flags that say what may be sent to.
+/// Permissions for sending.
 #[derive(Clone, Copy, Debug, Default, ClapArgs)]
 pub struct Sending {
-    /// Take any certificate of an https target, even one that proves nothing.
+    /// Accept any certificate of an https target, even one that proves nothing.
     #[arg(long)]
     pub insecure: bool,
-    /// Send to link-local addresses too, where clouds keep their metadata service.
+    /// Allow link-local addresses, where clouds run their metadata service.
     #[arg(long)]
     pub allow_link_local: bool,
 }
@@ -279,9 +280,9 @@ pub enum Subcommand {
     Serve(Receiving),
     /// List deliveries, newest first.
     List(List),
-    /// Show one delivery, whole.
+    /// Show one delivery with all details.
     Show(Show),
-    /// Send deliveries again.
+    /// Resend deliveries.
     Resend(Resend),
     /// Check the signature of a raw HTTP/1.1 request, offline.
     Verify(Verify),
@@ -291,7 +292,7 @@ pub enum Subcommand {
     Send(Send),
     /// List the known providers, or show one.
     Providers(Providers),
-    /// Copy what can be read of a damaged data directory into a fresh one.
+    /// Copy the readable data of a damaged data directory to a new one.
     Repair(Repair),
     /// Print a completion script.
     Completions {
@@ -311,10 +312,10 @@ pub enum Subcommand {
 /// Arguments of `creel list`.
 #[derive(Debug, ClapArgs)]
 pub struct List {
-    /// Which to list: words, sig: provider: event: endpoint: method: path: app: since: id: marked, with not, or.
+    /// Deliveries to list: words, sig: provider: event: endpoint: method: path: app: since: id: marked, with not, or.
     #[arg(value_name = "FILTER", num_args = 0..)]
     pub filter: Vec<String>,
-    /// How many at the most.
+    /// Maximum number of deliveries.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 }
@@ -322,7 +323,7 @@ pub struct List {
 /// Arguments of `creel repair`.
 #[derive(Debug, ClapArgs)]
 pub struct Repair {
-    /// The folder to copy to, which must be empty or not there yet [default: one beside the damaged].
+    /// Directory to copy to, which must be empty or not exist yet [default: one next to the damaged].
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
 }
@@ -340,7 +341,7 @@ pub struct Resend {
     /// Ids, four or more characters of their start or end, or @latest.
     #[arg(value_name = "ID", required_unless_present = "filter")]
     pub ids: Vec<String>,
-    /// Send all that match, oldest first.
+    /// Resend all deliveries that match, oldest first.
     #[arg(
         long,
         value_name = "FILTER",
@@ -348,19 +349,19 @@ pub struct Resend {
         allow_hyphen_values = true
     )]
     pub filter: Option<String>,
-    /// Where to send; without a path, the delivery's own is kept.
+    /// URL to send to; without a path, the path of the delivery is used.
     #[arg(long, value_name = "URL")]
     pub to: Option<String>,
-    /// Try as often and with such waits as the provider does, until it is delivered.
+    /// Retry on the provider's schedule until the delivery succeeds.
     #[arg(long, value_name = "AS")]
     pub retry: Option<RetryAs>,
-    /// Make the waits of --retry so many times shorter.
+    /// Divide the delays of --retry by this number.
     #[arg(long, value_name = "TIMES", default_value_t = 1, requires = "retry", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub compress: u32,
-    /// Give up on these deliveries: end their retry schedules, and wait no longer for their app.
+    /// Give up on these deliveries: end their retry schedules and stop waiting for their app.
     #[arg(long, conflicts_with_all = ["to", "retry", "sign", "rate", "spacing", "dry_run"])]
     pub stop: bool,
-    /// Which signature to send [default: kept; fresh for what is changed, and for a retry where there is a secret].
+    /// Signature to send [default: kept; fresh for changed requests, and for a retry if there is a secret].
     #[arg(long, value_name = "HOW")]
     pub sign: Option<SignHow>,
     /// Print what would be sent, and send nothing.
@@ -372,33 +373,33 @@ pub struct Resend {
     /// How long to wait between one and the next: 500ms, 2s.
     #[arg(long, value_name = "TIME", value_parser = rate::parse_interval)]
     pub spacing: Option<Duration>,
-    /// How many may be under way at a time, 1 to 256; with 1 they arrive in order.
+    /// Maximum number of sends in flight, 1 to 256; with 1 they arrive in order.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub parallel: u32,
-    /// Send to hosts that are not this machine, or give up on all that match, without asking.
+    /// Do not ask before sending to other machines or giving up on all that match.
     #[arg(long)]
     pub yes: bool,
-    /// What may be sent to.
+    /// Permissions for sending.
     #[command(flatten)]
     pub sending: Sending,
-    /// What to change before.
+    /// Changes to the request.
     #[command(flatten)]
     pub changes: Changes,
 }
 
-/// Whose schedule retries follow.
+/// The schedule of retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RetryAs {
-    /// That of the provider that sent the delivery.
+    /// The schedule of the provider that sent the delivery.
     Provider,
 }
 
-/// Which signature a resend carries.
+/// The signature of a resend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SignHow {
-    /// The one that was received.
+    /// The received signature.
     Kept,
-    /// A new one, made now with the endpoint's secret.
+    /// A new signature, made with the endpoint's secret.
     Fresh,
 }
 
@@ -407,25 +408,25 @@ pub enum SignHow {
 pub struct Verify {
     /// The request: request line, headers, empty line, body to the end; - is standard input.
     pub file: PathBuf,
-    /// Who sent it; left out: detected from the headers.
+    /// The provider [default: detected from the headers].
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
     /// The signing secret, env:VARIABLE or <file:PATH>; several during a rotation.
     #[arg(long = "secret", value_name = "SECRET")]
     pub secrets: Vec<String>,
-    /// A secret that no longer counts; one that signed the request is named.
+    /// An old secret; reported if it signed the request.
     #[arg(long = "old-secret", value_name = "SECRET")]
     pub old_secrets: Vec<String>,
-    /// Try everything, and print what was tried, even where the signature holds.
+    /// Test every hypothesis and print the results, even if the signature is valid.
     #[arg(long)]
     pub full: bool,
-    /// What a scheme needs besides the secret.
+    /// A further parameter of the signature scheme.
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
-    /// The time of arrival in Unix seconds; left out: now.
+    /// Time of arrival in Unix seconds [default: now].
     #[arg(long, value_name = "UNIX_SECONDS", allow_negative_numbers = true)]
     pub now: Option<i64>,
-    /// The public address, for schemes that sign it.
+    /// The public URL, for schemes that sign it.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 }
@@ -436,25 +437,25 @@ pub struct Sign {
     /// The body; - is standard input.
     #[arg(default_value = "-")]
     pub file: PathBuf,
-    /// Whose headers to print.
+    /// The provider.
     #[arg(long, value_name = "NAME")]
     pub provider: String,
     /// The signing secret, env:VARIABLE or <file:PATH>.
     #[arg(long, value_name = "SECRET")]
     pub secret: String,
-    /// The event's name.
+    /// Name of the event.
     #[arg(long, value_name = "EVENT")]
     pub event: Option<String>,
-    /// The event's id; left out: a new one.
+    /// Id of the event [default: a new one].
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
-    /// The time of sending in Unix seconds; left out: now.
+    /// Time of sending in Unix seconds [default: now].
     #[arg(long, value_name = "UNIX_SECONDS", allow_negative_numbers = true)]
     pub now: Option<i64>,
     /// The method, for schemes that sign it.
     #[arg(long, value_name = "METHOD", default_value = "POST")]
     pub method: String,
-    /// The address, for schemes that sign it.
+    /// The URL, for schemes that sign it.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 }
@@ -462,20 +463,20 @@ pub struct Sign {
 /// Arguments of `creel send`.
 #[derive(Debug, ClapArgs)]
 pub struct Send {
-    /// Whose event to send.
+    /// The provider.
     pub provider: String,
-    /// Which event; left out: the provider's first.
+    /// The event [default: the provider's first].
     pub event: Option<String>,
-    /// Where to send.
+    /// URL to send to.
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// The signing secret, env:VARIABLE or <file:PATH>.
     #[arg(long, value_name = "SECRET")]
     pub secret: String,
-    /// Send to a host that is not this machine without asking.
+    /// Do not ask before sending to another machine.
     #[arg(long)]
     pub yes: bool,
-    /// What may be sent to.
+    /// Permissions for sending.
     #[command(flatten)]
     pub sending: Sending,
 }
@@ -483,7 +484,7 @@ pub struct Send {
 /// Arguments of `creel providers`.
 #[derive(Debug, ClapArgs)]
 pub struct Providers {
-    /// The one to show.
+    /// The provider to show.
     pub name: Option<String>,
 }
 

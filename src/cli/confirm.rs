@@ -1,4 +1,4 @@
-//! Asks before anything is sent to another machine.
+//! Asks for confirmation before deliveries are sent to other machines.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -10,7 +10,7 @@ use crate::domain::failure::Failure;
 use crate::engine::Engine;
 use crate::engine::command::{Command, Reply, ResendRequest, SendOptions};
 
-/// Returns what the flags allow.
+/// Returns the permissions that the flags grant.
 pub(super) fn options(sending: Sending) -> SendOptions {
     SendOptions {
         insecure: sending.insecure,
@@ -18,10 +18,10 @@ pub(super) fn options(sending: Sending) -> SendOptions {
     }
 }
 
-/// Asks before an order is carried out, where it goes to other machines.
+/// Asks for confirmation if a request sends to other machines.
 ///
 /// # Errors
-/// A [`Failure`] where the answer is no, or where there is nobody to ask.
+/// Returns a [`Failure`] if the user declines or there is no terminal.
 pub(super) async fn confirm_request(engine: &Engine, order: &ResendRequest) -> Result<(), Failure> {
     match engine.call(Command::Locate(order.clone())).await? {
         Reply::Places(places) => confirm_hosts(places).await,
@@ -29,7 +29,7 @@ pub(super) async fn confirm_request(engine: &Engine, order: &ResendRequest) -> R
     }
 }
 
-/// Asks for each place once, on a terminal.
+/// Asks once for each host, on a terminal.
 ///
 /// # Errors
 /// A [`Failure`] where the answer is no, or where there is nobody to ask.
@@ -40,13 +40,13 @@ pub(super) async fn confirm_hosts(places: Vec<ResolvedHost>) -> Result<(), Failu
         };
         return Err(Failure::usage(
             format!("{} is not this machine.", place.words()),
-            "creel asks before it sends elsewhere, and there is no terminal to ask on.",
+            "creel asks before it sends to another machine, but there is no terminal.",
             "Say that it may:  --yes",
         ));
     }
     for place in places {
         let host = place.host.clone();
-        // Reading may wait for ever, which no task of the runtime should.
+        // Reading may block indefinitely, which a task of the runtime must not.
         let answer = tokio::task::spawn_blocking(move || ask_host(&place)).await;
         if !answer.unwrap_or(false) {
             return Err(Failure::no(
@@ -59,10 +59,10 @@ pub(super) async fn confirm_hosts(places: Vec<ResolvedHost>) -> Result<(), Failu
     Ok(())
 }
 
-/// Asks a question on a terminal; `why` says that it has to be asked.
+/// Asks a question on a terminal; `why` explains that it is necessary.
 ///
 /// # Errors
-/// A [`Failure`] where the answer is no, or where there is nobody to ask.
+/// Returns a [`Failure`] if the user declines or there is no terminal.
 pub(super) async fn confirm_question(question: &str, why: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::usage(

@@ -1,5 +1,4 @@
-//! The flags that change a request before it is sent again, and what shows
-//! the result without sending it.
+//! Defines the flags that edit a resent request, and prints previews.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -18,42 +17,42 @@ use crate::domain::text::visible_bytes;
 use crate::engine::Engine;
 use crate::engine::command::{Command, Preview, Reply, ResendRequest, Selection};
 
-/// Of how many deliveries the warnings are told before they are sent.
+/// Maximum number of deliveries whose warnings are printed before sending.
 const MAX_WARNED_DELIVERIES: usize = 50;
 
-/// What to change before sending.
+/// Changes to a request before it is sent.
 #[derive(Clone, Debug, Default, ClapArgs)]
-#[command(next_help_heading = "Changes (signed afresh unless --sign says otherwise)")]
+#[command(next_help_heading = "Changes (signed again unless --sign says otherwise)")]
 pub struct Changes {
-    /// Send this body instead; - is standard input.
+    /// Send this body; - is standard input.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
     /// Values to set in the body.
     #[arg(
         long,
         value_name = "PATH=VALUE",
-        help = "Set a value in the body: .data.id=42, .items[0].name=x, /data/id=42; all else stays byte for byte"
+        help = "Set a value in the body: .data.id=42, .items[0].name=x, /data/id=42; all other bytes stay"
     )]
     pub set: Vec<String>,
-    /// Set a header; the first of a name replaces all there were, further ones are added.
+    /// Set a header; the first of a name replaces all existing ones, further ones are added.
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
-    /// Take a header away.
+    /// Remove a header.
     #[arg(long, value_name = "NAME")]
     pub remove_header: Vec<String>,
-    /// Send with another method.
+    /// Change the method.
     #[arg(long, value_name = "METHOD")]
     pub method: Option<String>,
-    /// Send to another path, which counts more than the target's own.
+    /// Change the path; overrides the path of the target.
     #[arg(long, value_name = "PATH")]
     pub path: Option<String>,
-    /// Send it as a new event: with a new id and time, signed afresh.
+    /// Send it as a new event: with a new id and time, signed again.
     #[arg(long)]
     pub new_event: bool,
 }
 
 impl Changes {
-    /// Returns what is to be changed of a request, where anything is.
+    /// Returns the edit, if anything is changed.
     pub(super) fn edit(&self) -> Result<Option<Box<Edit>>, Failure> {
         let mut edit = Edit {
             method: self.method.clone(),
@@ -75,7 +74,7 @@ impl Changes {
     }
 }
 
-/// Says what should be known before changed deliveries are sent.
+/// Prints the warnings about changed deliveries before they are sent.
 pub(super) async fn warn(
     engine: &Engine,
     order: &ResendRequest,
@@ -136,7 +135,7 @@ async fn preview(engine: &Engine, order: &ResendRequest, id: Id) -> Result<Box<P
     }
 }
 
-/// Prints what should be known of one of so many requests.
+/// Prints the warnings about one request of several.
 fn notes(preview: &Preview, of: usize, output: &Output) {
     for note in &preview.notes {
         if of > 1 {
@@ -147,7 +146,7 @@ fn notes(preview: &Preview, of: usize, output: &Output) {
     }
 }
 
-/// Prints the request: its very bytes, but to a terminal what is safe there.
+/// Prints the request: unaltered, but escaped on a terminal.
 fn print(preview: &Preview, output: &Output) -> Result<(), Failure> {
     let raw = preview.new.to_raw();
     if !std::io::stdout().is_terminal() {

@@ -1,4 +1,4 @@
-//! `creel`: receive and open the inspector, or open it on the creel that
+//! `creel`: receives and opens the inspector, or opens it on the creel that
 //! already runs on the data directory.
 
 use std::io::{IsTerminal as _, Write as _};
@@ -10,7 +10,7 @@ use crate::config;
 use crate::control::client;
 use crate::domain::failure::Failure;
 
-/// The log's name in the data directory.
+/// The name of the log in the data directory.
 const LOG_FILE: &str = "creel.log";
 
 /// Runs `creel` without a command.
@@ -44,14 +44,14 @@ pub(super) async fn run(
                     "A creel already receives on the data directory {}.",
                     config.data_dir.display()
                 ),
-                "Open the inspector on it:  creel   (or end it first, or take another place:  --data-dir DIR)",
+                "Open the inspector on it:  creel   (or end it first, or use another directory:  --data-dir DIR)",
             ));
         }
         return open_inspector(engine, screen)
             .await
             .map(|()| CommandOutcome::Success);
     }
-    // Seen before the screen is taken, and again when it is given back.
+    // Visible before the inspector opens and after it closes.
     let mut note = |note: String| {
         output.note(&note);
         screen.notes.push(note);
@@ -59,17 +59,18 @@ pub(super) async fn run(
     let receiver = session::receive(config, receiving.demo, &mut note).await?;
     session::log(global, Some(&receiver.data_dir().join(LOG_FILE)));
     let shown = open_inspector(receiver.local.engine(), screen).await;
-    // Ctrl-C while the last deliveries are finished ends creel at once.
+    // Ctrl-C during the shutdown ends creel immediately.
     tokio::select! {
         () = receiver.stop() => {}
         _ = tokio::signal::ctrl_c() => {
-            let _ = writeln!(std::io::stderr(), "Ended at once.");
+            let _ = writeln!(std::io::stderr(), "Ended immediately.");
         }
     }
     shown.map(|()| CommandOutcome::Success)
 }
 
-/// Reads the keys of the user's own, from `keys.toml` in the configuration folder.
+/// Reads the user's key bindings from `keys.toml` in the configuration
+/// directory.
 fn own_keys() -> Option<(String, String)> {
     let path = config::folder()?.join("keys.toml");
     let text = std::fs::read_to_string(&path).ok()?;

@@ -1,4 +1,4 @@
-//! `creel list`: deliveries, newest first.
+//! `creel list`: lists deliveries, newest first.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::domain::text;
 use crate::engine::Engine;
 use crate::engine::command::{Command, ListQuery, Page, Reply};
 
-/// How many rows are asked for at once.
+/// Number of rows per request.
 const PAGE_ROWS: usize = 500;
 
 /// Runs `creel list`.
@@ -72,7 +72,7 @@ async fn list(engine: &Engine, args: &List, output: &Output) -> Result<CommandOu
     Ok(CommandOutcome::Success)
 }
 
-/// Fails where some of the deliveries that were listed are damaged.
+/// Returns a [`Failure`] if some of the listed deliveries are damaged.
 async fn report_damage(engine: &Engine, listed: &HashSet<u64>) -> Result<(), Failure> {
     let mut damaged = match engine.call(Command::Info).await? {
         Reply::Info(info) => info.damaged,
@@ -84,12 +84,12 @@ async fn report_damage(engine: &Engine, listed: &HashSet<u64>) -> Result<(), Fai
     }
     Err(Failure::cannot(
         format!("{damaged}."),
-        "Their records in the journal do not check; all others are whole.",
-        "End creel, and copy what can be read into a fresh folder:  creel repair --to DIR",
+        "Their journal records have a wrong checksum; all others are intact.",
+        "End creel, and copy the readable data to a new directory:  creel repair --to DIR",
     ))
 }
 
-/// Asks for one window of the list.
+/// Requests one window of the list.
 pub(super) async fn page(engine: &Engine, query: &ListQuery) -> Result<Page, Failure> {
     match engine.call(Command::List(query.clone())).await? {
         Reply::Page(page) => Ok(page),
@@ -104,36 +104,36 @@ async fn listing(engine: &Engine, query: &ListQuery) -> Result<Vec<String>, Fail
     }
 }
 
-/// Says that there is nothing to list, and why.
+/// Explains why there is nothing to list.
 fn empty_list_note(total: usize, filter: &str) -> String {
     match total {
         0 => "Nothing has been received yet. Start receiving:  creel".to_owned(),
         _ => format!(
-            "No delivery matches {filter}. All {} are listed by:  creel list",
+            "No delivery matches {filter}. List all {}:  creel list",
             text::thousands(total as u64)
         ),
     }
 }
 
-/// The columns of the list, as wide as the terminal allows.
+/// The columns of the list, fitted to the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Columns {
-    /// Whether ids and times are shown whole. Else an id is its last
-    /// characters, which find a delivery too.
+    /// Whether ids and times are shown completely. Otherwise an id is cut to
+    /// its last characters, which also find the delivery.
     whole: bool,
     provider: usize,
     event: usize,
 }
 
-/// How many characters of an id are shown where there is little room.
+/// Number of characters of a cut id.
 const ID_SUFFIX_CHARS: usize = 8;
 
-/// From which width on, in columns, ids and times are shown whole.
+/// Minimum width for complete ids and times, in columns.
 const MIN_WIDE_COLUMNS: usize = 112;
 
 impl Columns {
-    /// Makes the columns for a terminal of so many columns; `None`: there is no
-    /// terminal that would wrap them.
+    /// Creates the columns for a terminal of the given width; `None` without a
+    /// terminal.
     fn of(width: Option<usize>) -> Self {
         let width = width.unwrap_or(121);
         let whole = width >= MIN_WIDE_COLUMNS;
@@ -143,7 +143,7 @@ impl Columns {
         } else {
             (ID_SUFFIX_CHARS, 15)
         };
-        // Signature, app and arrival, and two blanks between any two.
+        // Signature, app and arrival, and two spaces between the columns.
         let rest = id + time + provider + 7 + 4 + 4 + 6 * 2;
         Self {
             whole,

@@ -1,7 +1,7 @@
-//! The only place that prints on the command line.
+//! Prints to standard output and standard error; the only code that does.
 //!
-//! Data goes to standard output, all else to standard error. A reader that
-//! closed the pipe has seen enough: that is no error.
+//! Data goes to standard output, everything else to standard error. A closed
+//! pipe is not an error.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -16,18 +16,18 @@ use crate::domain::failure::Failure;
 use crate::domain::verification::Status;
 use crate::domain::{contract_json, text};
 
-/// How a piece of text looks where there is colour. Each is a word first.
+/// The style of a piece of text on a coloured terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
-    /// Text like any other.
+    /// Normal text.
     Plain,
-    /// Something that is right.
+    /// A positive result.
     Good,
-    /// Something to look at.
+    /// A warning.
     Warn,
-    /// Something that is wrong.
+    /// A negative result.
     Bad,
-    /// Something that says little.
+    /// Secondary text.
     Context,
 }
 
@@ -54,7 +54,7 @@ impl Style {
     }
 }
 
-/// Returns whether the locale of this process has ASCII alone.
+/// Returns `true` if the locale of this process is limited to ASCII.
 pub(super) fn is_ascii() -> bool {
     static IS_ASCII: LazyLock<bool> = LazyLock::new(|| {
         let [all, ctype, lang] =
@@ -64,7 +64,7 @@ pub(super) fn is_ascii() -> bool {
     *IS_ASCII
 }
 
-/// Writes text as the locale can, whatever a stranger put into it made visible.
+/// Escapes text for the locale and makes control characters visible.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
     if is_ascii() {
         text::ascii(text)
@@ -73,7 +73,7 @@ pub(super) fn shown(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Prints what a command found.
+/// Prints the output of a command.
 #[derive(Debug)]
 pub(super) struct Output {
     /// Whether to print JSON.
@@ -81,7 +81,7 @@ pub(super) struct Output {
     quiet: bool,
     /// Whether text is coloured.
     color: bool,
-    /// Whether the reader of standard output is gone.
+    /// Whether the pipe of standard output is closed.
     gone: Cell<bool>,
 }
 
@@ -95,13 +95,12 @@ impl Output {
         }
     }
 
-    /// Prints one line of text; whatever a stranger put into it is made visible.
+    /// Prints one line of text, with control characters made visible.
     pub(super) fn line(&self, line: &str) -> Result<CommandOutcome, Failure> {
         self.raw(format!("{}\n", shown(line)).as_bytes())
     }
 
-    /// Prints one line of pieces with a style each; whatever a stranger put into
-    /// them is made visible.
+    /// Prints one line of styled pieces, with control characters made visible.
     pub(super) fn styled(&self, pieces: &[(String, Style)]) -> Result<CommandOutcome, Failure> {
         let mut line = String::new();
         for (text, style) in pieces {
@@ -117,8 +116,8 @@ impl Output {
         self.raw(format!("{}\n", line.trim_end()).as_bytes())
     }
 
-    /// Returns how many columns the terminal has that is written to; `None`
-    /// where standard output is none.
+    /// Returns the width of the terminal in columns; `None` if standard output
+    /// is not a terminal.
     pub(super) fn width() -> Option<usize> {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
         (size.ws_col > 0).then_some(usize::from(size.ws_col))
@@ -129,7 +128,7 @@ impl Output {
         self.raw(format!("{}\n", contract_json::line(value)).as_bytes())
     }
 
-    /// Writes bytes to standard output as they are.
+    /// Writes bytes to standard output unaltered.
     pub(super) fn raw(&self, bytes: &[u8]) -> Result<CommandOutcome, Failure> {
         let mut out = io::stdout().lock();
         let written = out.write_all(bytes).and_then(|()| out.flush());
@@ -137,27 +136,27 @@ impl Output {
         check(written)
     }
 
-    /// Says whether nobody reads standard output any more.
+    /// Returns `true` if the pipe of standard output is closed.
     pub(super) fn gone(&self) -> bool {
         self.gone.get()
     }
 
-    /// Says something on standard error, unless told to be quiet.
+    /// Prints a note on standard error, unless `--quiet` is set.
     pub(super) fn note(&self, note: &str) {
         if !self.quiet {
             let _ = writeln!(io::stderr(), "{}", shown(note));
         }
     }
 
-    /// Writes a line on standard error that the next one takes the place of;
-    /// an empty one takes it away. Only for terminals.
+    /// Writes a line on standard error that the next one replaces; an empty one
+    /// removes it. For terminals only.
     pub(super) fn transient(line: &str) {
         let mut err = io::stderr().lock();
         let _ = write!(err, "\r\u{1b}[K{}", shown(line));
         let _ = err.flush();
     }
 
-    /// Explains a failure on standard error.
+    /// Prints a failure on standard error.
     pub(super) fn failure(failure: &Failure) {
         let lines = failure.to_string();
         let mut err = io::stderr().lock();
@@ -167,13 +166,13 @@ impl Output {
     }
 }
 
-/// Prints a help text, the version or a usage error where each belongs.
+/// Prints help, the version or a usage error to the proper stream.
 pub(super) fn print_usage(error: &clap::Error) -> Result<CommandOutcome, Failure> {
     check(error.print().and_then(|()| io::stdout().flush()))
 }
 
-/// Turns what became of a write to standard output into an end. A reader that
-/// closed the pipe has seen enough.
+/// Converts the result of a write to standard output. A closed pipe is not an
+/// error.
 fn check(written: io::Result<()>) -> Result<CommandOutcome, Failure> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::cannot(
@@ -189,7 +188,8 @@ fn is_broken_pipe(written: &io::Result<()>) -> bool {
     matches!(written, Err(error) if error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Decides on colour: the flag first, then `NO_COLOR` and `TERM`, then the terminal.
+/// Returns `true` if output is coloured: decided by the flag, then by
+/// `NO_COLOR` and `TERM`, then by the terminal.
 pub(super) fn colored(choice: Color, terminal: bool) -> bool {
     match choice {
         Color::Always => true,

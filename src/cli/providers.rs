@@ -1,4 +1,4 @@
-//! `creel providers`: the known providers, or one of them.
+//! `creel providers`: lists the known providers, or shows one.
 
 use super::CommandOutcome;
 use super::args::{Global, Providers, Receiving};
@@ -47,7 +47,7 @@ pub(super) fn run(
     Ok(CommandOutcome::Success)
 }
 
-/// Writes what is known of a provider as lines for a person.
+/// Formats a provider as readable lines.
 fn lines(provider: &Provider) -> Vec<String> {
     let mut lines = vec![format!("{}  ({})", provider.title, provider.name)];
     let mut fact = |name: &str, value: String| lines.push(format!("{name:<14} {value}"));

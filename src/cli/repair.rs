@@ -1,4 +1,4 @@
-//! `creel repair`: copy what can be read of a damaged data directory.
+//! `creel repair`: copies the readable data of a damaged data directory.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -26,11 +26,11 @@ pub(super) fn run(
     if !from.join("journal").is_dir() {
         return Err(Failure::cannot(
             format!("There is nothing to repair in {}.", from.display()),
-            "It holds no deliveries of creel's.",
-            "Name the folder that does:  creel --data-dir DIR repair",
+            "It contains no deliveries of creel.",
+            "Name the data directory:  creel --data-dir DIR repair",
         ));
     }
-    // Progress is for somebody who watches.
+    // Progress is shown on a terminal only.
     let watched = !global.quiet && io::stderr().is_terminal();
     let mut shown = None;
     let mut progress = |done: u64, total: u64| {
@@ -50,7 +50,7 @@ pub(super) fn run(
             format!("{} could not be repaired.", from.display()),
             sentence(&error),
             format!(
-                "Name an empty folder to copy to:  creel repair --to DIR   (this was {})",
+                "Name an empty directory to copy to:  creel repair --to DIR   (this was {})",
                 to.display()
             ),
         ),
@@ -85,7 +85,7 @@ pub(super) fn run(
             output.line(&format!("{bytes} bytes of the journal could not be read."))?;
         }
         output.line(&format!(
-            "{} is as it was. Use the copy:  creel --data-dir {}",
+            "{} is unchanged. Use the copy:  creel --data-dir {}",
             from.display(),
             to.display()
         ))?;
@@ -97,7 +97,7 @@ pub(super) fn run(
     })
 }
 
-/// Returns the first folder beside `from` that is not there yet.
+/// Returns the first unused directory name next to `from`.
 fn default_copy_path(from: &std::path::Path) -> PathBuf {
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     (1..1000)

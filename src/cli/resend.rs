@@ -1,4 +1,4 @@
-//! `creel resend`: send deliveries again.
+//! `creel resend`: resends deliveries.
 
 use std::io::IsTerminal as _;
 use std::time::Instant;
@@ -36,7 +36,7 @@ pub(super) async fn run(
     ended
 }
 
-/// Sends, after it was agreed where to.
+/// Asks for confirmation if necessary, and sends.
 async fn confirm_and_resend(
     engine: &Engine,
     order: ResendRequest,
@@ -85,9 +85,9 @@ async fn resend(
 ) -> Result<CommandOutcome, Failure> {
     edit::warn(engine, &order, output).await?;
     let schedule = order.retry.is_some();
-    // Listened for before there is anything to stop.
+    // Installed before the job starts, so that no signal is lost.
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| {
-        Failure::cannot("Ctrl-C cannot be listened for.", format!("{error}."), "")
+        Failure::cannot("creel cannot listen for Ctrl-C.", format!("{error}."), "")
     })?;
     let Job { id, total, .. } = match engine.call(Command::Resend(order)).await? {
         Reply::Job(job) => job,
@@ -95,9 +95,9 @@ async fn resend(
     };
     let mut progress = Progress::new(total, quiet || output.json);
     let mut delivered = true;
-    // Of those that could not even be tried.
+    // Deliveries that could not be sent because of an error.
     let (mut broken, mut why) = (0_u64, None);
-    // Of the first that could not be sent, as long as none could.
+    // The first attempt without a connection, as long as all had none.
     let (mut unreached, mut reached) = (None, schedule);
     let over = loop {
         let asked = tokio::select! {
@@ -105,7 +105,7 @@ async fn resend(
             _ = interrupted.recv() => {
                 progress.clear();
                 if schedule {
-                    output.note("The schedule goes on as long as a creel receives on this data directory, \
+                    output.note("The schedule continues while a creel receives on this data directory, \
                         or with the next one. To end it:  creel resend ID --stop");
                 } else {
                     engine.call(Command::Stop(id)).await?;
@@ -150,7 +150,7 @@ async fn resend(
                 }
                 Err(failure) => {
                     delivered = false;
-                    // One of many has one line.
+                    // With many deliveries each has one line.
                     let failure = failure.to_string().replace('\n', " ");
                     output.note(&format!("{}: {failure}", one.delivery));
                 }
@@ -186,7 +186,7 @@ async fn resend(
     })
 }
 
-/// The line on a terminal that says how far a long job has come.
+/// The progress line of a long job on a terminal.
 struct Progress {
     total: u64,
     began: Instant,
@@ -237,12 +237,12 @@ fn unreached_failure(attempt: &Attempt) -> Failure {
     )
 }
 
-/// Says what may help where a target could not be reached.
+/// Returns advice for an unreachable target.
 fn advice(error: &str) -> &'static str {
     if error.contains("link-local") {
-        "Name another target:  --to URL   or, where it is meant:  --allow-link-local"
+        "Name another target:  --to URL   or allow it:  --allow-link-local"
     } else if error.starts_with("TLS: the certificate") {
-        "Renew it, name another target:  --to URL   or take it as it is:  --insecure"
+        "Renew it, name another target:  --to URL   or accept it:  --insecure"
     } else {
         "Start the app, or name another target:  --to URL"
     }

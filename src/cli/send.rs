@@ -1,4 +1,4 @@
-//! `creel send`: send a signed sample event.
+//! `creel send`: sends a signed sample event.
 
 use super::CommandOutcome;
 use super::args::{Global, Receiving, Send};

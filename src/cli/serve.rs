@@ -1,4 +1,4 @@
-//! `creel serve`: receive without the interface.
+//! `creel serve`: receives without the interface.
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +18,7 @@ pub(super) async fn run(
 ) -> Result<CommandOutcome, Failure> {
     session::log(global, None);
     let config = config::load(&session::overrides(global, receiving))?;
-    // Asked for before the port is taken, so that no signal falls between.
+    // Installed before the port is bound, so that no signal is lost.
     let mut signals = Signals::new()?;
     let receiver = session::receive(config, receiving.demo, &mut |note| output.note(&note)).await?;
     let url = format!("http://{}", receiver.address);
@@ -56,7 +56,7 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal and says how it ends the command.
+    /// Waits for a signal and returns the outcome of the command.
     async fn next(&mut self) -> CommandOutcome {
         tokio::select! {
             _ = self.interrupt.recv() => CommandOutcome::Interrupted,
@@ -65,8 +65,8 @@ impl Signals {
         }
     }
 
-    /// Waits for a signal that ends the command at once, while it finishes what
-    /// is under way. Further hangups do not: the shell and the system each send
+    /// Waits for a signal that ends the command immediately, during its
+    /// shutdown. Ignores further hangups: the shell and the system each send
     /// one when a terminal is closed.
     async fn force(&mut self) {
         tokio::select! {

@@ -1,5 +1,5 @@
-//! Gets hold of an engine: the one that runs on the data directory, or an
-//! own one; and starts the receiving creel.
+//! Opens an engine, either of the creel that runs on the data directory or of
+//! this process, and starts the receiver.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,16 +20,16 @@ use crate::engine::local::Local;
 use crate::engine::{Engine, demo};
 use crate::{server, store};
 
-/// How long a command waits for a creel that is just starting or ending.
+/// How long a command waits for a creel that is starting or ending.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// An engine to ask, and what must be closed after.
+/// An engine, and the store of this process if it is open.
 pub(super) struct Session {
     pub(super) engine: Engine,
     own: Option<Arc<Local>>,
 }
 
-/// Connects to the creel that runs on the data directory, or opens the data.
+/// Connects to the creel that runs on the data directory, or opens the store.
 pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
     let config = config::load(&overrides(global, &Receiving::default()))?;
     let begun = tokio::time::Instant::now();
@@ -44,7 +44,8 @@ pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
                     own: Some(local),
                 });
             }
-            // Somebody holds the data and does not answer yet: just starting or ending.
+            // Another process has locked the data and does not respond yet: it
+            // is starting or ending.
             Err(failure)
                 if begun.elapsed() > LOCK_TIMEOUT || !Local::is_locked(&config.data_dir) =>
             {
@@ -56,7 +57,7 @@ pub(super) async fn open(global: &Global) -> Result<Session, Failure> {
 }
 
 impl Session {
-    /// Lets go of the data.
+    /// Closes the store.
     pub(super) async fn close(self) {
         if let Some(local) = self.own {
             local.close().await;
@@ -64,7 +65,7 @@ impl Session {
     }
 }
 
-/// A creel that receives.
+/// A running receiver.
 pub(super) struct Receiver {
     pub(super) local: Arc<Local>,
     pub(super) address: SocketAddr,
@@ -73,9 +74,9 @@ pub(super) struct Receiver {
     _demo_folder: Option<demo::DemoFolder>,
 }
 
-/// Opens the data, takes the port and starts receiving.
+/// Opens the store, binds the port and starts receiving.
 ///
-/// `notes` is told what was found on opening.
+/// Calls `notes` with warnings and notes.
 pub(super) async fn receive(
     mut config: Config,
     with_demo: bool,
@@ -98,7 +99,7 @@ pub(super) async fn receive(
         notes(note);
     }
     let listener = match server::bind(config.listen).await {
-        // The demonstration needs no certain port.
+        // The demo does not need a certain port.
         Err(_) if with_demo && !config.listen_chosen => {
             server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?
         }
@@ -109,9 +110,9 @@ pub(super) async fn receive(
     local.refuse_loops(address).await?;
     let api = Api::bind(&config.data_dir).map_err(|error| {
         Failure::cannot(
-            "The control socket could not be made.",
+            "The control socket could not be created.",
             format!("{}: {error}.", config.data_dir.display()),
-            "Take a data directory on a local disk:  --data-dir DIR",
+            "Use a data directory on a local disk:  --data-dir DIR",
         )
     })?;
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -144,12 +145,12 @@ pub(super) async fn receive(
 }
 
 impl Receiver {
-    /// Returns the folder that keeps the data.
+    /// Returns the data directory.
     pub(super) fn data_dir(&self) -> &Path {
         self.local.data_dir()
     }
 
-    /// Stops receiving, finishes what is in hand and lets go of the data.
+    /// Stops receiving, finishes requests in flight and closes the store.
     pub(super) async fn stop(self) {
         self.shutdown.cancel();
         self.tasks.wait().await;
@@ -157,7 +158,7 @@ impl Receiver {
     }
 }
 
-/// Gathers what flags and environment say.
+/// Returns the values of flags and environment variables.
 pub(super) fn overrides(global: &Global, receiving: &Receiving) -> Overrides {
     Overrides {
         config: global.config.clone(),
@@ -175,7 +176,7 @@ pub(super) fn overrides(global: &Global, receiving: &Receiving) -> Overrides {
     }
 }
 
-/// Sends what creel says of itself to standard error, or to a file.
+/// Sets up the log, to a file or to standard error.
 pub(super) fn log(global: &Global, file: Option<&Path>) {
     use std::os::unix::fs::OpenOptionsExt as _;
     let level = match (global.quiet, global.verbose) {
@@ -188,7 +189,7 @@ pub(super) fn log(global: &Global, file: Option<&Path>) {
         .with_max_level(level)
         .with_target(false)
         .with_ansi(false)
-        // Reporting a failed write panics where standard error is closed too.
+        // Reporting a failed write panics if standard error is closed too.
         .log_internal_errors(false);
     let file = file.and_then(|path| {
         std::fs::OpenOptions::new()
@@ -198,19 +199,19 @@ pub(super) fn log(global: &Global, file: Option<&Path>) {
             .open(path)
             .ok()
     });
-    // A second subscriber in one process (tests) is no trouble.
+    // Tests may install a second subscriber in one process.
     let _ = match file {
         Some(file) => builder.with_writer(std::sync::Mutex::new(file)).try_init(),
         None => builder.with_writer(std::io::stderr).try_init(),
     };
 }
 
-/// Explains an answer that does not belong to its question.
+/// Returns the failure for a reply of the wrong type.
 pub(super) fn unexpected(reply: &Reply) -> Failure {
     let _ = reply;
     Failure::cannot(
-        "The creel that owns the data answered something else than was asked.",
-        "It may be of another version.",
+        "The creel that owns the data sent an unexpected reply.",
+        "It may be another version.",
         "Use the same version for both.",
     )
 }

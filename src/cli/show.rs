@@ -1,4 +1,4 @@
-//! `creel show`: one delivery, whole.
+//! `creel show`: shows one delivery.
 
 use super::args::{Global, Show};
 use super::output::Output;
@@ -49,7 +49,7 @@ pub(super) async fn run(
     Ok(CommandOutcome::Success)
 }
 
-/// Says what the sender was answered, and by whom.
+/// Describes the response to the sender.
 fn answered(delivery: &Delivery) -> String {
     let answer = delivery.answer;
     match answer.status {
@@ -61,7 +61,7 @@ fn answered(delivery: &Delivery) -> String {
     }
 }
 
-/// Writes what is known of a delivery, apart from its request.
+/// Formats the details of a delivery without its request.
 fn overview(detail: &Detail) -> Vec<String> {
     let Detail {
         delivery, summary, ..
@@ -95,7 +95,7 @@ fn overview(detail: &Detail) -> Vec<String> {
     lines
 }
 
-/// Writes a delivery's request and what was sent on, as lines for a person.
+/// Formats the request and the attempts of a delivery.
 fn request(detail: &Detail) -> Vec<String> {
     let request = &detail.delivery.request;
     let mut lines = vec![String::new()];

@@ -1,4 +1,4 @@
-//! `creel sign`: print the headers a provider would send for a body.
+//! `creel sign`: prints the headers that a provider would send for a body.
 
 use serde_json::json;
 
@@ -66,7 +66,7 @@ pub(super) fn run(
     for header in &made.headers {
         output.line(&format!("{}: {}", header.name, text(header.value)))?;
     }
-    // The body is signed: no line end may follow it.
+    // The body is signed, so no line break may follow.
     if let Some(body) = &made.body {
         output.line("")?;
         output.raw(body)?;

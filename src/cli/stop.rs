@@ -1,4 +1,4 @@
-//! `creel resend --stop`: give up on deliveries that wait.
+//! `creel resend --stop`: gives up on deliveries that wait.
 
 use super::CommandOutcome;
 use super::args::Resend;
@@ -9,7 +9,7 @@ use crate::domain::text::thousands;
 use crate::engine::Engine;
 use crate::engine::command::{Command, ListQuery, Reply, Selection};
 
-/// Gives up on the deliveries that are meant.
+/// Gives up on the selected deliveries.
 pub(super) async fn run(
     engine: &Engine,
     args: &Resend,
@@ -23,7 +23,7 @@ pub(super) async fn run(
     }
     match engine.call(Command::GiveUp(which)).await? {
         Reply::GivenUp(count) => output.note(&match count {
-            0 => "None of them waits for anything.".to_owned(),
+            0 => "None of them is waiting.".to_owned(),
             1 => "Gave up on 1 delivery.".to_owned(),
             many => format!("Gave up on {} deliveries.", thousands(many)),
         }),
@@ -32,7 +32,7 @@ pub(super) async fn run(
     Ok(CommandOutcome::Success)
 }
 
-/// Says which of the deliveries wait for nothing.
+/// Prints which of the deliveries do not wait.
 async fn report_idle(engine: &Engine, ids: &[String], output: &Output) -> Result<(), Failure> {
     for id in ids {
         match engine.call(Command::Show(id.clone())).await? {
@@ -47,7 +47,7 @@ async fn report_idle(engine: &Engine, ids: &[String], output: &Output) -> Result
     Ok(())
 }
 
-/// Asks before all that match are given up.
+/// Asks for confirmation before giving up on all that match.
 async fn confirm_filter(engine: &Engine, filter: &str) -> Result<(), Failure> {
     let query = ListQuery {
         filter: filter.to_owned(),

@@ -1,4 +1,4 @@
-//! `creel verify`: check the signature of a raw request, offline.
+//! `creel verify`: checks the signature of a raw request, offline.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::domain::text::pad;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{HypothesisTrial, Status, TrialOutcome, Verification};
 
-/// The name of the endpoint the request is checked as.
+/// The name of the endpoint that the request is verified with.
 const ENDPOINT: &str = "secret";
 
 /// Runs `creel verify`.
@@ -96,7 +96,7 @@ pub(super) fn run(
     })
 }
 
-/// Reads a file whole; `-` is standard input.
+/// Reads a file; `-` is standard input.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let result = if path == Path::new("-") {
@@ -114,7 +114,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Prints a verdict and its evidence for a person.
+/// Prints a verification and its evidence.
 pub(super) fn print(output: &Output, v: &Verification) -> Result<(), Failure> {
     output.styled(&[
         (v.status.word().to_owned(), Style::of(v.status)),
@@ -126,7 +126,7 @@ pub(super) fn print(output: &Output, v: &Verification) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the evidence of a verdict as lines for a person.
+/// Formats the evidence of a verification as lines.
 fn evidence(v: &Verification) -> Vec<String> {
     let mut lines = Vec::new();
     let mut fact = |name: &str, value: Option<String>| {
@@ -157,7 +157,8 @@ fn evidence(v: &Verification) -> Vec<String> {
     }
     for finding in &v.findings {
         let mark = match v.status {
-            // Parts that a valid signature leaves open are notes, not failures.
+            // Parts that a valid signature does not cover are notes, not
+            // failures.
             Status::Valid => "·",
             _ if finding.proved => "✗",
             _ => "·",

@@ -1,4 +1,4 @@
-//! Which environment variables hold secrets, so that no child process gets them.
+//! Removes secrets from the environment of child processes.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -8,14 +8,14 @@ use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-/// A secret this short is looked for as a whole value alone: it may stand in
-/// other values by chance.
+/// Minimum length of a secret that is searched for inside other values, in
+/// bytes. Shorter secrets may occur in them by chance.
 const MIN_SUBSTRING_BYTES: usize = 8;
 
-/// Variables of creel's own that hold no secret.
+/// creel's own variables that do not contain secrets.
 const NON_SECRET_VARIABLES: [&str; 2] = ["CREEL_CONFIG", "CREEL_DATA_DIR"];
 
-/// What this process knows of secrets.
+/// The variables and values of all secrets that this process has read.
 static SECRETS: Mutex<KnownSecrets> = Mutex::new(KnownSecrets {
     variables: BTreeSet::new(),
     values: Vec::new(),
@@ -26,13 +26,13 @@ struct KnownSecrets {
     values: Vec<Zeroizing<Vec<u8>>>,
 }
 
-/// Notes the variable that a secret is taken from, whether or not it is set.
+/// Records a variable that a secret is read from, whether or not it is set.
 pub(super) fn note_variable(name: &str) {
     let mut known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     known.variables.insert(name.into());
 }
 
-/// Notes the value of a secret that was read.
+/// Records the value of a secret.
 pub(super) fn note_value(value: &[u8]) {
     let mut known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     if !value.is_empty() && !known.values.iter().any(|old| old[..] == *value) {
@@ -40,9 +40,8 @@ pub(super) fn note_value(value: &[u8]) {
     }
 }
 
-/// Takes every variable that holds a secret from the environment of a child
-/// process: those that secrets are read from, those whose value is or contains
-/// one, and creel's own.
+/// Removes from the environment of a child process the variables that secrets
+/// are read from, those whose value contains a secret, and creel's own.
 pub fn withhold_secrets(command: &mut Command) {
     let known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, value) in std::env::vars_os() {

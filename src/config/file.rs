@@ -1,6 +1,8 @@
-//! The file `creel.toml`: its shape, and its mistakes explained.
+//! Reads the file `creel.toml` and explains its errors.
 
+/// Reads the tables that define responses.
 mod response;
+/// Reads the settings that define where deliveries go and when.
 mod routing;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ use crate::domain::route::{ForwardMode, PathMode, Route};
 use crate::domain::secret::Secret;
 use crate::domain::toml_error::{self, nearest};
 
-/// What a configuration file settled.
+/// The settings of a configuration file.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) listen: Option<String>,
@@ -123,7 +125,7 @@ impl OneOrMany {
     }
 }
 
-/// A place in a file, to name in an error.
+/// A configuration file, for its error messages.
 struct SourceFile<'a> {
     shown: String,
     text: &'a str,
@@ -235,8 +237,8 @@ impl SourceFile<'_> {
         Ok(name.into_inner())
     }
 
-    /// Checks that the key of a secret is a provider. Only what is surely the
-    /// name of one is repeated: name and secret may have changed places.
+    /// Checks that the key of a secret is a provider. Quotes it only if it is
+    /// certainly a provider's name: name and secret may be swapped.
     fn owner(&self, name: &Spanned<String>, catalog: &Catalog) -> Result<(), Failure> {
         let names: Vec<&str> = catalog.iter().map(|p| p.name.as_str()).collect();
         if catalog.get(name.get_ref()).is_some() || nearest(name.get_ref(), &names).is_some() {
@@ -245,8 +247,8 @@ impl SourceFile<'_> {
         Err(self.at(
             &name.span(),
             "no provider and no endpoint has that name.",
-            "The keys under [secrets] say whose secrets they are.",
-            "All providers:  creel providers",
+            "The keys under [secrets] name the owners of the secrets.",
+            "List all providers:  creel providers",
         ))
     }
 
@@ -257,7 +259,7 @@ impl SourceFile<'_> {
             ByteCount::Text(text) => size::bytes(&text).map_err(|why| {
                 self.at(
                     &span,
-                    "this is no size.",
+                    "this is not a size.",
                     why,
                     "Write, for example, \"25MiB\".",
                 )
@@ -272,7 +274,7 @@ impl SourceFile<'_> {
         let age = age.map_err(|why| {
             self.at(
                 &span,
-                "this is no span of time.",
+                "this is not a duration.",
                 why,
                 "Write, for example, \"30d\".",
             )

@@ -1,7 +1,8 @@
-//! Sizes and times as people write them: `10MiB`, `10GB`, `30d`.
+//! Parses sizes and durations such as `10MiB`, `10GB` and `30d`.
 
-/// Reads a size: a whole number with an optional unit (`kB`, `MB`, `GB` by
-/// 1000, `KiB`, `MiB`, `GiB` by 1024). Gives bytes, or the reason why not.
+/// Parses a size: a whole number with an optional unit (`kB`, `MB`, `GB` by
+/// 1000, `KiB`, `MiB`, `GiB` by 1024). Returns bytes, or the reason why it is
+/// invalid.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
@@ -14,7 +15,7 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         "gib" => 1 << 30,
         _ => {
             return Err(format!(
-                "{unit} is no unit of size; the units are kB, MB, GB, KiB, MiB, GiB."
+                "{unit} is not a unit of size; the units are kB, MB, GB, KiB, MiB, GiB."
             ));
         }
     };
@@ -23,8 +24,8 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text} is too large."))
 }
 
-/// Reads a span of time: a whole number with a unit (`s`, `m`, `h`, `d`).
-/// Gives seconds, or the reason why not.
+/// Parses a duration: a whole number with a unit (`s`, `m`, `h`, `d`). Returns
+/// seconds, or the reason why it is invalid.
 pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
     let factor: u64 = match unit {
@@ -34,7 +35,7 @@ pub(crate) fn seconds(text: &str) -> Result<u64, String> {
         "d" => 86_400,
         _ => {
             return Err(format!(
-                "{unit} is no unit of time; the units are s, m, h, d."
+                "{unit} is not a unit of time; the units are s, m, h, d."
             ));
         }
     };

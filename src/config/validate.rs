@@ -1,4 +1,4 @@
-//! Refuses secrets and parameters that could have no effect.
+//! Rejects secrets and parameters that would have no effect.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::domain::secret::Secret;
 use crate::domain::text::visible;
 use crate::domain::toml_error::nearest;
 
-/// Refuses a secret that is empty, blank or the name of a provider.
+/// Rejects a secret that is empty, blank or the name of a provider.
 ///
 /// # Errors
-/// A [`Failure`] of kind usage with the text to write.
+/// Returns a [`Failure`] of kind usage that suggests a fix.
 pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
     let text = secret.reveal().trim_ascii();
     let origin = visible(secret.origin());
@@ -21,7 +21,7 @@ pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
         let what = if secret.reveal().is_empty() {
             "is empty"
         } else {
-            "holds blanks only"
+            "is blank"
         };
         return Err(Failure::usage(
             format!("A secret {what} ({origin})."),
@@ -55,22 +55,22 @@ pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
     if prefixed.is_some_and(|key| !is_base64(key)) {
         return Err(Failure::usage(
             format!("A secret that begins with whsec_ is cut or misspelt ({origin})."),
-            "What follows the prefix is base64, and this is none.",
+            "The part after the prefix has to be base64, but is not.",
             "Copy it again, whole, from the provider's page.",
         ));
     }
     Ok(())
 }
 
-/// Refuses a secret that cannot be decoded as its named provider's key.
+/// Rejects a secret that cannot be decoded as a key of its provider.
 ///
 /// # Errors
-/// A [`Failure`] of kind usage with the expected form.
+/// Returns a [`Failure`] of kind usage with the expected form.
 pub(super) fn check_secret_form(secret: &Secret, provider: &Provider) -> Result<(), Failure> {
     match check_secret_entry(secret.reveal(), provider.secret_form()) {
         Some(seen) if !seen.usable => Err(Failure::usage(
             format!(
-                "A secret can be none of {}'s ({}).",
+                "A secret is not a valid key of {} ({}).",
                 provider.title,
                 visible(secret.origin())
             ),
@@ -81,7 +81,7 @@ pub(super) fn check_secret_form(secret: &Secret, provider: &Provider) -> Result<
     }
 }
 
-/// Returns the provider that is named for a secret.
+/// Returns the provider that a secret is configured for.
 pub(super) fn provider_of<'a>(
     secret: &Secret,
     endpoints: &[Endpoint],
@@ -97,10 +97,10 @@ pub(super) fn provider_of<'a>(
     catalog.get(name?)
 }
 
-/// Refuses parameters that a provider does not know.
+/// Rejects parameters that a provider does not have.
 ///
 /// # Errors
-/// A [`Failure`] of kind usage that names those that it knows.
+/// Returns a [`Failure`] of kind usage that names the known parameters.
 pub fn check_params(
     params: &BTreeMap<String, String>,
     provider: Option<&Provider>,
@@ -114,8 +114,8 @@ pub fn check_params(
         let name = visible(name);
         let Some(provider) = provider else {
             return Err(Failure::usage(
-                format!("The parameter {name} belongs to no provider ({shown})."),
-                "Parameters are the provider's, and none is named.",
+                format!("The parameter {name} has no provider ({shown})."),
+                "Parameters belong to a provider, but no provider is named.",
                 "Name it:  --provider NAME   (provider = \"…\" in creel.toml)",
             ));
         };

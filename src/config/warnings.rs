@@ -1,4 +1,4 @@
-//! What of a configuration lets other users of the machine read secrets.
+//! Warns of secrets that other users of the machine can read.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -8,11 +8,10 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::text::visible;
 
-/// The bits that let a group or others read a file.
+/// Permission bits that let the group or others read a file.
 const GROUP_OR_OTHERS_READ: u32 = 0o044;
 
-/// Returns what should be known of a configuration file and the secrets that
-/// are configured, as sentences.
+/// Returns warnings about a configuration file and its secrets, as sentences.
 pub(super) fn collect<'a, S>(file: Option<&Path>, secrets: impl Fn() -> S) -> Vec<String>
 where
     S: Iterator<Item = &'a Secret>,
@@ -25,7 +24,7 @@ where
     };
     if secrets().any(|secret| secret.origin() == super::SECRET_FLAG) {
         add(
-            "A secret stands on the command line, where other users can read it (ps). Write --secret NAME=env:VARIABLE or NAME=file:PATH"
+            "A secret is on the command line, where other users can read it (ps). Write --secret NAME=env:VARIABLE or NAME=file:PATH"
                 .to_owned(),
         );
     }
@@ -49,8 +48,8 @@ where
     warnings
 }
 
-/// Says which secrets may be public keys and have no provider named, so that
-/// they do not count as shared secrets.
+/// Returns warnings about secrets that may be public keys and have no provider,
+/// so that they are not used as shared secrets.
 pub(super) fn unnamed_public_keys(secrets: &[Secret], endpoints: &[Endpoint]) -> Vec<String> {
     let is_unnamed = |secret: &Secret| {
         let of = |e: &&Endpoint| e.name == secret.name();

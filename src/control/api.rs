@@ -22,11 +22,11 @@ pub struct Api {
 }
 
 impl Api {
-    /// Binds the socket in `data_dir`. The caller owns the store there, so a
-    /// socket found is left from a creel that was killed.
+    /// Binds the socket in `data_dir`. The caller owns the store there, so an
+    /// existing socket belongs to a creel that was killed.
     ///
     /// # Errors
-    /// What the system says against it.
+    /// Returns the error of binding the socket.
     pub fn bind(data_dir: &Path) -> io::Result<Self> {
         let path = SocketPath::of(data_dir)?;
         match std::fs::remove_file(&path.path) {
@@ -60,7 +60,7 @@ impl Api {
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a control connection could not be taken");
+                    tracing::warn!(%error, "a control connection could not be accepted");
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }
             }
@@ -69,8 +69,8 @@ impl Api {
     }
 }
 
-/// Speaks with one other process: answers its commands side by side and
-/// passes it every event.
+/// Serves one client: executes its commands in parallel and sends it all
+/// events.
 async fn serve_client(stream: UnixStream, engine: Engine) -> io::Result<()> {
     let mut events = engine.subscribe();
     let (read, write) = stream.into_split();

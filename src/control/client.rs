@@ -1,4 +1,4 @@
-//! Asks the creel that owns the data.
+//! Connects to the creel that owns the data.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,22 +25,23 @@ struct Remote {
     number: AtomicU64,
 }
 
-/// Who waits for which answer; `None` once the other end is gone.
+/// The senders of pending replies by request number; `None` once the connection
+/// has ended.
 type ReplySenders = Option<HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>>;
 
-/// The askers, shared by those who ask and the one who listens.
+/// The pending replies, shared by callers and the reading task.
 type PendingReplies = Arc<Mutex<ReplySenders>>;
 
-/// Connects to the creel that runs on `data_dir`; `None` where none does.
+/// Connects to the creel that runs on `data_dir`; `None` if there is none.
 ///
 /// # Errors
-/// A [`Failure`] where one runs that cannot be spoken to.
+/// Returns a [`Failure`] if a creel runs that cannot be used.
 pub async fn connect(data_dir: &Path) -> Result<Option<Engine>, Failure> {
     let unreachable = |error: io::Error| {
         Failure::cannot(
-            "The creel that runs on this data directory cannot be asked.",
+            "The creel that runs on this data directory does not respond.",
             format!("{}: {error}.", data_dir.display()),
-            "End it and start again, or take another place:  --data-dir DIR",
+            "End it and start again, or use another directory:  --data-dir DIR",
         )
     };
     let stream = match SocketPath::of(data_dir) {
@@ -49,7 +50,8 @@ pub async fn connect(data_dir: &Path) -> Result<Option<Engine>, Failure> {
     };
     let stream = match stream {
         Ok(stream) => stream,
-        // No socket, or one whose creel was killed: nobody owns the data.
+        // There is no socket, or its creel was killed: no process owns the
+        // data.
         Err(error)
             if matches!(
                 error.kind(),
@@ -75,7 +77,7 @@ pub async fn connect(data_dir: &Path) -> Result<Option<Engine>, Failure> {
                 hello.creel
             ),
             format!(
-                "This one is {} and cannot speak with it.",
+                "This one is {} and uses another protocol.",
                 env!("CARGO_PKG_VERSION")
             ),
             "Use the same version for both.",
@@ -92,7 +94,7 @@ pub async fn connect(data_dir: &Path) -> Result<Option<Engine>, Failure> {
     Ok(Some(Engine::new(Arc::new(remote), events)))
 }
 
-/// Takes answers and events until the other end is gone.
+/// Receives replies and events until the connection ends.
 async fn receive(
     mut read: BufReader<OwnedReadHalf>,
     pending: PendingReplies,
@@ -113,7 +115,7 @@ async fn receive(
             }
         }
     }
-    // Dropping the senders tells everybody who waits.
+    // Dropping the senders wakes all waiting callers.
     *lock(&pending) = None;
     let _ = events.send(Event::Gone);
 }

@@ -1,4 +1,4 @@
-//! The lines that go over the control socket.
+//! Defines the messages of the control socket.
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
@@ -6,34 +6,35 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use crate::domain::failure::Failure;
 use crate::engine::command::{Command, Event, Reply};
 
-/// Counts changes of these lines that an older creel would not understand.
+/// The protocol version. Increased with each incompatible change.
 pub(super) const PROTOCOL_VERSION: u32 = 3;
 
-/// The longest line taken, in bytes: a body of 1 GiB in base64, and its headers.
+/// Maximum length of a line, in bytes: a body of 1 GiB in base64 with its
+/// headers.
 const MAX_LINE_BYTES: u64 = 1_500 * 1024 * 1024;
 
-/// The first line, from the creel that owns the data.
+/// The first message, from the creel that owns the data.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
     pub(super) creel: String,
     pub(super) protocol: u32,
 }
 
-/// A line from the one who asks.
+/// A message from the client.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) number: u64,
     pub(super) command: Command,
 }
 
-/// A line to the one who asks.
+/// A message to the client.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ServerMessage {
     Reply(u64, Result<Reply, Failure>),
     Event(Box<Event>),
 }
 
-/// Writes one line.
+/// Writes one message as a line.
 pub(super) async fn write(
     to: &mut (impl AsyncWriteExt + Unpin),
     line: &impl Serialize,
@@ -44,7 +45,7 @@ pub(super) async fn write(
     to.flush().await
 }
 
-/// Reads one line; `None` at the end.
+/// Reads one message; `None` at the end of the stream.
 pub(super) async fn read<T: for<'de> Deserialize<'de>>(
     from: &mut (impl AsyncBufReadExt + Unpin),
 ) -> std::io::Result<Option<T>> {

@@ -1,5 +1,5 @@
-//! What is known of the apps that deliveries go to: whether they answer, and
-//! how many deliveries wait for them.
+//! Tracks the apps that receive deliveries: whether they respond, and how many
+//! deliveries wait for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use super::target_queue::QueueDepth;
 use crate::domain::timestamp::Timestamp;
 use crate::outbound::{self, Exchange};
 
-/// How often apps on this machine are tried while somebody looks.
+/// Interval between probes of local apps while the interface is open.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often it is published at most how many deliveries wait.
+/// Minimum interval between two updates of the number of waiting deliveries.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The apps, by scheme, host and port.
+/// The known apps, by scheme, host and port.
 pub(super) struct AppRegistry {
     known: Mutex<BTreeMap<String, AppEntry>>,
     events: broadcast::Sender<Event>,
@@ -28,7 +28,7 @@ pub(super) struct AppRegistry {
 
 struct AppEntry {
     info: AppInfo,
-    /// Counts how often it came to answer again.
+    /// Counts how often the app recovered.
     recovered: watch::Sender<u64>,
 }
 
@@ -40,8 +40,8 @@ impl AppRegistry {
         }
     }
 
-    /// Knows the app behind a target from now on, and returns what changes
-    /// whenever it answers again.
+    /// Registers the app of a target and returns a receiver that changes
+    /// whenever the app recovers.
     pub(super) fn add(&self, origin: &str) -> watch::Receiver<u64> {
         let known = || AppEntry {
             info: AppInfo {
@@ -57,7 +57,7 @@ impl AppRegistry {
         known.recovered.subscribe()
     }
 
-    /// Returns what is known.
+    /// Returns the state of all apps.
     pub(super) fn list(&self) -> Vec<AppInfo> {
         self.lock()
             .values()
@@ -65,7 +65,7 @@ impl AppRegistry {
             .collect()
     }
 
-    /// Notes what came of sending to an app at `now`.
+    /// Records the result of an exchange with an app at `now`.
     pub(super) fn record_exchange(&self, origin: &str, exchange: &Exchange, now: Timestamp) {
         let result = if exchange.response.is_some() {
             ContactResult::Answered
@@ -77,7 +77,7 @@ impl AppRegistry {
         self.record(origin, result, now);
     }
 
-    /// Notes that an app took a connection and answered nothing.
+    /// Records that an app accepted a connection and did not respond.
     pub(super) fn record_no_answer(&self, origin: &str, now: Timestamp) {
         self.record(origin, ContactResult::NoAnswer, now);
     }
@@ -97,14 +97,14 @@ impl AppRegistry {
                     since,
                     silent: true,
                 },
-                // That it takes connections does not say that it answers.
+                // Accepting connections does not prove that the app responds.
                 ContactResult::Connected if silent => info.state,
                 ContactResult::Connected | ContactResult::Answered => AppState::Answering,
             };
         });
     }
 
-    /// Notes how many deliveries wait for an app, and since when.
+    /// Records how many deliveries wait for an app, and since when.
     pub(super) fn set_waiting(&self, origin: &str, waiting: QueueDepth) {
         self.update(origin, |info| {
             (info.waiting, info.oldest) = (waiting.count, waiting.oldest);
@@ -124,7 +124,7 @@ impl AppRegistry {
         if known.info.state == AppState::Answering && before.state != AppState::Answering {
             known.recovered.send_modify(|times| *times += 1);
         }
-        // Nobody listening is no error.
+        // An error means that there is no subscriber.
         let _ = self.events.send(Event::App(known.info.clone()));
     }
 
@@ -133,22 +133,21 @@ impl AppRegistry {
     }
 }
 
-/// What was heard of an app.
+/// The result of contacting an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ContactResult {
-    /// It answered.
+    /// It responded.
     Answered,
-    /// It took a connection, and nothing came back.
+    /// It accepted a connection and did not respond.
     NoAnswer,
-    /// It took a connection; nothing was sent.
+    /// It accepted a connection; nothing was sent.
     Connected,
-    /// There was no connection.
+    /// It did not accept a connection.
     NotConnected,
 }
 
 impl Local {
-    /// Keeps what is known of how many deliveries wait for each app near the
-    /// truth, until `shutdown`.
+    /// Publishes how many deliveries wait for each app until `shutdown`.
     pub(super) async fn publish_waiting(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
             tokio::select! {
@@ -166,8 +165,8 @@ impl Local {
         }
     }
 
-    /// Looks now and then whether the apps on this machine are there, as long
-    /// as somebody looks at creel.
+    /// Probes the local apps while there is an event subscriber, until
+    /// `shutdown`.
     pub(super) async fn probe_apps(self: Arc<Self>, shutdown: CancellationToken) {
         let mut pause = tokio::time::interval(PROBE_INTERVAL);
         pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -213,7 +212,7 @@ mod tests {
             silent: true,
         };
         assert_eq!(state(), down);
-        // That somebody listens proves nothing against silence.
+        // An accepted connection does not end the silence.
         apps.record("http://h", ContactResult::Connected, at(4));
         assert_eq!(state(), down);
         apps.record("http://h", ContactResult::Answered, at(5));

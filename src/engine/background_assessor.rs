@@ -1,11 +1,9 @@
-//! Lets the store ask what the configuration says of a delivery, and sees to
-//! it that the answers do not take too long.
+//! Verifies deliveries for the store within a time budget.
 //!
-//! Why a signature does not hold is computed, which takes a millisecond or
-//! two, and with large bodies and many secrets far more. Each search ends at a
-//! deadline. While many such deliveries come to an endpoint at once only some
-//! are looked into; of the others the list shows the verdict without a cause,
-//! until somebody looks at them.
+//! The search for the cause of an invalid signature takes a millisecond or two,
+//! and far more for large bodies and many secrets. Each search has a deadline.
+//! If many such deliveries arrive at an endpoint, only some are searched; the
+//! others have no cause in the list until they are opened.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,25 +17,25 @@ use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Assess;
 
-/// How long the search for one delivery's cause may take in the background.
+/// Timeout of one search in the background.
 const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How much time for searching is saved up at the most, by endpoint.
+/// Maximum search time that an endpoint can save up.
 const MAX_SAVED_TIME: Duration = Duration::from_secs(1);
 
-/// One part in so many of the time goes into it.
+/// The reciprocal of the share of time for searches.
 const TIME_DIVISOR: u32 = 5;
 
-/// What any delivery takes, and is not counted.
+/// Duration of a verification without a search, which is not counted.
 const FREE_TIME: Duration = Duration::from_micros(50);
 
-/// Assesses deliveries for the store.
+/// Verifies deliveries for the store.
 pub(super) struct BackgroundAssessor {
     assessor: Arc<Swap<Assessor>>,
-    /// Records the pins of new secrets. With it, assessments also replace
-    /// those of stored deliveries.
+    /// Records new pins. If set, assessments also replace those of stored
+    /// deliveries.
     pinning: Option<PinFile>,
-    /// By endpoint, so that none uses up another's.
+    /// By endpoint, so that no endpoint uses the time of another.
     allowances: Mutex<HashMap<Option<String>, SearchAllowance>>,
 }
 
@@ -55,8 +53,8 @@ impl BackgroundAssessor {
         }
     }
 
-    /// Pins the secret of an assessment where it had no pin: what is verified
-    /// next already counts with it.
+    /// Pins the secret of an assessment if it has no pin yet; the next
+    /// verification already uses the pin.
     fn pin_secret(&self, assessment: Assessment) -> Assessment {
         if let (Some(pinning), Some(pin)) = (&self.pinning, &assessment.pin) {
             pinning.add(pin.clone());
@@ -119,7 +117,7 @@ impl Assess for BackgroundAssessor {
 }
 
 impl SearchAllowance {
-    /// Adds what has been saved up by `now`; says whether any is left.
+    /// Adds the time saved up until `now`; returns `true` if any is left.
     fn is_left(&mut self, now: Instant) -> bool {
         let saved = now.saturating_duration_since(self.since) / TIME_DIVISOR;
         self.left = MAX_SAVED_TIME.min(self.left + saved);

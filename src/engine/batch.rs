@@ -1,6 +1,6 @@
-//! Sends a job's deliveries: workers take them one after the other, one keeper
-//! puts what they made on the disk, many attempts with one sync, and one teller
-//! hands the results to whoever follows, who may be slow.
+//! Resends the deliveries of a job. Workers send them, one task persists the
+//! attempts in batches with one sync each, and one task reports the results to
+//! a possibly slow follower.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,39 +23,41 @@ use crate::domain::id::Id;
 use crate::domain::verification::Status;
 use crate::store::{AppendError, NewAttempt, Rows};
 
-/// How many may be under way at a time.
+/// Maximum number of sends in flight.
 const MAX_PARALLEL_SENDS: u32 = 256;
 
-/// How many bytes of attempts may be on their way to the disk and to whoever
-/// follows, about: while those are slow, sending goes on.
+/// Approximate maximum of bytes of attempts that are not yet persisted and
+/// reported. Sending continues while the disk or the follower is slow.
 const MAX_UNREPORTED_BYTES: usize = 32 << 20;
 
-/// How many bytes of deliveries may be under way at a time, about: of large
-/// ones not as many are sent at once as were asked for.
+/// Approximate maximum of bytes of deliveries in flight; reduces parallelism
+/// for large deliveries.
 const MAX_IN_FLIGHT_BYTES: usize = 128 << 20;
 
-/// How many attempts are written and synced together.
+/// Maximum number of attempts in one batch.
 const MAX_BATCH_ATTEMPTS: usize = 128;
 
-/// How long fewer are waited for, where several are sent at once.
+/// How long to wait for a batch to fill if sends run in parallel.
 const BATCH_WAIT: Duration = Duration::from_millis(3);
 
-/// How much lateness is made good, for timers are coarse.
+/// How far behind schedule a send may be and still be caught up; tokio timers
+/// have a resolution of 1 ms.
 const MAX_SCHEDULE_LAG: Duration = Duration::from_millis(5);
 
-/// A job being worked on.
+/// Sends the deliveries of one job.
 struct BatchSender {
     local: Arc<Local>,
     running: Arc<RunningJob>,
     order: Arc<ResendRequest>,
     queue: Mutex<WorkQueue>,
-    /// Room for deliveries that are being sent, in bytes.
+    /// Permits for deliveries in flight, in bytes.
     in_flight: Semaphore,
-    /// Room for attempts that are still to be kept or told, in bytes.
+    /// Permits for attempts that are not yet persisted and reported, in bytes.
     unreported: Semaphore,
-    /// Set when the workers are done: then nothing is waited for any more.
+    /// Cancelled when the workers are done, so that no batch waits any longer.
     sent: CancellationToken,
-    /// Schedules whose first try is made; they wait beside what is being sent.
+    /// Retry schedules after their first try; they run in parallel with the
+    /// workers.
     schedules: TaskTracker,
 }
 
@@ -64,40 +66,40 @@ struct WorkQueue {
     seqs: std::vec::IntoIter<u64>,
     rows: Rows,
     spacing: Duration,
-    /// When the next may be sent.
+    /// When the next delivery may be sent.
     next: Instant,
 }
 
-/// An attempt that was made and is still to be kept.
+/// An attempt that is not persisted yet.
 struct CompletedAttempt {
     new: NewAttempt,
     context: AttemptContext,
-    /// Where creel ends meanwhile, it waits until this is kept.
+    /// Delays shutdown until the attempt is persisted.
     under_way: TaskTrackerToken,
 }
 
-/// What came of keeping an attempt, which is still to be told.
+/// A persisted attempt that is not reported yet.
 struct PersistedAttempt {
     attempt: Result<Attempt, Failure>,
     context: AttemptContext,
 }
 
-/// What is known of an attempt besides.
+/// What is needed to report an attempt.
 struct AttemptContext {
-    /// The delivery's id.
+    /// The id of the delivery.
     id: Id,
-    /// What the signature was worth that came with it.
+    /// The status of its received signature at the time of sending.
     signature_status: Status,
     reached: bool,
-    /// How many bytes it takes, about.
+    /// Its approximate size in bytes.
     unreported: u32,
 }
 
-/// Whether there was somebody to send a delivery to.
+/// Whether a connection to the target was established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TargetReached(bool);
 
-/// Sends a job's deliveries.
+/// Sends all deliveries of a job.
 pub(super) async fn run(
     local: Arc<Local>,
     running: Arc<RunningJob>,
@@ -137,7 +139,7 @@ pub(super) async fn run(
         workers.spawn(Arc::clone(&sender).run_worker(done.clone()));
     }
     drop(done);
-    // Where one of them panics, that is told there.
+    // The panic hook reports a panic of a worker.
     while workers.join_next().await.is_some() {}
     sender.sent.cancel();
     let _ = persist_task.await;
@@ -147,7 +149,7 @@ pub(super) async fn run(
     running.end();
     let id = running.job().id;
     if running.followed {
-        // Whoever followed it may be gone without a word.
+        // The follower may never read the last results.
         let weak = Arc::downgrade(&local);
         drop((local, sender));
         tokio::time::sleep(RESULTS_TIMEOUT).await;
@@ -160,16 +162,17 @@ pub(super) async fn run(
 }
 
 impl BatchSender {
-    /// Sends one delivery after the other until there is none left.
+    /// Sends deliveries until the queue is empty.
     async fn run_worker(self: Arc<Self>, done: UnboundedSender<CompletedAttempt>) {
         while self.send_next(&done).await.is_some() {}
     }
 
-    /// Sends the next delivery when its time has come; `None`: there is none,
-    /// or the job is stopped.
+    /// Sends the next delivery when it is due; `None` if there is none or the
+    /// job is stopped.
     async fn send_next(&self, done: &UnboundedSender<CompletedAttempt>) -> Option<TargetReached> {
         let (seq, due) = self.queue().take()?;
-        // A timer is a millisecond at the least, which is long.
+        // Skips the timer if the delivery is due: a timer takes at least a
+        // millisecond.
         if due > Instant::now() {
             tokio::select! {
                 () = self.running.stop.cancelled() => {}
@@ -194,14 +197,14 @@ impl BatchSender {
                     note: None,
                 };
                 self.running.finish_delivery(sent).await;
-                // That says nothing of the target.
+                // The failure does not concern the target.
                 Some(TargetReached(true))
             }
         }
     }
 
-    /// Sends a delivery once, and gives what came of it to the persister; `None`:
-    /// the job was stopped while there was no room for it.
+    /// Sends a delivery once and passes the attempt to the persister; `None` if
+    /// the job was stopped before there was memory for it.
     async fn send(
         &self,
         seq: u64,
@@ -228,7 +231,7 @@ impl BatchSender {
             reached,
             unreported: new.size().min(MAX_UNREPORTED_BYTES) as u32,
         };
-        // Neither is closed as long as there are workers.
+        // The semaphore and the channel stay open while workers run.
         if let Ok(unreported) = self.unreported.acquire_many(context.unreported).await {
             unreported.forget();
         }
@@ -240,8 +243,8 @@ impl BatchSender {
         Ok(Some(TargetReached(reached)))
     }
 
-    /// Makes the first try of a delivery's schedule; the others are made
-    /// beside what is being sent.
+    /// Makes the first try of a delivery's retry schedule; the others run in
+    /// parallel with the workers.
     async fn begin_schedule(&self, seq: u64) -> Result<TargetReached, Failure> {
         let stop = self.running.stop.child_token();
         let order = Arc::clone(&self.order);
@@ -263,7 +266,7 @@ impl BatchSender {
         Ok(TargetReached(reached))
     }
 
-    /// Keeps what the workers made until they are all gone.
+    /// Persists attempts until all workers are done.
     async fn persist(
         self: Arc<Self>,
         mut completed: UnboundedReceiver<CompletedAttempt>,
@@ -287,7 +290,7 @@ impl BatchSender {
         }
     }
 
-    /// Keeps attempts, and passes them on to be told.
+    /// Persists a batch of attempts and passes them to the reporter.
     async fn persist_batch(
         &self,
         completed: &mut Vec<CompletedAttempt>,
@@ -307,7 +310,7 @@ impl BatchSender {
                 persisted.into_iter().map(Ok).collect()
             }
             Err(error) => {
-                // What could not be kept is not sent either.
+                // Stops sending if attempts cannot be persisted.
                 if error != AppendError::Busy {
                     self.running.stop.cancel();
                 }
@@ -320,8 +323,8 @@ impl BatchSender {
         }
     }
 
-    /// Says what to make of each attempt, beside the keeping: a follower who
-    /// is slow keeps nothing from the disk.
+    /// Reports the verdict of each attempt. A separate task, so that a slow
+    /// follower does not delay persisting.
     async fn report(self: Arc<Self>, mut persisted: UnboundedReceiver<PersistedAttempt>) {
         while let Some(PersistedAttempt { attempt, context }) = persisted.recv().await {
             let attempt = match attempt {
@@ -348,7 +351,7 @@ impl BatchSender {
 }
 
 impl WorkQueue {
-    /// Takes the next delivery, and says when it may be sent.
+    /// Takes the next delivery and the time when it is due.
     fn take(&mut self) -> Option<(u64, Instant)> {
         let seq = self.seqs.next()?;
         let due = self.next;
@@ -360,7 +363,7 @@ impl WorkQueue {
     }
 }
 
-/// Makes the tries that are left of a schedule.
+/// Makes the remaining tries of a retry schedule.
 async fn run_schedule(running: Arc<RunningJob>, mut schedule: ScheduleRun) {
     loop {
         match schedule.next_try().await {

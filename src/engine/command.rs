@@ -1,8 +1,9 @@
-//! What may be asked of a running creel, and what it answers and tells.
+//! Defines the commands, replies and events of a running creel.
 //!
-//! These are plain values that serialise, so the same words serve in this
-//! process and over the control socket.
+//! All are plain serialisable values, used in this process and over the control
+//! socket.
 
+/// Defines the requests and results of resending.
 mod resend;
 
 use std::fmt;
@@ -35,59 +36,64 @@ use crate::domain::verification::{Status, Verification};
 pub use crate::outbound::SendOptions;
 pub use crate::store::Lag;
 
-/// Something asked of a running creel.
+/// A command to a running creel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// What it is and what it does just now: [`Reply::Info`].
+    /// Returns the state of the running creel: [`Reply::Info`].
     Info,
-    /// A window of the list, newest first: [`Reply::Page`].
+    /// Returns a window of the list, newest first: [`Reply::Page`].
     List(ListQuery),
-    /// A window of the list as lines of the contract's JSON, bodies left out:
-    /// [`Reply::Listing`].
+    /// Returns a window of the list as lines of the published JSON, without
+    /// bodies: [`Reply::Listing`].
     Listing(ListQuery),
-    /// One delivery, whole: [`Reply::Detail`]. An id, a unique prefix or
-    /// suffix of one of four or more characters, or `@latest`.
+    /// Returns one delivery with all its details: [`Reply::Detail`]. The text
+    /// is an id, a unique prefix or suffix of an id with four or more
+    /// characters, or `@latest`.
     Show(String),
-    /// The same delivery with every hypothesis tried, even where its signature
-    /// holds: [`Reply::Detail`].
+    /// Returns one delivery with every hypothesis tested, even if its signature
+    /// is valid: [`Reply::Detail`].
     Examine(String),
-    /// Lets a secret count from now on, and verifies again what it concerns:
-    /// [`Reply::Adopted`], after the last of them.
+    /// Adopts a secret and verifies the affected deliveries again:
+    /// [`Reply::Adopted`] once all are verified.
     Secret(AdoptSecretRequest),
-    /// Begins to send deliveries again: [`Reply::Job`]. How it goes is told by
-    /// [`Event::Job`], each attempt by [`Event::Attempted`].
+    /// Starts a resend job: [`Reply::Job`]. [`Event::Job`] reports its
+    /// progress, [`Event::Attempted`] each attempt.
     Resend(ResendRequest),
-    /// Looks up where an order would go: [`Reply::Places`], each host once.
+    /// Resolves the hosts that a request would send to, each once:
+    /// [`Reply::Places`].
     Locate(ResendRequest),
-    /// What would be sent for the first of the deliveries: [`Reply::Preview`].
+    /// Previews the request for the first of the deliveries:
+    /// [`Reply::Preview`].
     Preview(ResendRequest),
-    /// Which deliveries are meant, in their order: [`Reply::Ids`].
+    /// Resolves a selection to delivery ids, in order: [`Reply::Ids`].
     Which(Selection),
-    /// What came of a followed job since the last time it was asked for:
-    /// [`Reply::Results`], as soon as there is something to tell.
+    /// Returns the results of a followed job since the last call:
+    /// [`Reply::Results`] as soon as there are any.
     Results(u64),
-    /// Ends a job: what is under way is finished, nothing more is begun:
+    /// Stops a job. Sends in flight are finished, further ones are skipped:
     /// [`Reply::Done`].
     Stop(u64),
-    /// Gives up on those of the deliveries that wait: for their app, or for the
-    /// next try of a retry schedule. They are kept as all others are from now
-    /// on: [`Reply::GivenUp`].
+    /// Gives up on those deliveries of a selection that wait for their app or
+    /// for the next try of a retry schedule. Retention applies to them again:
+    /// [`Reply::GivenUp`].
     GiveUp(Selection),
-    /// Believes the clock as it is: [`Reply::Done`].
+    /// Trusts the system clock: [`Reply::Done`].
     TrustClock,
-    /// Marks deliveries to be kept, or takes the mark away: [`Reply::Done`].
+    /// Marks deliveries, which protects them from retention, or removes the
+    /// mark: [`Reply::Done`].
     Mark(MarkRequest),
-    /// Sends a signed sample delivery to creel's own receiving address, by
-    /// provider name, or one of the five systems in turn: [`Reply::Done`].
+    /// Sends a signed sample delivery of the named provider, or of one of five
+    /// in turn, to creel's own address: [`Reply::Done`].
     Sample(Option<String>),
-    /// Answers otherwise from now on, or as configured again: [`Reply::Done`].
+    /// Overrides the response of an endpoint, or restores the configured one:
+    /// [`Reply::Done`].
     Answer(ResponseOverrideRequest),
 }
 
-/// How deliveries to an endpoint are answered from now on.
+/// A request to override the response of an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResponseOverrideRequest {
-    /// The endpoint; `None`: those that no endpoint takes.
+    /// The endpoint; `None` for deliveries without an endpoint.
     pub endpoint: Option<String>,
     /// When they are sent on; `None`: as configured.
     pub mode: Option<ForwardMode>,
@@ -95,10 +101,10 @@ pub struct ResponseOverrideRequest {
     pub plan: Option<ResponsePlan>,
 }
 
-/// What differs from the configuration, because somebody said so.
+/// An override of the configured response of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResponseOverride {
-    /// The endpoint; `None`: deliveries that no endpoint takes.
+    /// The endpoint; `None` for deliveries without an endpoint.
     pub endpoint: Option<String>,
     /// When deliveries are sent on, where that differs.
     pub mode: Option<ForwardMode>,
@@ -106,113 +112,111 @@ pub struct ResponseOverride {
     pub plan: Option<ResponsePlan>,
 }
 
-/// What is known of an app that deliveries go to.
+/// The state of an app that receives deliveries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppInfo {
     /// Its scheme, host and port.
     pub origin: String,
-    /// Whether it answers.
+    /// Whether it responds.
     pub state: AppState,
-    /// How many deliveries are acknowledged and wait for it.
+    /// Number of acknowledged deliveries that wait for it.
     pub waiting: u64,
     /// When the oldest of them was received.
     #[serde(default)]
     pub oldest: Option<Timestamp>,
 }
 
-/// Whether an app answers.
+/// Whether an app responds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AppState {
     /// Nothing was sent to it yet.
     #[default]
     Unknown,
-    /// It answered the last time, or takes connections at least.
+    /// Its last exchange succeeded, or it accepts connections.
     Answering,
-    /// It does not.
+    /// It does not respond.
     Down {
-        /// Since when that is known.
+        /// When the first failure was observed.
         since: Timestamp,
-        /// Whether it takes connections, but says nothing.
+        /// Whether it accepts connections without responding.
         silent: bool,
     },
 }
 
-/// Which window of the list is wanted.
+/// A window of the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListQuery {
-    /// The filter as typed; empty matches all.
+    /// The filter as typed; an empty one matches all deliveries.
     pub filter: String,
-    /// Only deliveries older than this sequence number. A reader that walks
-    /// through all pages uses it, for offsets move as deliveries arrive, and
-    /// begins with `u64::MAX`: it is answered when what is there is verified,
-    /// or after a short time;
-    /// [`Page::matching`] then counts no further than the page.
+    /// Selects deliveries older than this sequence number. A reader of all
+    /// pages uses this instead of offsets, which move as deliveries arrive, and
+    /// starts with `u64::MAX`: the reply then waits a short time for pending
+    /// verifications. [`Page::matching`] counts only the deliveries of the
+    /// page.
     pub before: Option<u64>,
     /// Anchors the window to this sequence number, so that it shows the same
-    /// part of the list however many deliveries arrive before the query is
-    /// answered.
+    /// part of the list even if deliveries arrive before the query is executed.
     #[serde(default)]
     pub around: Option<u64>,
-    /// How many matching rows to skip, counted from the newest; with
-    /// [`Self::around`], how many rows the window begins before that delivery.
+    /// Number of matching rows to skip, counted from the newest; with
+    /// [`Self::around`], number of rows before the anchor.
     pub offset: usize,
-    /// How many rows are wanted at the most.
+    /// Maximum number of rows.
     pub limit: usize,
 }
 
-/// Which deliveries to mark.
+/// A request to set or remove the mark of deliveries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkRequest {
-    /// The deliveries' sequence numbers.
+    /// The sequence numbers of the deliveries.
     pub seqs: Vec<u64>,
-    /// Whether they shall be marked.
+    /// Whether to set the mark.
     pub marked: bool,
 }
 
-/// Which secret shall count, and for what.
+/// A request to adopt a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptSecretRequest {
-    /// The delivery for whose endpoint it shall count, by id as in
-    /// [`Command::Show`]; where it has none, for its provider; where that is
-    /// not known, for all.
+    /// The delivery that determines the scope, by id as in [`Command::Show`]:
+    /// its endpoint, otherwise its provider, otherwise everything.
     pub id: String,
     /// The secret.
     pub secret: SecretChoice,
-    /// Whether it counts beside those before it or in their place.
+    /// Whether it is added to the current secrets or replaces them.
     pub how: Adoption,
 }
 
-/// A secret that was chosen.
+/// The choice of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretChoice {
-    /// One of [`Info::secrets`]: its place there, and what stood there.
+    /// One of [`Info::secrets`]: its index and the expected value there.
     Known(usize, KnownSecret),
     /// One that was typed. `env:` and `file:` are read by the running creel.
     Typed(SecretInput),
 }
 
-/// What may be shown of a secret.
+/// The public description of a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownSecret {
-    /// The endpoint or provider it belongs to; empty: all.
+    /// The endpoint or provider that it belongs to; empty for all.
     pub name: String,
     /// Its first and last characters.
     pub fingerprint: String,
-    /// Where it came from.
+    /// Where it was read from.
     pub origin: String,
-    /// Whether it counted once and no longer does.
+    /// Whether it is an old secret that no longer verifies.
     pub old: bool,
-    /// Which providers it is pinned to, as it has no name.
+    /// The providers that it is pinned to, if it has no name.
     #[serde(default)]
     pub pinned: Vec<PinnedSecret>,
 }
 
-/// Where a secret without a name counts for one provider alone.
+/// The scope in which an unnamed secret is pinned to one provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinnedSecret {
-    /// The endpoint; `None`: deliveries that no endpoint takes.
+    /// The endpoint; `None` for deliveries without an endpoint.
     pub endpoint: Option<String>,
-    /// The provider whose delivery it was right for first.
+    /// The provider of the first delivery that it verified.
     pub provider: String,
 }
 
@@ -227,7 +231,7 @@ impl fmt::Display for PinnedSecret {
 }
 
 impl KnownSecret {
-    /// Returns what may be shown of a secret.
+    /// Returns the public description of a secret.
     pub fn of(secret: &Secret, old: bool) -> Self {
         Self {
             name: secret.name().to_owned(),
@@ -238,7 +242,7 @@ impl KnownSecret {
         }
     }
 
-    /// Says whether both are the same secret, wherever it is pinned.
+    /// Returns `true` if both describe the same secret, ignoring pins.
     pub fn is(&self, other: &Self) -> bool {
         (&self.name, &self.fingerprint, &self.origin, self.old)
             == (&other.name, &other.fingerprint, &other.origin, other.old)
@@ -256,20 +260,21 @@ impl fmt::Display for KnownSecret {
     }
 }
 
-/// A secret that counts now, and what it changed.
+/// The result of adopting a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adopted {
     /// Its first and last characters.
     pub fingerprint: String,
-    /// What it counts for.
+    /// What it is used for.
     pub scope: Scope,
-    /// Whether it did so before.
+    /// Whether it was in use before.
     pub before: bool,
-    /// How many deliveries were verified again, by verdict; none is 0.
+    /// Number of deliveries verified again, by verification status; zero counts
+    /// are omitted.
     pub verified: Vec<(Status, u64)>,
 }
 
-/// The answer to a [`Command`].
+/// The reply to a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// To [`Command::Info`].
@@ -288,7 +293,7 @@ pub enum Reply {
     Preview(Box<Preview>),
     /// To [`Command::Which`].
     Ids(Vec<Id>),
-    /// To [`Command::GiveUp`]: how many waited.
+    /// To [`Command::GiveUp`]: the number of deliveries that waited.
     GivenUp(u64),
     /// To [`Command::Results`].
     Results(JobResults),
@@ -299,20 +304,21 @@ pub enum Reply {
     Done,
 }
 
-/// What a running creel is.
+/// The state of a running creel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
     /// Its version.
     pub version: String,
-    /// Where it receives: `http://127.0.0.1:2733`; `None` where it does not.
+    /// The address where it receives, such as `http://127.0.0.1:2733`; `None`
+    /// if it does not receive.
     pub listening: Option<String>,
-    /// Where it keeps its data.
+    /// The data directory.
     pub data_dir: String,
     /// The configured target.
     pub target: Option<String>,
-    /// Targets for some deliveries.
+    /// The routes to other targets.
     pub routes: Vec<Route>,
-    /// What becomes of paths on the way to a target.
+    /// How paths are changed for a target.
     pub path_mode: PathMode,
     /// When deliveries are sent on where no endpoint says otherwise.
     pub mode: ForwardMode,
@@ -320,41 +326,42 @@ pub struct Info {
     pub answer: ResponsePlan,
     /// What is answered otherwise than configured.
     pub live: Vec<ResponseOverride>,
-    /// The apps that deliveries go to.
+    /// The apps that receive deliveries.
     pub apps: Vec<AppInfo>,
     /// The configured endpoints.
     pub endpoints: Vec<Endpoint>,
-    /// What may be shown of the secrets.
+    /// The public descriptions of the secrets.
     pub secrets: Vec<KnownSecret>,
-    /// How many hundredths of the deliveries are verified again, where that
-    /// takes long.
+    /// Progress of verifying all deliveries again, in percent, while that takes
+    /// long.
     pub verifying: Option<u8>,
-    /// How far verifying is behind what is listed, where that is worth a word.
+    /// How far verification lags behind the list, if noticeably.
     #[serde(default)]
     pub lag: Option<Lag>,
-    /// Why nothing goes by age for the time being.
+    /// Why retention by age is suspended.
     #[serde(default)]
     pub clock: Option<ClockDoubt>,
-    /// Whether demo deliveries are being sent.
+    /// Whether the demo is running.
     pub demo: bool,
-    /// What is allowed whenever something is sent.
+    /// The permissions for all sends.
     #[serde(default)]
     pub options: SendOptions,
-    /// How many deliveries are kept.
+    /// Number of stored deliveries.
     pub kept: u64,
-    /// How many bytes they take on disk.
+    /// Their size on disk, in bytes.
     pub bytes: u64,
-    /// Why nothing can be kept at the moment, where that is so.
+    /// Why deliveries cannot be stored at the moment.
     pub trouble: Option<String>,
-    /// What is known to be damaged.
+    /// The known damage of the journal.
     #[serde(default)]
     pub damaged: Damaged,
-    /// The jobs that are not over.
+    /// The running jobs.
     pub jobs: Vec<Job>,
 }
 
 impl Info {
-    /// Returns where a delivery goes, and is resent to unless told otherwise.
+    /// Returns the destination of a delivery, which is also the default of a
+    /// resend.
     pub fn destination(&self, row: &Summary) -> Option<Destination> {
         let everywhere = RouteDefaults {
             target: self.target.as_deref(),
@@ -397,38 +404,39 @@ impl Info {
 /// A window of the list, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// Where the window begins, counted from the newest match.
+    /// The index of the first row, counted from the newest match.
     pub offset: usize,
     /// The rows.
     pub rows: Vec<Summary>,
-    /// How many deliveries match the filter.
+    /// Number of deliveries that match the filter.
     pub matching: usize,
-    /// How many deliveries are kept.
+    /// Number of stored deliveries.
     pub total: usize,
-    /// What the filter could not make sense of.
+    /// Problems of the filter.
     pub notes: Vec<String>,
-    /// The delivery of [`ListQuery::around`], whether it matches or not;
-    /// `None` where there is none or it was removed.
+    /// The delivery of [`ListQuery::around`], whether it matches or not; `None`
+    /// if there is none or it was removed.
     #[serde(default)]
     pub anchor: Option<Box<Summary>>,
 }
 
-/// One delivery and all that is known about it.
+/// A delivery with all its details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
     /// The delivery.
     pub delivery: Delivery,
-    /// Its row.
+    /// Its summary.
     pub summary: Summary,
-    /// The verdict, made now with the secrets configured now.
+    /// Its verification with the current secrets.
     pub verification: Verification,
-    /// Which of [`Info::secrets`] the doctor proved to be the sender's.
+    /// The index in [`Info::secrets`] of the secret that the doctor proved to
+    /// be the sender's.
     pub suggested: Option<usize>,
-    /// The start of the text that was signed; `None` where no scheme applies.
+    /// The start of the signed text; `None` if no signature scheme applies.
     pub signed: Option<SignedText>,
-    /// What the provider states of its sending side, for verdicts.
+    /// What the provider documents about its sender.
     pub provider: Option<ProviderFacts>,
-    /// The arrivals of the same event, oldest first, this one among them.
+    /// The arrivals of the same event, oldest first, including this one.
     pub arrivals: Vec<EventArrival>,
     /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
@@ -436,35 +444,35 @@ pub struct Detail {
     pub verdicts: Vec<AttemptVerdict>,
     /// The newest retry schedule, where there was one.
     pub schedule: Option<RetryPlan>,
-    /// Where a plain resend would go.
+    /// The default target of a resend.
     pub target: Option<String>,
-    /// Which ways of sending it again work for it.
+    /// The ways of resending that it supports.
     #[serde(default)]
     pub offers: ResendSupport,
 }
 
-/// What a provider states of its sending side.
+/// What a provider documents about its sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderFacts {
-    /// Its name as people write it: `Stack Auth`.
+    /// Its display name, such as `Stack Auth`.
     pub title: String,
-    /// How long it waits for an answer, in milliseconds; `None`: not stated.
+    /// Its response timeout in milliseconds; `None` if not documented.
     pub answer_within_ms: Option<u64>,
-    /// Its waits between attempts, in seconds; empty: not stated.
+    /// Its delays between attempts, in seconds; empty if not documented.
     pub retry_seconds: Vec<u64>,
-    /// What it says besides of how long it waits.
+    /// Further documentation of the response timeout.
     #[serde(default)]
     pub answer_note: Option<String>,
-    /// What it says besides of when it tries again.
+    /// Further documentation of retries.
     #[serde(default)]
     pub retry_note: Option<String>,
-    /// How many attempts it makes.
+    /// Number of attempts that it makes.
     pub attempts: Option<u32>,
-    /// Things worth knowing where its deliveries are shown.
+    /// Notes to show with its deliveries.
     pub notes: Vec<String>,
-    /// Its documentation's address.
+    /// The URL of its documentation.
     pub docs: Option<String>,
-    /// The form of its secrets; `None` where it has none, or one for each key.
+    /// The form of its secrets; `None` if it has none, or one per key.
     pub secret_form: Option<KeyForm>,
 }
 
@@ -473,38 +481,38 @@ pub struct ProviderFacts {
 pub struct EventArrival {
     /// The delivery.
     pub summary: Summary,
-    /// Whether its body is byte for byte that of the delivery shown.
+    /// Whether its body equals that of the displayed delivery.
     pub same_body: bool,
 }
 
-/// Something that happened in a running creel.
+/// An event in a running creel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// A delivery was kept; it is the newest.
+    /// A delivery was stored; it is the newest.
     Added(Summary),
-    /// A delivery's row changed.
+    /// The summary of a delivery changed.
     Changed(Summary),
-    /// An attempt began or ended.
+    /// An attempt started or ended.
     Attempted(Attempt),
-    /// How a job goes.
+    /// Progress of a job.
     Job(Job),
-    /// Whether an app answers, or how many deliveries wait for it, changed.
+    /// The state of an app or its number of waiting deliveries changed.
     App(AppInfo),
-    /// All that is now answered otherwise than configured.
+    /// The overridden responses changed; holds all of them.
     Answering(Vec<ResponseOverride>),
-    /// Deliveries can no longer be kept, or can again (`None`).
+    /// Deliveries cannot be stored any more, or can be again (`None`).
     Trouble(Option<String>),
-    /// So many hundredths of the deliveries are verified again; `None`: it is
-    /// done.
+    /// Progress of verifying all deliveries again, in percent; `None` when it
+    /// is complete.
     Verifying(Option<u8>),
-    /// Verifying is so far behind what is listed; `None`: it has caught up.
+    /// Verification lags behind the list; `None` when it has caught up.
     Lag(Option<Lag>),
-    /// The clock is doubted, or is believed again (`None`).
+    /// The system clock is distrusted, or trusted again (`None`).
     Clock(Option<ClockDoubt>),
-    /// A task of creel's ended unexpectedly; the rest goes on.
+    /// A task panicked; the other tasks continue.
     Panicked(String),
-    /// So many events were missed that everything should be asked anew.
+    /// Events were lost; the subscriber has to reload everything.
     Missed,
-    /// The creel on the other end is gone.
+    /// The connected creel is gone.
     Gone,
 }

@@ -1,8 +1,9 @@
-//! `--demo`: signed deliveries from five systems arrive by themselves, and a
-//! small app answers what is sent on, so that a newcomer sees creel at work.
+//! Runs `--demo`: sends signed deliveries of five providers and answers them
+//! with a small app.
 //!
-//! Everything goes over real sockets and is received, kept, verified and sent
-//! on as any delivery is. Now and then the app is away for a while. The data lies in a folder of its own that goes with it.
+//! Deliveries go over real sockets and are received, stored, verified and
+//! forwarded like any other. The app is down from time to time. The data
+//! directory is temporary.
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
 use crate::{outbound, server};
 
-/// The five systems, the paths they send to and their secrets here.
+/// The providers, their endpoints and their secrets.
 const SYSTEMS: [(&str, &str, &str); 5] = [
     ("stackryze", "dns", "demo_stackryze_4b7c1f0a9d"),
     ("porkbun", "domains", "demo_porkbun_sk1_e83a5d2c71"),
@@ -48,26 +49,27 @@ const SYSTEMS: [(&str, &str, &str); 5] = [
     ),
 ];
 
-/// The secret of a second Stack Auth project, by mistake used for the first.
+/// The secret of a second Stack Auth project, used for the first one by
+/// mistake.
 const STAGING: (&str, &str, &str) = (
     "users-staging",
     "/hooks/users-staging",
     "whsec_Y3JlZWwtZGVtby1zdGFnaW5nLXNlY3JldC1rZXk=",
 );
 
-/// The pause between two deliveries once the first screen is full.
+/// Interval between two deliveries after the first ones.
 const DELIVERY_INTERVAL: Duration = Duration::from_millis(2_500);
 
-/// How long the app runs at first, and how long between its absences.
+/// How long the app runs at first, and between its downtimes.
 const APP_UPTIMES: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(90)];
 
-/// How long the app is away.
+/// How long the app is down.
 const APP_DOWNTIME: Duration = Duration::from_secs(12);
 
-/// How many deliveries arrive at once, so that the first screen is alive.
+/// Number of deliveries that are sent at once at the start.
 const INITIAL_DELIVERIES: usize = 14;
 
-/// The demonstration's data folder; removed when this is dropped.
+/// The temporary data directory of the demo; removed when dropped.
 #[derive(Debug)]
 pub struct DemoFolder(Option<PathBuf>);
 
@@ -79,10 +81,10 @@ impl Drop for DemoFolder {
     }
 }
 
-/// What one delivery of the demonstration shows.
+/// The kind of a demo delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scene {
-    /// As the provider sends it.
+    /// Valid, as the provider sends it.
     Valid,
     /// The body was changed after signing.
     Forged,
@@ -90,15 +92,15 @@ enum Scene {
     Stale,
     /// Signed with the secret of another endpoint.
     OtherSecret,
-    /// The event of the last delivery from that system, sent again.
+    /// A retry of the provider's last event.
     Retried,
-    /// A body that is no text.
+    /// A binary body.
     Binary,
-    /// Somebody looks around.
+    /// An unsigned request of a scanner.
     Unsigned,
 }
 
-/// What arrives, over and over: the system, by its place in [`SYSTEMS`], and the scene.
+/// The deliveries, sent in a loop: the index in [`SYSTEMS`] and the kind.
 const SCENARIO: [(usize, Scene); 16] = [
     (0, Scene::Valid),
     (1, Scene::Valid),
@@ -118,17 +120,17 @@ const SCENARIO: [(usize, Scene); 16] = [
     (3, Scene::Valid),
 ];
 
-/// Gives the configuration the demonstration's endpoints, secrets and folder.
+/// Sets the endpoints, secrets and data directory of the demo.
 ///
 /// # Errors
-/// A [`Failure`] where no folder can be made.
+/// Returns a [`Failure`] if the directory cannot be created.
 pub fn prepare(config: &mut Config) -> Result<DemoFolder, Failure> {
     let path = std::env::temp_dir().join(format!("creel-demo-{:016x}", random_bits() as u64));
     make_folder(&path).map_err(|error| {
         Failure::cannot(
-            "The demonstration has no place to keep its deliveries.",
+            "The demo cannot create its data directory.",
             format!("{}: {error}.", path.display()),
-            "Set TMPDIR to a folder that can be written.",
+            "Set TMPDIR to a writable directory.",
         )
     })?;
     config.data_dir.clone_from(&path);
@@ -164,10 +166,10 @@ fn add_endpoint(config: &mut Config, name: &str, path: &str, provider: &str, sec
         .push(Secret::new(name, "the demonstration", secret));
 }
 
-/// Starts the app and lets deliveries arrive at `address` until `shutdown`.
+/// Starts the app and sends deliveries to `address` until `shutdown`.
 ///
 /// # Errors
-/// A [`Failure`] where no port is free for the app.
+/// Returns a [`Failure`] if there is no free port for the app.
 pub async fn start(
     local: &Arc<Local>,
     address: SocketAddr,
@@ -187,7 +189,7 @@ pub async fn start(
     Ok(())
 }
 
-/// Runs the app, which now and then is away for a while.
+/// Runs the app, with downtimes, until `shutdown`.
 async fn run_app(local: Arc<Local>, mut listener: server::Listener, shutdown: CancellationToken) {
     let address = listener.local_addr();
     let mut time = APP_UPTIMES[0];
@@ -213,7 +215,7 @@ async fn run_app(local: Arc<Local>, mut listener: server::Listener, shutdown: Ca
         match server::bind(address).await {
             Ok(again) => listener = again,
             Err(failure) => {
-                tracing::warn!(%failure, "the demonstration's app does not come back");
+                tracing::warn!(%failure, "the demo app could not be restarted");
                 return;
             }
         }
@@ -221,8 +223,8 @@ async fn run_app(local: Arc<Local>, mut listener: server::Listener, shutdown: Ca
     }
 }
 
-/// The app under development: refuses what is not truly signed, and has its
-/// bad moments.
+/// Creates the handler of the app: it refuses invalid signatures and fails
+/// sometimes.
 fn app(local: &Arc<Local>) -> server::Intake {
     let local = Arc::clone(local);
     Arc::new(move |arrival| {
@@ -255,7 +257,7 @@ fn app(local: &Arc<Local>) -> server::Intake {
     })
 }
 
-/// Sends the programme over and over.
+/// Sends the scenario in a loop.
 async fn run_scenario(local: &Arc<Local>, address: SocketAddr) {
     let client = outbound::Client::default();
     let mut last: [Option<Request>; SYSTEMS.len()] = Default::default();
@@ -276,7 +278,7 @@ async fn run_scenario(local: &Arc<Local>, address: SocketAddr) {
     }
 }
 
-/// Makes the request of one scene.
+/// Creates the request of one scene.
 fn scene_request(local: &Local, system: usize, scene: Scene, turn: usize) -> Option<Request> {
     let (name, endpoint, secret) = SYSTEMS[system];
     let path = format!("/hooks/{endpoint}");
@@ -348,11 +350,12 @@ async fn send(client: &outbound::Client, address: SocketAddr, request: &Request)
     ) else {
         return;
     };
-    // Not creel's own client: what comes from that is taken for a loop.
+    // A separate client: creel would take requests of its own client for a
+    // loop.
     let exchange = client
         .send(&outgoing, outbound::SendOptions::default())
         .await;
     if let Some(error) = exchange.error {
-        tracing::debug!(error, "a delivery of the demonstration did not arrive");
+        tracing::debug!(error, "a demo delivery did not arrive");
     }
 }

@@ -1,4 +1,4 @@
-//! One delivery with all that is known about it.
+//! Reads one delivery with its verification, arrivals and attempts.
 
 use super::command::{Detail, EventArrival, ProviderFacts, RetryPlan};
 use super::local::{Local, read_failure};
@@ -17,17 +17,17 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Finding, Status, Verification};
 use crate::store::ReadError;
 
-/// How many arrivals of one event are told apart; older ones are left out.
+/// Maximum number of arrivals of one event; older ones are left out.
 const ARRIVALS_SHOWN: usize = 50;
 
 impl Local {
-    /// Returns one delivery, whole.
+    /// Returns one delivery with all its details.
     pub(super) fn detail(&self, seq: u64, effort: Effort) -> Result<Detail, Failure> {
         let gone = || {
             Failure::no(
-                "That delivery is no longer kept.",
+                "That delivery is no longer stored.",
                 "",
-                "List what there is:  creel list",
+                "List all deliveries:  creel list",
             )
             .with_remedy(Remedy::ChooseDelivery)
         };
@@ -44,7 +44,7 @@ impl Local {
         let assessor = self.assessor();
         let assessment = self.examine(&assessor, &delivery, effort)?;
         if summary.status == Status::Pending {
-            // Its turn has not come; what is shown is verified now.
+            // The delivery is still pending; it is verified here.
             summary.status = assessment.verification.status;
             summary.provider.clone_from(&assessment.provider);
             summary.event.clone_from(&assessment.event);
@@ -75,8 +75,8 @@ impl Local {
         })
     }
 
-    /// Says what the configuration makes of a delivery, at the time it came;
-    /// the search for a cause ends at a deadline.
+    /// Verifies a delivery as of its arrival; the search for a cause ends at a
+    /// deadline.
     pub(super) fn assessment(&self, delivery: &Delivery, deadline: Deadline<'_>) -> Assessment {
         let endpoint = delivery.endpoint.as_deref();
         let (request, at) = (&delivery.request, delivery.received_at);
@@ -84,9 +84,9 @@ impl Local {
             .assess_until(endpoint, request, at, deadline)
     }
 
-    /// Returns what is known of a signature. One command may lack the secrets
-    /// of the creel that received: then the verdict is that one's, and the
-    /// evidence what can be seen without them.
+    /// Returns the verification to show. A command may lack the secrets of the
+    /// creel that received the delivery. Then the stored status counts, and the
+    /// evidence is what can be computed without the secrets.
     pub(super) fn recorded_verification(
         &self,
         summary: &Summary,
@@ -101,7 +101,8 @@ impl Local {
             code: cause.code.to_owned(),
             proved: false,
             message: format!("Found by the creel that received it: {}.", cause.what),
-            advice: "For the proof, start creel with the secrets that counted then.".to_owned(),
+            advice: "For the proof, start creel with the secrets that were configured then."
+                .to_owned(),
             proof: String::new(),
         };
         Verification {
@@ -114,7 +115,7 @@ impl Local {
         }
     }
 
-    /// Reads a delivery; `None` where it is gone or damaged.
+    /// Reads a delivery; `None` if it was removed or is damaged.
     pub(super) fn read_delivery(&self, seq: u64) -> Result<Option<Delivery>, Failure> {
         match self.store.delivery(seq) {
             Err(ReadError::Damaged(_)) => Ok(None),
@@ -143,7 +144,7 @@ impl Local {
     }
 }
 
-/// Says how a delivery's newest retry schedule would go on.
+/// Returns the newest retry schedule of a delivery.
 fn retry_plan(provider: &Provider, attempts: &[Attempt]) -> Option<RetryPlan> {
     let mut tries = attempts.iter().rev();
     let (newest, last) = tries.find_map(|a| Some((a, a.retry.as_ref()?)))?;
@@ -157,7 +158,7 @@ fn retry_plan(provider: &Provider, attempts: &[Attempt]) -> Option<RetryPlan> {
         }
         None => (last.due, last.number),
     };
-    // Jitter is not known before.
+    // Jitter is random and not predictable.
     let plain = Schedule {
         jitter: 0,
         ..schedule
@@ -177,7 +178,7 @@ fn retry_plan(provider: &Provider, attempts: &[Attempt]) -> Option<RetryPlan> {
     })
 }
 
-/// Returns what a provider states of its sending side.
+/// Returns what a provider documents about its sender.
 fn provider_facts(provider: &Provider) -> ProviderFacts {
     ProviderFacts {
         title: provider.title.clone(),

@@ -1,11 +1,11 @@
-//! Forwards what was acknowledged and no app has answered yet.
+//! Fills the queues of targets with deliveries that were acknowledged and that
+//! no app has answered yet.
 //!
-//! What is owed follows from the store, not from who received it: one reader
-//! goes through the list in the order of arrival and puts what is owed into
-//! the queue of its target, which a [`Forwarder`] sends from. What was owed
-//! when creel ended is owed when it starts. A delivery may reach its app twice
-//! where creel is killed between the app's response and its record; it is
-//! never lost.
+//! The store determines what is owed. One reader scans it in the order of
+//! arrival and puts owed deliveries into the queue of their target, from which
+//! a [`Forwarder`] sends them. Deliveries that were owed when creel ended are
+//! owed again when it starts. A delivery may reach its app twice if creel is
+//! killed between the app's response and its record; it is never lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,28 +18,29 @@ use super::local::{Local, run_blocking};
 use crate::domain::summary::Summary;
 use crate::store::ReadError;
 
-/// How many rows are read at a time.
+/// Number of rows of one scan.
 const BATCH_ROWS: u32 = 4096;
 
-/// How long apps whose answer a sender waits for may take when creel is to end.
+/// How long passed-through exchanges may take at shutdown.
 const EXCHANGES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long to wait when the list cannot be read.
+/// Delay before retrying a failed scan.
 const READ_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Reads the list as it grows, and fills the queues.
+/// Scans the store as it grows and fills the queues.
 struct QueueReader {
     local: Arc<Local>,
     tasks: TaskTracker,
-    /// All up to here was read.
+    /// The sequence number up to which the store was scanned.
     cursor: u64,
-    /// Up to where the list is being read again.
+    /// The sequence number up to which a repeated scan goes.
     reread_until: u64,
     shutdown: CancellationToken,
 }
 
 impl Local {
-    /// Forwards what is owed and looks after the apps, until `shutdown`.
+    /// Starts the tasks that forward owed deliveries and probe apps until
+    /// `shutdown`.
     pub fn forward(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
         let origins = self.origins();
         for origin in &origins {
@@ -61,14 +62,14 @@ impl Local {
         tasks.spawn(async move {
             shutdown.cancelled().await;
             local.exchanges.close();
-            // Soon enough that the server still tells the senders who wait.
+            // Leaves the server time to respond to waiting senders.
             let _ = tokio::time::timeout(EXCHANGES_TIMEOUT, local.exchanges.wait()).await;
             local.ending.cancel();
         });
     }
 
-    /// Takes those out of the queues that are gone from the store or owed no
-    /// more. Called after deliveries were removed or given up.
+    /// Removes deliveries from the queues that were removed from the store or
+    /// are no longer owed. Called after retention or giving up.
     pub(super) fn prune_queues(&self) {
         run_blocking(|| {
             for seq in self.queues.owed() {
@@ -91,8 +92,8 @@ impl QueueReader {
         while !self.shutdown.is_cancelled() {
             if changes.has_changed().unwrap_or(false) {
                 changes.borrow_and_update();
-                // What was held back may be due now; what was sent meanwhile
-                // must be known as sent before it is read again.
+                // Held deliveries may be due now. Sent deliveries must be
+                // recorded before the store is scanned again.
                 self.local.queues.set_rereading(true);
                 if !self.wait_for_index().await {
                     return;
@@ -111,7 +112,7 @@ impl QueueReader {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "what is to be forwarded cannot be read");
+                    tracing::warn!(%error, "deliveries to forward cannot be read");
                     tokio::select! {
                         () = tokio::time::sleep(READ_RETRY_PAUSE) => {}
                         () = self.shutdown.cancelled() => {}
@@ -121,7 +122,7 @@ impl QueueReader {
         }
     }
 
-    /// Waits until all that is kept can be read; false where creel is to end.
+    /// Waits for the index; `false` on shutdown.
     async fn wait_for_index(&self) -> bool {
         tokio::select! {
             () = self.local.store.settle_whole() => true,
@@ -129,8 +130,8 @@ impl QueueReader {
         }
     }
 
-    /// Reads the next rows and queues what is owed; returns whether there may
-    /// be more.
+    /// Scans the next rows and queues owed deliveries. Returns whether there
+    /// may be more.
     fn read(&mut self) -> Result<bool, ReadError> {
         let (mut read, mut owed, mut reached) = (0, Vec::new(), self.cursor);
         self.local.store.scan_up(self.cursor, &mut |row| {
@@ -153,7 +154,7 @@ impl QueueReader {
         Ok(more)
     }
 
-    /// Puts a delivery that is owed into the queue of its target.
+    /// Adds an owed delivery to the queue of its target.
     fn enqueue(&self, row: &Summary) {
         let queues = &self.local.queues;
         let Some(to) = self.local.destination_due(row) else {

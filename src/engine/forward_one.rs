@@ -1,4 +1,4 @@
-//! One delivery on its way to its app, and what is kept of it.
+//! Forwards one delivery and stores the attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,37 +13,38 @@ use crate::domain::route::{Destination, ForwardMode};
 use crate::domain::summary::Summary;
 use crate::store::{AppendError, NewAttempt};
 
-/// How long an exchange may still take when creel is to end.
+/// How long an exchange may take at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
 /// The outcome of forwarding one delivery.
 pub(super) enum ForwardOutcome {
-    /// The app answered, and that is kept.
+    /// The app answered and the attempt was stored.
     Answered,
-    /// It can never be sent.
+    /// The delivery cannot be sent.
     Unsendable,
-    /// The app did not answer. That is not kept yet; nor, where it took the
-    /// connection, is it known of the app: it may answer others.
+    /// The app did not answer. The attempt is not stored yet. If the app
+    /// accepted the connection, its state is not updated either: it may answer
+    /// other deliveries.
     Unanswered {
         attempt: Box<NewAttempt>,
-        /// Whether it took the connection.
+        /// Whether the app accepted the connection.
         connected: bool,
     },
-    /// creel is to end.
+    /// The exchange was cancelled by a shutdown.
     Cancelled,
 }
 
-/// A delivery that was read to be forwarded.
+/// The result of reading a delivery to forward.
 pub(super) enum Loaded {
     Owed(Box<Delivery>),
-    /// Its endpoint holds deliveries back.
+    /// Its endpoint is in the mode hold.
     HeldBack,
-    /// It is not owed any more, or cannot be read.
+    /// It is no longer owed or cannot be read.
     NotOwed,
 }
 
 impl Local {
-    /// Returns where a delivery is to be forwarded to now, if at all.
+    /// Returns the destination of a delivery, if it is to be forwarded now.
     pub(super) fn destination_due(&self, row: &Summary) -> Option<Destination> {
         let endpoint = row.endpoint.as_deref();
         if !row.is_unanswered() || self.response_plans.of(endpoint).mode == ForwardMode::Hold {
@@ -52,7 +53,7 @@ impl Local {
         self.destination_of_row(row)
     }
 
-    /// Reads a delivery that is to be forwarded.
+    /// Reads a delivery to forward.
     pub(super) fn load_owed(&self, seq: u64) -> Loaded {
         let delivery = match self.store.delivery(seq) {
             Ok(Some(delivery)) if delivery.answer.is_unanswered() => delivery,
@@ -69,8 +70,8 @@ impl Local {
     }
 }
 
-/// Forwards one delivery and keeps the app's response; calls `on_response`
-/// once that has come, before it is kept.
+/// Forwards one delivery and stores the app's response. Calls `on_response`
+/// when the response was received, before it is stored.
 pub(super) async fn forward_one(
     local: &Arc<Local>,
     delivery: Box<Delivery>,
@@ -114,14 +115,14 @@ pub(super) async fn forward_one(
     }
 }
 
-/// Warns that an attempt was made and could not be kept.
+/// Logs that an attempt could not be stored.
 pub(super) fn warn_unpersisted(error: Option<&AppendError>) {
     if let Some(error) = error {
-        tracing::warn!(%error, "a delivery was forwarded, but that could not be kept");
+        tracing::warn!(%error, "a delivery was forwarded, but the attempt could not be stored");
     }
 }
 
-/// Waits until creel is to end and some time more.
+/// Waits for the shutdown and its grace period.
 async fn shutdown_deadline(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     tokio::time::sleep(SHUTDOWN_GRACE).await;

@@ -1,12 +1,11 @@
-//! Sends what waits for one target: several deliveries at once, those of one
-//! event one after the other.
+//! Forwards the deliveries of one target's queue: several in parallel, those of
+//! one event one after the other.
 //!
-//! A delivery whose event has an earlier arrival in flight, waiting or failing
-//! is held back until that one is answered. While the app does not answer, one
-//! delivery at a time is tried after growing pauses. A delivery that the app
-//! takes and never answers, while it answers others, is set aside: it stays
-//! owed, holds back its own event alone, and is tried again with its own
-//! growing pauses.
+//! A delivery is held back while an earlier arrival of its event is in flight,
+//! waiting or failing. During an outage of the app one delivery at a time is
+//! tried, with exponential backoff. A delivery that the app accepts and never
+//! answers, while it answers others, is parked: it stays owed, holds back only
+//! its own event and is retried with its own backoff.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,104 +23,105 @@ use crate::domain::delivery::Delivery;
 use crate::domain::event_key::EventKey;
 use crate::store::NewAttempt;
 
-/// The first pause after an app did not answer; each further one is twice as long.
+/// The first backoff after an app did not answer; it doubles with each failure.
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
 
-/// The longest pause.
+/// The longest backoff.
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
-/// A new delivery ends a pause that has lasted so long.
+/// A new delivery ends a backoff that has lasted this long.
 const NEW_DELIVERY_BACKOFF: Duration = Duration::from_secs(1);
 
-/// The first pause of a delivery that is set aside.
+/// The first backoff of a parked delivery.
 const MIN_PARKED_BACKOFF: Duration = Duration::from_secs(2);
 
-/// The longest pause of a delivery that is set aside.
+/// The longest backoff of a parked delivery.
 const MAX_PARKED_BACKOFF: Duration = Duration::from_mins(5);
 
-/// The pause of a delivery that is set aside is at least so many times as long
-/// as its last try took, so that it takes little of the app's time from others.
+/// The backoff of a parked delivery is at least this many times the duration of
+/// its last try, so that it takes little of the app's time.
 const PARKED_BACKOFF_FACTOR: u32 = 10;
 
-/// How often an app that takes connections is sent a delivery it does not
-/// answer, before that one is set aside for the sake of the others.
+/// Number of tries of a delivery that the app accepts and does not answer,
+/// before the delivery is parked.
 const MAX_UNANSWERED_ATTEMPTS: u32 = 5;
 
-/// How many responses may wait to be kept, as a multiple of how many
-/// deliveries are sent at once: a disk that is slow slows sending down.
+/// Maximum number of responses that wait to be persisted, as a multiple of the
+/// parallel limit. Slows sending down if the disk is slow.
 const MAX_UNPERSISTED_FACTOR: usize = 4;
 
-/// How many deliveries may be held back behind earlier arrivals of their
-/// events; beyond it, newer deliveries wait too.
+/// Maximum number of deliveries that are held back by earlier arrivals of their
+/// events; beyond it newer deliveries wait too.
 const MAX_HELD_BACK: usize = 16_384;
 
-/// Deliveries below this size, in bytes, need no memory of [`TargetQueues::memory`].
+/// Deliveries with a smaller body, in bytes, need no permit of
+/// [`TargetQueues::memory`].
 ///
 /// [`TargetQueues::memory`]: super::target_queue::TargetQueues::memory
 const SMALL_BODY_BYTES: usize = 64 << 10;
 
-/// Sends what waits in one queue.
+/// Forwards the deliveries of one queue.
 pub(super) struct Forwarder {
     local: Arc<Local>,
     queue: Arc<TargetQueue>,
     shutdown: CancellationToken,
     changes: watch::Receiver<()>,
     recovered: watch::Receiver<u64>,
-    /// All up to here was looked at.
+    /// The sequence number up to which the queue was read.
     cursor: u64,
-    /// What was looked at and is not done.
+    /// The deliveries that were read and are not complete.
     known: HashMap<u64, DeliveryState>,
-    /// The one that was looked at last, where it is to be sent next.
+    /// The delivery that was read last, if it is sent next.
     loaded: Option<Box<Delivery>>,
-    /// Which of them may be sent.
+    /// The deliveries that may be sent.
     ready: BTreeSet<u64>,
-    /// What is known of each event's arrivals; only the first may be sent.
+    /// The known arrivals of each event; only the first one may be sent.
     events: HashMap<EventKey, BTreeSet<u64>>,
     parked: BTreeMap<u64, Parked>,
     in_flight: JoinSet<CompletedExchange>,
-    /// What is in flight, by its task.
+    /// The deliveries in flight, by task.
     tasks: HashMap<Id, u64>,
-    /// How many more may be sent at once.
+    /// Permits for further parallel sends.
     free: Arc<Semaphore>,
-    /// Notified when one more may be sent.
+    /// Notified when a permit is released.
     freed: Arc<Notify>,
     outage: Option<Outage>,
-    /// When the app answered last.
+    /// When the app last answered.
     answered: Option<Instant>,
-    /// The newest delivery of the queue that a pause was shortened for.
+    /// The newest delivery of the queue for which a backoff was shortened.
     newest: u64,
 }
 
-/// What is known of a delivery that was looked at.
+/// The state of a delivery that was read.
 #[derive(Default)]
 struct DeliveryState {
     event: Option<EventKey>,
-    /// How often the app took it and did not answer.
+    /// How often the app accepted it and did not answer.
     silent: u32,
-    /// Whether a failure is kept: the first one is.
+    /// Whether a failed attempt was stored. Only the first one is.
     kept: bool,
 }
 
-/// A delivery that the app takes and does not answer.
+/// A parked delivery.
 struct Parked {
     due: Instant,
     backoff: Duration,
 }
 
-/// A time during which the app does not answer.
+/// An outage of the app.
 struct Outage {
     backoff: Duration,
-    /// When the pause began.
+    /// When the backoff began.
     since: Instant,
     /// When the app is tried again.
     until: Instant,
     /// The delivery that is being tried.
     probe: Option<u64>,
-    /// Whether the app takes connections.
+    /// Whether the app accepts connections.
     silent: bool,
 }
 
-/// The end of one exchange.
+/// The result of one exchange.
 struct CompletedExchange {
     outcome: ForwardOutcome,
     began: Instant,
@@ -155,7 +155,8 @@ impl Forwarder {
         }
     }
 
-    /// Sends until `shutdown`, then waits for what is in flight, but not long.
+    /// Forwards until `shutdown`, then waits a short time for deliveries in
+    /// flight.
     pub(super) async fn run(mut self) {
         while !self.shutdown.is_cancelled() {
             self.fill_slots();
@@ -181,7 +182,7 @@ impl Forwarder {
         }
     }
 
-    /// Begins as many exchanges as there may be.
+    /// Starts as many exchanges as the limits allow.
     fn fill_slots(&mut self) {
         let most = self.queue.limit.at_once as usize * (1 + MAX_UNPERSISTED_FACTOR);
         while self.in_flight.len() < most
@@ -191,7 +192,7 @@ impl Forwarder {
         {}
     }
 
-    /// Returns the delivery to be sent next, if any.
+    /// Returns the next delivery to send, if any.
     fn next_delivery(&mut self) -> Option<u64> {
         let now = Instant::now();
         if let Some(outage) = &self.outage {
@@ -204,8 +205,9 @@ impl Forwarder {
         self.next_parked(now).or_else(|| self.next_ready())
     }
 
-    /// Returns the delivery with which an app is tried that does not answer.
-    /// One that takes connections is tried with others than it left unanswered.
+    /// Returns the delivery to try during an outage. An app that accepts
+    /// connections is tried with deliveries that it has not left unanswered
+    /// yet.
     fn next_probe(&mut self, rotates: bool) -> Option<u64> {
         if !rotates {
             return self.next_ready();
@@ -228,8 +230,7 @@ impl Forwarder {
         self.next_unknown(first.unwrap_or(u64::MAX)).or(first)
     }
 
-    /// Looks at deliveries of the queue that are older than `before`, until
-    /// one is found that may be sent.
+    /// Reads deliveries of the queue older than `before` until one may be sent.
     fn next_unknown(&mut self, before: u64) -> Option<u64> {
         loop {
             let held_back = self.known.len() - self.ready.len();
@@ -243,7 +244,7 @@ impl Forwarder {
             }
             let delivery = match self.local.load_owed(seq) {
                 Loaded::Owed(delivery) => delivery,
-                // It is added again when that is over.
+                // It is added to the queue again once it is released.
                 Loaded::HeldBack => continue,
                 Loaded::NotOwed => {
                     self.local.queues.finish(seq);
@@ -264,8 +265,7 @@ impl Forwarder {
         }
     }
 
-    /// Returns the delivery whose turn it is of those that are set aside; one
-    /// at a time.
+    /// Returns the next parked delivery that is due, unless one is in flight.
     fn next_parked(&self, now: Instant) -> Option<u64> {
         if self.tasks.values().any(|seq| self.parked.contains_key(seq)) {
             return None;
@@ -281,15 +281,15 @@ impl Forwarder {
             .ordered_event(endpoint, &delivery.request)
     }
 
-    /// Notes a delivery among its event's arrivals; says whether it is the
-    /// first of them that is not done.
+    /// Registers an arrival of an event. Returns `true` if it is the first one
+    /// that is not complete.
     fn register_arrival(&mut self, event: Option<EventKey>, seq: u64) -> bool {
         let Some(event) = event else { return true };
         let arrivals = self.events.entry(event).or_default();
         arrivals.insert(seq);
         let first = arrivals.first() == Some(&seq);
-        // One that was added out of turn comes before what waits, but not
-        // before what is in flight.
+        // An arrival added out of order precedes waiting ones, but not one in
+        // flight.
         let later = arrivals.iter().nth(1).copied();
         if let Some(later) = later.filter(|_| first) {
             if self.tasks.values().any(|sent| *sent == later) {
@@ -300,7 +300,7 @@ impl Forwarder {
         first
     }
 
-    /// Begins to send a delivery; false where there is no room for it now.
+    /// Starts to send a delivery; returns `false` if there is no memory for it.
     fn send(&mut self, seq: u64, free: OwnedSemaphorePermit) -> bool {
         let loaded = self.loaded.take().filter(|delivery| delivery.seq == seq);
         let loaded = loaded.map_or_else(|| self.local.load_owed(seq), Loaded::Owed);
@@ -342,7 +342,8 @@ impl Forwarder {
             let began = Instant::now();
             let (mut slot, mut free) = (Some(slot), Some(free));
             let next_may_go = || {
-                // Strict order means that the record comes before the next one.
+                // In strict order the attempt is stored before the next
+                // delivery is sent.
                 if !is_strict {
                     (slot, free) = (None, None);
                     freed.notify_one();
@@ -355,8 +356,8 @@ impl Forwarder {
         true
     }
 
-    /// Takes memory for a body, where it needs any; `None`: there is none now.
-    /// The first in flight is sent in any case.
+    /// Acquires memory for a body, if it needs a permit; `None` if there is
+    /// none. The first delivery in flight is always sent.
     #[expect(clippy::option_option, reason = "the inner one is a permit to hold")]
     fn reserve_memory(&self, size: usize) -> Option<Option<OwnedSemaphorePermit>> {
         if size < SMALL_BODY_BYTES {
@@ -371,7 +372,7 @@ impl Forwarder {
         }
     }
 
-    /// Takes note of the end of an exchange.
+    /// Handles the end of an exchange.
     async fn finish(&mut self, done: Result<(Id, CompletedExchange), JoinError>) {
         let (id, sent) = match done {
             Ok((id, sent)) => (id, Some(sent)),
@@ -381,7 +382,8 @@ impl Forwarder {
             return;
         };
         let Some(CompletedExchange { outcome, began }) = sent else {
-            // It panicked, which was said; the others go on.
+            // The task panicked. The panic hook has reported it; other
+            // deliveries continue.
             self.park(seq, Duration::ZERO);
             return;
         };
@@ -405,7 +407,7 @@ impl Forwarder {
         }
     }
 
-    /// Takes note that a delivery was not answered.
+    /// Handles a delivery that was not answered.
     async fn handle_unanswered(
         &mut self,
         seq: u64,
@@ -413,15 +415,14 @@ impl Forwarder {
         attempt: NewAttempt,
         connected: bool,
     ) {
-        // What one delivery meets is not what all meet.
+        // The failure may concern this delivery only.
         let answers_others = self.answered.is_some_and(|answered| answered > began);
         let oldest = self.ready.first().into_iter().chain(self.tasks.values());
         let is_oldest = oldest.min().is_none_or(|oldest| seq < *oldest);
         let known = self.known.entry(seq).or_default();
         known.silent += u32::from(connected);
         let silent = known.silent;
-        // Of an app that takes no connections, the delivery that is tried says
-        // enough.
+        // If the app accepts no connections, one stored attempt is enough.
         if !known.kept && (connected || is_oldest) {
             known.kept = true;
             warn_unpersisted(
@@ -461,13 +462,13 @@ impl Forwarder {
         }
     }
 
-    /// Begins an outage, or makes its pause longer after another try.
+    /// Starts an outage, or extends its backoff after another failed try.
     fn note_outage(&mut self, seq: u64, connected: bool) {
         let now = Instant::now();
         let backoff = match &self.outage {
             None => MIN_BACKOFF,
             Some(outage) if outage.probe == Some(seq) => (outage.backoff * 2).min(MAX_BACKOFF),
-            // It was sent before.
+            // It was sent before the outage.
             Some(_) => return,
         };
         self.newest = self.queue.newest();
@@ -480,8 +481,8 @@ impl Forwarder {
         });
     }
 
-    /// Ends an outage: what was taken and not answered while others are is set
-    /// aside.
+    /// Ends an outage and parks the deliveries that were accepted and not
+    /// answered.
     fn end_outage(&mut self) {
         if self.outage.take().is_none() {
             return;
@@ -493,29 +494,29 @@ impl Forwarder {
         }
     }
 
-    /// Leaves a delivery that the app takes and does not answer, so that it
-    /// does not hold up the others; its last try took so long.
+    /// Parks a delivery, so that it does not delay others. `took` is the
+    /// duration of its last try.
     fn park(&mut self, seq: u64, took: Duration) {
         self.ready.remove(&seq);
         let backoff = if let Some(before) = self.parked.get(&seq) {
             (before.backoff * 2).min(MAX_PARKED_BACKOFF)
         } else {
             let id = self.local.id_of(seq);
-            tracing::warn!(%id, app = self.queue.target, "the app does not answer a delivery; the next ones go on");
+            tracing::warn!(%id, app = self.queue.target, "the app does not answer a delivery; later ones are sent before it");
             MIN_PARKED_BACKOFF
         };
         let due = Instant::now() + backoff.max(took * PARKED_BACKOFF_FACTOR);
         self.parked.insert(seq, Parked { due, backoff });
     }
 
-    /// Forgets a delivery that is not owed any more.
+    /// Completes a delivery that is no longer owed.
     fn complete(&mut self, seq: u64) {
         self.local.queues.finish(seq);
         self.forget(seq);
     }
 
-    /// Lets the next arrival of a delivery's event go, and looks at the
-    /// delivery afresh where it is added again.
+    /// Removes a delivery from the state and releases the next arrival of its
+    /// event. If it is added again, it is read again.
     fn forget(&mut self, seq: u64) {
         self.ready.remove(&seq);
         self.parked.remove(&seq);
@@ -540,7 +541,7 @@ impl Forwarder {
         }
     }
 
-    /// Takes note of what was added to the queue or taken from it.
+    /// Processes additions to and removals from the queue.
     fn sync_with_queue(&mut self) {
         if let Some(late) = self.queue.take_late() {
             self.cursor = self.cursor.min(late - 1);
@@ -561,14 +562,15 @@ impl Forwarder {
         }
     }
 
-    /// Tries the app again at once.
+    /// Ends the backoff, so that the app is tried immediately.
     fn end_backoff(&mut self) {
         if let Some(outage) = &mut self.outage {
             outage.until = Instant::now();
         }
     }
 
-    /// Tries everything again at once, because something else is to be done.
+    /// Retries all deliveries immediately, after a change of the response
+    /// plans.
     fn retry_all(&mut self) {
         self.end_backoff();
         let now = Instant::now();
@@ -577,7 +579,7 @@ impl Forwarder {
         }
     }
 
-    /// Returns when something is to be done by the passing of time alone.
+    /// Returns the next time at which a backoff ends.
     fn next_deadline(&self) -> Option<Instant> {
         let outage = self.outage.as_ref().filter(|o| o.probe.is_none());
         let parked = self.parked.values().map(|parked| parked.due);

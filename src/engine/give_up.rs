@@ -1,4 +1,4 @@
-//! Giving up on deliveries that wait for their app, by hand.
+//! Gives up on deliveries that wait for their app or for a retry.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,8 @@ use super::local::{Local, read_failure, run_blocking};
 use crate::domain::failure::{Failure, sentence};
 
 impl Local {
-    /// Gives up on those of the deliveries that wait; says how many did.
+    /// Gives up on those deliveries of a selection that wait; returns their
+    /// number.
     pub(super) async fn give_up(&self, which: &Selection) -> Result<u64, Failure> {
         let meant: HashSet<u64> = run_blocking(|| self.resolve_selection(which))?
             .into_iter()

@@ -1,4 +1,4 @@
-//! What came before a delivery, as far as it may explain its signature.
+//! Reads earlier deliveries that may explain the signature of a delivery.
 
 use std::time::{Duration, Instant};
 
@@ -10,19 +10,20 @@ use crate::domain::failure::Failure;
 use crate::domain::signature::Reading;
 use crate::domain::verification::Status;
 
-/// How long the search for a cause may take while somebody waits for it.
+/// Timeout of the search for a cause while the user waits.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many older deliveries are looked at.
+/// Maximum number of earlier deliveries to read.
 const MAX_SCANNED_DELIVERIES: usize = 24;
 
-/// How many of one sender's are told on.
+/// Maximum number of time offsets per sender.
 const MAX_OFFSETS: usize = 8;
 
-/// Larger deliveries are left out, for they take long to read.
+/// Maximum size of an earlier delivery, in bytes; larger ones are skipped
+/// because they take long to read.
 const MAX_SCANNED_BYTES: u64 = 256 << 10;
 
-/// What older deliveries say.
+/// Facts from earlier deliveries.
 #[derive(Default)]
 struct EarlierDeliveries {
     offsets: Vec<i64>,
@@ -31,9 +32,8 @@ struct EarlierDeliveries {
 }
 
 impl Local {
-    /// Says what the configuration makes of a delivery that is looked at:
-    /// where its signature does not hold, or with full effort in any case, with
-    /// all that was tried to explain it.
+    /// Verifies a delivery for display. If its signature is not valid, or with
+    /// full effort, tests every hypothesis.
     pub(super) fn examine(
         &self,
         assessor: &Assessor,
@@ -60,7 +60,7 @@ impl Local {
         Ok(assessor.assess_fully_until(endpoint, request, at, history, deadline))
     }
 
-    /// Reads the times and signatures of the deliveries before one.
+    /// Reads the times and signatures of earlier deliveries.
     fn earlier_deliveries(
         &self,
         assessor: &Assessor,
@@ -106,7 +106,8 @@ impl Local {
     }
 }
 
-/// Reads who sent a delivery, its signatures, and arrival minus signed time.
+/// Returns the provider of a delivery, its signatures and its arrival time
+/// minus its signed time.
 fn read_signature<'a>(
     assessor: &'a Assessor,
     delivery: &Delivery,

@@ -1,4 +1,4 @@
-//! What happens to a request that arrived: kept first, then answered.
+//! Stores received requests and responds to their senders.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +17,14 @@ use crate::domain::route::ForwardMode;
 use crate::server::{Intake, ReceivedRequest, ReplyTiming, SenderResponse};
 use crate::store::{AppendError, Incoming};
 
-/// How many seconds a sender is asked to wait when its delivery could not be kept.
+/// `retry-after` in seconds for a delivery that could not be stored.
 const RETRY_AFTER_SECONDS: &str = "5";
 
-/// How often it is said that deliveries cannot be kept.
+/// Minimum interval between two warnings that deliveries cannot be stored.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Local {
-    /// Returns what the server calls for every request.
+    /// Returns the handler that the server calls for every request.
     pub fn intake(self: &Arc<Self>) -> Intake {
         let local = Arc::clone(self);
         Arc::new(move |arrival| {
@@ -33,7 +33,7 @@ impl Local {
         })
     }
 
-    /// Keeps one request and says what to answer.
+    /// Stores a request and returns the response.
     async fn respond(self: &Arc<Self>, arrival: ReceivedRequest) -> SenderResponse {
         if let Some(refused) = &arrival.refused {
             let reply = text_response(refused.status(), &format!("{refused}\n"));
@@ -83,7 +83,8 @@ impl Local {
                 .await;
         }
         let reply = self.planned_response(name, &effective, &arrival);
-        // Whoever is told no sends it again, so it is not for the app yet.
+        // The sender of a refused delivery sends it again, so it is not
+        // forwarded yet.
         let acknowledged = reply.status < 400 && !matches!(reply.timing, ReplyTiming::Drop { .. });
         let by = if destination.is_some() && acknowledged {
             Responder::CreelTargetDown
@@ -93,13 +94,13 @@ impl Local {
         self.store_and_respond(arrival, reply, by).await
     }
 
-    /// Says whether what comes from an address was sent by creel itself.
+    /// Returns `true` if a request from this address was sent by creel itself.
     fn is_own(&self, remote: SocketAddr) -> bool {
         let port = self.listening.get().map(SocketAddr::port);
         self.client.is_own_connection(remote, port)
     }
 
-    /// Makes the answer that is planned for the next arrival of an event.
+    /// Returns the planned response for the next arrival of an event.
     fn planned_response(
         &self,
         endpoint: Option<&str>,
@@ -134,7 +135,7 @@ impl Local {
         }
     }
 
-    /// Keeps a delivery and returns its answer, once that may be given.
+    /// Stores a delivery and returns its response once it is durable.
     async fn store_and_respond(
         &self,
         arrival: ReceivedRequest,
@@ -142,7 +143,7 @@ impl Local {
         by: Responder,
     ) -> SenderResponse {
         let endpoint = route(&self.endpoints, &arrival.request.path);
-        // The time that the answer is to take counts as if it had passed.
+        // Subtracts the planned delay from the measured duration.
         let added_delay = match reply.timing {
             ReplyTiming::Immediate => None,
             ReplyTiming::Delayed { delay, over } => Some(delay + over),
@@ -174,7 +175,7 @@ impl Local {
     }
 }
 
-/// Makes the answer to a sender whose delivery could not be kept.
+/// Returns the response to a sender whose delivery could not be stored.
 pub(super) fn append_failure_response(error: &AppendError) -> SenderResponse {
     warn_unpersisted(error);
     let mut reply = text_response(
@@ -185,7 +186,7 @@ pub(super) fn append_failure_response(error: &AppendError) -> SenderResponse {
     reply
 }
 
-/// Says that a delivery could not be kept; of a flood of them, of one a second.
+/// Logs that a delivery could not be stored, at most once a second.
 fn warn_unpersisted(error: &AppendError) {
     static LAST_WARNING: Mutex<Option<Instant>> = Mutex::new(None);
     let mut last_warning = LAST_WARNING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +198,7 @@ fn warn_unpersisted(error: &AppendError) {
     tracing::warn!(%error, "a delivery could not be kept; its sender was asked to try again");
 }
 
-/// Makes an answer of a status and a text.
+/// Creates a plain-text response.
 pub(super) fn text_response(status: u16, body: &str) -> SenderResponse {
     let mut headers = Headers::new();
     if !body.is_empty() {

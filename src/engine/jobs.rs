@@ -1,4 +1,4 @@
-//! Jobs: many deliveries sent again, in order, at a chosen pace.
+//! Tracks resend jobs and their results.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,22 +12,22 @@ use super::command::{Event, Job, JobResults, SendResult};
 use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::failure::Failure;
 
-/// How many results wait for whoever follows a job before it waits for them.
+/// Maximum number of unread results; the job waits beyond it.
 const MAX_WAITING_RESULTS: usize = 256;
 
-/// How many results are handed over at a time.
+/// Maximum number of results per read.
 const MAX_RETURNED_RESULTS: usize = 64;
 
-/// How long a job waits for its results to be taken before it is given up.
+/// How long a job waits for its results to be read before it is stopped.
 pub(super) const RESULTS_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long whoever asks for results is kept waiting for some.
+/// How long a read waits for the first result.
 const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long results are gathered that come one close behind the other.
+/// How long a read waits for further results.
 const BATCH_WAIT: Duration = Duration::from_millis(3);
 
-/// How often it is told how a job goes.
+/// Minimum interval between two progress events of a job.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The jobs of a running creel.
@@ -37,14 +37,14 @@ pub(super) struct Jobs {
     running: Mutex<BTreeMap<u64, Arc<RunningJob>>>,
 }
 
-/// A job under way.
+/// A running job.
 pub(super) struct RunningJob {
     pub(super) stop: CancellationToken,
     pub(super) followed: bool,
     began: Instant,
     spacing: Duration,
     state: Mutex<JobState>,
-    /// Something can be taken, or was.
+    /// Notified when results were added or read.
     changed: Notify,
     events: broadcast::Sender<Event>,
 }
@@ -56,7 +56,7 @@ struct JobState {
 }
 
 impl Jobs {
-    /// Begins a job about `total` deliveries.
+    /// Registers a job of `total` deliveries.
     pub(super) fn begin(
         &self,
         total: u64,
@@ -94,17 +94,17 @@ impl Jobs {
             .for_each(|running| running.stop.cancel());
     }
 
-    /// Lets go of a job: nobody follows it, or all was taken.
+    /// Removes a job that has no follower or whose results were all read.
     pub(super) fn forget(&self, id: u64) {
         self.lock().remove(&id);
     }
 
-    /// Returns a job that is not over, or whose results were not all taken.
+    /// Returns a job that is running or has unread results.
     pub(super) fn get(&self, id: u64) -> Option<Arc<RunningJob>> {
         self.lock().get(&id).cloned()
     }
 
-    /// Says how the jobs go that are not over.
+    /// Returns the progress of the running jobs.
     pub(super) fn list(&self) -> Vec<Job> {
         let running: Vec<_> = self.lock().values().cloned().collect();
         let jobs = running.iter().map(|running| running.job());
@@ -117,13 +117,12 @@ impl Jobs {
 }
 
 impl RunningJob {
-    /// Says how it goes.
+    /// Returns the progress of the job.
     pub(super) fn job(&self) -> Job {
         self.lock().job.clone()
     }
 
-    /// Notes what came of sending once, and waits while too many results are
-    /// not taken.
+    /// Adds a result for the follower; waits while too many are unread.
     pub(super) async fn push_result(&self, sent: SendResult) {
         if !self.followed {
             return;
@@ -151,7 +150,7 @@ impl RunningJob {
         }
     }
 
-    /// Notes what came of sending a delivery for the last time.
+    /// Adds the last result of a delivery and counts it as completed.
     pub(super) async fn finish_delivery(&self, sent: SendResult) {
         let ended = match &sent.attempt {
             Ok((_, verdict)) => Ok(*verdict),
@@ -189,18 +188,18 @@ impl RunningJob {
         let _ = self.events.send(Event::Job(job));
     }
 
-    /// Tells how it goes.
+    /// Publishes the progress of the job.
     pub(super) fn publish(&self) {
         let _ = self.events.send(Event::Job(self.job()));
     }
 
-    /// Notes that it is over.
+    /// Marks the job as ended.
     pub(super) fn end(&self) {
         {
             let mut state = self.lock();
             state.job.ended = true;
             state.job.left_ms = None;
-            // One that was told to stop when all was sent did its work.
+            // A job stopped after its last send is complete.
             let all = state.job.done >= state.job.total;
             state.job.stopped = self.stop.is_cancelled() && !all;
         }
@@ -208,8 +207,8 @@ impl RunningJob {
         self.publish();
     }
 
-    /// Hands over what came since the last time; waits a while for something
-    /// to come, and a moment for more.
+    /// Returns the unread results; waits a limited time for the first one and
+    /// for further ones.
     pub(super) async fn results(&self) -> JobResults {
         let some = |state: &JobState| !state.results.is_empty() || state.job.ended;
         self.wait_until(POLL_TIMEOUT, some).await;
@@ -230,7 +229,7 @@ impl RunningJob {
         results
     }
 
-    /// Waits until it is so, but no longer than that.
+    /// Waits until the condition holds, at most `timeout`.
     async fn wait_until(&self, timeout: Duration, condition: impl Fn(&JobState) -> bool) {
         let deadline = Instant::now() + timeout;
         loop {

@@ -1,4 +1,4 @@
-//! The engine of the process that owns the store.
+//! Implements the engine of the process that owns the store.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -43,24 +43,24 @@ use crate::domain::verification::{Status, Verification};
 use crate::outbound;
 use crate::store::{self, Change, FindError, Store};
 
-/// How long causes are searched for in one window of the list.
+/// Timeout of all searches for causes in one window of the list.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a single command waits until the journal is checked for damage.
+/// How long a command waits for the check of the journal for damage.
 const JOURNAL_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long deliveries that are being passed through may take at the end.
+/// How long passed-through deliveries may take at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// Everything a running creel holds.
+/// The state of a running creel.
 pub struct Local {
     pub(super) store: Store,
     pub(super) assessor: Arc<Swap<Assessor>>,
-    /// Keeps which provider a secret without a name counts for.
+    /// The persisted pins of unnamed secrets.
     pub(super) pinning: PinFile,
-    /// What is wrong with what was kept of that.
+    /// The problem of the persisted pins, if any.
     pub(super) pin_trouble: Option<String>,
-    /// Held while secrets change: one change at a time.
+    /// Held while secrets change.
     pub(super) adopting: tokio::sync::Mutex<()>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) client: outbound::Client,
@@ -69,15 +69,15 @@ pub struct Local {
     pub(super) target: OnceLock<String>,
     pub(super) routes: Vec<Route>,
     pub(super) path_mode: PathMode,
-    /// How many deliveries are forwarded to a target at once.
+    /// Maximum number of deliveries in flight to one target.
     pub(super) parallel: Option<u32>,
     pub(super) response_plans: ResponsePlans,
     pub(super) apps: AppRegistry,
-    /// What waits to be forwarded.
+    /// The deliveries that wait to be forwarded.
     pub(super) queues: TargetQueues,
-    /// Deliveries that are being passed through.
+    /// The deliveries that are being passed through.
     pub(super) exchanges: TaskTracker,
-    /// Cancelled when there is no more time for them.
+    /// Cancelled when the time for them is over.
     pub(super) ending: CancellationToken,
     answer: ResponsePlan,
     mode: ForwardMode,
@@ -85,15 +85,15 @@ pub struct Local {
     pub(super) events: broadcast::Sender<Event>,
     pub(super) jobs: Jobs,
     pub(super) retries: RetrySchedules,
-    /// Itself, for what goes on after a command was answered.
+    /// A reference to itself, for tasks that outlive a command.
     pub(super) me: Weak<Self>,
-    /// Whether the store's changes are passed on as events.
+    /// Whether changes of the store are published as events.
     is_publishing: Arc<AtomicBool>,
     data_dir: PathBuf,
     pub(super) keep: Retention,
     pub(super) age_clock: AgeClock,
     demo: bool,
-    /// Whether it is the creel that receives, and not one command's.
+    /// Whether this is the receiving creel and not a single command.
     pub(super) is_receiver: bool,
 }
 
@@ -101,7 +101,8 @@ impl Local {
     /// Opens the store in the configured data directory.
     ///
     /// # Errors
-    /// A [`Failure`] where it is locked, damaged beyond use or of a newer version.
+    /// Returns a [`Failure`] if it is locked, damaged beyond use or of a newer
+    /// version.
     pub fn open(
         config: &Config,
         clock: Arc<dyn Clock>,
@@ -110,8 +111,8 @@ impl Local {
         Self::open_with(config, clock, demo, true)
     }
 
-    /// Opens it for one command, which believes what the creel that received
-    /// the deliveries made of them: that one may have known other secrets.
+    /// Opens the store for a single command, which trusts the stored
+    /// verifications: the receiving creel may have had other secrets.
     ///
     /// # Errors
     /// As [`Local::open`].
@@ -201,33 +202,33 @@ impl Local {
         Ok((local, opened))
     }
 
-    /// Returns a handle to give commands to it.
+    /// Returns an engine handle.
     pub fn engine(self: &Arc<Self>) -> Engine {
         let backend: Arc<dyn Backend> = Arc::<Self>::clone(self);
         Engine::new(backend, self.events.clone())
     }
 
-    /// Returns the folder that keeps the data.
+    /// Returns the data directory.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// Says whether some process holds the data directory.
+    /// Returns `true` if a process has locked the data directory.
     pub fn is_locked(data_dir: &Path) -> bool {
         Store::locked(data_dir)
     }
 
-    /// Notes where deliveries are received.
+    /// Sets the address where deliveries are received.
     pub fn set_listening(&self, address: SocketAddr) {
         let _ = self.listening.set(address);
     }
 
-    /// Sends deliveries to `target` where nothing else is configured.
+    /// Sets the default target, unless one is configured.
     pub fn set_default_target(&self, target: String) {
         let _ = self.target.set(target);
     }
 
-    /// Finishes what is being written and lets go of the data directory.
+    /// Finishes pending writes and releases the data directory.
     pub async fn close(&self) {
         self.retries.suspended.cancel();
         self.jobs.stop();
@@ -242,19 +243,19 @@ impl Local {
         self.store.close().await;
     }
 
-    /// Returns the endpoint of that name.
+    /// Returns the endpoint with the given name.
     pub(super) fn endpoint(&self, name: Option<&str>) -> Option<&Endpoint> {
         self.endpoints
             .iter()
             .find(|e| Some(e.name.as_str()) == name)
     }
 
-    /// Returns what judges deliveries now.
+    /// Returns the current assessor.
     pub(super) fn assessor(&self) -> Arc<Assessor> {
         self.assessor.get()
     }
 
-    /// Finds a delivery by what a person typed.
+    /// Finds a delivery by an id, part of one or `@latest`.
     pub(super) fn find(&self, text: &str) -> Result<u64, Failure> {
         self.store.find(text).map_err(|error| match error {
             FindError::None if self.store.count() == 0 => Failure::no(
@@ -265,7 +266,7 @@ impl Local {
             FindError::None => Failure::no(
                 format!("There is no delivery {text}."),
                 "",
-                "List what there is:  creel list",
+                "List all deliveries:  creel list",
             )
             .with_remedy(Remedy::ChooseDelivery),
             FindError::Ambiguous(count) => Failure::usage(
@@ -283,13 +284,13 @@ impl Local {
         })
     }
 
-    /// Returns a delivery's id, all zeros where it is gone.
+    /// Returns the id of a delivery, or all zeros if it was removed.
     pub(super) fn id_of(&self, seq: u64) -> Id {
         let summary = self.store.summary(seq).ok().flatten();
         summary.map_or(Id::from_bits(0), |summary| summary.id)
     }
 
-    /// Hands over what came of a job since the last time.
+    /// Returns the unread results of a job.
     async fn results(&self, job: u64) -> Result<JobResults, Failure> {
         let running = self
             .jobs
@@ -363,7 +364,7 @@ impl Local {
                 && filter.matches(summary, now)
             {
                 if query.around.is_some_and(|seq| summary.seq > seq) {
-                    // Of those before the anchor, the last ones are in the window.
+                    // Keeps only the last rows before the anchor.
                     newer += 1;
                     rows.push_back(summary.clone());
                     if rows.len() > query.offset {
@@ -376,7 +377,7 @@ impl Local {
                 }
                 matching += 1;
             }
-            // A reader that pages by sequence number wants the rows, not their count.
+            // A reader that pages by sequence number needs no count.
             query.before.is_none() || rows.len() < query.limit
         };
         self.store
@@ -404,10 +405,10 @@ impl Local {
         let is_over = || began.elapsed() > SEARCH_TIMEOUT;
         let deadline = Deadline::new(&is_over);
         for summary in page.rows {
-            // Removed between the two readings: then it is no longer listed.
+            // Skips deliveries that were removed in between.
             let delivery = match self.store.delivery(summary.seq) {
                 Ok(Some(delivery)) => delivery,
-                // Damage is noted, and hides nothing else.
+                // Damaged deliveries are reported separately.
                 Ok(None) | Err(store::ReadError::Damaged(_)) => continue,
                 Err(error) => return Err(read_failure(error)),
             };
@@ -434,8 +435,8 @@ impl Local {
         Ok(values)
     }
 
-    /// Waits a little until the journal is checked: one command has no time to
-    /// tell of damage later.
+    /// Waits a limited time for the check of the journal, as a single command
+    /// cannot report damage later.
     async fn wait_for_check(&self) {
         const PAUSE: Duration = Duration::from_millis(10);
         let begun = Instant::now();
@@ -445,16 +446,16 @@ impl Local {
     }
 
     async fn execute(&self, command: Command) -> Result<Reply, Failure> {
-        // Whoever was answered "ok" before asking finds the delivery. The
-        // screen's own window is not kept waiting while the index is looked
-        // through after opening; it hears of what comes.
+        // A delivery acknowledged before this command must be found. The list
+        // of the interface does not wait while the index is rebuilt after
+        // opening; it receives events.
         let at_once = match &command {
             Command::Info => true,
             Command::List(query) => query.before.is_none() && query.filter.is_empty(),
             _ => false,
         };
-        // What is asked for by its whole id is mostly there; the index lags
-        // behind while attempts are kept.
+        // Deliveries given by their complete ids are usually indexed already,
+        // while the index may lag behind stored attempts.
         let waits = match &command {
             Command::Resend(order) => !self.are_known(order),
             Command::Results(_) | Command::Stop(_) => false,
@@ -524,7 +525,7 @@ impl Local {
             }
             Command::Answer(order) => {
                 let live = self.response_plans.set_override(order)?;
-                // Nobody listening is no error.
+                // An error means that there is no subscriber.
                 let _ = self.events.send(Event::Answering(live));
                 Ok(Reply::Done)
             }
@@ -549,8 +550,8 @@ impl Backend for Local {
     }
 }
 
-/// Says whether a command asks for many verdicts, so that it waits a little
-/// for those that are being found.
+/// Returns `true` if a command needs many verifications, so that it waits a
+/// limited time for pending ones.
 fn needs_verification(command: &Command) -> bool {
     match command {
         Command::List(query) => query.before == Some(u64::MAX),
@@ -562,8 +563,8 @@ fn needs_verification(command: &Command) -> bool {
     }
 }
 
-/// Tells what changed in the store to whoever listens to the engine, as long
-/// as anybody does: telling costs more than keeping.
+/// Publishes changes of the store while the engine has subscribers. Publishing
+/// costs more than storing.
 async fn publish_changes(
     mut changes: broadcast::Receiver<Change>,
     events: broadcast::Sender<Event>,
@@ -582,7 +583,7 @@ async fn publish_changes(
         };
         if events.send(event).is_err() {
             is_publishing.store(false, Ordering::SeqCst);
-            // Somebody may have come in this moment.
+            // A subscriber may have been added at this moment.
             if events.receiver_count() == 0 || is_publishing.swap(true, Ordering::SeqCst) {
                 return;
             }
@@ -590,7 +591,7 @@ async fn publish_changes(
     }
 }
 
-/// Does what takes long without holding up those who receive.
+/// Runs blocking work without blocking the runtime's other tasks.
 pub(super) fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
@@ -598,21 +599,21 @@ pub(super) fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Explains that something kept cannot be read.
+/// Creates the failure for an unreadable store.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn read_failure(error: store::ReadError) -> Failure {
     let next = match error {
         store::ReadError::Damaged(_) => {
-            "End creel, and copy what can be read into a fresh folder:  creel repair --to DIR"
+            "End creel, and copy the readable data to a new directory:  creel repair --to DIR"
         }
         _ => {
             "Close every creel on this data directory and start it again; the list is rebuilt from the journal."
         }
     };
-    Failure::cannot("What is kept cannot be read.", sentence(&error), next)
+    Failure::cannot("The stored data cannot be read.", sentence(&error), next)
 }
 
-/// Explains that an attempt was made and is not kept.
+/// Creates the failure for an attempt that was made but not stored.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn persist_failure(error: store::AppendError) -> Failure {
     Failure::cannot(

@@ -1,4 +1,5 @@
-//! Where an order would go, for those who ask before they send.
+//! Resolves the hosts of a resend request, so that the caller can ask for
+//! confirmation.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ impl Local {
         ))
     }
 
-    /// Returns where deliveries go that are sent to where they are configured to.
+    /// Returns the configured targets of a selection of deliveries.
     fn targets_of(&self, which: &Selection) -> Result<BTreeSet<String>, Failure> {
         let mut targets = BTreeSet::new();
         for seq in self.resolve_selection(which)? {
@@ -37,8 +38,8 @@ impl Local {
         Ok(targets)
     }
 
-    /// Says whether an order names all its deliveries by their whole ids, and
-    /// all of them are indexed.
+    /// Returns `true` if a request gives all deliveries by complete ids and all
+    /// are indexed.
     pub(super) fn are_known(&self, order: &ResendRequest) -> bool {
         let known = |id: &String| matches!(self.store.find_whole(id), Ok(Some(_)));
         matches!(&order.which, Selection::Ids(ids) if ids.iter().all(known))

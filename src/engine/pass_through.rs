@@ -1,5 +1,5 @@
-//! Passes a delivery through: kept first, then sent to the app while its
-//! sender waits for the app's own answer.
+//! Passes deliveries through: stores a delivery, sends it to the app and
+//! returns the app's response to the waiting sender.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use crate::outbound::Exchange;
 use crate::server::{ReceivedRequest, ReplyTiming, SenderResponse};
 use crate::store::Incoming;
 
-/// How much of an app's answer is passed on at the most.
+/// Maximum size of a response that is passed through, in bytes.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 
 impl Local {
-    /// Keeps a delivery, sends it to its app and returns the app's answer. It
-    /// goes on when the sender goes away.
+    /// Stores a delivery, sends it to its app and returns the app's response.
+    /// Continues if the sender disconnects.
     pub(super) async fn pass_through(
         self: &Arc<Self>,
         arrival: ReceivedRequest,
@@ -32,7 +32,7 @@ impl Local {
         let local = Arc::clone(self);
         self.exchanges.spawn(async move {
             let reply = local.exchange_and_record(arrival, &to).await;
-            // Who has gone away needs no answer.
+            // An error means that the sender has disconnected.
             let _ = sender.send(reply);
         });
         receiver.await.unwrap_or_else(|_| SenderResponse::new(500))
@@ -106,13 +106,14 @@ impl Local {
         let reply = reply(&exchange, body);
         let attempt = attempt_record(kept.seq, limit, address, started_at, exchange);
         if let Err(error) = self.store.append_attempt(attempt).await {
-            tracing::warn!(%error, "a delivery was passed through, but the app's answer could not be kept");
+            tracing::warn!(%error, "a delivery was passed through, but the app's response could not be stored");
         }
         reply
     }
 }
 
-/// Makes the sender's answer of the app's, or says why there is none.
+/// Converts the app's response to the response for the sender, or explains why
+/// there is none.
 fn reply(exchange: &Exchange, body: Bytes) -> SenderResponse {
     let response = exchange.response.as_ref();
     let error = exchange.error.as_deref();
@@ -127,12 +128,12 @@ fn reply(exchange: &Exchange, body: Bytes) -> SenderResponse {
         (Some(response), _) if error.is_none() => text_response(
             status,
             &format!(
-                "The app answered {}, which is no final answer.\n",
+                "The app answered {}, which is not a final response.\n",
                 response.status
             ),
         ),
         _ => {
-            let why = error.unwrap_or("It says nothing.");
+            let why = error.unwrap_or("It gave no reason.");
             text_response(
                 status,
                 &format!(

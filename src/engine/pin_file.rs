@@ -1,4 +1,4 @@
-//! Keeps the pins of secrets without a name in the data directory.
+//! Persists the pins of unnamed secrets in the data directory.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -12,10 +12,10 @@ use super::swap::Swap;
 use crate::domain::assess::Assessor;
 use crate::domain::pins::{Pin, Pins};
 
-/// The file's name in the data directory.
+/// The name of the file in the data directory.
 const FILE_NAME: &str = "pins.json";
 
-/// The version of the file's form.
+/// The version of the file format.
 const FORMAT_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
@@ -24,17 +24,19 @@ struct PinFileContents {
     pins: Vec<Pin>,
 }
 
-/// The file of pins, and the assessor that they count for.
+/// The file of pins and the assessor that uses them.
 #[derive(Clone, Debug)]
 pub(super) struct PinFile {
     assessor: Arc<Swap<Assessor>>,
     folder: PathBuf,
-    /// Held while the file is written, so that the last state is the one kept.
+    /// Held while the file is written, so that the latest state is written
+    /// last.
     writing: Arc<Mutex<()>>,
 }
 
-/// Reads the pins of a data directory, with a note where that failed. A file that
-/// cannot be read holds none: the next valid delivery pins its secret again.
+/// Reads the pins of a data directory, with a note if that failed. An
+/// unreadable file counts as empty: the next valid delivery pins its secret
+/// again.
 pub(super) fn load(folder: &Path) -> (Pins, Option<String>) {
     let path = folder.join(FILE_NAME);
     let why = match std::fs::read(&path) {
@@ -64,7 +66,7 @@ impl PinFile {
         }
     }
 
-    /// Pins a secret, unless another thread pinned it first.
+    /// Adds a pin, unless another thread has added it, and saves the file.
     pub(super) fn add(&self, pin: Pin) {
         self.assessor.update(|assessor| {
             let mut pinned = assessor.clone();
@@ -73,7 +75,7 @@ impl PinFile {
         self.save();
     }
 
-    /// Writes the pins there are, whole or not at all.
+    /// Writes all pins atomically.
     pub(super) fn save(&self) {
         let writing = self.writing.lock();
         let _writing = writing.unwrap_or_else(PoisonError::into_inner);
@@ -82,7 +84,7 @@ impl PinFile {
             pins: self.assessor.get().pins.iter().collect(),
         };
         if let Err(error) = write(&self.folder, &contents) {
-            tracing::warn!(%error, "the pins cannot be kept; they count until creel ends");
+            tracing::warn!(%error, "the pins cannot be saved; they are lost when creel ends");
         }
     }
 }

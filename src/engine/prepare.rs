@@ -1,4 +1,4 @@
-//! From a delivery and an order to the request that will be sent.
+//! Prepares the request of a resend.
 
 use super::command::ResendRequest;
 use super::local::{Local, read_failure};
@@ -21,32 +21,32 @@ use crate::store::{Listed, NewAttempt, Rows};
 
 /// A request that is ready to be sent.
 pub(super) struct PreparedResend {
-    /// The delivery it is made of.
+    /// The delivery.
     pub(super) delivery: Delivery,
-    /// What its row says.
+    /// Its index entry.
     pub(super) listed: Listed,
-    /// Within how many milliseconds its provider wants an answer.
+    /// The provider's response timeout, in milliseconds.
     pub(super) acknowledged_in: Option<u64>,
-    /// What goes out.
+    /// The request.
     pub(super) outgoing: Outgoing,
-    /// The target as it was asked for.
+    /// The requested target.
     pub(super) to: String,
-    /// What is allowed when it is sent.
+    /// The permissions for sending it.
     pub(super) options: SendOptions,
-    /// Which signature it carries.
+    /// The signature that it carries.
     pub(super) signing: Signing,
     /// What was edited.
     pub(super) edited: Option<attempt::EditedParts>,
     /// Headers whose value is the signature made for it.
     pub(super) later: Vec<String>,
-    /// Headers that hold the time of sending.
+    /// The headers that contain the time of sending.
     pub(super) times: Vec<String>,
-    /// What should be known before it is sent, as sentences.
+    /// Warnings, as sentences.
     pub(super) notes: Vec<String>,
 }
 
 impl PreparedResend {
-    /// Makes the attempt that is to be kept once it was sent.
+    /// Returns the attempt to store after sending.
     pub(super) fn attempt(
         &self,
         kind: AttemptKind,
@@ -65,16 +65,16 @@ impl PreparedResend {
     }
 }
 
-/// Which signature a request gets, and with what it is made.
+/// The signature of a resent request.
 enum SignatureChoice<'a> {
-    /// The one it came with.
+    /// The received signature.
     AsReceived,
-    /// A new one.
+    /// A new signature, with the provider and secret to make it.
     New(&'a Provider, &'a Secret),
 }
 
 impl Local {
-    /// Reads a delivery and makes the request that will be sent.
+    /// Reads a delivery and prepares the request.
     pub(super) fn prepare(
         &self,
         seq: u64,
@@ -83,14 +83,13 @@ impl Local {
         self.prepare_listed(&self.look_up(seq, &mut Rows::default())?, order)
     }
 
-    /// Looks up a delivery that is to be sent.
+    /// Looks up a delivery in the index.
     pub(super) fn look_up(&self, seq: u64, rows: &mut Rows) -> Result<Listed, Failure> {
         let listed = self.store.listed(seq, rows).map_err(read_failure)?;
         listed.ok_or_else(removed_failure)
     }
 
-    /// Reads a delivery that was looked up, and makes the request that will be
-    /// sent.
+    /// Reads a delivery that was looked up and prepares the request.
     pub(super) fn prepare_listed(
         &self,
         listed: &Listed,
@@ -144,7 +143,7 @@ impl Local {
         Ok(prepared)
     }
 
-    /// Makes a new event of a request.
+    /// Turns a request into a new event with its own id.
     fn as_new_event(
         &self,
         provider: Option<&Provider>,
@@ -156,12 +155,12 @@ impl Local {
         let provider = provider.ok_or_else(|| {
             Failure::no(
                 format!("Delivery {} cannot go as a new event.", delivery.id),
-                "Nothing says which provider sent it, so nothing says where its id is.",
-                "Send it as it came, and set what is to differ:  --header 'X-Id: 7', --set .id=7",
+                "Its provider is not known, so the place of its event id is not known either.",
+                "Send it as received, and set the id yourself:  --header 'X-Id: 7', --set .id=7",
             )
             .with_remedy(Remedy::EditRequest)
         })?;
-        // Deliveries sent together get different ids.
+        // Deliveries of one request get different ids.
         let random = seed.map_or_else(random_bits, |seed| {
             u128::from(seed) << 64 ^ delivery.id.bits()
         });
@@ -170,7 +169,7 @@ impl Local {
         Ok(new.request)
     }
 
-    /// Signs what is prepared, with the time of now.
+    /// Signs a prepared request with the current time.
     fn sign_prepared(
         &self,
         prepared: &mut PreparedResend,
@@ -199,11 +198,11 @@ impl Local {
         Ok(())
     }
 
-    /// Reads a delivery that can be sent.
+    /// Reads a delivery; fails if it cannot be sent.
     fn sendable(&self, listed: &Listed) -> Result<Delivery, Failure> {
         let delivery = match self.store.read(listed) {
             Ok(delivery) => delivery,
-            // It may have been carried to another place since.
+            // Retention may have moved the record since.
             Err(_) => self
                 .store
                 .delivery(listed.seq)
@@ -213,22 +212,23 @@ impl Local {
         if let Some(why) = &delivery.refused {
             return Err(Failure::no(
                 format!("Delivery {} cannot be sent again.", delivery.id),
-                format!("It was refused when it came, so its body was not kept: {why}"),
+                format!("It was refused when it arrived, so its body was not stored: {why}"),
                 "Raise --max-body and let its sender try again.",
             ));
         }
         Ok(delivery)
     }
 
-    /// Says where a delivery goes: where it was told to, else where it is
-    /// configured to go. The configured address means the configured way.
+    /// Returns the destination: the requested target, otherwise the configured
+    /// one. A requested address that equals the configured one also uses the
+    /// configured path.
     fn target_for(
         &self,
         delivery: &Delivery,
         requested: Option<&str>,
     ) -> Result<Destination, Failure> {
         let configured = self.destination_of(delivery);
-        // A path of "/" that is meant cannot be told from none in an address.
+        // An explicit path of "/" equals no path in an address.
         let same = |requested: &str| {
             configured
                 .as_ref()
@@ -254,16 +254,15 @@ impl Local {
 
 fn removed_failure() -> Failure {
     Failure::no(
-        "That delivery is no longer kept.",
+        "That delivery is no longer stored.",
         "",
-        "List what there is:  creel list",
+        "List all deliveries:  creel list",
     )
     .with_remedy(Remedy::ChooseDelivery)
 }
 
-/// Says which signature goes: the one asked for; else the one that was
-/// received, but a new one for what is changed or tried again as the
-/// provider would, where one can be made.
+/// Chooses the signature: the requested one; otherwise the received one, but a
+/// new one for changed requests and retries if it can be made.
 fn choose_signature<'a>(
     assessor: &'a Assessor,
     provider: Option<&'a Provider>,
@@ -279,20 +278,20 @@ fn choose_signature<'a>(
     };
     let unsignable = |why: &str| {
         Failure::no(
-            format!("Delivery {} cannot be signed afresh.", delivery.id),
+            format!("Delivery {} cannot be signed again.", delivery.id),
             why,
-            "Name its provider and secret:  creel --secret NAME=VALUE   or send it with the signature it came with:  --sign kept",
+            "Name its provider and secret:  creel --secret NAME=VALUE   or send it with the received signature:  --sign kept",
         )
 .with_remedy(Remedy::AddSecretOrKeepSignature)
     };
     let mut as_received = |why: String| {
         if changed {
-            notes.push(format!("{why} It goes with the signature it came with."));
+            notes.push(format!("{why} It is sent with the received signature."));
         }
         Ok(SignatureChoice::AsReceived)
     };
     let Some(provider) = provider else {
-        let why = "Nothing says which provider sent it.";
+        let why = "Its provider is not known.";
         return if requested_new {
             Err(unsignable(why))
         } else {
@@ -312,8 +311,8 @@ fn choose_signature<'a>(
     }
 }
 
-/// Returns the secret to sign a delivery with. That of creel's own samples
-/// signs nothing but them.
+/// Returns the secret to sign a delivery with. The secret of creel's own
+/// samples signs samples only.
 pub(super) fn secret_to_sign<'a>(
     assessor: &'a Assessor,
     delivery: &Delivery,
@@ -331,8 +330,8 @@ pub(super) fn secret_to_sign<'a>(
     matches!(status, Status::Valid | Status::Stale).then_some(secret)
 }
 
-/// Returns the target to fit a request to: where the path was edited, that
-/// path counts, and not the target's.
+/// Returns the target to fit a request to. An edited path replaces the path of
+/// the target.
 fn target_to_fit(to: &Destination, path_edited: bool) -> Destination {
     if path_edited {
         Destination::to(&origin(&to.target))

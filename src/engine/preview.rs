@@ -1,4 +1,4 @@
-//! What sending again would send, before it is sent.
+//! Previews the request of a resend.
 
 use super::command::{Preview, ResendRequest};
 use super::local::Local;
@@ -8,7 +8,8 @@ use crate::domain::failure::{Failure, Remedy};
 use crate::domain::request::Request;
 
 impl Local {
-    /// Says what an order would send for the first of its deliveries.
+    /// Returns the request that would be sent for the first delivery of a
+    /// selection.
     pub(super) fn preview(&self, mut order: ResendRequest) -> Result<Preview, Failure> {
         let seed = order.seed.unwrap_or_else(|| random_bits() as u64);
         order.seed = Some(seed);

@@ -1,4 +1,4 @@
-//! Sends deliveries again, one or many, and keeps what came of it.
+//! Starts resend jobs and stores their attempts.
 
 use std::time::Duration;
 
@@ -18,21 +18,22 @@ use crate::domain::verification::Status;
 use crate::outbound::Exchange;
 use crate::store::{NewAttempt, Rows};
 
-/// How many of a long list are looked at before the first is sent.
+/// Maximum number of deliveries that are prepared in advance to detect errors.
 const MAX_PRECHECKED: usize = 50;
 
 impl Local {
-    /// Begins to send deliveries again, in the order given or of arrival.
+    /// Starts a job that resends deliveries, in the given order or in the order
+    /// of arrival.
     ///
-    /// Whatever can be known to be wrong beforehand (an id that is not there,
-    /// no target, no secret to sign with) is found before the first is sent.
+    /// Errors that can be known in advance (an unknown id, no target, no secret
+    /// to sign with) are reported before the first delivery is sent.
     pub(super) fn resend(&self, mut order: ResendRequest) -> Result<Job, Failure> {
-        // Every try of a new event has the same id.
+        // All tries of a new event share its id.
         order.seed = order.seed.or_else(|| Some(random_bits() as u64));
         let seqs = self.resolve_selection(&order.which)?;
         for &seq in seqs.iter().take(MAX_PRECHECKED) {
             match self.prepare(seq, &order) {
-                // One of many that is damaged is told of as its turn comes.
+                // One damaged delivery of many is reported when it is sent.
                 Err(_) if seqs.len() > 1 && self.store.is_damaged(seq) => {}
                 prepared => drop(prepared?),
             }
@@ -52,7 +53,7 @@ impl Local {
         Ok(job)
     }
 
-    /// Returns the deliveries that are meant.
+    /// Resolves a selection to sequence numbers.
     pub(super) fn resolve_selection(&self, which: &Selection) -> Result<Vec<u64>, Failure> {
         let filter = match which {
             Selection::Ids(ids) => return ids.iter().map(|id| self.find(id)).collect(),
@@ -61,13 +62,13 @@ impl Local {
         let parsed = Filter::parse(filter);
         if let Some(note) = parsed.notes().first() {
             return Err(Failure::usage(
-                format!("The filter {filter} is not clear."),
+                format!("The filter {filter} is not valid."),
                 note.clone(),
                 "See what it matches:  creel list FILTER",
             )
             .with_remedy(Remedy::CorrectFilter));
         }
-        // What was refused has no body to send.
+        // Refused deliveries have no body to send.
         let seqs = if parsed.is_empty() {
             self.store.taken().map_err(read_failure)?
         } else {
@@ -94,7 +95,7 @@ impl Local {
         Ok(seqs)
     }
 
-    /// Keeps an attempt.
+    /// Stores an attempt.
     pub(super) async fn persist_attempt(&self, new: NewAttempt) -> Result<Attempt, Failure> {
         let kept = self
             .store
@@ -105,15 +106,15 @@ impl Local {
         Ok(kept)
     }
 
-    /// Takes a delivery out of the queues whose attempt by hand was answered.
+    /// Removes a delivery from the queues if a manual attempt was answered.
     pub(super) fn note_answered(&self, kept: &Attempt) {
         if kept.response.is_some() {
             self.queues.finish(kept.delivery_seq);
         }
     }
 
-    /// Sends what is prepared, unless creel ends meanwhile; returns the attempt
-    /// that is to be kept, and whether there was a connection to send it on.
+    /// Sends a prepared request; a shutdown cancels it. Returns the attempt to
+    /// store, and whether a connection was established.
     pub(super) async fn exchange(
         &self,
         prepared: &PreparedResend,
@@ -140,8 +141,8 @@ impl Local {
         (prepared.attempt(kind, started_at, exchange), reached)
     }
 
-    /// Says what to make of an attempt; `signature_status` is what the signature was worth
-    /// that came with its delivery.
+    /// Returns the verdict of an attempt. `signature_status` is the status of
+    /// the received signature at the time of sending.
     pub(super) async fn verdict(
         &self,
         attempt: &Attempt,
@@ -153,7 +154,7 @@ impl Local {
             earlier = self.store.attempts(seq).map_err(read_failure)?;
             let last = attempt.number - 1;
             if !earlier.iter().any(|a| a.number == last) {
-                // It was kept a moment ago and is not indexed yet.
+                // It was stored a moment ago and is not indexed yet.
                 self.store.settle_index().await;
                 earlier = self.store.attempts(seq).map_err(read_failure)?;
             }
@@ -170,8 +171,8 @@ impl Local {
         Ok(AttemptVerdict::of(attempt, before, signature_status))
     }
 
-    /// Says what the signature that came with a delivery was worth at `at`,
-    /// when it was sent on; `status` is what it was as it came.
+    /// Returns the status of the received signature at `at`, the time of
+    /// sending. `status` is its status on arrival.
     pub(super) fn signature_status_at(
         &self,
         delivery: &Delivery,

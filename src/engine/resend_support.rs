@@ -1,4 +1,4 @@
-//! Which ways of sending a delivery again work for it.
+//! Determines which ways of resending a delivery supports.
 
 use super::command::ResendSupport;
 use super::prepare::secret_to_sign;
@@ -8,12 +8,12 @@ use crate::domain::provider::Provider;
 use crate::domain::retry::Schedule;
 use crate::domain::signature;
 
-/// Says which ways of sending a delivery again work with the secrets and
-/// providers configured now.
+/// Returns which ways of resending a delivery supports with the current secrets
+/// and providers.
 pub(super) fn resend_support(assessor: &Assessor, delivery: &Delivery) -> ResendSupport {
     let endpoint = delivery.endpoint.as_deref();
     let Some(provider) = assessor.provider_of(endpoint, &delivery.request) else {
-        let why = "nothing says which provider sent it";
+        let why = "its provider is not known";
         return ResendSupport {
             no_signature: Some(why.to_owned()),
             no_retries: Some(why.to_owned()),

@@ -1,5 +1,5 @@
-//! What senders are answered just now: as configured, or as somebody said
-//! while creel runs.
+//! The effective responses to senders: as configured, or as overridden at run
+//! time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -14,11 +14,11 @@ use crate::domain::failure::Failure;
 use crate::domain::response_plan::{ResponsePlan, ResponseStep};
 use crate::domain::route::ForwardMode;
 
-/// How many events' arrivals are counted at once; beyond it they are counted
-/// from the beginning.
+/// Maximum number of events whose arrivals are counted; the counts are reset
+/// beyond it.
 const MAX_COUNTED_EVENTS: usize = 100_000;
 
-/// What one delivery's sender is answered.
+/// The effective response for one endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct EffectiveResponse {
     /// Who answers, and when it is sent on.
@@ -29,7 +29,7 @@ pub(super) struct EffectiveResponse {
     live: bool,
 }
 
-/// What senders are answered.
+/// The response plans of all endpoints and the arrival counts.
 pub(super) struct ResponsePlans {
     default: EffectiveResponse,
     endpoints: BTreeMap<String, EffectiveResponse>,
@@ -66,7 +66,7 @@ impl ResponsePlans {
         }
     }
 
-    /// Returns what holds for deliveries to an endpoint.
+    /// Returns the effective response for an endpoint.
     pub(super) fn of(&self, endpoint: Option<&str>) -> EffectiveResponse {
         let configured = endpoint
             .and_then(|name| self.endpoints.get(name))
@@ -88,11 +88,11 @@ impl ResponsePlans {
         }
     }
 
-    /// Returns what the next arrival of an event is answered, and counts it.
+    /// Counts an arrival of an event and returns its step of the plan.
     ///
-    /// `known` says how many came before, as far as that is kept: a plan of
-    /// the configuration goes on where it was when creel ended, one that was
-    /// made just now begins anew.
+    /// `known` returns the number of stored arrivals. A configured plan
+    /// continues after them when creel restarts; an overriding plan starts at
+    /// its first step.
     pub(super) fn next_step(
         &self,
         effective: &EffectiveResponse,
@@ -114,10 +114,11 @@ impl ResponsePlans {
         effective.plan.step(*count)
     }
 
-    /// Does from now on as somebody says.
+    /// Overrides the response of an endpoint.
     ///
     /// # Errors
-    /// A [`Failure`] where there is no such endpoint, or it cannot be done.
+    /// Returns a [`Failure`] if the endpoint does not exist or the plan is
+    /// invalid.
     pub(super) fn set_override(
         &self,
         order: ResponseOverrideRequest,
@@ -128,12 +129,12 @@ impl ResponsePlans {
             return Err(Failure::no(
                 format!("There is no endpoint {name}."),
                 "",
-                "Name one of the configuration.",
+                "Use an endpoint of the configuration.",
             ));
         }
         if let Some((what, next)) = order.plan.as_ref().and_then(ResponsePlan::problem) {
             return Err(Failure::usage(
-                "creel cannot answer so.",
+                "creel cannot send this response.",
                 format!("{what}."),
                 next,
             ));
@@ -165,13 +166,13 @@ impl ResponsePlans {
         Ok(all)
     }
 
-    /// Returns what differs from the configuration.
+    /// Returns all overrides.
     pub(super) fn live(&self) -> Vec<ResponseOverride> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         live.values().cloned().collect()
     }
 
-    /// Tells when something else is to be done.
+    /// Returns a receiver that is notified of changes.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -247,7 +248,7 @@ mod tests {
             ResponseStep::Status(500)
         );
         assert_eq!(plans.of(None).plan.steps.len(), 3);
-        // As configured is nothing that was said.
+        // A plan equal to the configuration removes the override.
         assert!(
             plans
                 .set_override(order(Some(ForwardMode::Hold), Some("201")))

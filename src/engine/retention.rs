@@ -1,4 +1,4 @@
-//! Lets old deliveries go, now and then, by a time that is believed.
+//! Removes old deliveries periodically, based on a trusted clock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,19 +10,20 @@ use super::local::{Local, run_blocking};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trusted_time::{ClockDoubt, TrustedTime};
 
-/// How often old deliveries are looked for.
+/// Interval between two runs.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The same where deliveries are refused for want of room.
+/// Interval between two runs while deliveries are refused because the disk is
+/// full.
 const FULL_DISK_PRUNE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often the time that is believed is saved.
+/// Interval between two saves of the trusted time.
 const CLOCK_SAVE_INTERVAL: Duration = Duration::from_mins(10);
 
-/// The file it is saved in.
+/// The name of the file in the data directory.
 const CLOCK_FILE: &str = "clock";
 
-/// The time that age is counted by.
+/// The clock that retention by age uses.
 #[derive(Default)]
 pub(super) struct AgeClock(Mutex<Option<ClockState>>);
 
@@ -39,7 +40,7 @@ impl AgeClock {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says why the clock is not believed, where that is so.
+    /// Returns why the clock is not trusted; `None` if it is.
     pub(super) fn doubt(&self) -> Option<ClockDoubt> {
         let state = self.lock();
         state.as_ref().and_then(|state| state.time.doubt())
@@ -47,7 +48,7 @@ impl AgeClock {
 }
 
 impl Local {
-    /// Lets old deliveries go, now and then, until `shutdown`.
+    /// Removes old deliveries periodically until `shutdown`.
     pub async fn retain(self: Arc<Self>, shutdown: CancellationToken) {
         let mut pause = tokio::time::interval(PRUNE_INTERVAL);
         loop {
@@ -63,28 +64,28 @@ impl Local {
         run_blocking(|| self.update_clock(|_| {}));
     }
 
-    /// Lets old deliveries go that need not be kept any longer.
+    /// Removes the deliveries that exceed the retention limits.
     pub async fn prune(&self) {
-        // The newest delivery must be known.
+        // The newest delivery must be indexed.
         self.store.settle_index().await;
         let now = run_blocking(|| self.believed_time());
         match self.store.retire(&self.keep, now).await {
             Ok(0) => {}
             Ok(gone) => {
-                tracing::info!(gone, "old deliveries were let go");
+                tracing::info!(gone, "old deliveries were removed");
                 self.prune_queues();
             }
-            Err(error) => tracing::warn!(%error, "old deliveries could not be let go"),
+            Err(error) => tracing::warn!(%error, "old deliveries could not be removed"),
         }
     }
 
-    /// Believes the clock as it is, because somebody says that it is right.
+    /// Trusts the system clock on the user's request.
     pub(super) fn trust_clock(&self) {
         self.update_clock(TrustedTime::trust);
         self.store.want_room();
     }
 
-    /// Returns the time that age is counted by.
+    /// Returns the trusted time.
     fn believed_time(&self) -> Timestamp {
         self.update_clock(|_| {})
     }
@@ -116,10 +117,12 @@ impl Local {
             self.save_clock(&state.time);
         }
         if changed && let Some(doubt) = doubt {
-            tracing::warn!("{doubt}; nothing goes by age until it was steady for an hour");
+            tracing::warn!(
+                "{doubt}; no delivery is removed by age until the clock was steady for an hour"
+            );
         }
         if changed || doubt.is_some() {
-            // Nobody listening is no error.
+            // An error means that there is no subscriber.
             let _ = self.events.send(Event::Clock(doubt));
         }
         state.time.now()

@@ -1,9 +1,9 @@
-//! Tries deliveries again as their providers would: with the provider's
-//! waits, until one try is delivered or all are used up.
+//! Retries deliveries on their provider's schedule until a try is delivered or
+//! all are used up.
 //!
-//! Each try is kept twice: as pending, with the time it is due, before it is
-//! waited for, and as what came of it. So whoever opens the store knows which
-//! schedules are open and goes on with them.
+//! Each try is stored twice: as pending, with its due time, before the wait,
+//! and with its result. So a creel that opens the store knows the open
+//! schedules and resumes them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,26 +29,28 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
 use crate::store::NewAttempt;
 
-/// How many of the newest deliveries are looked at for failures in a row.
+/// Maximum number of the newest deliveries that are scanned for consecutive
+/// failures.
 const MAX_SCANNED_DELIVERIES: usize = 200;
 
-/// The schedules of a running creel.
+/// The retry schedules of a running creel.
 #[derive(Default)]
 pub(super) struct RetrySchedules {
-    /// By delivery, the schedule's number and what ends it.
+    /// By delivery: the number of its schedule and the token that ends it.
     running: Mutex<HashMap<u64, (u64, CancellationToken)>>,
     last: AtomicU64,
-    /// How many failures in a row each provider saw of each target, and when
-    /// the last.
+    /// Number of consecutive failures by provider and target, and the time of
+    /// the last one.
     failures: Mutex<HashMap<(String, String), (u32, Timestamp)>>,
-    /// Set when those that earlier creels counted are known.
+    /// Set once the failures counted by earlier runs are loaded.
     failures_loaded: OnceLock<()>,
-    /// Set when creel ends: schedules rest, and go on when it is started again.
+    /// Cancelled at shutdown: schedules are suspended and resume at the next
+    /// start.
     pub(super) suspended: CancellationToken,
 }
 
 impl RetrySchedules {
-    /// Ends deliveries' schedules.
+    /// Ends the schedules of deliveries.
     pub(super) fn stop(&self, seqs: &[u64]) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         for seq in seqs {
@@ -58,14 +60,14 @@ impl RetrySchedules {
         }
     }
 
-    /// Says whether a delivery has a schedule under way.
+    /// Returns `true` if a delivery has a running schedule.
     fn is_running(&self, seq: u64) -> bool {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.contains_key(&seq)
     }
 
-    /// Notes a delivery's schedule and returns its number; one that runs
-    /// already is ended.
+    /// Registers a schedule and returns its number; ends a running schedule of
+    /// the same delivery.
     fn begin(&self, seq: u64, stop: &CancellationToken) -> u64 {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +77,7 @@ impl RetrySchedules {
         number
     }
 
-    /// Forgets a delivery's schedule, unless another took its place.
+    /// Removes a schedule, unless another one has replaced it.
     fn end(&self, seq: u64, number: u64) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.get(&seq).is_some_and(|(own, _)| *own == number) {
@@ -83,7 +85,7 @@ impl RetrySchedules {
         }
     }
 
-    /// Counts a try among the failures in a row of a provider's target.
+    /// Counts a try and returns the number of consecutive failures.
     fn count(&self, provider: &Provider, to: &str, delivered: bool, at: Timestamp) -> u32 {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (provider.name.clone(), to.to_owned());
@@ -93,7 +95,7 @@ impl RetrySchedules {
         *count
     }
 
-    /// Takes over what an attempt of an earlier creel had counted.
+    /// Restores the count stored with an attempt of an earlier run.
     fn remember(&self, provider: &str, attempt: &Attempt) {
         let Some(retry) = &attempt.retry else { return };
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,35 +107,36 @@ impl RetrySchedules {
     }
 }
 
-/// One delivery's schedule under way.
+/// The running schedule of one delivery.
 pub(super) struct ScheduleRun {
     local: Arc<Local>,
     seq: u64,
-    /// Tells it from another schedule of the same delivery.
+    /// Distinguishes schedules of the same delivery.
     number: u64,
     order: Arc<ResendRequest>,
     provider: Provider,
     schedule: Schedule,
     compress: u32,
     began: Timestamp,
-    /// The try that is kept as pending.
+    /// The try that is stored as pending.
     pending: Attempt,
     due: Timestamp,
     stop: CancellationToken,
 }
 
-/// How a try ended.
+/// The outcome of a try.
 pub(super) enum TryOutcome {
-    /// There is more to come.
+    /// Further tries follow.
     Continues(SendResult),
-    /// That was the last.
+    /// It was the last try.
     Finished(SendResult),
-    /// creel ends before it is due; it goes on when it is started again.
+    /// creel shuts down before the try is due; the schedule resumes at the next
+    /// start.
     Suspended,
 }
 
 impl ScheduleRun {
-    /// Begins a delivery's schedule; the first try is due at once.
+    /// Starts a schedule; the first try is due immediately.
     pub(super) async fn begin(
         local: Arc<Local>,
         seq: u64,
@@ -177,13 +180,14 @@ impl ScheduleRun {
         })
     }
 
-    /// Goes on with the schedule whose newest try is `last`.
+    /// Resumes the schedule whose newest try is `last`.
     async fn resume(local: Arc<Local>, last: Attempt) -> Result<Option<Self>, Failure> {
         let Some(retry) = last.retry.clone() else {
             return Ok(None);
         };
         let seq = last.delivery_seq;
-        // Where it goes to the configured place, with the path that has there.
+        // Uses the configured destination, including its path, if the addresses
+        // are equal.
         let delivery = local.store.delivery(seq).map_err(read_failure)?;
         let usual = delivery.and_then(|delivery| local.destination_of(&delivery));
         let usual = usual.is_some_and(|usual| usual.address() == retry.to);
@@ -253,7 +257,7 @@ impl ScheduleRun {
                 return Err(failure);
             }
         };
-        // Where creel ends meanwhile, it waits a moment for this to be kept.
+        // Delays shutdown until the attempt is stored.
         let _under_way = self.local.exchanges.token();
         let (mut new, reached) = self.local.exchange(&prepared, AttemptKind::Retry).await;
         let number = self.pending.retry.as_ref().map_or(1, |retry| retry.number);
@@ -322,7 +326,7 @@ impl ScheduleRun {
             .wait_after(number, self.compress, random_bits() as u64)
     }
 
-    /// Ends the pending try without making it.
+    /// Cancels the pending try.
     async fn give_up(&self, why: &str) -> Result<TryOutcome, Failure> {
         self.local.retries.end(self.seq, self.number);
         let new = cancelled_try(self.pending.clone(), self.local.clock.now(), why);
@@ -339,7 +343,7 @@ impl ScheduleRun {
 }
 
 impl Local {
-    /// Returns who sent what is prepared, and when it would try again.
+    /// Returns the provider of a prepared request and its retry schedule.
     fn schedule_of(&self, prepared: &PreparedResend) -> Result<(Provider, Schedule), Failure> {
         let delivery = &prepared.delivery;
         let assessor = self.assessor();
@@ -348,7 +352,7 @@ impl Local {
         let provider = provider.ok_or_else(|| {
             Failure::no(
                 format!("Delivery {} has no retry schedule.", delivery.id),
-                "Nothing says which provider sent it.",
+                "Its provider is not known.",
                 "Name its provider:  creel --provider NAME, or in creel.toml",
             )
             .with_remedy(Remedy::SendOnce)
@@ -356,7 +360,7 @@ impl Local {
         Ok((provider.clone(), Schedule::of(provider)?))
     }
 
-    /// Keeps that a try is planned.
+    /// Stores a pending try.
     async fn persist_pending(
         &self,
         prepared: &PreparedResend,
@@ -382,7 +386,7 @@ impl Local {
         self.persist_attempt(new).await
     }
 
-    /// Goes on with the schedules that an earlier creel left open.
+    /// Resumes the schedules that an earlier run left open.
     pub async fn resume_retries(self: Arc<Self>) {
         self.store.settle_index().await;
         self.load_failures();
@@ -394,17 +398,17 @@ impl Local {
             true
         });
         if let Err(error) = scanned {
-            tracing::warn!(%error, "open retry schedules could not be looked for");
+            tracing::warn!(%error, "open retry schedules could not be read");
         }
-        // The oldest first.
+        // Oldest first.
         for row in open.into_iter().rev() {
             if let Err(failure) = Arc::clone(&self).resume_one(&row).await {
-                tracing::warn!(%failure, id = %row.id, "a retry schedule could not go on");
+                tracing::warn!(%failure, id = %row.id, "a retry schedule could not be resumed");
             }
         }
     }
 
-    /// Reads, once, how many failures in a row earlier creels had counted.
+    /// Loads, once, the numbers of consecutive failures of earlier runs.
     fn load_failures(&self) {
         self.retries.failures_loaded.get_or_init(|| {
             let mut tried = Vec::new();
@@ -415,7 +419,7 @@ impl Local {
                 tried.len() < MAX_SCANNED_DELIVERIES
             });
             if let Err(error) = scanned {
-                tracing::warn!(%error, "earlier failures could not be looked for");
+                tracing::warn!(%error, "earlier failures could not be read");
             }
             for (seq, provider) in tried {
                 let attempts = self.store.attempts(seq).unwrap_or_default();
@@ -427,8 +431,8 @@ impl Local {
         });
     }
 
-    /// Ends the retry schedules of deliveries, those too that no creel follows
-    /// at the time.
+    /// Ends the retry schedules of deliveries, including those that are not
+    /// running.
     pub(super) async fn stop_retries(&self, seqs: &[u64]) -> Result<(), Failure> {
         self.retries.stop(seqs);
         for &seq in seqs {
@@ -439,7 +443,7 @@ impl Local {
         Ok(())
     }
 
-    /// Ends what an earlier creel left open of a delivery's schedules.
+    /// Ends the schedules of a delivery that an earlier run left open.
     async fn end_open(&self, seq: u64, why: &str) -> Result<(), Failure> {
         let summary = self.store.summary(seq).map_err(read_failure)?;
         if summary.is_none_or(|row| row.pending.is_none()) {
@@ -454,7 +458,7 @@ impl Local {
                 self.persist_attempt(cancelled_try(attempt, self.clock.now(), why))
                     .await?;
             } else if planned && newest == Some(attempt.number) {
-                // The next try was not yet kept as pending.
+                // The next try was not stored as pending yet.
                 self.persist_attempt(last_try(attempt)).await?;
             }
         }
@@ -486,7 +490,7 @@ impl Local {
     }
 }
 
-/// Makes the end of a pending try that is not made.
+/// Returns the record that cancels a pending try.
 fn cancelled_try(pending: Attempt, at: Timestamp, why: &str) -> NewAttempt {
     NewAttempt {
         started_at: at,
@@ -496,7 +500,7 @@ fn cancelled_try(pending: Attempt, at: Timestamp, why: &str) -> NewAttempt {
     }
 }
 
-/// Makes a try the last of its schedule.
+/// Returns a copy of a try that is the last of its schedule.
 fn last_try(attempt: Attempt) -> NewAttempt {
     NewAttempt {
         ends: Some((attempt.id, attempt.number)),

@@ -1,4 +1,4 @@
-//! Where a delivery goes, and what is kept of having sent it there.
+//! Determines where deliveries go and records attempts.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,14 +21,15 @@ use crate::domain::verification::Status;
 use crate::outbound::{self, Exchange, Outgoing};
 use crate::store::NewAttempt;
 
-/// How long finding out a target's address may take at the start.
+/// Timeout for resolving a target at the start.
 const DNS_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Local {
-    /// Returns where a delivery goes that is listed.
+    /// Returns the destination of a delivery from its summary.
     pub(super) fn destination_of_row(&self, row: &Summary) -> Option<Destination> {
         let endpoint = self.endpoint(row.endpoint.as_deref());
-        // What a large body names is not in the row until it is verified.
+        // The summary of a pending delivery with a large body has no provider
+        // and event yet.
         if row.status == Status::Pending
             && (row.provider.is_none() || row.event.is_none())
             && self.is_routed(endpoint)
@@ -45,19 +46,20 @@ impl Local {
         destination(self.everywhere(), &asked)
     }
 
-    /// Returns where a delivery goes, and is resent to unless told otherwise.
+    /// Returns the destination of a delivery, which is also the default of a
+    /// resend.
     pub(super) fn destination_of(&self, delivery: &Delivery) -> Option<Destination> {
         let endpoint = self.endpoint(delivery.endpoint.as_deref());
         self.destination_for(endpoint, &delivery.request)
     }
 
-    /// Returns where a request to an endpoint goes.
+    /// Returns the destination of a request to an endpoint.
     pub(super) fn destination_for(
         &self,
         endpoint: Option<&Endpoint>,
         request: &Request,
     ) -> Option<Destination> {
-        // Who sent what is asked only where it makes a difference.
+        // Determines the provider and event only if a route depends on them.
         let (provider, event) = if self.is_routed(endpoint) {
             self.assessor()
                 .names(endpoint.map(|e| e.name.as_str()), request)
@@ -73,7 +75,8 @@ impl Local {
         destination(self.everywhere(), &asked)
     }
 
-    /// Says whether a delivery's target may depend on its provider or event.
+    /// Returns `true` if a route of the endpoint depends on the provider or
+    /// event.
     fn is_routed(&self, endpoint: Option<&Endpoint>) -> bool {
         let own = endpoint.map_or(&[][..], |e| &e.routes);
         let mut routes = own.iter().chain(&self.routes);
@@ -89,7 +92,7 @@ impl Local {
         }
     }
 
-    /// Returns every configured target.
+    /// Returns all configured targets.
     fn targets(&self) -> impl Iterator<Item = &str> {
         let endpoints = self.endpoints.iter().flat_map(|endpoint| {
             let routes = endpoint.routes.iter().map(|route| route.target.as_str());
@@ -104,22 +107,22 @@ impl Local {
             .chain(endpoints)
     }
 
-    /// Returns every app that is configured, by scheme, host and port.
+    /// Returns all configured apps, by scheme, host and port.
     pub(super) fn origins(&self) -> BTreeSet<String> {
         self.targets().map(origin).collect()
     }
 
-    /// Refuses a target that is the address creel itself receives at.
+    /// Refuses targets that are creel's own address.
     ///
     /// # Errors
-    /// A [`Failure`] that names it.
+    /// Returns a [`Failure`] that names the target.
     pub async fn refuse_loops(&self, listening: SocketAddr) -> Result<(), Failure> {
         for target in self.targets() {
             if is_itself(target, listening) || resolves_to(target, listening).await {
                 return Err(Failure::usage(
                     format!("The target {target} is creel itself."),
                     format!(
-                        "creel receives on {listening}, so every delivery would come back to it without end."
+                        "creel receives on {listening}, so every delivery would return to it endlessly."
                     ),
                     "Name the app's own address, or let creel receive elsewhere:  --listen ADDR:PORT",
                 )
@@ -129,7 +132,7 @@ impl Local {
         Ok(())
     }
 
-    /// Returns within how many milliseconds a delivery's provider wants an answer.
+    /// Returns the response timeout of a delivery's provider, in milliseconds.
     pub(super) fn acknowledged_in(&self, endpoint: Option<&str>, request: &Request) -> Option<u64> {
         self.assessor()
             .provider_of(endpoint, request)
@@ -137,10 +140,10 @@ impl Local {
     }
 }
 
-/// Makes the request that is sent.
+/// Creates the request to send.
 ///
 /// # Errors
-/// A [`Failure`] where it cannot be written in HTTP.
+/// Returns a [`Failure`] if the request cannot be expressed in HTTP.
 pub(super) fn outgoing(
     request: &Request,
     to: &Destination,
@@ -153,7 +156,7 @@ pub(super) fn outgoing(
     }
 }
 
-/// Makes the record of having sent a delivery on.
+/// Creates the record of a forwarded delivery.
 pub(super) fn attempt_record(
     delivery_seq: u64,
     acknowledged_in: Option<u64>,
@@ -188,7 +191,7 @@ pub(super) fn attempt_record(
     }
 }
 
-/// Makes the exchange that did not take place, and why.
+/// Creates an exchange that did not take place, with the reason.
 pub(super) fn unsent_exchange(why: String, sent_headers: Headers) -> Exchange {
     Exchange {
         response: None,
@@ -199,7 +202,7 @@ pub(super) fn unsent_exchange(why: String, sent_headers: Headers) -> Exchange {
     }
 }
 
-/// Says whether a target's name stands for the address creel receives at.
+/// Returns `true` if the host of a target resolves to creel's own address.
 async fn resolves_to(target: &str, listening: SocketAddr) -> bool {
     let Some((host, port)) = authority(target).filter(|(_, port)| *port == listening.port()) else {
         return false;

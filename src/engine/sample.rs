@@ -1,4 +1,4 @@
-//! Signed sample deliveries, as the provider itself would send them.
+//! Creates signed sample deliveries, as the provider would send them.
 
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -21,7 +21,7 @@ use crate::domain::signature::{self, SigningInput};
 use crate::domain::timestamp::Timestamp;
 use crate::outbound;
 
-/// The systems whose samples are sent in turn where none is named.
+/// The providers whose samples are sent in turn by default.
 const SAMPLE_PROVIDERS: [&str; 5] = [
     "stackryze",
     "porkbun",
@@ -30,10 +30,10 @@ const SAMPLE_PROVIDERS: [&str; 5] = [
     "stack-auth",
 ];
 
-/// Makes the request that a provider would send for one of its events.
+/// Creates the request that a provider would send for one of its events.
 ///
 /// # Errors
-/// A [`Failure`] where there is no such sample, or the secret cannot sign.
+/// Returns a [`Failure`] if there is no such sample or the secret cannot sign.
 pub fn request(
     provider: &Provider,
     secret: &Secret,
@@ -72,7 +72,7 @@ pub fn request(
     )
 }
 
-/// Makes the signed request of one sample.
+/// Creates the signed request of one sample.
 pub(super) fn signed(
     provider: &Provider,
     secret: &Secret,
@@ -113,7 +113,7 @@ pub(super) fn signed(
     })
 }
 
-/// Makes an event id of the form the provider uses.
+/// Creates an event id in the provider's format.
 pub(super) fn event_id(provider: &Provider, random: u128) -> String {
     if matches!(
         provider.name.as_str(),
@@ -132,16 +132,15 @@ pub(super) fn event_id(provider: &Provider, random: u128) -> String {
     )
 }
 
-/// Reads the secret that creel's own samples are signed with, and makes it
-/// where there is none yet. It is random and never leaves the data directory,
-/// so that only creel itself can sign with it.
+/// Reads the secret of creel's own samples, or creates it. It is random and
+/// never leaves the data directory, so that only creel can sign with it.
 pub(super) fn secret(data_dir: &Path) -> Option<Secret> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let path = data_dir.join("sample.key");
     let text = if let Ok(text) = std::fs::read_to_string(&path) {
         text
     } else {
-        // Base64 behind the prefix, so that it is a key of every scheme.
+        // Base64 after the prefix makes it a valid key of every scheme.
         let text = format!("whsec_{}", STANDARD.encode(random_bits().to_le_bytes()));
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -165,8 +164,7 @@ pub(super) fn secret(data_dir: &Path) -> Option<Secret> {
 }
 
 impl Local {
-    /// Sends a signed sample to creel's own address: over the wire, as any
-    /// delivery comes.
+    /// Sends a signed sample to creel's own address over the network.
     pub(super) async fn send_sample(&self, name: Option<&str>) -> Result<(), Failure> {
         let random = random_bits();
         let name = name.unwrap_or(SAMPLE_PROVIDERS[(random % 5) as usize]);
@@ -175,7 +173,7 @@ impl Local {
             Failure::usage(
                 format!("No provider is named {name}."),
                 "",
-                "All of them:  creel providers",
+                "List all providers:  creel providers",
             )
         })?;
         let Some(address) = self.listening.get() else {
@@ -217,7 +215,8 @@ impl Local {
             &format!("http://{address}"),
             request.headers.clone(),
         )?;
-        // Not creel's own client: what comes from that is taken for a loop.
+        // A separate client: creel would take requests of its own client for a
+        // loop.
         let exchange = outbound::Client::default()
             .send(&outgoing, outbound::SendOptions::default())
             .await;
@@ -226,7 +225,7 @@ impl Local {
             Some(error) => Err(Failure::cannot(
                 "The sample did not arrive.",
                 error,
-                "Look whether creel still receives.",
+                "Check that creel still receives.",
             )),
         }
     }

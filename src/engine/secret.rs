@@ -1,4 +1,4 @@
-//! Lets a secret count from now on, and verifies again what it concerns.
+//! Adopts a secret at run time and verifies the affected deliveries again.
 
 use super::command::{AdoptSecretRequest, Adopted, Event, KnownSecret, PinnedSecret, SecretChoice};
 use super::local::{Local, read_failure, run_blocking};
@@ -11,12 +11,12 @@ use crate::domain::provider::Provider;
 use crate::domain::secret::Secret;
 use crate::domain::verification::{Status, Verification};
 
-/// Where a typed secret says it came from.
+/// The origin of a typed secret.
 const TYPED_ORIGIN: &str = "typed into creel";
 
 impl Local {
-    /// Returns what may be shown of the secrets: those that count, then those
-    /// that no longer do.
+    /// Returns the public descriptions of all secrets: the current ones, then
+    /// the old ones.
     pub(super) fn known_secrets(&self) -> Vec<KnownSecret> {
         let assessor = self.assessor();
         let counting = assessor.keyring.iter().map(|secret| KnownSecret {
@@ -29,8 +29,8 @@ impl Local {
             .collect()
     }
 
-    /// Returns, as sentences, what is wrong with the pins and which secrets are
-    /// pinned to which providers.
+    /// Returns, as sentences, the problem of the pin file and the pinned
+    /// secrets.
     pub fn pin_notes(&self) -> Vec<String> {
         let secrets = self.known_secrets().into_iter();
         let notes = secrets.filter(|secret| !secret.pinned.is_empty()).map(|secret| {
@@ -43,14 +43,14 @@ impl Local {
         self.pin_trouble.clone().into_iter().chain(notes).collect()
     }
 
-    /// Lets a secret count for whatever a delivery belongs to, and verifies
-    /// all of that again.
+    /// Adopts a secret for the endpoint or provider of a delivery and verifies
+    /// the affected deliveries again.
     pub(super) async fn adopt(&self, order: AdoptSecretRequest) -> Result<Adopted, Failure> {
         let seq = self.find(&order.id)?;
         let delivery = run_blocking(|| self.store.delivery(seq)).map_err(read_failure)?;
         let delivery = delivery.ok_or_else(|| {
             Failure::no(
-                "That delivery is no longer kept.",
+                "That delivery is no longer stored.",
                 "",
                 "Choose another of the same endpoint.",
             )
@@ -77,11 +77,11 @@ impl Local {
             .store
             .reassess(move |row| judges.concerns(&concerned, row))
             .await;
-        // The secrets that there are, and what they say, are news to everybody.
+        // All subscribers have to reload the secrets and verifications.
         let _ = self.events.send(Event::Missed);
         let verified = verified.map_err(read_failure)?;
         let counts = Status::ALL.into_iter().zip(verified.statuses);
-        tracing::info!(secret = fingerprint, ?scope, "a secret counts from now on");
+        tracing::info!(secret = fingerprint, ?scope, "a secret was adopted");
         Ok(Adopted {
             fingerprint,
             scope,
@@ -91,7 +91,7 @@ impl Local {
     }
 }
 
-/// Returns where a secret is pinned; nothing where its name says whose it is.
+/// Returns the pins of a secret; empty if its name is a provider.
 fn pins_of(assessor: &Assessor, secret: &Secret) -> Vec<PinnedSecret> {
     if assessor.catalog.get(secret.name()).is_some() {
         return Vec::new();
@@ -104,7 +104,7 @@ fn pins_of(assessor: &Assessor, secret: &Secret) -> Vec<PinnedSecret> {
         .collect()
 }
 
-/// Returns the secrets that were chosen: several where several were typed in one.
+/// Returns the chosen secrets; a typed text may contain several.
 fn resolve_choice(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secret>, Failure> {
     match choice {
         SecretChoice::Typed(text) => Ok(config::secret("", text.reveal(), TYPED_ORIGIN)?.split()),
@@ -122,14 +122,15 @@ fn resolve_choice(assessor: &Assessor, choice: SecretChoice) -> Result<Vec<Secre
                 Failure::no(
                     "That secret is no longer there.",
                     "The secrets changed in the meantime.",
-                    "Choose once more.",
+                    "Choose again.",
                 )
             })
         }
     }
 }
 
-/// Refuses what can be no secret of a delivery's provider.
+/// Returns a [`Failure`] if a text cannot be a secret of the delivery's
+/// provider.
 fn check_form(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Result<(), Failure> {
     let provider = assessor.provider_of(delivery.endpoint.as_deref(), &delivery.request);
     let form = provider.and_then(Provider::secret_form);
@@ -139,7 +140,7 @@ fn check_form(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Resu
             message,
             advice,
         }) => Err(Failure::usage(
-            format!("This can be no secret ({}).", secret.origin()),
+            format!("This cannot be a secret ({}).", secret.origin()),
             message,
             advice,
         )),
@@ -147,8 +148,8 @@ fn check_form(assessor: &Assessor, delivery: &Delivery, secret: &Secret) -> Resu
     }
 }
 
-/// Returns the place among the known secrets of the one that the doctor
-/// proved to be the sender's.
+/// Returns the index of the known secret that the doctor proved to be the
+/// sender's.
 pub(super) fn suggested_secret(assessor: &Assessor, verification: &Verification) -> Option<usize> {
     let proved = ["other_secret", "old_secret"];
     let finding = verification
@@ -162,7 +163,7 @@ pub(super) fn suggested_secret(assessor: &Assessor, verification: &Verification)
         _ => keyring.iter().chain(old).collect(),
     };
     let told = |secret: &&Secret| finding.proof.contains(&format!("with {secret} "));
-    // The same secret may be there under several names, the last old.
+    // The same secret may be known under several names, the last one old.
     match finding.code.as_str() {
         "other_secret" => all.iter().position(told),
         _ => all.iter().rposition(told),

@@ -1,8 +1,7 @@
-//! The deliveries that wait for each target, in memory: what was found owed in
-//! the store, in the order of arrival.
+//! Queues the deliveries that wait for each target, in the order of arrival.
 //!
-//! The store stays the source of truth. A queue holds sequence numbers alone
-//! and is filled again at every start.
+//! The store is the source of truth. The queues contain sequence numbers only
+//! and are filled at every start.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
@@ -13,33 +12,34 @@ use tokio::sync::{Notify, Semaphore};
 use crate::domain::route::{Destination, ParallelLimit, origin};
 use crate::domain::timestamp::Timestamp;
 
-/// How many bytes of larger deliveries may be in flight to all targets, about.
+/// Approximate maximum of bytes of larger deliveries in flight to all targets.
 /// Each target may always have one, whatever its size.
 const IN_FLIGHT_BYTES: usize = 128 << 20;
 
 /// The queues of all targets.
 pub(super) struct TargetQueues {
     all: Mutex<Vec<Arc<TargetQueue>>>,
-    /// Simultaneous requests to a target, which settings may share.
+    /// Permits for parallel requests by target; settings of one target share
+    /// them.
     slots: Mutex<HashMap<String, Slots>>,
-    /// While the list is read again: what was answered since. Its rows may have
-    /// been read before that.
+    /// During a repeated scan: the deliveries completed since its start, as
+    /// their rows may have been read before.
     finished: Mutex<Option<HashSet<u64>>>,
-    /// Notified when the number of waiting deliveries may be another.
+    /// Notified when the number of waiting deliveries may have changed.
     pub(super) changed: Notify,
-    /// Room for larger deliveries in flight, in bytes.
+    /// Permits for larger deliveries in flight, in bytes.
     pub(super) memory: Arc<Semaphore>,
 }
 
-/// The deliveries that wait for one target under one setting of its limit.
+/// The deliveries that wait for one target under one parallel limit.
 pub(super) struct TargetQueue {
-    /// The target as it is configured.
+    /// The target as configured.
     pub(super) target: String,
     /// Its app: scheme, host and port.
     pub(super) origin: String,
-    /// How many may be in flight at once.
+    /// The limit of deliveries in flight.
     pub(super) limit: ParallelLimit,
-    /// Simultaneous requests to this target under all settings.
+    /// Permits for parallel requests to this target under all settings.
     pub(super) slots: Arc<Semaphore>,
     state: Mutex<QueueState>,
     /// Notified when a delivery was added or removed.
@@ -48,11 +48,11 @@ pub(super) struct TargetQueue {
 
 #[derive(Default)]
 struct QueueState {
-    /// When each was received, by sequence number.
+    /// The time of arrival by sequence number.
     owed: BTreeMap<u64, Timestamp>,
-    /// The newest that was ever added.
+    /// The newest delivery that was ever added.
     newest: u64,
-    /// The oldest that was added behind the newest.
+    /// The oldest delivery that was added after a newer one.
     late: Option<u64>,
 }
 
@@ -61,7 +61,7 @@ struct Slots {
     count: u32,
 }
 
-/// How many deliveries wait, and since when.
+/// The number of waiting deliveries and the age of the oldest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct QueueDepth {
     /// Their number.
@@ -83,8 +83,8 @@ impl Default for TargetQueues {
 }
 
 impl TargetQueues {
-    /// Returns the queue of a destination; a new one where there is none yet,
-    /// which `begin` is called with.
+    /// Returns the queue of a destination. Creates it and calls `begin` with it
+    /// if there is none.
     pub(super) fn of(
         &self,
         to: &Destination,
@@ -108,7 +108,8 @@ impl TargetQueues {
         queue
     }
 
-    /// Returns the slots of a target; the largest limit of its settings counts.
+    /// Returns the permits of a target, as many as the largest limit of its
+    /// settings.
     fn slots_of(&self, to: &Destination) -> Arc<Semaphore> {
         let mut all = lock(&self.slots);
         let slots = all.entry(to.target.clone()).or_insert_with(|| Slots {
@@ -121,7 +122,8 @@ impl TargetQueues {
         Arc::clone(&slots.free)
     }
 
-    /// Adds a delivery to its queue, unless it was answered meanwhile.
+    /// Adds a delivery to its queue, unless it was completed during a repeated
+    /// scan.
     pub(super) fn add(&self, queue: &TargetQueue, seq: u64, received_at: Timestamp) {
         queue.add(seq, received_at);
         if lock(&self.finished)
@@ -133,7 +135,8 @@ impl TargetQueues {
         self.changed.notify_one();
     }
 
-    /// Notes that a delivery is not owed any more, or not to be sent now.
+    /// Completes a delivery that is no longer owed, and removes it from its
+    /// queue.
     pub(super) fn finish(&self, seq: u64) {
         if let Some(finished) = lock(&self.finished).as_mut() {
             finished.insert(seq);
@@ -141,7 +144,7 @@ impl TargetQueues {
         self.withdraw(seq);
     }
 
-    /// Takes a delivery out of its queue.
+    /// Removes a delivery from its queue.
     pub(super) fn withdraw(&self, seq: u64) {
         let all = lock(&self.all).clone();
         for queue in all {
@@ -151,12 +154,12 @@ impl TargetQueues {
         }
     }
 
-    /// Says that the list is read again from its beginning, or that this is over.
+    /// Sets whether the store is scanned again from its beginning.
     pub(super) fn set_rereading(&self, rereading: bool) {
         *lock(&self.finished) = rereading.then(HashSet::new);
     }
 
-    /// Returns every delivery that waits.
+    /// Returns all waiting deliveries.
     pub(super) fn owed(&self) -> Vec<u64> {
         let all = lock(&self.all).clone();
         let mut owed = Vec::new();
@@ -167,7 +170,8 @@ impl TargetQueues {
         owed
     }
 
-    /// Returns how many deliveries wait for an app.
+    /// Returns the number of deliveries that wait for an app and the age of the
+    /// oldest.
     pub(super) fn waiting(&self, origin: &str) -> QueueDepth {
         let mut waiting = QueueDepth::default();
         for queue in lock(&self.all).iter().filter(|q| q.origin == origin) {
@@ -181,7 +185,7 @@ impl TargetQueues {
 }
 
 impl TargetQueue {
-    /// Says whether deliveries to a destination belong in this queue.
+    /// Returns `true` if deliveries to a destination belong to this queue.
     pub(super) fn serves(&self, to: &Destination) -> bool {
         self.target == to.target && self.limit == to.parallel
     }
@@ -206,7 +210,7 @@ impl TargetQueue {
         removed
     }
 
-    /// Says whether a delivery still waits.
+    /// Returns `true` if a delivery still waits.
     pub(super) fn has(&self, seq: u64) -> bool {
         self.lock().owed.contains_key(&seq)
     }
@@ -223,7 +227,7 @@ impl TargetQueue {
         self.lock().newest
     }
 
-    /// Returns, once, the oldest delivery that was added out of turn.
+    /// Takes the oldest delivery that was added out of order.
     pub(super) fn take_late(&self) -> Option<u64> {
         self.lock().late.take()
     }

@@ -1,4 +1,4 @@
-//! From a URL to a connection, at one of the addresses that the resolver gave.
+//! Opens a connection to one of the addresses of a target.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,13 +17,13 @@ use super::tls::Tls;
 use super::{Outgoing, SendOptions};
 use crate::domain::address::{AddressKind, is_metadata_name, kind};
 
-/// A connection to a target, by what was agreed on to speak.
+/// A connection to a target, by the negotiated protocol.
 pub(super) enum NewConnection {
     Http1(Http1Connection),
     Http2(Http2Connection),
 }
 
-/// Says whether a request goes over TLS.
+/// Returns `true` if a request is sent over TLS.
 pub(super) fn is_tls(outgoing: &Outgoing) -> bool {
     outgoing.url.scheme() == "https"
 }
@@ -70,7 +70,7 @@ pub(super) async fn connect(
     )))
 }
 
-/// Finds the addresses that may be sent to.
+/// Resolves the addresses that the options allow.
 async fn allowed(
     outgoing: &Outgoing,
     options: SendOptions,
@@ -88,7 +88,7 @@ async fn allowed(
     Ok(found)
 }
 
-/// Tries the addresses in turn, each for its share of the time that is left.
+/// Tries the addresses in order, each for its share of the remaining time.
 async fn reach(
     outgoing: &Outgoing,
     addresses: &[SocketAddr],
@@ -101,8 +101,8 @@ async fn reach(
         match tokio::time::timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error,
-            // The last address has the whole rest: the caller's own time-out
-            // tells it better.
+            // The last address gets the remaining time: the caller's timeout
+            // has the better message.
             Err(_) if index + 1 == addresses.len() => std::future::pending().await,
             Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! What can go wrong between creel and a target, in words.
+//! Defines the errors of an exchange with a target, and their messages.
 
 use std::error::Error;
 use std::io;
@@ -10,23 +10,23 @@ use rustls::CertificateError;
 use super::MAX_BUFFERED_BYTES;
 use super::{MAX_FIELDS, MAX_HEAD_BYTES};
 
-/// What went wrong with an exchange. Names of time-outs are those of
+/// An error of an exchange. The messages name the timeouts of
 /// [`super::Timeouts`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SendError {
     #[error("The name {0} was not found: {1}.")]
     NoAddress(String, String),
     #[error(
-        "{name} a link-local or cloud metadata address; creel sends nothing there unless told to.",
+        "{name} a link-local or cloud metadata address; creel does not send there without --allow-link-local.",
         name = name_with_address(.0, *.1)
     )]
     LinkLocal(String, IpAddr),
     #[error(
-        "{0} is the name of a cloud's metadata service; creel sends nothing there unless --allow-link-local is given."
+        "{0} is the name of a cloud's metadata service; creel does not send there without --allow-link-local."
     )]
     Metadata(String),
     #[error(
-        "{0} was this machine and is {1} now; nothing is sent there unasked. Resend to it by hand, or start creel again."
+        "{0} resolved to this machine before and resolves to {1} now; creel does not forward there without confirmation. Resend to it by hand, or restart creel."
     )]
     LeftLoopback(String, IpAddr),
     #[error("{0} refused the connection: nothing listens there.")]
@@ -41,7 +41,7 @@ pub(super) enum SendError {
     Total(Duration),
     #[error("TLS: the system's trusted certificates cannot be read: {0}.")]
     NoRoots(String),
-    #[error("TLS: {0} is no name a certificate can have.")]
+    #[error("TLS: {0} is not a valid server name.")]
     NoTlsName(String),
     #[error("TLS: {0} does not speak TLS; an http:// target may be meant.")]
     NotTls(SocketAddr),
@@ -57,9 +57,9 @@ pub(super) enum SendError {
     Reset(SocketAddr),
     #[error("{0} speaks TLS; an https:// target may be meant.")]
     SpeaksTls(SocketAddr),
-    #[error("{0} speaks HTTP/2 only, which creel does over https alone.")]
+    #[error("{0} speaks HTTP/2 only, which creel supports over https only.")]
     SpeaksHttp2(SocketAddr),
-    #[error("{0} sends one interim answer (1xx) after the other, and no final one.")]
+    #[error("{0} sends interim responses (1xx) without a final one.")]
     OnlyInterimResponses(SocketAddr),
     #[error("{0} does not answer in HTTP: {1}. Its answer begins with \"{2}\".")]
     Malformed(SocketAddr, String, String),
@@ -78,7 +78,7 @@ pub(super) enum SendError {
     #[error("Reading stopped after {0} B of the answer's body; there is more.")]
     BodyTooLarge(u64),
     #[error(
-        "{held} MiB of answers are held for senders who have not taken them yet; after {0} B this one has no room.",
+        "{held} MiB of responses are buffered for slow senders; this one exceeds the limit after {0} B.",
         held = MAX_BUFFERED_BYTES >> 20
     )]
     NoMemory(u64),
@@ -87,14 +87,14 @@ pub(super) enum SendError {
 }
 
 impl SendError {
-    /// Explains why a name gave no address.
+    /// Creates the error for a failed name lookup.
     pub(super) fn lookup(name: &str, error: &io::Error) -> Self {
         let why = error.to_string();
         let why = why.rsplit(": ").next().unwrap_or(&why);
         Self::NoAddress(name.to_owned(), lower_first(why))
     }
 
-    /// Explains why no connection came about.
+    /// Creates the error for a failed connection attempt.
     pub(super) fn connect(authority: String, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused(authority),
@@ -102,7 +102,7 @@ impl SendError {
         }
     }
 
-    /// Explains why a TLS handshake failed.
+    /// Creates the error for a failed TLS handshake.
     pub(super) fn tls(peer: SocketAddr, host: &str, error: &io::Error) -> Self {
         let Some(tls) = error
             .get_ref()
@@ -127,17 +127,18 @@ impl SendError {
         }
     }
 
-    /// Explains why nothing more could be read before an answer's head was whole.
+    /// Creates the error for a failed read before the head of a response was
+    /// complete.
     pub(super) fn read(peer: SocketAddr, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Reset(peer),
-            // TLS that was not ended as it should be.
+            // The peer closed the TLS connection without a `close_notify`.
             io::ErrorKind::UnexpectedEof => Self::NoAnswer(peer),
             _ => Self::Other(peer, without_os_code(error)),
         }
     }
 
-    /// Explains why no head of an answer came over HTTP/2.
+    /// Creates the error for an HTTP/2 exchange without a response head.
     pub(super) fn http2(peer: SocketAddr, error: &hyper::Error) -> Self {
         if let Some(io) = cause::<io::Error>(error) {
             return Self::read(peer, io);
@@ -148,12 +149,12 @@ impl SendError {
         Self::Other(peer, lower_first(&chain(error)))
     }
 
-    /// Says whether the connection ended before anything of an answer came.
+    /// Returns `true` if the connection ended before any byte of a response.
     pub(super) const fn is_silence(&self) -> bool {
         matches!(self, Self::NoAnswer(_) | Self::Reset(_))
     }
 
-    /// Explains why the body broke off after `size` bytes over HTTP/2.
+    /// Creates the error for an HTTP/2 body that ended after `size` bytes.
     pub(super) fn body(error: &hyper::Error, size: u64) -> Self {
         match cause::<io::Error>(error).map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionReset) => Self::ResetInBody(size),
@@ -165,7 +166,7 @@ impl SendError {
     }
 }
 
-/// Says what is wrong with a certificate, to follow its name.
+/// Describes the problem of a certificate, as the predicate of a sentence.
 fn certificate_problem(why: &CertificateError) -> String {
     match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -175,7 +176,7 @@ fn certificate_problem(why: &CertificateError) -> String {
             "is not valid yet".to_owned()
         }
         CertificateError::UnknownIssuer => {
-            "is not from an issuer this system trusts (unknown issuer)".to_owned()
+            "comes from an issuer that this system does not trust (unknown issuer)".to_owned()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "is for another name".to_owned()
@@ -184,10 +185,11 @@ fn certificate_problem(why: &CertificateError) -> String {
         CertificateError::BadSignature
         | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "bears a signature that its issuer's key did not make".to_owned()
+            "has a signature that does not match its issuer's key".to_owned()
         }
         CertificateError::BadEncoding => "cannot be read".to_owned(),
-        // What `openssl req -x509` makes: webpki takes it for an authority's own.
+        // A certificate made by `openssl req -x509`, which webpki treats as one
+        // of a certificate authority.
         CertificateError::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
             "is self-signed".to_owned()
         }
@@ -205,18 +207,18 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     })
 }
 
-/// Returns the first error of a kind among an error and its causes.
+/// Returns the first error of type `T` among an error and its causes.
 fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     causes(error).find_map(|error| error.downcast_ref())
 }
 
-/// Writes an error and its causes, parted by colons.
+/// Formats an error and its causes, separated by colons.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let all: Vec<_> = causes(error).map(ToString::to_string).collect();
     all.join(": ")
 }
 
-/// Writes a system error without its number.
+/// Formats a system error without its error number.
 fn without_os_code(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
@@ -231,7 +233,7 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// Says what address a name stands for, where it does not say so itself.
+/// Formats a name with its address, or the address alone if they are equal.
 fn name_with_address(name: &str, address: IpAddr) -> String {
     if name.trim_matches(['[', ']']).parse() == Ok(address) {
         format!("{address} is")
@@ -240,7 +242,7 @@ fn name_with_address(name: &str, address: IpAddr) -> String {
     }
 }
 
-/// Writes a time-out with its unit.
+/// Formats a timeout with its unit.
 fn seconds_or_millis(time: Duration) -> String {
     if time.subsec_millis() == 0 {
         format!("{} s", time.as_secs())

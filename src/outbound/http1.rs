@@ -1,4 +1,4 @@
-//! One request and its answer over HTTP/1.
+//! Exchanges a request and a response over HTTP/1.
 
 use std::io;
 
@@ -11,14 +11,14 @@ use super::outgoing::Outgoing;
 use super::response::{PartialResponse, ReadOptions};
 use super::response_head::{BodyFraming, HeadParse, HeadReader, ResponseHead};
 
-/// How long the line may be that says how long a chunk is, in bytes.
+/// Maximum length of the line that states a chunk's size, in bytes.
 const MAX_CHUNK_LINE: usize = 16 * 1024;
 
-/// How many bytes of an answer's beginning are told as evidence.
+/// Number of bytes of a malformed response that an error quotes.
 const MAX_EVIDENCE_BYTES: usize = 24;
 
-/// Sends a request and reads the answer to its end; says whether another
-/// request may follow on the connection.
+/// Sends a request and reads the response completely. Returns `true` if the
+/// connection can be reused.
 pub(super) async fn exchange(
     connection: &mut Http1Connection,
     outgoing: &Outgoing,
@@ -42,7 +42,7 @@ pub(super) async fn exchange(
     Ok(head.keep_alive && connection.is_clean())
 }
 
-/// Reads heads up to the last: those before it only inform (RFC 9110
+/// Reads the head of the final response, skipping interim responses (RFC 9110
 /// section 15.2).
 async fn read_head(
     connection: &mut Http1Connection,
@@ -51,7 +51,8 @@ async fn read_head(
     let mut interim_bytes = 0;
     let mut reader = HeadReader::default();
     loop {
-        // An empty line before a head is borne, as servers are told to.
+        // Tolerates empty lines before the head, like servers before a request
+        // line (RFC 9112 section 2.2).
         while let Some(b'\r' | b'\n') = connection.buffer.first() {
             connection.buffer.advance(1);
             interim_bytes += 1;
@@ -89,12 +90,12 @@ async fn read_head(
     }
 }
 
-/// Explains an answer that is no HTTP/1 by what it begins with.
+/// Creates the error for a response that is not HTTP/1, from its first bytes.
 fn malformed_response(connection: &Http1Connection, why: String) -> SendError {
     match connection.buffer[..] {
-        // A TLS record that is an alert or a handshake (RFC 8446 section 5.1).
+        // A TLS alert or handshake record (RFC 8446 section 5.1).
         [0x15 | 0x16, 0x03, ..] => SendError::SpeaksTls(connection.peer),
-        // Settings, which HTTP/2 begins with (RFC 9113 section 3.4).
+        // A SETTINGS frame, with which HTTP/2 begins (RFC 9113 section 3.4).
         [0, _, _, 4, _, 0, 0, 0, 0, ..] => SendError::SpeaksHttp2(connection.peer),
         _ => {
             let begins = &connection.buffer[..connection.buffer.len().min(MAX_EVIDENCE_BYTES)];
@@ -103,7 +104,7 @@ fn malformed_response(connection: &Http1Connection, why: String) -> SendError {
     }
 }
 
-/// Reads a body of a known length.
+/// Reads a body of known length.
 async fn read_sized(
     connection: &mut Http1Connection,
     mut left: u64,
@@ -122,7 +123,7 @@ async fn read_sized(
     Ok(())
 }
 
-/// Reads a body in chunks, and the fields behind it, which are not kept.
+/// Reads a chunked body and its trailers, which are discarded.
 async fn read_chunked(
     connection: &mut Http1Connection,
     answer: &mut PartialResponse,
@@ -154,7 +155,7 @@ async fn read_chunked(
             read_more(connection, answer).await?;
         }
         if !connection.buffer.starts_with(b"\r\n") {
-            return Err(malformed(answer, "a chunk is longer than it says"));
+            return Err(malformed(answer, "a chunk is longer than its stated size"));
         }
         connection.buffer.advance(2);
     }
@@ -162,7 +163,7 @@ async fn read_chunked(
     loop {
         let end = connection.buffer.iter().position(|byte| *byte == b'\n');
         if trailers + end.unwrap_or(connection.buffer.len()) > MAX_HEAD_BYTES {
-            return Err(malformed(answer, "the fields behind it do not end"));
+            return Err(malformed(answer, "its trailers do not end"));
         }
         let Some(end) = end else {
             read_more(connection, answer).await?;
@@ -177,7 +178,7 @@ async fn read_chunked(
     }
 }
 
-/// Reads a body that ends where the connection does.
+/// Reads a body that ends with the connection.
 async fn read_until_close(
     connection: &mut Http1Connection,
     answer: &mut PartialResponse,
@@ -193,7 +194,7 @@ async fn read_until_close(
     }
 }
 
-/// Waits for more of a body that is not at its end.
+/// Reads more of an incomplete body.
 async fn read_more(
     connection: &mut Http1Connection,
     answer: &PartialResponse,
@@ -205,7 +206,7 @@ async fn read_more(
     }
 }
 
-/// Explains why a body broke off.
+/// Creates the error for a body that ended early.
 fn body_error(error: &io::Error, answer: &PartialResponse) -> SendError {
     match error.kind() {
         io::ErrorKind::ConnectionReset => SendError::ResetInBody(answer.size()),

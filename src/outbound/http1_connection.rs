@@ -1,5 +1,5 @@
-//! A connection on which exactly the bytes go out that were decided on, and
-//! what comes is heard while they still do.
+//! An HTTP/1 connection that writes requests unaltered and reads the response
+//! while the request is still being sent.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -15,14 +15,14 @@ use tokio_rustls::client::TlsStream;
 
 use super::own_connections::OwnConnectionGuard;
 
-/// How much is read at once at the least, where there is as much.
+/// Minimum size of the read buffer, in bytes.
 const READ_BYTES: usize = 8 * 1024;
 
-/// How long a reset is waited for that follows on a closing, where the target
-/// closed before it had read everything.
+/// How long to wait for a TCP reset after the end of a connection that the
+/// target closed before it had read everything.
 const RESET_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What bytes go through in both directions.
+/// A plain or encrypted byte stream.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -37,24 +37,24 @@ impl Stream {
     }
 }
 
-/// A connection that is spoken HTTP/1 on.
+/// A connection that uses HTTP/1.
 pub(super) struct Http1Connection {
     stream: Stream,
     pub(super) peer: SocketAddr,
     _guard: OwnConnectionGuard,
-    /// What is still to be said.
+    /// The rest of the request's head and body.
     head: Bytes,
     body: Bytes,
-    /// Whether all that was said is on its way.
+    /// Whether the whole request was written.
     flushed: bool,
-    /// Why the target takes no more.
+    /// The error of writing the request, if there was one.
     write_error: Option<io::ErrorKind>,
-    /// What was heard and not yet taken.
+    /// Received bytes that were not processed yet.
     pub(super) buffer: BytesMut,
 }
 
 impl Http1Connection {
-    /// Makes one of a fresh connection.
+    /// Wraps a new connection.
     pub(super) fn new(stream: Stream, peer: SocketAddr, guard: OwnConnectionGuard) -> Self {
         Self {
             stream,
@@ -68,27 +68,28 @@ impl Http1Connection {
         }
     }
 
-    /// Begins to say a request. It goes out while the answer is listened for.
+    /// Starts a request. It is written while [`Self::read`] waits for the
+    /// response.
     pub(super) fn start_request(&mut self, head: Vec<u8>, body: Bytes) {
         self.head = head.into();
         self.body = body;
         self.flushed = false;
     }
 
-    /// Says whether the request is out, the answer taken to its last byte, and
-    /// nothing went wrong: another request may follow.
+    /// Returns `true` if the request was written, the response was read
+    /// completely and nothing failed, so that the connection can be reused.
     pub(super) fn is_clean(&self) -> bool {
         self.flushed && self.write_error.is_none() && self.buffer.is_empty()
     }
 
-    /// Says whether the peer has neither closed a connection that lies idle
-    /// nor said anything unasked.
+    /// Returns `true` if the peer has neither closed the idle connection nor
+    /// sent unexpected bytes.
     pub(super) async fn is_idle(&mut self) -> bool {
         let pending = std::future::poll_fn(|cx| {
             let reading = pin!(self.stream.read_buf(&mut self.buffer));
             Poll::Ready(reading.poll(cx).is_pending())
         });
-        // The runtime may not have heard yet what the system knows.
+        // The kernel may know of events that the runtime has not polled yet.
         pending.await && {
             let peeked = rustix::net::recv(
                 self.stream.socket(),
@@ -99,12 +100,12 @@ impl Http1Connection {
         }
     }
 
-    /// Waits for more bytes of the answer, while the request goes out; returns
-    /// how many came, 0 at the end.
+    /// Writes the request and reads more bytes of the response; returns the
+    /// number of bytes, 0 at the end.
     ///
     /// # Errors
-    /// What the system says of reading. That the target takes no more of the
-    /// request is no error: it may have answered before that.
+    /// Returns the error of reading. A failure to write the request is not an
+    /// error: the target may have responded before it read everything.
     pub(super) async fn read(&mut self) -> io::Result<usize> {
         std::future::poll_fn(|cx| {
             if !self.flushed
@@ -120,7 +121,7 @@ impl Http1Connection {
             if let Err(error) = &buffer
                 && is_reset(error.kind())
             {
-                // The system tells it only once.
+                // The kernel reports a reset only once.
                 self.write_error = Some(error.kind());
             }
             Poll::Ready(buffer)
@@ -128,9 +129,9 @@ impl Http1Connection {
         .await
     }
 
-    /// Says whether a connection that ended without an answer ended before the
-    /// target had read the whole request: the system says so by a reset, which
-    /// may come a moment after the end.
+    /// Returns `true` if the target closed the connection before it had read
+    /// the whole request. The kernel shows that by a reset, which may follow
+    /// shortly after the end of the stream.
     pub(super) async fn was_unread(&self) -> bool {
         let socket = self.stream.socket();
         let broken = || self.write_error.is_some() || !matches!(socket.take_error(), Ok(None));
@@ -141,8 +142,8 @@ impl Http1Connection {
         tokio::time::timeout(RESET_TIMEOUT, reset).await.is_ok() && broken()
     }
 
-    /// Says whether the target would take no more of the request because it
-    /// had reset the connection.
+    /// Returns `true` if writing the request failed because the target had
+    /// reset the connection.
     pub(super) fn was_reset(&self) -> bool {
         self.write_error.is_some_and(is_reset)
     }
@@ -150,8 +151,8 @@ impl Http1Connection {
     fn poll_write_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.head.has_remaining() || self.body.has_remaining() {
             let parts = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
-            // An empty first slice would be written alone where the stream
-            // takes but one.
+            // A stream that writes one slice at a time would write only the
+            // empty first one.
             let parts = &parts[usize::from(self.head.is_empty())..];
             let written = match &mut self.stream {
                 Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
@@ -173,7 +174,7 @@ impl Http1Connection {
     }
 }
 
-/// Says whether an error is what a reset of the connection comes to.
+/// Returns `true` if an error means that the connection was reset.
 const fn is_reset(kind: io::ErrorKind) -> bool {
     matches!(
         kind,

@@ -1,4 +1,4 @@
-//! Requests and their answers over HTTP/2, many on one connection.
+//! Exchanges requests and responses over HTTP/2, many on one connection.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use super::own_connections::OwnConnectionGuard;
 use super::response::{PartialResponse, ReadOptions};
 use crate::domain::headers::Headers;
 
-/// A connection that HTTP/2 is spoken on; it ends with this.
+/// A connection that uses HTTP/2. Closed when dropped.
 pub(super) struct Http2Connection {
     sender: SendRequest<Full<Bytes>>,
     peer: SocketAddr,
@@ -25,16 +25,16 @@ pub(super) struct Http2Connection {
     _connection: AbortOnDropHandle<()>,
 }
 
-/// Why a request failed on a connection.
+/// Reason why a request failed.
 pub(super) enum Http2Error {
-    /// The connection had ended before it was sent.
+    /// The connection was closed before the request was sent.
     Unsent(SendError),
-    /// Something else.
+    /// The exchange failed.
     Failed(SendError),
 }
 
 impl Http2Connection {
-    /// Begins to speak HTTP/2.
+    /// Performs the HTTP/2 handshake.
     pub(super) async fn open(
         stream: Box<TlsStream<TcpStream>>,
         peer: SocketAddr,
@@ -55,12 +55,13 @@ impl Http2Connection {
         })
     }
 
-    /// Says whether it has ended.
+    /// Returns `true` if the connection is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
-    /// Sends a request and reads the answer. `sent` are the fields as they go out.
+    /// Sends a request and reads the response. `sent` receives the headers as
+    /// sent.
     pub(super) async fn exchange(
         &self,
         outgoing: &Outgoing,

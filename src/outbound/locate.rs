@@ -1,4 +1,4 @@
-//! Where targets are, looked up before anything is sent.
+//! Resolves the hosts of targets before anything is sent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use super::{Client, SendOptions, outgoing};
 use crate::domain::address::ResolvedHost;
 use crate::domain::failure::Failure;
 
-/// How long a look-up may take before it is left to the sending.
+/// Timeout for resolving one host.
 const DNS_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Client {
-    /// Looks up where targets are, each host once. One that cannot be found
-    /// has no addresses. The addresses found are those that are connected to
-    /// when something is sent there next.
+    /// Resolves the hosts of targets, each host once. A host that cannot be
+    /// resolved has no addresses. The next connection to a host uses the
+    /// addresses found here.
     ///
     /// # Errors
-    /// A [`Failure`] where a target is none.
+    /// Returns a [`Failure`] if a target is not a valid URL.
     pub async fn locate<'a>(
         &self,
         targets: impl IntoIterator<Item = &'a str>,

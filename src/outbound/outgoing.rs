@@ -1,4 +1,4 @@
-//! What is really sent: a delivery fitted to a target.
+//! Fits a delivery to its target.
 
 use std::cell::RefCell;
 
@@ -14,34 +14,34 @@ use crate::domain::hop_by_hop;
 use crate::domain::request::Request;
 use crate::domain::route::without_credentials;
 
-/// An example for those who wrote a target creel cannot use.
+/// Advice for an invalid target.
 const TARGET_EXAMPLE: &str = "Write a target like  http://127.0.0.1:3000/hooks";
 
-/// A request ready to be sent.
+/// A request that is ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The method, any token.
+    /// The method; any token.
     pub method: String,
-    /// Where it goes: scheme, host and port of this.
+    /// The URL of the target. Only its scheme, host and port are used.
     pub url: Url,
-    /// Path and query, exactly as they are sent.
+    /// The path and query, exactly as sent.
     pub target: String,
-    /// Every field, in the order it is sent.
+    /// The headers, in the order they are sent.
     pub headers: Headers,
     /// The body.
     pub body: Bytes,
 }
 
-/// Fits a delivery to a target, with the `headers` it came with or freshly
-/// signed ones.
+/// Fits a delivery to a target, with the received `headers` or newly signed
+/// ones.
 ///
-/// A target with a path is used as it is; one without keeps the delivery's
-/// path. The delivery's query is added to the target's. Fields that concern
-/// one connection only are left out, and so is `expect`; `host` and
-/// `content-length` are made anew; all others go as they are.
+/// A target with a path replaces the path of the delivery; one without a path
+/// keeps it. The query of the delivery is appended to that of the target.
+/// Hop-by-hop headers and `expect` are dropped, `host` and `content-length` are
+/// set, and all other headers stay unchanged.
 ///
-/// Fails where the target is no http or https URL with a host, holds a name
-/// and password, or where the request cannot be written in HTTP.
+/// Returns a [`Failure`] if the target is not an http or https URL with a host,
+/// contains credentials, or if the request cannot be expressed in HTTP.
 pub fn prepare(request: &Request, target: &str, headers: Headers) -> Result<Outgoing, Failure> {
     let url = parse_cached(target)?;
     let outgoing = Outgoing {
@@ -56,10 +56,11 @@ pub fn prepare(request: &Request, target: &str, headers: Headers) -> Result<Outg
 }
 
 impl Outgoing {
-    /// Asks for another path, letter by letter as it is given; the query stays.
+    /// Replaces the path by `path`, unaltered, and keeps the query.
     ///
     /// # Errors
-    /// A [`Failure`] where it holds what HTTP cannot carry.
+    /// Returns a [`Failure`] if the path contains characters that HTTP does not
+    /// allow.
     pub fn at_path(mut self, path: &str) -> Result<Self, Failure> {
         let query = self.target.find('?').map_or("", |at| &self.target[at..]);
         self.target = format!("{path}{query}");
@@ -67,14 +68,14 @@ impl Outgoing {
         Ok(self)
     }
 
-    /// Returns the whole address it goes to.
+    /// Returns the complete URL.
     pub fn address(&self) -> String {
         let mut address = self.origin();
         address.push_str(&self.target);
         address
     }
 
-    /// Returns scheme, host and port.
+    /// Returns the scheme, host and port.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.url.scheme(), host_field(&self.url))
     }
@@ -84,17 +85,17 @@ impl Outgoing {
         self.url.host_str().unwrap_or_default().to_owned()
     }
 
-    /// Returns the port, the scheme's own where the URL names none.
+    /// Returns the port, by default that of the scheme.
     pub(super) fn port(&self) -> u16 {
         self.url.port_or_known_default().unwrap_or(80)
     }
 
-    /// Returns host and port.
+    /// Returns the host and port.
     pub(super) fn authority(&self) -> String {
         format!("{}:{}", self.host(), self.port())
     }
 
-    /// Returns the head as it is sent over HTTP/1.1.
+    /// Returns the head as sent over HTTP/1.1.
     pub(super) fn head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(256);
         for part in [&self.method, " ", &self.target, " HTTP/1.1\r\n"] {
@@ -110,13 +111,13 @@ impl Outgoing {
         head
     }
 
-    /// Returns the method as hyper knows it.
+    /// Returns the method as hyper's type.
     pub(super) fn http_method(&self) -> Result<Method, SendError> {
         Method::from_bytes(self.method.as_bytes()).map_err(not_http2)
     }
 
-    /// Returns the request as it is sent over HTTP/2: `host` becomes the
-    /// authority, and repeats of a name are grouped.
+    /// Returns the request as sent over HTTP/2: `host` becomes the authority,
+    /// and repeats of a name are grouped.
     pub(super) fn http2(&self) -> Result<hyper::Request<Bytes>, SendError> {
         let scheme = match self.url.scheme() {
             "http" => Scheme::HTTP,
@@ -134,8 +135,8 @@ impl Outgoing {
         for field in self.headers.iter().filter(|field| field.name != "host") {
             request = request.header(field.name, field.value);
         }
-        // The encoder would add it to what has no body where one may be
-        // expected; then it shall be listed too.
+        // The encoder adds this header to a request without a body if its
+        // method usually has one. Adding it here records it.
         if !self.headers.contains("content-length")
             && !["GET", "HEAD", "DELETE"].contains(&self.method.as_str())
         {
@@ -150,7 +151,7 @@ fn not_http2(error: impl ToString) -> SendError {
     SendError::NotHttp2(error.to_string())
 }
 
-/// Reads a target; who sends much sends it to the same one mostly.
+/// Parses a target. Caches the last one, as most requests share it.
 fn parse_cached(target: &str) -> Result<Url, Failure> {
     thread_local! {
         static LAST: RefCell<Option<(String, Url)>> = const { RefCell::new(None) };
@@ -165,11 +166,11 @@ fn parse_cached(target: &str) -> Result<Url, Failure> {
     })
 }
 
-/// Reads a target.
+/// Parses a target.
 pub(super) fn parse(target: &str) -> Result<Url, Failure> {
     let no = |why: String| {
         Err(Failure::usage(
-            format!("{:?} is no target.", without_credentials(target)),
+            format!("{:?} is not a valid target.", without_credentials(target)),
             why,
             TARGET_EXAMPLE,
         ))
@@ -182,17 +183,17 @@ pub(super) fn parse(target: &str) -> Result<Url, Failure> {
         return no("Only http and https are supported.".to_owned());
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return no("It names no host.".to_owned());
+        return no("It has no host.".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        let what = "This target holds a name or password.";
-        let why = "It would be kept and shown with every attempt.";
+        let what = "The target contains a user name or password.";
+        let why = "It would be stored and shown with every attempt.";
         return Err(Failure::usage(what, why, TARGET_EXAMPLE));
     }
     Ok(url)
 }
 
-/// Puts path and query together, neither decoded nor normalised.
+/// Combines path and query, without decoding or normalising them.
 fn fit_target(request: &Request, url: &Url) -> String {
     let own = url.path();
     let mut target = if own.is_empty() || own == "/" {
@@ -232,8 +233,8 @@ fn fit_headers(request: &Request, url: &Url, mut headers: Headers) -> Headers {
         }
         headers = with_host;
     }
-    // A body may be expected with these even where there is none (RFC 9110
-    // section 8.6).
+    // These methods usually have a body, so an empty one has `content-length`
+    // too (RFC 9110 section 8.6).
     let expects_body = ["POST", "PUT", "PATCH"].contains(&request.method.as_str());
     if had_body || expects_body || !request.body.is_empty() {
         headers.set("content-length", request.body.len().to_string());
@@ -241,7 +242,8 @@ fn fit_headers(request: &Request, url: &Url, mut headers: Headers) -> Headers {
     headers
 }
 
-/// Returns what `host` says: the port only where it is not the scheme's own.
+/// Returns the value of `host`. The port is omitted if it is the default of the
+/// scheme.
 fn host_field(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
@@ -250,24 +252,24 @@ fn host_field(url: &Url) -> String {
     }
 }
 
-/// Sees that nothing in the request can end a line early, and that it is no
-/// tunnel. What creel received always passes; what was imported may not.
+/// Checks that no part of the request contains a line break and that it is not
+/// a CONNECT. Received deliveries always pass; imported ones may not.
 fn check(outgoing: &Outgoing) -> Result<(), Failure> {
     let no = |why: String| {
         let what = "This delivery cannot be sent.";
-        Err(Failure::usage(what, why, "Edit it, or import it anew."))
+        Err(Failure::usage(what, why, "Edit it, or import it again."))
     };
     if !is_token(&outgoing.method) {
         return no(format!(
-            "Its method {:?} is no HTTP method.",
+            "Its method {:?} is not an HTTP method.",
             outgoing.method
         ));
     }
     if outgoing.method == "CONNECT" {
-        return no("CONNECT opens a tunnel; it is no request to an app.".to_owned());
+        return no("CONNECT opens a tunnel; an app cannot handle it.".to_owned());
     }
     if outgoing.target.bytes().any(|b| b <= b' ' || b == 0x7f) {
-        return no("Its path or query holds a blank or a control character.".to_owned());
+        return no("Its path or query contains a space or a control character.".to_owned());
     }
     for field in &outgoing.headers {
         if !is_token(field.name) {
@@ -278,7 +280,7 @@ fn check(outgoing: &Outgoing) -> Result<(), Failure> {
         }
         if field.value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
             return no(format!(
-                "The header {} holds a line break or NUL.",
+                "The header {} contains a line break or NUL.",
                 field.name
             ));
         }
@@ -286,7 +288,7 @@ fn check(outgoing: &Outgoing) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says whether a text is a token (RFC 9110 section 5.6.2).
+/// Returns `true` if the text is a token (RFC 9110 section 5.6.2).
 fn is_token(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(allowed)
@@ -406,7 +408,7 @@ mod tests {
             ),
             (
                 "http://me:pw@h/",
-                "It would be kept and shown with every attempt.",
+                "It would be stored and shown with every attempt.",
             ),
         ] {
             let failure = prepare(&request("GET", "/", None), target, Headers::new()).unwrap_err();

@@ -1,6 +1,7 @@
-//! A client's open connections, by both ends: what arrives over one of them,
-//! creel has sent to itself. The near end alone does not tell: another process
-//! may connect to creel from the same port, as long as the far ends differ.
+//! Records the addresses of a client's open connections, to detect requests
+//! that creel sent to itself. The local address alone is not enough: another
+//! process may connect to creel from the same port if the remote addresses
+//! differ.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpStream;
 
-/// Open connections: near end and far end.
+/// The open connections of a client.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OwnConnections(Arc<Mutex<BTreeSet<AddrPair>>>);
 
-/// The near and the far end of a connection.
+/// The local and the remote address of a connection.
 type AddrPair = (SocketAddr, SocketAddr);
 
-/// A connection's ends; known until this is dropped.
+/// Keeps a connection registered until dropped.
 #[derive(Debug)]
 pub(super) struct OwnConnectionGuard {
     pair: Option<AddrPair>,
@@ -23,7 +24,7 @@ pub(super) struct OwnConnectionGuard {
 }
 
 impl OwnConnections {
-    /// Knows a connection from now on.
+    /// Registers a connection.
     pub(super) fn register(&self, stream: &TcpStream) -> OwnConnectionGuard {
         let pair = || {
             let local = canonical(stream.local_addr().ok()?);
@@ -39,8 +40,8 @@ impl OwnConnections {
         }
     }
 
-    /// Says whether an address is the near end of one that goes to `port`;
-    /// without a port, of any.
+    /// Returns `true` if `near` is the local address of a connection to `port`,
+    /// or of any connection if `port` is `None`.
     pub(super) fn contains(&self, local: SocketAddr, port: Option<u16>) -> bool {
         let local = canonical(local);
         let first = (local, SocketAddr::from(([0, 0, 0, 0], 0)));
@@ -55,7 +56,8 @@ impl OwnConnections {
     }
 }
 
-/// A socket of both families writes IPv4 addresses in IPv6.
+/// Maps an IPv4 address in IPv6 notation, as dual-stack sockets report it, to
+/// IPv4.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -84,7 +86,7 @@ mod tests {
             own_connections.contains(local, Some(far.port()))
                 && own_connections.contains(local, None)
         );
-        // Somebody else's, from the same port to another.
+        // Another process's connection from the same port to another.
         assert!(!own_connections.contains(local, Some(far.port() ^ 1)));
         assert!(!own_connections.contains(far, None));
         drop(known);

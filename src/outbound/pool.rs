@@ -1,7 +1,7 @@
-//! Connections that wait for another request to the same target.
+//! Keeps idle connections for further requests to the same target.
 //!
-//! Only one that is known to be clean gets here, stays for a few seconds, and
-//! is looked at again before it is used: see [`super::http1_connection::Http1Connection`].
+//! Only clean connections are pooled, for a few seconds, and each is checked
+//! again before use: see [`super::http1_connection::Http1Connection`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,17 +12,17 @@ use super::http2::Http2Connection;
 use super::outgoing::Outgoing;
 use super::{SendOptions, connect};
 
-/// How long a connection waits. Servers wait longer, five seconds mostly, so
-/// that it is not they who close it just as it is used again.
+/// How long a connection stays pooled. Most servers close idle connections
+/// after five seconds or more, so this avoids a race with them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How many connections wait for one target at the most.
+/// Maximum number of idle connections per target.
 const MAX_IDLE_PER_TARGET: usize = 64;
 
-/// How many connections wait at the most.
+/// Maximum number of idle connections.
 const MAX_IDLE: usize = 256;
 
-/// What connections can be used for one another's requests.
+/// The properties that requests must share to use the same connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PoolKey {
     tls: bool,
@@ -32,7 +32,7 @@ pub(super) struct PoolKey {
 }
 
 impl PoolKey {
-    /// Returns where a request goes.
+    /// Returns the key of a request.
     pub(super) fn of(outgoing: &Outgoing, options: SendOptions) -> Self {
         Self {
             tls: connect::is_tls(outgoing),
@@ -43,23 +43,23 @@ impl PoolKey {
     }
 }
 
-/// Connections that wait.
+/// A pool of idle connections.
 #[derive(Default)]
 pub(super) struct Pool(Arc<Mutex<IdleConnections>>);
 
 #[derive(Default)]
 struct IdleConnections {
-    /// By origin, the newest last, with the time until which each waits.
+    /// Idle HTTP/1 connections, newest last, each with its expiry.
     http1: HashMap<PoolKey, Vec<(Http1Connection, Instant)>>,
     http2: HashMap<PoolKey, (Arc<Http2Connection>, Instant)>,
-    /// How many wires there are.
+    /// Number of idle HTTP/1 connections.
     count: usize,
-    /// Whether a task sees to it that none waits too long.
+    /// Whether a task closes expired connections.
     has_reaper: bool,
 }
 
 impl Pool {
-    /// Takes a connection out that has peace and quiet on it.
+    /// Removes and returns an idle HTTP/1 connection that is still usable.
     pub(super) async fn take_http1(&self, origin: &PoolKey) -> Option<Http1Connection> {
         loop {
             let mut connection = {
@@ -77,7 +77,7 @@ impl Pool {
         }
     }
 
-    /// Lets a clean connection wait.
+    /// Adds a clean HTTP/1 connection.
     pub(super) fn put(&self, origin: PoolKey, connection: Http1Connection) {
         let mut idle = lock(&self.0);
         let full = idle.count >= MAX_IDLE;
@@ -90,7 +90,7 @@ impl Pool {
         self.start_reaper(&mut idle);
     }
 
-    /// Returns the HTTP/2 connection there is.
+    /// Returns the open HTTP/2 connection of a target, if there is one.
     pub(super) fn http2(&self, origin: &PoolKey) -> Option<Arc<Http2Connection>> {
         let mut idle = lock(&self.0);
         let (connection, until) = idle.http2.get_mut(origin)?;
@@ -102,7 +102,7 @@ impl Pool {
         Some(Arc::clone(connection))
     }
 
-    /// Lets a connection be used by others too, unless there is one.
+    /// Adds an HTTP/2 connection to share, unless there is one already.
     pub(super) fn share(&self, origin: PoolKey, connection: &Arc<Http2Connection>) {
         let mut idle = lock(&self.0);
         if idle.http2.len() >= MAX_IDLE {
@@ -114,7 +114,7 @@ impl Pool {
         self.start_reaper(&mut idle);
     }
 
-    /// Lets a connection on which something went wrong not be used again.
+    /// Removes a failed HTTP/2 connection.
     pub(super) fn forget(&self, origin: &PoolKey, connection: &Arc<Http2Connection>) {
         let mut idle = lock(&self.0);
         if idle
@@ -126,7 +126,7 @@ impl Pool {
         }
     }
 
-    /// Has somebody close what waited long enough.
+    /// Starts the task that closes expired connections, unless it runs.
     fn start_reaper(&self, idle: &mut IdleConnections) {
         if !std::mem::replace(&mut idle.has_reaper, true) {
             tokio::spawn(close_expired(Arc::downgrade(&self.0)));
@@ -140,7 +140,7 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-/// Closes what waited long enough, until nothing waits.
+/// Closes expired connections until the pool is empty.
 async fn close_expired(pool: Weak<Mutex<IdleConnections>>) {
     loop {
         tokio::time::sleep(IDLE_TIMEOUT / 2).await;
@@ -152,7 +152,7 @@ async fn close_expired(pool: Weak<Mutex<IdleConnections>>) {
             !http1.is_empty()
         });
         idle.count = idle.http1.values().map(Vec::len).sum();
-        // One that is in use waits for nobody.
+        // A connection in use does not expire.
         idle.http2
             .retain(|_, (connection, until)| *until > now || Arc::strong_count(connection) > 1);
         if idle.count == 0 && idle.http2.is_empty() {

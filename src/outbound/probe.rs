@@ -1,4 +1,4 @@
-//! Looks whether anybody listens at a target on this machine.
+//! Checks whether a local target accepts connections.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use tokio::net::TcpStream;
 
 use crate::domain::route::{authority, is_loopback};
 
-/// How long a connection may take.
+/// Timeout for the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Says whether a target on this machine takes connections; `None` for all
-/// others, which nobody asked creel to try.
+/// Returns whether a target on this machine accepts connections; `None` for
+/// other hosts, which are never probed.
 pub async fn probe_loopback(target: &str) -> Option<bool> {
     if !is_loopback(target) {
         return None;
@@ -18,7 +18,7 @@ pub async fn probe_loopback(target: &str) -> Option<bool> {
     let (host, port) = authority(target)?;
     let connecting = async {
         let found = tokio::net::lookup_host((host, port)).await?;
-        // A name of this machine that leads elsewhere is not tried.
+        // Ignores addresses of other machines.
         let here: Vec<_> = found.filter(|at| at.ip().is_loopback()).collect();
         TcpStream::connect(&here[..]).await
     };

@@ -1,8 +1,7 @@
-//! From a host's name to its addresses, looked up once.
+//! Resolves host names and caches the addresses.
 //!
-//! The addresses that were found when somebody was asked about a target are
-//! those that are connected to: a name that leads elsewhere a moment later
-//! (DNS rebinding) gets nothing.
+//! Connections use the addresses that the user confirmed. A name that resolves
+//! to another address a moment later (DNS rebinding) is not contacted.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,16 +16,16 @@ use url::{Host, Url};
 use super::error::SendError;
 use crate::domain::address::{AddressKind, kind};
 
-/// How long the addresses of a name hold.
+/// How long addresses stay cached.
 const CACHE_TTL: Duration = Duration::from_mins(5);
 
-/// How many names are held at once; beyond it all are forgotten.
+/// Maximum number of cached names; the cache is cleared beyond it.
 const MAX_CACHED_NAMES: usize = 1024;
 
-/// Finds the addresses of a name.
+/// Resolves a name to its addresses.
 pub type Lookup = Box<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
-/// Looks names up and holds what was found.
+/// Resolves names and caches the results.
 pub(super) struct Resolver {
     lookup: Lookup,
     cache: Mutex<HashMap<String, CachedName>>,
@@ -35,16 +34,16 @@ pub(super) struct Resolver {
 struct CachedName {
     addresses: Vec<IpAddr>,
     since: Instant,
-    /// Whether none of the addresses took a connection.
+    /// Whether connecting to all addresses failed.
     failed: bool,
 }
 
-/// Whether a name may lead elsewhere than it did.
+/// Whether a name may resolve to other addresses than before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rebinding {
-    /// Yes: somebody is asked about the place before anything is sent.
+    /// Yes: the user confirms the host before anything is sent.
     Allowed,
-    /// Not from this machine to another, of which nobody was asked.
+    /// Not from this machine to another one, which the user has not confirmed.
     NotFromLoopback,
 }
 
@@ -68,8 +67,7 @@ impl Resolver {
         }
     }
 
-    /// Looks the addresses of a URL's host up for somebody who asks about the
-    /// place, and holds them.
+    /// Resolves the host of a URL for a confirmation and caches the addresses.
     pub(super) async fn refresh(&self, url: &Url) -> Result<Vec<SocketAddr>, SendError> {
         if let Some(Host::Domain(name)) = url.host() {
             self.query(name, Rebinding::Allowed).await?;
@@ -77,8 +75,8 @@ impl Resolver {
         self.addresses(url).await
     }
 
-    /// Returns the addresses of a URL's host, at its port: those that are held,
-    /// where there are any.
+    /// Returns the addresses of a URL's host with its port, from the cache if
+    /// possible.
     pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, SendError> {
         let port = url.port_or_known_default().unwrap_or(80);
         let found = match url.host() {
@@ -97,8 +95,8 @@ impl Resolver {
         Ok(found.into_iter().map(|ip| (ip, port).into()).collect())
     }
 
-    /// Says that none of the addresses of a URL's host took a connection: they
-    /// are looked up again for the next one, as the host may have moved.
+    /// Marks the cached addresses of a URL's host as failed: the next
+    /// connection resolves the name again, as the host may have moved.
     pub(super) fn failed(&self, url: &Url) {
         if let Some(Host::Domain(name)) = url.host()
             && let Some(cache) = self.cache().get_mut(name)

@@ -1,4 +1,4 @@
-//! Takes a target's answer, however long it is, into bounded memory.
+//! Reads a response of any length into bounded memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,11 @@ use super::error::SendError;
 use crate::domain::attempt::{MAX_STORED_RESPONSE_BYTES, Response};
 use crate::domain::headers::Headers;
 
-/// How many bytes of an answer's body are read and counted; where there are
-/// more, reading stops.
+/// Maximum number of bytes of a response's body that are read and counted.
+/// Reading stops beyond it.
 pub const MAX_READ_BYTES: u64 = 128 * 1024 * 1024;
 
-/// An answer as far as it was read.
+/// A response as far as it was read.
 #[derive(Debug)]
 pub(super) struct PartialResponse {
     status: u16,
@@ -23,20 +23,20 @@ pub(super) struct PartialResponse {
     kept: Vec<u8>,
     size: u64,
     room: BodyLimits,
-    /// The place of what is held on the shelf.
+    /// The memory of the buffered body.
     permit: Option<MemoryPermit>,
 }
 
-/// How an answer is listened to.
+/// How a response is read.
 #[derive(Clone, Debug)]
 pub(super) struct ReadOptions {
-    /// How long its head may take.
+    /// The timeout for the head.
     pub(super) first_byte: Duration,
-    /// How much of it is taken.
+    /// The limits for the body.
     pub(super) room: BodyLimits,
 }
 
-/// How much of an answer's body is held, and how much is read, in bytes.
+/// How much of a response's body is kept and how much is read, in bytes.
 #[derive(Clone, Debug)]
 pub(super) struct BodyLimits {
     max_kept: usize,
@@ -44,11 +44,11 @@ pub(super) struct BodyLimits {
     memory: Option<ResponseMemory>,
 }
 
-/// The bytes that all answers wanted whole hold together.
+/// The number of bytes that all buffered responses occupy.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResponseMemory(Arc<AtomicUsize>);
 
-/// What one of them holds; given back when this is dropped.
+/// The memory of one buffered response, released when dropped.
 #[derive(Debug)]
 struct MemoryPermit {
     memory: ResponseMemory,
@@ -56,7 +56,7 @@ struct MemoryPermit {
 }
 
 impl MemoryPermit {
-    /// Takes more bytes; says no where there are none left.
+    /// Acquires more bytes. Returns `false` if the bound is exceeded.
     fn acquire(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
         self.memory.0.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_BUFFERED_BYTES
@@ -69,7 +69,7 @@ impl Drop for MemoryPermit {
     }
 }
 
-/// A body and its place on the shelf.
+/// A body together with its memory permit.
 struct BufferedBody {
     body: Vec<u8>,
     _permit: MemoryPermit,
@@ -82,14 +82,14 @@ impl AsRef<[u8]> for BufferedBody {
 }
 
 impl BodyLimits {
-    /// What is kept of every answer.
+    /// Keeps the excerpt that is stored with every attempt.
     pub(super) const EXCERPT: Self = Self {
         max_kept: MAX_STORED_RESPONSE_BYTES,
         max_read: MAX_READ_BYTES,
         memory: None,
     };
 
-    /// All of the answer, up to so many bytes and what the shelf has room for.
+    /// Keeps the whole body, up to `most` bytes and what `memory` allows.
     pub(super) fn buffered(most: usize, memory: &ResponseMemory) -> Self {
         Self {
             max_kept: most,
@@ -100,7 +100,7 @@ impl BodyLimits {
 }
 
 impl PartialResponse {
-    /// Makes an answer of which only the head is known.
+    /// Creates a response of which only the head was read.
     pub(super) fn new(status: u16, headers: Headers, room: BodyLimits) -> Self {
         let permit = |memory: &ResponseMemory| MemoryPermit {
             memory: memory.clone(),
@@ -116,13 +116,13 @@ impl PartialResponse {
         }
     }
 
-    /// Takes more of the body: keeps its beginning, counts the rest.
+    /// Processes more of the body: keeps its beginning and counts the rest.
     pub(super) fn take(&mut self, data: &[u8]) -> Result<(), SendError> {
         let room = self.room.max_kept - self.kept.len();
         let before = self.kept.capacity();
         self.kept.extend_from_slice(&data[..data.len().min(room)]);
         self.size += data.len() as u64;
-        // What is small always has room: it is kept anyway.
+        // A small body is stored anyway and needs no permit.
         let taken = self.kept.capacity() - before;
         if taken > 0
             && self.kept.len() > MAX_STORED_RESPONSE_BYTES
@@ -137,12 +137,12 @@ impl PartialResponse {
         Ok(())
     }
 
-    /// Returns how many bytes of body came so far.
+    /// Returns the number of body bytes read so far.
     pub(super) const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Returns what is kept of it, and all of the body that is held.
+    /// Returns the response with an excerpt of its body, and the buffered body.
     pub(super) fn into_response(self) -> (Response, Bytes) {
         let max_kept = match self.permit {
             Some(permit) if permit.bytes > 0 => Bytes::from_owner(BufferedBody {

@@ -1,61 +1,61 @@
-//! The head of an answer over HTTP/1: its status, its fields, and how its
-//! body ends.
+//! Parses the head of an HTTP/1 response: its status, its headers and the
+//! framing of its body.
 
 use std::mem::MaybeUninit;
 
 use super::{MAX_FIELDS, MAX_HEAD_BYTES};
 use crate::domain::headers::Headers;
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) headers: Headers,
     pub(super) framing: BodyFraming,
-    /// Whether the target lets another request follow on the connection.
+    /// Whether the target keeps the connection open.
     pub(super) keep_alive: bool,
 }
 
-/// How the body of an answer ends (RFC 9112 section 6.3).
+/// How the body of a response is framed (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyFraming {
-    /// After so many bytes.
+    /// By its length in bytes.
     Length(u64),
-    /// Where its last chunk does.
+    /// In chunks.
     Chunked,
-    /// Where the connection does.
+    /// By the end of the connection.
     Close,
 }
 
-/// What the bytes of an answer so far come to.
+/// The result of parsing the bytes received so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum HeadParse {
-    /// The beginning of a head.
+    /// An incomplete head.
     Partial,
-    /// A head of so many bytes.
+    /// A complete head and its length in bytes.
     Complete(ResponseHead, usize),
-    /// A head that is too large.
+    /// A head that exceeds the limits.
     TooLarge,
-    /// No HTTP, and why.
+    /// Not HTTP, with the reason.
     Malformed(String),
 }
 
-/// Reads heads as they grow.
+/// Parses a head incrementally.
 #[derive(Default)]
 pub(super) struct HeadReader {
-    /// How many bytes were there when it was last tried.
+    /// Number of bytes at the last attempt to parse.
     tried: usize,
 }
 
 impl HeadReader {
-    /// Reads the head that `bytes` begin with, in answer to `method`.
+    /// Parses the head at the start of `bytes`, the response to `method`.
     pub(super) fn read(&mut self, bytes: &[u8], method: &str) -> HeadParse {
         const START: &[u8] = b"HTTP/";
         let start = &bytes[..bytes.len().min(START.len())];
         if start != &START[..start.len()] {
-            return HeadParse::Malformed("no status line came".to_owned());
+            return HeadParse::Malformed("there is no status line".to_owned());
         }
-        // Where it comes byte by byte, it is not read anew at each.
+        // Avoids a full parse for each byte of a slow response.
         let looked_at = self.tried.saturating_sub(3);
         if !has_empty_line(&bytes[looked_at..]) && bytes.len() < self.tried * 2 {
             if bytes.len() > MAX_HEAD_BYTES {
@@ -68,7 +68,7 @@ impl HeadReader {
     }
 }
 
-/// Says whether an empty line stands somewhere in the bytes.
+/// Returns `true` if the bytes contain an empty line.
 fn has_empty_line(bytes: &[u8]) -> bool {
     bytes
         .iter()
@@ -94,7 +94,7 @@ fn read(bytes: &[u8], method: &str) -> HeadParse {
     };
     let status = response.code.unwrap_or_default();
     if status < 100 {
-        return HeadParse::Malformed(format!("{status} is no status"));
+        return HeadParse::Malformed(format!("{status} is not a valid status"));
     }
     let headers: Headers = response
         .headers
@@ -106,7 +106,7 @@ fn read(bytes: &[u8], method: &str) -> HeadParse {
         Ok(framing) => {
             let framed_twice =
                 headers.contains("transfer-encoding") && headers.contains("content-length");
-            // A body where none may be would be taken for the next answer.
+            // A body where none is allowed would be read as the next response.
             let bodiless = status == 204
                 && (headers.contains("transfer-encoding") || headers.contains("content-length"));
             let keep_alive = !old
@@ -127,7 +127,7 @@ fn read(bytes: &[u8], method: &str) -> HeadParse {
     }
 }
 
-/// Says how the body ends.
+/// Returns the framing of the body.
 fn body_framing(status: u16, headers: &Headers, method: &str) -> Result<BodyFraming, String> {
     if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
         return Ok(BodyFraming::Length(0));
@@ -144,7 +144,7 @@ fn body_framing(status: u16, headers: &Headers, method: &str) -> Result<BodyFram
     for text in tokens(headers, "content-length") {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let Some(number) = text.parse::<u64>().ok().filter(|_| digits) else {
-            return Err("its content-length is no number".to_owned());
+            return Err("its content-length is not a number".to_owned());
         };
         if length.is_some_and(|known| known != number) {
             return Err("it has two content-lengths that contradict each other".to_owned());
@@ -154,7 +154,7 @@ fn body_framing(status: u16, headers: &Headers, method: &str) -> Result<BodyFram
     Ok(length.map_or(BodyFraming::Close, BodyFraming::Length))
 }
 
-/// Returns the elements of a list field, in lower case.
+/// Returns the elements of a list header, in lower case.
 fn tokens<'a>(headers: &'a Headers, name: &'a str) -> impl Iterator<Item = String> + 'a {
     headers
         .all(name)
@@ -162,7 +162,7 @@ fn tokens<'a>(headers: &'a Headers, name: &'a str) -> impl Iterator<Item = Strin
         .map(|token| String::from_utf8_lossy(token.trim_ascii()).to_ascii_lowercase())
 }
 
-/// Makes one line of a value that was folded onto several (RFC 9112 section 5.2).
+/// Joins a value that is folded onto several lines (RFC 9112 section 5.2).
 fn unfolded(value: &[u8]) -> Vec<u8> {
     if !value.contains(&b'\n') {
         return value.to_vec();
@@ -277,8 +277,8 @@ mod tests {
             HeadParse::Malformed(why) => why,
             other => panic!("{text:?} is {other:?}"),
         };
-        assert_eq!(garbage("hello"), "no status line came");
-        assert_eq!(garbage("<html>"), "no status line came");
+        assert_eq!(garbage("hello"), "there is no status line");
+        assert_eq!(garbage("<html>"), "there is no status line");
         assert_eq!(garbage("HTTP/2 200\r\n\r\n"), "invalid HTTP version");
         assert_eq!(
             garbage("HTTP/1.1 200\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"),
@@ -286,9 +286,9 @@ mod tests {
         );
         assert_eq!(
             garbage("HTTP/1.1 200\r\ncontent-length: +1\r\n\r\n"),
-            "its content-length is no number"
+            "its content-length is not a number"
         );
-        assert_eq!(garbage("HTTP/1.1 099\r\n\r\n"), "99 is no status");
+        assert_eq!(garbage("HTTP/1.1 099\r\n\r\n"), "99 is not a valid status");
         for part in ["", "HT", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\na: b\r\n"] {
             assert_eq!(read(part), HeadParse::Partial, "{part:?}");
         }

@@ -1,4 +1,4 @@
-//! TLS as a client: whom to trust, and what to speak inside.
+//! Builds the TLS client configurations.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,8 +10,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use super::error::SendError;
 
-/// TLS settings, each made when it is first needed: reading the system's
-/// roots takes time.
+/// TLS configurations, each built on first use, as reading the system's root
+/// certificates takes time.
 #[derive(Debug, Default)]
 pub(super) struct Tls {
     trusting_roots: LazyConfig,
@@ -21,7 +21,8 @@ pub(super) struct Tls {
 type LazyConfig = OnceLock<Result<Arc<ClientConfig>, String>>;
 
 impl Tls {
-    /// Returns the settings that trust the system's roots, or any certificate.
+    /// Returns the configuration that trusts the system's roots, or any
+    /// certificate.
     pub(super) fn config(&self, insecure: bool) -> Result<Arc<ClientConfig>, SendError> {
         let made = if insecure {
             &self.trusting_any
@@ -34,8 +35,8 @@ impl Tls {
     }
 }
 
-/// Makes the TLS settings: the system's roots, HTTP/1.1 before HTTP/2 because
-/// only there the order of fields is kept.
+/// Builds a TLS configuration. Offers HTTP/1.1 before HTTP/2, because only
+/// HTTP/1.1 keeps the order of headers.
 fn config(insecure: bool) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -56,7 +57,8 @@ fn config(insecure: bool) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-/// Takes any certificate, but still sees that the server holds its key.
+/// Accepts any certificate, but still verifies that the server holds its
+/// private key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! One connection from its first byte to its last, and the book of them all.
+//! Accepts connections, limits their number and serves each one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,53 +27,53 @@ use super::memory::MemoryBudget;
 use super::receive;
 use crate::clock::Clock;
 
-/// What an HTTP/2 client sends first (RFC 9113 section 3.4).
+/// The HTTP/2 connection preface (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How many bytes are read at once before hyper has the connection; most
-/// requests fit whole.
+/// Size of the first reads, in bytes, before hyper takes over the connection.
+/// Most requests fit into one read.
 pub(super) const FIRST_READ_BYTES: usize = 4096;
 
-/// The smallest bound of hyper's buffers of one connection that hyper takes, in
-/// bytes. A head must fit in them; bodies are read in pieces of that size.
+/// Minimum that hyper accepts for the buffers of a connection, in bytes. A head
+/// must fit into them; bodies are read in pieces of this size.
 const MIN_BUFFER_BYTES: usize = 8 << 10;
 
-/// How many requests an HTTP/2 connection may have in flight.
+/// Maximum number of requests in flight on an HTTP/2 connection.
 const MAX_CONCURRENT_STREAMS: u32 = 256;
 
-/// How often an HTTP/2 client is asked whether it still lives.
+/// Interval between HTTP/2 keep-alive pings.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long it may take to say so.
+/// How long an HTTP/2 client may take to acknowledge a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// At shutdown, how long a connection without a request under way may take to
-/// close: enough for bytes that are on their way.
+/// How long an idle connection may take to close at shutdown: enough for bytes
+/// that are already in transit.
 const IDLE_GRACE: Duration = Duration::from_millis(300);
 
-/// What every connection works with.
+/// The state that all connections of a server share.
 pub(super) struct ServerState {
     pub(super) limits: Arc<Limits>,
     pub(super) intake: Intake,
     pub(super) clock: Arc<dyn Clock>,
     connections: TaskTracker,
     max_connections: usize,
-    /// How many connections hyper has.
+    /// Number of connections that hyper serves.
     serving: AtomicUsize,
-    /// Bounds the bytes of requests that are held in memory.
+    /// Bounds the memory that requests occupy.
     pub(super) memory: Arc<MemoryBudget>,
-    /// Answers the requests of every connection.
+    /// Handles the requests of every connection.
     router: Router,
-    /// Cancelled when no more requests are to be taken.
+    /// Cancelled when no more requests are accepted.
     pub(super) shutdown: CancellationToken,
-    /// Cancelled when there is no more time.
+    /// Cancelled when the shutdown grace period is over.
     end: CancellationToken,
     open: Mutex<BTreeMap<u64, Arc<ConnectionState>>>,
     next: AtomicU64,
 }
 
 impl ServerState {
-    /// Makes what a server's connections share.
+    /// Creates the shared state of a server.
     pub(super) fn new(
         limits: Limits,
         intake: Intake,
@@ -96,8 +96,9 @@ impl ServerState {
         })
     }
 
-    /// Serves a connection in a task of its own. Where there are too many, the
-    /// oldest that waits for its sender goes; where none does, this one.
+    /// Serves a connection in its own task. If the connection limit is reached,
+    /// the oldest connection that waits for its sender is closed; if there is
+    /// none, the new connection is rejected.
     pub(super) fn accept(self: &Arc<Self>, stream: TcpStream, remote_addr: SocketAddr) {
         let connection = Arc::new(ConnectionState::new(remote_addr));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -113,7 +114,7 @@ impl ServerState {
         });
     }
 
-    /// Drops an eighth of the connections, the oldest idle ones, for want of
+    /// Closes an eighth of the connections, the oldest idle ones first, to free
     /// file descriptors or memory.
     pub(super) fn close_idle(&self) {
         let some = self.lock().len() / 8 + 1;
@@ -124,8 +125,8 @@ impl ServerState {
         }
     }
 
-    /// Notes that hyper has the connection of `connection`, as long as the guard
-    /// lives; where it has too many, one of them is dropped.
+    /// Counts `connection` as served by hyper until the guard is dropped. If
+    /// hyper then serves too many connections, closes one of them.
     fn serve(&self, connection: &ConnectionState) -> ServingGuard<'_> {
         if self.serving.fetch_add(1, Ordering::Relaxed) >= self.limits.max_serving {
             self.close_oldest(ConnectionState::is_serving);
@@ -134,8 +135,8 @@ impl ServerState {
         ServingGuard(&self.serving)
     }
 
-    /// Drops the oldest connection among some that has no request under way,
-    /// or whose requests are not whole. Returns whether there was one.
+    /// Closes the oldest connection that `among` selects and that is idle or
+    /// waits for its sender. Returns `false` if there is none.
     fn close_oldest(&self, among: fn(&ConnectionState) -> bool) -> bool {
         let mut open = self.lock();
         let oldest = |wanted: fn(&ConnectionState) -> bool| {
@@ -154,7 +155,7 @@ impl ServerState {
         true
     }
 
-    /// Waits until all that is under way is done, for `grace` at the most.
+    /// Waits for open connections, at most `grace`.
     pub(super) async fn finish(&self, grace: Duration) {
         self.connections.close();
         let done = tokio::time::timeout(grace, self.connections.wait());
@@ -169,7 +170,7 @@ impl ServerState {
     }
 }
 
-/// Counts a connection that hyper has as long as this lives.
+/// Decrements the count of served connections when dropped.
 struct ServingGuard<'a>(&'a AtomicUsize);
 
 impl Drop for ServingGuard<'_> {
@@ -178,7 +179,7 @@ impl Drop for ServingGuard<'_> {
     }
 }
 
-/// Strikes a connection off the book when its task ends, however that is.
+/// Removes a connection from the registry when its task ends, also on a panic.
 struct ConnectionGuard {
     server: Arc<ServerState>,
     number: u64,
@@ -207,7 +208,8 @@ async fn serve_connection(
     mut stream: TcpStream,
     connection: &Arc<ConnectionState>,
 ) {
-    // Answers are small and awaited; nothing is gained by delaying them.
+    // Responses are small and senders wait for them, so Nagle's algorithm would
+    // only add latency.
     let _ = stream.set_nodelay(true);
     let first = tokio::select! {
         first = tokio::time::timeout(server.limits.head_timeout, read_preface(&mut stream)) => first,
@@ -225,8 +227,8 @@ async fn serve_connection(
         ));
     }
     let mut tap = InstrumentedSocket::new(stream, prefix, Arc::clone(connection), server);
-    // The futures are boxed, so that a connection that has sent no request yet
-    // is not as large as one that serves.
+    // The futures are boxed to keep the task of a connection small until its
+    // first request.
     if is_h2 {
         let _serving = server.serve(connection);
         Box::pin(serve_h2(server, tap, connection)).await;
@@ -236,24 +238,25 @@ async fn serve_connection(
     }
 }
 
-/// Waits until the first request has arrived, as far as [`InstrumentedSocket::poll_read_first_request`]
-/// reads it. Returns `false` where the connection ends before that.
+/// Waits for the first request, as far as
+/// [`InstrumentedSocket::poll_read_first_request`] reads it. Returns `false` if
+/// the connection ends before that.
 async fn read_first_request(server: &ServerState, tap: &mut InstrumentedSocket) -> bool {
     let read = tokio::select! {
         biased;
         read = std::future::poll_fn(|cx| tap.poll_read_first_request(cx)) => read,
-        // hyper finishes what has begun.
+        // hyper completes a request that has begun.
         () = server.shutdown.cancelled() => Ok(()),
     };
     read.is_ok()
 }
 
-/// Reads until it is plain which version of HTTP is spoken; `None` where the
-/// client ended without a byte.
+/// Reads until the HTTP version is known; `None` if the client closed the
+/// connection without sending a byte.
 async fn read_preface(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
-        // Nothing is allocated for a client that sends nothing.
+        // Waits without a buffer: an idle client costs no memory.
         stream.readable().await.ok()?;
         let mut scratch = [0; FIRST_READ_BYTES];
         let read = match stream.try_read(&mut scratch) {
@@ -272,7 +275,7 @@ async fn read_preface(stream: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// Makes what answers the requests of one connection.
+/// Creates the service that handles the requests of one connection.
 fn service(
     server: &Arc<ServerState>,
     connection: &Arc<ConnectionState>,
@@ -294,7 +297,7 @@ fn service(
     })
 }
 
-/// What a request's handler needs of the server and of its connection.
+/// The server and the connection that a request belongs to.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) server: Arc<ServerState>,
@@ -307,7 +310,7 @@ async fn serve_h1(
     connection: &Arc<ConnectionState>,
 ) {
     let http = http1::Builder::new()
-        // A sender may end its side and still wait for the answer.
+        // A sender may close its write half and still wait for the response.
         .half_close(true)
         .max_buf_size(server.limits.max_head_bytes.max(MIN_BUFFER_BYTES))
         .header_read_timeout(None)
@@ -357,8 +360,8 @@ async fn serve_h2(
     finish(http, connection).await;
 }
 
-/// Lets a connection that takes no more requests come to its end. One that has
-/// no request under way is not waited for long.
+/// Drives a connection that accepts no more requests to its end. An idle
+/// connection gets [`IDLE_GRACE`].
 async fn finish(http: impl Future, connection: &ConnectionState) {
     let mut http = pin!(http);
     loop {

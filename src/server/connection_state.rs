@@ -1,4 +1,4 @@
-//! What the two halves of a connection, its socket and its requests, share.
+//! The state that a connection's socket and its requests share.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,43 +10,44 @@ use tokio::sync::Notify;
 use super::header_tracker::{HeaderTracker, RequestHead};
 use crate::domain::timestamp::Timestamp;
 
-/// One connection, as seen by its socket, its requests and the registry.
+/// The state of one connection.
 #[derive(Debug)]
 pub(super) struct ConnectionState {
-    /// Who is on the other end.
+    /// The address of the peer.
     pub(super) remote_addr: SocketAddr,
-    /// Told when the connection is to be dropped for another's sake.
+    /// Notified when the connection is to be closed in favour of another.
     pub(super) drop: Notify,
-    /// Follows an HTTP/1 connection; `None` for HTTP/2.
+    /// Tracks an HTTP/1 connection; `None` for HTTP/2.
     tracker: Mutex<Option<HeaderTracker>>,
-    /// Whether hyper has the connection.
+    /// Whether hyper serves the connection.
     serving: AtomicBool,
-    /// How many requests have begun and are not answered.
+    /// Number of requests without a response yet.
     in_flight: AtomicUsize,
-    /// How many of them are whole and with the intake.
+    /// Number of those requests that the intake processes.
     in_intake: AtomicUsize,
-    /// When the last request was answered; at first, when it all began.
+    /// When the last response was sent; initially the time of the connection.
     idle_since: Mutex<Instant>,
-    /// When the head of the next request was whole, where its body was waited for.
+    /// When the head of the next request was complete, if its body arrives
+    /// later.
     head_received: Mutex<Option<(Timestamp, Instant)>>,
 }
 
-/// How far a connection's first request has arrived that was not taken yet.
+/// How much of a connection's next request has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Its head has begun.
+    /// Part of the head.
     Head,
-    /// Its head is whole; its body is not.
+    /// The head and part of the body.
     Body {
-        /// How many bytes the head says the body has; `None`: it comes in chunks.
+        /// The `content-length`, in bytes; `None` for a chunked body.
         declared: Option<u64>,
     },
-    /// It is whole, or must be read by hyper: the sender waits for a word, or
-    /// the follower is out of step.
+    /// The whole request, or a state that only hyper can handle: the sender
+    /// expects `100 Continue` or the tracker lost the stream.
     Other,
 }
 
-/// A request that is under way as long as this lives.
+/// Counts a request as in flight until dropped.
 #[derive(Debug)]
 pub(super) struct InFlightGuard<'a>(&'a ConnectionState);
 
@@ -58,7 +59,7 @@ impl Drop for InFlightGuard<'_> {
     }
 }
 
-/// A request that is with the intake as long as this lives.
+/// Counts a request as processed by the intake until dropped.
 #[derive(Debug)]
 pub(super) struct IntakeGuard<'a>(&'a ConnectionState);
 
@@ -69,7 +70,7 @@ impl Drop for IntakeGuard<'_> {
 }
 
 impl ConnectionState {
-    /// Makes the state of a connection from `remote_addr`.
+    /// Creates the state of a connection from `remote_addr`.
     pub(super) fn new(remote_addr: SocketAddr) -> Self {
         Self {
             remote_addr,
@@ -83,83 +84,84 @@ impl ConnectionState {
         }
     }
 
-    /// Starts following the connection's bytes.
+    /// Sets the tracker of an HTTP/1 connection.
     pub(super) fn follow(&self, tracker: HeaderTracker) {
         *lock(&self.tracker) = Some(tracker);
     }
 
-    /// Hands `work` the follower, where the connection speaks HTTP/1.
+    /// Calls `work` with the tracker if the connection uses HTTP/1.
     pub(super) fn with_tracker<T>(&self, work: impl FnOnce(&mut HeaderTracker) -> T) -> Option<T> {
         lock(&self.tracker).as_mut().map(work)
     }
 
-    /// Gives the follower the bytes that came.
+    /// Passes received bytes to the tracker.
     pub(super) fn track(&self, bytes: &[u8], now: Instant) {
         self.with_tracker(|tracker| tracker.feed(bytes, now));
     }
 
-    /// Takes the head of the next request, where one was followed.
+    /// Takes the head of the next request, if the tracker has one.
     pub(super) fn next_head(&self) -> Option<RequestHead> {
         self.with_tracker(HeaderTracker::next_head).flatten()
     }
 
-    /// Returns how far the first request that was not taken yet has arrived.
+    /// Returns how much of the next request has arrived.
     pub(super) fn progress(&self) -> Progress {
         self.with_tracker(|tracker| tracker.progress())
             .unwrap_or(Progress::Other)
     }
 
-    /// Notes when the head of the next request was whole, where its body
-    /// follows later.
+    /// Records when the head of the next request was complete, if its body
+    /// arrives later.
     pub(super) fn set_head_received(&self, at: Timestamp, now: Instant) {
         *lock(&self.head_received) = Some((at, now));
     }
 
-    /// Takes the time that was noted for the next request.
+    /// Takes the recorded time for the next request.
     pub(super) fn take_head_received(&self) -> Option<(Timestamp, Instant)> {
         lock(&self.head_received).take()
     }
 
-    /// Returns how many bytes of an HTTP/1 head have arrived that is not whole.
+    /// Returns the number of buffered bytes of an incomplete HTTP/1 head.
     pub(super) fn head_bytes(&self) -> u64 {
         self.with_tracker(|tracker| tracker.partial_bytes())
             .unwrap_or(0)
     }
 
-    /// Counts a request as begun.
+    /// Counts a request as in flight.
     pub(super) fn begin_request(&self) -> InFlightGuard<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlightGuard(self)
     }
 
-    /// Counts a request as whole and with the intake.
+    /// Counts a request as processed by the intake.
     pub(super) fn enter_intake(&self) -> IntakeGuard<'_> {
         self.in_intake.fetch_add(1, Ordering::Relaxed);
         IntakeGuard(self)
     }
 
-    /// Notes that hyper has the connection.
+    /// Marks the connection as served by hyper.
     pub(super) fn set_serving(&self) {
         self.serving.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether hyper has the connection.
+    /// Returns `true` if hyper serves the connection.
     pub(super) fn is_serving(&self) -> bool {
         self.serving.load(Ordering::Relaxed)
     }
 
-    /// Says whether no request is under way.
+    /// Returns `true` if no request is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) == 0
     }
 
-    /// Returns since when no request is under way; `None` where one is.
+    /// Returns since when the connection is idle; `None` if a request is in
+    /// flight.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle().then(|| *lock(&self.idle_since))
     }
 
-    /// Says whether the connection waits for its sender, in a head, in a body
-    /// or between requests.
+    /// Returns `true` if the connection waits for its sender: for a head, for a
+    /// body or for the next request.
     pub(super) fn waits_for_sender(&self) -> bool {
         self.in_intake.load(Ordering::Relaxed) == 0
     }

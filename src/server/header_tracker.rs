@@ -1,9 +1,9 @@
-//! Follows the bytes of an HTTP/1 connection to learn the exact header list.
+//! Parses the request heads of an HTTP/1 connection in wire order.
 //!
-//! hyper keeps fields in a map, which groups repeats; on the wire they may
-//! interleave, and order is evidence. A [`HeaderTracker`] reads the same bytes as hyper,
-//! finds the heads among them and keeps each one's fields as they stood. It
-//! decides nothing: what it finds is only used where it agrees with hyper.
+//! hyper stores headers in a map that groups repeats. On the wire repeats may
+//! be interleaved, and the order is evidence. A [`HeaderTracker`] reads the
+//! same bytes as hyper, finds the heads among them and keeps the exact list of
+//! headers of each. Its result is used only if it agrees with hyper.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -12,32 +12,32 @@ use std::time::Instant;
 use super::connection_state::Progress;
 use crate::domain::headers::Headers;
 
-/// How many fields a head may have before its parse takes a second, larger try.
+/// Number of headers that are parsed without an allocation. More headers need a
+/// second parse.
 const INLINE_FIELDS: usize = 64;
 
-/// The head of one request, as it stood on the wire.
+/// The head of one request in wire order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequestHead {
     /// The method.
     pub(super) method: String,
-    /// The request target, whole.
+    /// The complete request target.
     pub(super) target: String,
-    /// Every field, in order.
+    /// All headers, in wire order.
     pub(super) headers: Headers,
-    /// Whether it states its length in two ways, `content-length` and
-    /// `transfer-encoding`: the mark of request smuggling (RFC 9112
-    /// section 6.3).
+    /// Whether the head has both `content-length` and `transfer-encoding`, a
+    /// sign of request smuggling (RFC 9112 section 6.3).
     pub(super) ambiguous: bool,
 }
 
 impl RequestHead {
-    /// Returns whether the sender waits for a word before it sends the body
-    /// (RFC 9110 section 10.1.1).
+    /// Returns `true` if the sender expects `100 Continue` before it sends the
+    /// body (RFC 9110 section 10.1.1).
     fn expects_continue(&self) -> bool {
         self.headers.iter().any(|field| field.name == "expect")
     }
 
-    /// Returns how many bytes the head says the body has.
+    /// Returns the `content-length`, in bytes.
     fn declared_length(&self) -> Option<u64> {
         let mut fields = self.headers.iter();
         let length = fields.find(|field| field.name == "content-length")?;
@@ -45,31 +45,31 @@ impl RequestHead {
     }
 }
 
-/// A follower of one connection's incoming bytes.
+/// Tracks the incoming bytes of one connection.
 #[derive(Debug)]
 pub(super) struct HeaderTracker {
     state: TrackerState,
-    /// The beginning of a head that is not complete.
+    /// The bytes of an incomplete head.
     partial: Vec<u8>,
-    /// When the first byte of that head came.
+    /// When the first byte of the incomplete head arrived.
     head_since: Option<Instant>,
     heads: VecDeque<RequestHead>,
     max_fields: usize,
     max_head_bytes: usize,
 }
 
-/// Where in the stream the next byte stands.
+/// What the next byte of the stream belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TrackerState {
     Head,
-    /// In a body of which so many bytes are to come.
+    /// A body of known length, with the remaining number of bytes.
     Sized(u64),
     Chunked(Chunk),
-    /// Out of step; nothing more is learnt from this connection.
+    /// Framing is unknown; the rest of the connection is ignored.
     Lost,
 }
 
-/// Where in a chunked body the next byte stands (RFC 9112 section 7.1).
+/// What the next byte of a chunked body belongs to (RFC 9112 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chunk {
     FirstDigit,
@@ -86,16 +86,16 @@ enum Chunk {
     EndLf,
 }
 
-/// How the body after a head is framed.
+/// How a body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     Sized(u64),
     Chunked,
-    /// In no way this follower understands.
+    /// A framing that this tracker does not support.
     Unknown,
 }
 
-/// What became of an attempt to read a head.
+/// The result of parsing a head.
 enum Parse {
     Complete(usize, RequestHead, Framing),
     Partial,
@@ -103,7 +103,7 @@ enum Parse {
 }
 
 impl HeaderTracker {
-    /// Makes a follower that stands at the first byte of a connection.
+    /// Creates a tracker for a new connection.
     pub(super) fn new(max_fields: usize, max_head_bytes: usize) -> Self {
         Self {
             state: TrackerState::Head,
@@ -115,7 +115,7 @@ impl HeaderTracker {
         }
     }
 
-    /// Takes the next bytes, which came at `now`.
+    /// Processes the next bytes, received at `now`.
     pub(super) fn feed(&mut self, mut bytes: &[u8], now: Instant) {
         while let Some(&first) = bytes.first() {
             bytes = match self.state {
@@ -145,19 +145,19 @@ impl HeaderTracker {
         }
     }
 
-    /// Takes the oldest head that was not yet taken.
+    /// Removes and returns the oldest head.
     pub(super) fn next_head(&mut self) -> Option<RequestHead> {
         self.heads.pop_front()
     }
 
-    /// Gives up: from now on there are no heads.
+    /// Stops tracking and discards all heads.
     pub(super) fn give_up(&mut self) {
         self.state = TrackerState::Lost;
         self.heads.clear();
         self.partial = Vec::new();
     }
 
-    /// Says whether the next byte belongs to a body.
+    /// Returns `true` if the next byte belongs to a body.
     pub(super) fn in_body(&self) -> bool {
         matches!(
             self.state,
@@ -165,7 +165,7 @@ impl HeaderTracker {
         )
     }
 
-    /// Returns how far the first request has arrived whose head was not taken.
+    /// Returns how much of the oldest request that was not taken has arrived.
     pub(super) fn progress(&self) -> Progress {
         let in_body = self.in_body();
         match self.heads.front() {
@@ -179,21 +179,20 @@ impl HeaderTracker {
         }
     }
 
-    /// Returns how many bytes are held of a head that is not complete.
+    /// Returns the number of buffered bytes of an incomplete head.
     pub(super) fn partial_bytes(&self) -> u64 {
         self.partial.len() as u64
     }
 
-    /// Returns when the head that is still incomplete began to arrive.
+    /// Returns when the incomplete head began to arrive.
     pub(super) fn head_since(&self) -> Option<Instant> {
         self.head_since
     }
 
-    /// Takes bytes of a head and returns those that stand behind it.
+    /// Processes bytes of a head and returns the bytes after it.
     fn feed_head<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
         if self.partial.is_empty() {
-            // Empty lines before a request line are passed over (RFC 9112
-            // section 2.2).
+            // Skips empty lines before the request line (RFC 9112 section 2.2).
             let lines = bytes
                 .iter()
                 .take_while(|b| matches!(b, b'\r' | b'\n'))
@@ -245,7 +244,7 @@ impl HeaderTracker {
         };
     }
 
-    /// Stops following but keeps the heads already found, which are good.
+    /// Stops tracking but keeps the complete heads.
     fn stop_tracking(&mut self) -> &'static [u8] {
         self.state = TrackerState::Lost;
         self.partial = Vec::new();
@@ -254,8 +253,8 @@ impl HeaderTracker {
 }
 
 impl Chunk {
-    /// Takes one byte and says where the next one stands; agrees byte for byte
-    /// with hyper's decoder on what is well formed.
+    /// Processes one byte and returns the next state. Agrees with hyper's
+    /// decoder on well-formed input.
     fn step(self, byte: u8) -> TrackerState {
         let next = match (self, byte) {
             (Self::FirstDigit, digit) => match hex_digit(digit) {
@@ -295,13 +294,14 @@ fn hex_digit(byte: u8) -> Option<u64> {
     char::from(byte).to_digit(16).map(u64::from)
 }
 
-/// Passes over up to `left` bytes; returns the rest and how many are left.
+/// Skips up to `left` bytes; returns the rest of the slice and the number of
+/// bytes still to skip.
 fn skip(bytes: &[u8], left: u64) -> (&[u8], u64) {
     let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
     (&bytes[here..], left - here as u64)
 }
 
-/// Says whether an empty line ends in the part of `bytes` from `known` on.
+/// Returns `true` if an empty line ends at or after index `known`.
 fn has_empty_line(bytes: &[u8], known: usize) -> bool {
     let from = known.saturating_sub(3);
     bytes[from..].iter().enumerate().any(|(index, byte)| {
@@ -339,7 +339,7 @@ fn read(length: usize, request: &httparse::Request<'_, '_>) -> Parse {
     Parse::Complete(length, head, framing)
 }
 
-/// Tells how the body is framed, and whether two ways of framing are named.
+/// Returns the framing of the body, and whether the head states two framings.
 fn framing(request: &httparse::Request<'_, '_>) -> (Framing, bool) {
     let mut length = None;
     let mut chunked = None;

@@ -1,5 +1,5 @@
-//! The socket as hyper sees it: every byte passes, the [`ConnectionState`] hears of each,
-//! and a sender that keeps creel waiting is let go.
+//! Wraps a connection's socket: passes all bytes on, feeds them to the
+//! [`ConnectionState`] and enforces the read and write timeouts.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -19,49 +19,51 @@ use super::limits::Limits;
 use super::memory::BytesGuard;
 use crate::clock::Clock;
 
-/// What a sender hears whose request did not come to its end in time.
+/// Response to a sender whose request is not complete in time.
 const TIMEOUT_RESPONSE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// How many bytes of a request are read before hyper has the connection.
+/// Maximum number of bytes of a request that are read before hyper takes over
+/// the connection.
 const MAX_FIRST_REQUEST_BYTES: usize = 64 << 10;
 
-/// What a sender is answered whose head would need more memory than there is.
+/// Response to a sender whose head exceeds the memory budget.
 const UNAVAILABLE_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n\
     connection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// How much is read at once while lingering.
+/// Size of one read while lingering, in bytes.
 const LINGER_READ_BYTES: usize = 16 * 1024;
 
-/// A socket that is listened in on.
+/// A socket that tracks its bytes and enforces timeouts.
 pub(super) struct InstrumentedSocket {
     stream: TcpStream,
-    /// What was read to tell HTTP/1 from HTTP/2, and how far hyper has it.
+    /// Bytes that were read before hyper took over the connection.
     prefix: Vec<u8>,
     passed: usize,
     connection: Arc<ConnectionState>,
     limits: Arc<Limits>,
-    /// Counts the bytes of a head that is not whole yet.
+    /// Accounts for the bytes of an incomplete head.
     memory: BytesGuard,
     clock: Arc<dyn Clock>,
-    /// When the body that is being gathered began, and at which byte.
+    /// When the body of the first request began, and the index of its first
+    /// byte in `prefix`.
     body: Option<(Instant, usize)>,
-    /// When bytes last came; `None` before the first.
+    /// When bytes were last received; `None` before the first.
     read_at: Option<Instant>,
-    /// When bytes last went out; at first, when the connection began.
+    /// When bytes were last sent; initially the time of the connection.
     wrote_at: Instant,
     closing: Closing,
     read_timer: LazyTimer,
     write_timer: LazyTimer,
-    /// Since when the sender takes no bytes.
+    /// Since when writes are blocked.
     stalled_since: Option<Instant>,
 }
 
-/// How far the close has come.
+/// The progress of closing the connection.
 #[derive(Clone, Copy)]
 enum Closing {
     No,
-    /// Our side is closed; what still comes is read and dropped.
+    /// The write half is closed; incoming bytes are read and discarded.
     Lingering {
         until: Instant,
         left: u64,
@@ -69,13 +71,13 @@ enum Closing {
     Done,
 }
 
-/// A timer that exists only once it was needed.
+/// A timer that is created on first use.
 #[derive(Default)]
 struct LazyTimer(Option<Pin<Box<Sleep>>>);
 
 impl LazyTimer {
-    /// Says whether `deadline` has passed; else the task is woken then, or
-    /// earlier.
+    /// Returns `true` if `deadline` has passed. Otherwise the task is woken at
+    /// the deadline or earlier.
     fn has_passed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         loop {
             if Instant::now() >= deadline {
@@ -89,7 +91,7 @@ impl LazyTimer {
             }
             match sleep.as_mut().poll(cx) {
                 Poll::Pending => return false,
-                // An alarm set for an earlier deadline, which has moved since.
+                // The timer was set for an earlier deadline.
                 Poll::Ready(()) => sleep.as_mut().reset(deadline.into()),
             }
         }
@@ -97,7 +99,7 @@ impl LazyTimer {
 }
 
 impl InstrumentedSocket {
-    /// Wraps a socket of which `prefix` was already read.
+    /// Wraps a socket from which `prefix` was already read.
     pub(super) fn new(
         stream: TcpStream,
         prefix: Vec<u8>,
@@ -124,12 +126,13 @@ impl InstrumentedSocket {
         }
     }
 
-    /// Reads the first request, or the first [`MAX_FIRST_REQUEST_BYTES`] bytes of it. hyper is
-    /// given the connection only then: a sender that stops in the middle of
-    /// its request costs the bytes it sent, and none of hyper's buffers.
+    /// Reads the first request, or its first [`MAX_FIRST_REQUEST_BYTES`] bytes.
+    /// Only then hyper takes over the connection: a sender that stops in the
+    /// middle of a request costs the bytes it sent, and none of hyper's
+    /// buffers.
     ///
     /// # Errors
-    /// Where the connection broke, or its sender was refused.
+    /// Returns an error if the connection broke or the sender was refused.
     pub(super) fn poll_read_first_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while matches!(self.closing, Closing::No) && self.needs_more_of_first_request() {
             let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ_BYTES];
@@ -151,8 +154,8 @@ impl InstrumentedSocket {
         self.poll_refused(cx)
     }
 
-    /// Returns whether more of the first request is to be read before hyper
-    /// has the connection.
+    /// Returns `true` if more of the first request is to be read before hyper
+    /// takes over the connection.
     fn needs_more_of_first_request(&mut self) -> bool {
         match self.connection.progress() {
             Progress::Head => true,
@@ -162,7 +165,7 @@ impl InstrumentedSocket {
                     self.body = Some((now, self.prefix.len()));
                     self.connection.set_head_received(self.clock.now(), now);
                 }
-                // One that is too large is refused by its handler.
+                // The handler refuses a body that is too large.
                 declared.is_none_or(|declared| declared <= self.limits.max_body)
                     && self.prefix.len() < MAX_FIRST_REQUEST_BYTES
             }
@@ -170,7 +173,7 @@ impl InstrumentedSocket {
         }
     }
 
-    /// Passes the bytes on that were read before hyper had the connection.
+    /// Returns bytes that were read before hyper took over the connection.
     fn pass_prefix(&mut self, buf: &mut ReadBuf<'_>) {
         let rest = &self.prefix[self.passed..];
         let here = rest.len().min(buf.remaining());
@@ -183,22 +186,22 @@ impl InstrumentedSocket {
         }
     }
 
-    /// Hands the bytes that arrived to the follower. A sender whose head takes
-    /// more memory than there is, is refused.
+    /// Feeds received bytes to the tracker. Refuses the sender if its head
+    /// exceeds the memory budget.
     fn note_read(&mut self, new: &[u8], cx: &mut Context<'_>) {
         let now = Instant::now();
         self.read_at = Some(now);
         self.connection.track(new, now);
-        // A head that is not whole is held by its follower, and by the prefix or
-        // hyper once more.
+        // The tracker and either `prefix` or hyper each hold a copy of an
+        // incomplete head.
         let held = self.prefix.len() as u64 + 2 * self.connection.head_bytes();
         if !self.memory.set(held) {
             self.refuse(UNAVAILABLE_RESPONSE, cx);
         }
     }
 
-    /// Sees whether a sender that sends nothing is still waited for. Ready:
-    /// it is not, and the connection ends, with an error where it was refused.
+    /// Checks the read timeout. Ready means that the connection ends: with an
+    /// error if the sender was refused.
     fn poll_read_timeout(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some((deadline, in_request)) = self.read_deadline() else {
             return Poll::Pending;
@@ -207,21 +210,22 @@ impl InstrumentedSocket {
             return Poll::Pending;
         }
         if !in_request {
-            // As if the sender had ended: hyper closes in peace.
+            // Reports end of file, so that hyper closes the connection cleanly.
             return Poll::Ready(Ok(()));
         }
         self.refuse(TIMEOUT_RESPONSE, cx);
         self.poll_refused(cx)
     }
 
-    /// Ends a connection whose sender was refused.
+    /// Closes a connection whose sender was refused.
     fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_linger(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Says until when an HTTP/1 sender is waited for, and whether it is in the
-    /// middle of a request. `None`: its requests see to that themselves.
+    /// Returns the read deadline of an HTTP/1 connection, and whether a request
+    /// is incomplete. Returns `None` while a request handler enforces its own
+    /// timeouts.
     fn read_deadline(&self) -> Option<(Instant, bool)> {
         if !self.connection.is_idle() {
             return None;
@@ -237,8 +241,8 @@ impl InstrumentedSocket {
                     return None;
                 }
                 Some(match (tracker.head_since(), self.read_at) {
-                    // A head behind another request in the pipe is not read
-                    // before that one's answer is out.
+                    // A pipelined head is not read before the response to the
+                    // previous request is sent.
                     (Some(since), _) => (since.max(self.wrote_at) + limits.head_timeout, true),
                     (None, Some(at)) => (at.max(self.wrote_at) + limits.idle_timeout, false),
                     (None, None) => (self.wrote_at + limits.head_timeout, false),
@@ -254,7 +258,8 @@ impl InstrumentedSocket {
         };
     }
 
-    /// Reads and drops what comes until the sender ends or a bound is met.
+    /// Reads and discards bytes until the sender closes the connection or a
+    /// limit is reached.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [const { MaybeUninit::uninit() }; LINGER_READ_BYTES];
         while let Closing::Lingering { until, left } = &mut self.closing {
@@ -278,16 +283,16 @@ impl InstrumentedSocket {
         Poll::Ready(())
     }
 
-    /// Answers a sender in the middle of its head, and closes. The few bytes
-    /// into an idle socket are taken at once, or nobody reads them.
+    /// Sends a response to an incomplete request and closes the connection. The
+    /// socket's send buffer is empty, so one write takes all bytes.
     fn refuse(&mut self, answer: &[u8], cx: &mut Context<'_>) {
         let _ = Pin::new(&mut self.stream).poll_write(cx, answer);
         let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.linger();
     }
 
-    /// Notes how a write went; fails it where the sender has taken nothing for
-    /// too long.
+    /// Records the result of a write. Returns an error if writes have been
+    /// blocked for too long.
     fn note_write(
         &mut self,
         written: Poll<io::Result<usize>>,

@@ -1,48 +1,50 @@
-//! How much and how slow a sender may be.
+//! Size and time limits for senders.
 
 use std::time::{Duration, Instant};
 
-/// The bounds within which requests are taken.
+/// The limits of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest body, in bytes; a larger one is refused with 413.
+    /// Maximum size of a body, in bytes. Larger bodies are refused with 413.
     pub max_body: u64,
-    /// How many bytes of bodies are held at once, from the first byte to the
-    /// answer; beyond it 503. Never less than two of the largest bodies.
+    /// Maximum number of bytes that all bodies occupy at once, from the first
+    /// byte to the response. Beyond it requests get 503. At least twice
+    /// [`Self::max_body`].
     pub max_held: u64,
-    /// How many header fields a request may have; more are refused with 431.
+    /// Maximum number of headers of a request. More are refused with 431.
     pub max_headers: usize,
-    /// How many bytes a request's head may have; more are refused with 431.
+    /// Maximum size of a request's head, in bytes. Larger heads are refused
+    /// with 431.
     pub max_head_bytes: usize,
-    /// How many connections are held at once. Where one more comes, the oldest
-    /// that waits for its sender is dropped in its favour. Lowered to what the
-    /// process's limit of open files leaves.
+    /// Maximum number of connections. Beyond it the oldest connection that
+    /// waits for its sender is closed. Reduced to what the process's limit of
+    /// open files allows.
     pub max_connections: usize,
-    /// How many of the connections may have sent a whole request, or much of
-    /// one: only those hold buffers of some size. Where one more comes, the
-    /// oldest that waits for its sender is dropped in its favour.
+    /// Maximum number of connections that have sent a complete request or a
+    /// large part of one: only those occupy hyper's buffers. Beyond it the
+    /// oldest connection that waits for its sender is closed.
     pub max_serving: usize,
-    /// How long a head may take from its first byte, and a new connection
-    /// until its first request; then 408.
+    /// Time limit for a head from its first byte, and for a new connection
+    /// until its first request. Then the sender gets 408.
     pub head_timeout: Duration,
-    /// How long a connection may idle between requests.
+    /// How long a connection may be idle between requests.
     pub idle_timeout: Duration,
-    /// How long a body may pause; then 408.
+    /// How long a body may pause. Then the sender gets 408.
     pub body_idle_timeout: Duration,
     /// How long a body may be slower than [`Self::body_min_rate`].
     pub body_grace: Duration,
-    /// How many bytes a second a body must bring on average, after
+    /// Minimum average rate of a body, in bytes per second, after
     /// [`Self::body_grace`].
     pub body_min_rate: u64,
-    /// How long a sender may refuse to take bytes of its answer.
+    /// How long a sender may block the bytes of its response.
     pub write_timeout: Duration,
-    /// How long to go on reading, to no purpose, after the last answer of a
-    /// connection: a socket closed with bytes unread resets the connection,
-    /// and the sender may never see the answer.
+    /// How long to read and discard bytes after the last response of a
+    /// connection. Closing a socket with unread bytes resets the connection,
+    /// and the sender may lose the response.
     pub linger: Duration,
-    /// How many bytes to read so at the most.
+    /// Maximum number of bytes to discard that way.
     pub linger_bytes: u64,
-    /// How long requests in flight may take to finish at shutdown.
+    /// How long requests in flight may take at shutdown.
     pub shutdown_grace: Duration,
 }
 
@@ -69,8 +71,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns how many connections may be held, given the process's limit of
-    /// open files, of which some stay free for creel itself.
+    /// Returns the maximum number of connections under the process's limit of
+    /// open files, less a reserve for creel's own files.
     pub(super) fn connections(&self) -> usize {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile)
             .current
@@ -80,14 +82,14 @@ impl Limits {
         self.max_connections.min(files - own).max(1)
     }
 
-    /// Returns until when the next bytes of a body are waited for that began at
-    /// `began`, and of which `bytes` have arrived, the last at `last`.
+    /// Returns the deadline for the next bytes of a body that began at `began`,
+    /// has `bytes` bytes so far and received the last of them at `last`.
     pub(super) fn body_deadline(&self, began: Instant, bytes: u64, last: Instant) -> Instant {
         let slowest = began + self.body_grace + self.time_for(bytes);
         slowest.min(last + self.body_idle_timeout)
     }
 
-    /// Returns how long `bytes` of body may take at the slowest rate allowed.
+    /// Returns how long `bytes` may take at the minimum rate.
     fn time_for(&self, bytes: u64) -> Duration {
         Duration::from_secs(bytes / self.body_min_rate.max(1))
     }

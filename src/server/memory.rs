@@ -1,4 +1,4 @@
-//! Bounds the memory that requests under way take.
+//! Bounds the memory of requests in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use memmap2::MmapMut;
 
-/// How many bytes of requests a server may hold at once.
+/// A budget for the bytes of all requests of a server.
 #[derive(Debug)]
 pub(super) struct MemoryBudget {
     held: AtomicU64,
@@ -14,7 +14,7 @@ pub(super) struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// Makes a budget of `max_bytes`, none of which are taken.
+    /// Creates an unused budget of `max_bytes`.
     pub(super) fn new(max_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             held: AtomicU64::new(0),
@@ -23,8 +23,8 @@ impl MemoryBudget {
     }
 }
 
-/// The share of a budget that one request or connection takes, given back when
-/// this is dropped.
+/// The share of a budget that one request or connection uses. Returned to the
+/// budget when dropped.
 #[derive(Debug)]
 pub(super) struct BytesGuard {
     budget: Arc<MemoryBudget>,
@@ -32,7 +32,7 @@ pub(super) struct BytesGuard {
 }
 
 impl BytesGuard {
-    /// Makes a guard that takes nothing yet.
+    /// Creates a guard with an empty share.
     pub(super) fn new(budget: &Arc<MemoryBudget>) -> Self {
         Self {
             budget: Arc::clone(budget),
@@ -40,8 +40,8 @@ impl BytesGuard {
         }
     }
 
-    /// Makes the share `bytes` large. Returns `false`, and leaves the share as
-    /// it was, where the budget does not allow it.
+    /// Sets the share to `bytes`. Returns `false` and leaves the share
+    /// unchanged if the budget does not allow it.
     pub(super) fn set(&mut self, bytes: u64) -> bool {
         let held = &self.budget.held;
         if bytes == self.bytes {
@@ -61,29 +61,29 @@ impl BytesGuard {
     }
 }
 
-/// From what announced length on, in bytes, a body has memory of its own from
-/// the system. Its pages are taken as they are filled and given back at once;
-/// the allocator keeps what was freed for a while.
+/// Minimum declared length of a body that gets its own memory mapping, in
+/// bytes. Its pages are allocated as they are filled and returned to the system
+/// at once, while the allocator keeps freed memory for a while.
 const MIN_MAPPED_BYTES: u64 = 256 << 10;
 
-/// A body that is being received, whose bytes count in a budget.
+/// A body that is being received and counts towards a budget.
 #[derive(Debug)]
 pub(super) struct BodyBuffer {
     memory: Memory,
     guard: BytesGuard,
-    /// The length that the request's head announces, in bytes.
+    /// The `content-length`, in bytes.
     declared: Option<u64>,
 }
 
 #[derive(Debug)]
 enum Memory {
     Allocated(Vec<u8>),
-    /// How many bytes of it are filled.
+    /// The mapping and the number of filled bytes.
     Mapped(MmapMut, usize),
 }
 
 impl BodyBuffer {
-    /// Makes an empty buffer for a body of the announced length.
+    /// Creates an empty buffer for a body of the declared length.
     pub(super) fn new(budget: &Arc<MemoryBudget>, declared: Option<u64>) -> Self {
         let mapped = declared
             .filter(|declared| *declared >= MIN_MAPPED_BYTES)
@@ -105,15 +105,16 @@ impl BodyBuffer {
         }
     }
 
-    /// Appends bytes. Returns `false`, and appends nothing, where the budget or
-    /// the announced length does not allow it.
+    /// Appends bytes. Returns `false` and appends nothing if the budget or the
+    /// declared length does not allow it.
     pub(super) fn append(&mut self, data: &[u8]) -> bool {
         let size = self.len() + data.len() as u64;
         match &mut self.memory {
             Memory::Allocated(bytes) => {
                 if bytes.len() + data.len() > bytes.capacity() {
                     let room = reserve_bytes(size, self.declared);
-                    // What is reserved counts, not only what has arrived.
+                    // Counts the reserved capacity, not only the received
+                    // bytes.
                     if !self.guard.set(room) {
                         return false;
                     }
@@ -136,8 +137,8 @@ impl BodyBuffer {
         true
     }
 
-    /// Returns the body. Its bytes count until the last clone is dropped,
-    /// wherever that waits.
+    /// Returns the body. Its bytes count towards the budget until the last
+    /// clone is dropped.
     pub(super) fn freeze(self) -> Bytes {
         if self.len() == 0 {
             return Bytes::new();
@@ -155,9 +156,9 @@ impl AsRef<[u8]> for BodyBuffer {
     }
 }
 
-/// Returns how many bytes to reserve for a body of which `size` bytes have
-/// arrived: the announced length once a quarter of it is there, else twice
-/// what has arrived.
+/// Returns the capacity to reserve for a body of which `size` bytes have
+/// arrived: the declared length once a quarter of it is there, otherwise twice
+/// the received size.
 fn reserve_bytes(size: u64, declared: Option<u64>) -> u64 {
     match declared {
         Some(declared) if declared <= 4 * size => declared.max(size),

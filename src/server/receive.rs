@@ -1,4 +1,4 @@
-//! One request: its head as it stood, its body as it came, then the intake.
+//! Handles one request: reads its head and body and calls the intake.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -22,10 +22,10 @@ use super::{ReceivedRequest, Refusal, ReplyTiming, SenderResponse};
 use crate::domain::headers::Headers;
 use crate::domain::request::Request;
 
-/// How many seconds a sender is asked to wait when there is no room for its body.
+/// `retry-after` in seconds for a request that exceeds the memory budget.
 const RETRY_AFTER_SECONDS: &str = "5";
 
-/// Takes one request and answers it.
+/// Handles one request.
 pub(super) async fn receive(request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
     let Context { server, connection } = parts
@@ -52,7 +52,7 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
         .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    // The fields of hyper's map keep its read buffer alive.
+    // hyper's header map keeps its read buffer alive.
     drop(parts);
     let refused = match read_body(declared, started, body, &server).await {
         Ok(body) => {
@@ -63,7 +63,7 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
         Err(BodyError::TooSlow) => return refuse(408),
         Err(BodyError::NoMemory) => {
             tracing::warn!(
-                "too many bytes of deliveries wait to be kept; a sender was told to try again"
+                "the memory limit for requests is reached; a sender was asked to try again"
             );
             let mut reply = SenderResponse::new(503);
             reply.headers.push("retry-after", RETRY_AFTER_SECONDS);
@@ -94,8 +94,8 @@ pub(super) async fn receive(request: HttpRequest) -> Response {
     response::build(reply, is_head, close)
 }
 
-/// Waits as long as an answer is held back, but not when creel is to end. What
-/// is to be dropped never comes back from here.
+/// Waits for the delay of a response; a shutdown ends the wait. Never returns
+/// for [`ReplyTiming::Drop`].
 async fn delay_reply(server: &ServerState, connection: &ConnectionState, timing: ReplyTiming) {
     let (ReplyTiming::Delayed { delay, .. } | ReplyTiming::Drop { delay }) = timing else {
         return;
@@ -112,7 +112,7 @@ async fn delay_reply(server: &ServerState, connection: &ConnectionState, timing:
     }
 }
 
-/// Hands an arrival to the intake, whose panic ends nothing else.
+/// Calls the intake. A panic there becomes status 500.
 async fn call_intake(server: &ServerState, arrival: ReceivedRequest) -> SenderResponse {
     let work = AssertUnwindSafe(async { (server.intake)(arrival).await });
     work.catch_unwind().await.unwrap_or_else(|_| {
@@ -121,7 +121,7 @@ async fn call_intake(server: &ServerState, arrival: ReceivedRequest) -> SenderRe
     })
 }
 
-/// Reads the head; `None` where its target is no path.
+/// Reads the head; `None` if the request target is not a path.
 fn read_head(
     parts: &Parts,
     wire_head: Option<RequestHead>,
@@ -134,7 +134,7 @@ fn read_head(
     };
     let agreed = wire_head.filter(|head| matches_hyper(head, parts));
     if agreed.is_none() {
-        // Out of step once, out of step for good.
+        // After one mismatch the tracker cannot be trusted any more.
         connection.with_tracker(HeaderTracker::give_up);
     }
     let target = match &agreed {
@@ -158,14 +158,14 @@ fn read_head(
     })
 }
 
-/// Says whether a head found on the wire is the one hyper read: same method,
-/// same target, the same fields with the same values in the same order for
-/// each name.
+/// Returns `true` if a tracked head equals the one that hyper read: the same
+/// method, the same target and, for each name, the same values in the same
+/// order.
 fn matches_hyper(head: &RequestHead, parts: &Parts) -> bool {
     if head.method != parts.method.as_str() {
         return false;
     }
-    // hyper leaves out a fragment, which has no place in a target.
+    // hyper drops a fragment, which is not allowed in a request target.
     let target = parts.uri.path_and_query().map_or("", |p| p.as_str());
     if head.target.starts_with('/') && !head.target.starts_with(target) {
         return false;
@@ -175,22 +175,22 @@ fn matches_hyper(head: &RequestHead, parts: &Parts) -> bool {
         let fields = parts.headers.iter();
         fields.map(|(name, value)| (name.as_str(), value.as_bytes()))
     };
-    // Without repeats hyper's order is that of the wire.
+    // Without repeats, hyper keeps the wire order.
     if found.clone().eq(read()) {
         return true;
     }
     let (mut found, mut read): (Vec<_>, Vec<_>) = (found.collect(), read().collect());
-    // Both sorts keep the order of values within a name.
+    // Both sorts are stable and keep the order of values within a name.
     found.sort_by_key(|(name, _)| *name);
     read.sort_by_key(|(name, _)| *name);
-    // hyper drops repeats of a length that agree with the first.
+    // hyper drops repeated equal `content-length` headers.
     found.dedup_by(|(name, _), (before, _)| *name == "content-length" && name == before);
     found == read
 }
 
-/// Returns the fields in the order of hyper's map: that of each name's first
-/// appearance. HTTP/2 says who is asked in a pseudo field; it is added as the
-/// `host` that it stands for (RFC 9113 section 8.3.1).
+/// Returns the headers in the order of hyper's map: by the first occurrence of
+/// each name. HTTP/2 states the host in a pseudo-header, which is added as
+/// `host` (RFC 9113 section 8.3.1).
 fn headers_from_map(parts: &Parts) -> Headers {
     let mut headers = Headers::new();
     if parts.version == Version::HTTP_2
@@ -205,17 +205,17 @@ fn headers_from_map(parts: &Parts) -> Headers {
     headers
 }
 
-/// Why a body was not read to its end.
+/// Reason why a body was not read completely.
 enum BodyError {
     Refused(Refusal),
     TooSlow,
-    /// Other senders' bodies take all the room there is.
+    /// The memory budget is exhausted.
     NoMemory,
     Broken,
 }
 
-/// Reads the body whole, within the limits. `declared` is the length that its
-/// head states, in bytes; `began` is when its head had arrived.
+/// Reads the complete body within the limits. `declared` is its
+/// `content-length` in bytes; `began` is when its head was complete.
 async fn read_body(
     declared: Option<u64>,
     began: Instant,
@@ -241,7 +241,7 @@ async fn read_body(
         let Some(frame) = frame else {
             return Ok(whole.freeze());
         };
-        // Trailer fields say nothing a webhook needs; they are passed over.
+        // Trailers are skipped; no webhook uses them.
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
             continue;
         };
@@ -249,7 +249,7 @@ async fn read_body(
         if size > limits.max_body {
             return Err(too_large);
         }
-        // A copy of its own lets the connection use its buffer again.
+        // Copies the data, so that the connection can reuse its buffer.
         if !whole.append(&data) {
             return Err(BodyError::NoMemory);
         }

@@ -1,4 +1,4 @@
-//! Makes the HTTP response of a [`SenderResponse`].
+//! Builds the HTTP response of a [`SenderResponse`].
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -10,17 +10,18 @@ use super::slow_body::SlowBody;
 use super::{ReplyTiming, SenderResponse};
 use crate::domain::hop_by_hop;
 
-/// What becomes of the connection after the answer.
+/// What happens to the connection after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterResponse {
-    /// It goes on, if the sender likes.
+    /// It stays open for further requests.
     KeepAlive,
-    /// It is closed: what follows on it cannot be told apart or is not wanted.
+    /// It is closed, because the bytes that follow cannot be parsed or are not
+    /// wanted.
     Close,
 }
 
 impl AfterResponse {
-    /// Closes an HTTP/1 connection; in HTTP/2 only the stream ends.
+    /// Returns [`Self::Close`] for HTTP/1. With HTTP/2 only the stream ends.
     pub(super) fn close(parts: &Parts) -> Self {
         if parts.version == Version::HTTP_2 {
             Self::KeepAlive
@@ -30,8 +31,8 @@ impl AfterResponse {
     }
 }
 
-/// Makes the response of a reply whose body may take its time; `shutdown` says
-/// that there is none left.
+/// Builds a response whose body may be sent slowly; cancelling `shutdown` sends
+/// the rest immediately.
 pub(super) fn build_slow(
     reply: SenderResponse,
     is_head: bool,
@@ -50,8 +51,8 @@ pub(super) fn build_slow(
     response
 }
 
-/// Makes the response. The fields that concern one connection go, the length
-/// is made anew, and what cannot stand in a response is left out.
+/// Builds a response. Drops hop-by-hop headers, `content-length` and invalid
+/// headers.
 pub(super) fn build(reply: SenderResponse, is_head: bool, connection: AfterResponse) -> Response {
     let mut fields = reply.headers;
     hop_by_hop::remove(&mut fields);

@@ -1,4 +1,4 @@
-//! A body that takes its time.
+//! A response body that is sent slowly.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,11 +10,11 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// The shortest pause between two pieces.
+/// Minimum interval between two pieces.
 const MIN_PIECE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A body that comes in pieces, spread over a time. Once creel is to end, the
-/// rest comes at once.
+/// A body that is sent in pieces over a given time. A shutdown sends the rest
+/// at once.
 pub(super) struct SlowBody {
     rest: Bytes,
     pieces: u32,
@@ -79,7 +79,7 @@ impl Body for SlowBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // An empty body of known size would end at once; one in chunks ends
+        // An empty body of known size would end immediately; a chunked one ends
         // when its time is over.
         if self.size == 0 {
             SizeHint::default()

@@ -273,7 +273,7 @@ fn the_inspector_shows_what_is_said_at_the_start() {
     let secret = format!("zyra={SENTINEL}");
     let args = ["--listen", "127.0.0.1:0", "--secret", &secret];
     let pty = Pty::start(home.path(), &args, 120, 40, &[]);
-    pty.shows("A secret stands on the command line");
+    pty.shows("A secret is on the command line");
     drop(pty);
     let creel = Creel::serve(&[]);
     assert_eq!(creel.run(&["list"]).code, 0);

@@ -265,7 +265,7 @@ async fn names_the_time_out_that_passed() {
     .await;
     let exchange = deliver_shortly(&informs.url()).await;
     let expected = format!(
-        "{} sends one interim answer (1xx) after the other, and no final one.",
+        "{} sends interim responses (1xx) without a final one.",
         informs.addr
     );
     assert_eq!(error(&exchange), expected);
@@ -320,7 +320,7 @@ async fn tells_what_kept_the_answer_away() {
         ),
         (
             vec![Act::say("hello\x1b[2J\r\n\r\n")],
-            "ADDR does not answer in HTTP: no status line came. \
+            "ADDR does not answer in HTTP: there is no status line. \
              Its answer begins with \"hello\\x1b[2J\\r\\n\\r\\n\".",
         ),
         (
@@ -438,7 +438,7 @@ async fn speaks_tls() {
         assert_eq!(
             error(&exchange),
             format!(
-                "TLS: the certificate of {host} is not from an issuer this system trusts \
+                "TLS: the certificate of {host} comes from an issuer that this system does not trust \
                  (unknown issuer)."
             )
         );
@@ -584,7 +584,10 @@ async fn a_name_of_this_machine_that_leads_elsewhere_gets_nothing() {
     let refused = client.send(&closed, SendOptions::default()).await;
     assert!(error(&refused).contains("refused"), "{refused:?}");
     let moved = client.send(&closed, SendOptions::default()).await;
-    assert!(error(&moved).contains("is 203.0.113.7 now"), "{moved:?}");
+    assert!(
+        error(&moved).contains("resolves to 203.0.113.7 now"),
+        "{moved:?}"
+    );
     assert!(!moved.connected);
     let back = client
         .send(

@@ -18,7 +18,7 @@ fn empty_blank_and_undecodable_secrets_are_refused_wherever_they_stand() {
     let file = home.path().join("secret");
     for (owner, provider, value, word) in [
         ("zyra", "zyra", "", "is empty"),
-        ("zyra", "zyra", " \t ", "blanks only"),
+        ("zyra", "zyra", " \t ", "is blank"),
         ("svix", "svix", "whsec_!!!", "cut or misspelt"),
         (
             "standard-webhooks",
@@ -95,7 +95,11 @@ fn a_provider_s_name_as_the_secret_is_asked_about() {
     fs::write(home.path().join("secret"), "stripe").unwrap();
     for flag in ["file:secret", "stripe=stripe"] {
         let ran = serve(&home, &["--secret", flag]);
-        assert!(ran.err.contains("no address to listen on"), "{}", ran.err);
+        assert!(
+            ran.err.contains("not an address to listen on"),
+            "{}",
+            ran.err
+        );
     }
 }
 
@@ -150,7 +154,7 @@ fn a_parameter_restricts_verification_to_its_key() {
             "provider = \"pusher\"\nparams = { kye = \"a\" }",
             "Did you mean key?",
         ),
-        ("params = { key = \"a\" }", "none is named"),
+        ("params = { key = \"a\" }", "no provider is named"),
     ] {
         fs::write(
             home.path().join("creel.toml"),

@@ -92,13 +92,13 @@ async fn every_bad_head_has_its_words() {
                 Act::say(format!("{HEAD}content-length: 0x10\r\n\r\n")),
                 Act::Hang,
             ],
-            "ADDR does not answer in HTTP: its content-length is no number. \
+            "ADDR does not answer in HTTP: its content-length is not a number. \
              Its answer begins with \"HTTP/1.1 200 OK\\r\\ncontent\".",
         ),
         (
             "speaks HTTP/0.9",
             vec![Act::say("<html>hello</html>\n"), Act::Hang],
-            "ADDR does not answer in HTTP: no status line came. \
+            "ADDR does not answer in HTTP: there is no status line. \
              Its answer begins with \"<html>hello</html>\\n\".",
         ),
         (
@@ -107,12 +107,12 @@ async fn every_bad_head_has_its_words() {
                 Act::say(b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80"),
                 Act::Hang,
             ],
-            "ADDR speaks HTTP/2 only, which creel does over https alone.",
+            "ADDR speaks HTTP/2 only, which creel supports over https only.",
         ),
         (
             "speaks another protocol first",
             vec![Act::say("SSH-2.0-OpenSSH_9.7\r\n"), Act::Hang],
-            "ADDR does not answer in HTTP: no status line came. \
+            "ADDR does not answer in HTTP: there is no status line. \
              Its answer begins with \"SSH-2.0-OpenSSH_9.7\\r\\n\".",
         ),
         (
@@ -120,12 +120,12 @@ async fn every_bad_head_has_its_words() {
             vec![Act::SayForever(
                 b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(64),
             )],
-            "ADDR sends one interim answer (1xx) after the other, and no final one.",
+            "ADDR sends interim responses (1xx) without a final one.",
         ),
         (
             "sends empty lines for ever",
             vec![Act::SayForever(b"\r\n".repeat(512))],
-            "ADDR sends one interim answer (1xx) after the other, and no final one.",
+            "ADDR sends interim responses (1xx) without a final one.",
         ),
         (
             "sends fields for ever",
@@ -169,7 +169,7 @@ async fn every_bad_body_has_its_words() {
         (
             "sends more than a chunk holds",
             vec![Act::say(format!("{chunks}1\r\nxyz\r\n")), Act::Hang],
-            "The answer's body is malformed after 1 B: a chunk is longer than it says.",
+            "The answer's body is malformed after 1 B: a chunk is longer than its stated size.",
         ),
         (
             "announces a chunk of 2^64 bytes",
@@ -185,7 +185,7 @@ async fn every_bad_body_has_its_words() {
                 Act::say(format!("{chunks}0\r\n")),
                 Act::SayForever(b"x: y\r\n".repeat(64)),
             ],
-            "The answer's body is malformed after 0 B: the fields behind it do not end.",
+            "The answer's body is malformed after 0 B: its trailers do not end.",
         ),
         (
             "hides the end of a field behind the chunks",
@@ -193,7 +193,7 @@ async fn every_bad_body_has_its_words() {
                 Act::say(format!("{chunks}0\r\n")),
                 Act::SayForever(b"x".repeat(64)),
             ],
-            "The answer's body is malformed after 0 B: the fields behind it do not end.",
+            "The answer's body is malformed after 0 B: its trailers do not end.",
         ),
     ])
     .await;

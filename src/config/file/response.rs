@@ -1,4 +1,4 @@
-//! The tables that say what senders are answered.
+//! Reads the tables that define responses.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl SourceFile<'_> {
             Some(text) => parse_delay(text.get_ref()).map_err(|why| {
                 self.at(
                     &text.span(),
-                    "this is no time an answer can take.",
+                    "this is not a valid duration.",
                     why,
                     "Write, for example, \"250ms\" or \"10s\".",
                 )
@@ -53,7 +53,7 @@ impl SourceFile<'_> {
                 return Err(self.at(
                     &span,
                     "sequence and drop contradict each other.",
-                    "drop closes every connection without an answer.",
+                    "drop closes every connection without a response.",
                     "Put it into the sequence:  sequence = [\"drop\", 200]",
                 ));
             }
@@ -64,7 +64,7 @@ impl SourceFile<'_> {
                     SequenceEntry::Word(word) => word.parse().map_err(|why| {
                         self.at(
                             &span,
-                            "this is no sequence of answers.",
+                            "this is not a valid sequence of responses.",
                             format!("{why}."),
                             "Write, for example, sequence = [500, \"drop\", 200]",
                         )

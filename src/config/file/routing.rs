@@ -1,4 +1,4 @@
-//! The settings that say where deliveries go and when.
+//! Reads the settings that define where deliveries go and when.
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -20,7 +20,7 @@ pub(super) struct RouteTable {
 }
 
 impl SourceFile<'_> {
-    /// Reads where deliveries go.
+    /// Reads a target.
     pub(super) fn target(&self, target: Spanned<String>) -> Result<String, Failure> {
         if let Some(why) = target_problem(target.get_ref()) {
             return Err(self.at(
@@ -48,7 +48,7 @@ impl SourceFile<'_> {
         })
     }
 
-    /// Reads what becomes of paths.
+    /// Reads a path mode.
     pub(super) fn path_mode(&self, mode: &Spanned<String>) -> Result<PathMode, Failure> {
         PathMode::named(mode.get_ref()).ok_or_else(|| {
             self.at(
@@ -60,7 +60,7 @@ impl SourceFile<'_> {
         })
     }
 
-    /// Reads how many deliveries are forwarded at once.
+    /// Reads the maximum number of deliveries in flight.
     pub(super) fn parallel(&self, parallel: &Spanned<u32>) -> Result<u32, Failure> {
         let number = *parallel.get_ref();
         if (1..=MAX_PARALLEL).contains(&number) {
@@ -74,7 +74,7 @@ impl SourceFile<'_> {
         ))
     }
 
-    /// Reads targets for some deliveries.
+    /// Reads routes.
     pub(super) fn routes(
         &self,
         routes: Vec<RouteTable>,
@@ -114,7 +114,7 @@ impl SourceFile<'_> {
     }
 }
 
-/// Joins words for a sentence, each in quotes.
+/// Joins quoted words with commas.
 fn words(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     words.join(", ")

@@ -1,4 +1,4 @@
-//! Sending again: what is asked for, and what comes of it.
+//! The requests and results of resending.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,50 +11,50 @@ use crate::domain::request::Request;
 use crate::domain::timestamp::Timestamp;
 use crate::outbound::SendOptions;
 
-/// What to send again, where to, and how.
+/// A request to resend deliveries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResendRequest {
-    /// Which deliveries.
+    /// The deliveries.
     pub which: Selection,
-    /// The target; `None`: the endpoint's own, else the configured one.
+    /// The target; `None` for the destination of each delivery.
     pub target: Option<String>,
-    /// Which signature to send; `None`: the one that was received, but a new
-    /// one for what is edited, a new event or a retry, where there is a secret.
+    /// The signature to send. `None` keeps the received one, but signs edited
+    /// deliveries, new events and retries again if there is a secret.
     pub signing: Option<Signing>,
-    /// Whether it goes as a new event, with an id of its own.
+    /// Whether to send it as a new event with its own id.
     pub new_event: bool,
-    /// What new ids are made of, so that they are those of a [`Preview`].
+    /// The seed of new ids, so that they equal those of a [`Preview`].
     pub seed: Option<u64>,
-    /// What is changed before.
+    /// The edit to apply.
     pub edit: Option<Box<Edit>>,
-    /// How long to wait between one and the next, in microseconds.
+    /// Delay between two sends, in microseconds.
     pub spacing_us: u64,
-    /// How many may be under way at a time; 0 stands for 1.
+    /// Maximum number of sends in flight; 0 means 1.
     pub parallel: u32,
-    /// Tries as often and with such waits as the provider does.
+    /// Retries on the provider's schedule.
     pub retry: Option<RetryOptions>,
-    /// Whether somebody asks for the [`super::Command::Results`]; the job then waits
-    /// for them to be taken.
+    /// Whether the caller reads the [`super::Command::Results`]. The job then
+    /// waits for its results to be read.
     pub followed: bool,
-    /// Whether the job ends when the very first cannot be sent at all, and the
-    /// others go to the same app.
+    /// Whether to stop the job if the first send gets no connection and all
+    /// sends go to the same app.
     pub stop_unreached: bool,
-    /// What is allowed besides what the creel that sends allows anyway.
+    /// Permissions in addition to those of the running creel.
     #[serde(default)]
     pub options: SendOptions,
 }
 
-/// Which deliveries to send, in the order of arrival.
+/// The deliveries of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Selection {
-    /// Those with such ids, as in [`super::Command::Show`], in the order given.
+    /// By id as in [`super::Command::Show`], in the given order.
     Ids(Vec<String>),
     /// All that match a filter, oldest first.
     Matching(String),
 }
 
 impl Selection {
-    /// Says whether a filter chooses them.
+    /// Returns `true` for a filter.
     pub(in crate::engine) const fn is_filter(&self) -> bool {
         matches!(self, Self::Matching(_))
     }
@@ -69,56 +69,56 @@ impl Default for Selection {
 /// How to follow a provider's retry schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryOptions {
-    /// How many times shorter the waits are, from 1.
+    /// Factor that shortens the delays, at least 1.
     pub compress: u32,
 }
 
-/// How a job goes.
+/// The progress of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Its number.
     pub id: u64,
-    /// How many deliveries it is about.
+    /// Number of deliveries.
     pub total: u64,
-    /// How many of them are done with.
+    /// Number of completed deliveries.
     pub done: u64,
-    /// With how many of those all went well: delivered, or rightly refused.
+    /// Number of deliveries that succeeded: delivered, or rightly refused.
     pub well: u64,
-    /// How many of those the target accepted although their signature was
-    /// stale or wrong.
+    /// Number of deliveries that the target accepted despite a stale or invalid
+    /// signature.
     #[serde(default)]
     pub wrongly_accepted: u64,
-    /// Why one could not be sent, the last of them.
+    /// The last failure to send a delivery.
     pub failure: Option<Failure>,
-    /// About how long it will still take, in milliseconds, where that can be said.
+    /// Estimated remaining time in milliseconds, if known.
     pub left_ms: Option<u64>,
-    /// Whether it was told to stop.
+    /// Whether it was stopped.
     pub stopped: bool,
-    /// Whether it is over.
+    /// Whether it has ended.
     pub ended: bool,
 }
 
-/// Which ways of sending a delivery again do not work for it, and why.
+/// The ways of resending that a delivery does not support, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResendSupport {
-    /// Why it cannot be signed anew; `None` where it can.
+    /// Why it cannot be signed again; `None` if it can.
     pub no_signature: Option<String>,
-    /// Why it cannot be tried as its provider retries; `None` where it can.
+    /// Why it cannot be retried on its provider's schedule; `None` if it can.
     pub no_retries: Option<String>,
 }
 
-/// What came of a followed job since the last time.
+/// The results of a followed job since the last call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobResults {
-    /// The attempts, in the order they ended.
+    /// The results, in the order of completion.
     pub sent: Vec<SendResult>,
-    /// How the job goes.
+    /// The progress of the job.
     pub job: Job,
-    /// Whether nothing more comes; the job is then forgotten.
+    /// Whether these are the last results, after which the job is removed.
     pub last: bool,
 }
 
-/// What came of sending one delivery once.
+/// The result of sending one delivery once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendResult {
     /// The delivery.
@@ -132,46 +132,47 @@ pub struct SendResult {
 }
 
 impl SendResult {
-    /// Says whether nothing could be sent to its target.
+    /// Returns `true` if its target could not be reached.
     pub fn is_unreached(&self) -> bool {
         !self.reached && self.attempt.is_ok()
     }
 }
 
-/// A retry schedule of a delivery: what was tried stands among its attempts.
+/// The retry schedule of a delivery. Its past tries are attempts of the
+/// delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPlan {
     /// When it began; its attempts' [`crate::domain::attempt::RetryPosition::began`].
     pub began: Timestamp,
-    /// When the tries after the newest would be made, if all fail.
+    /// The times of the remaining tries if all fail.
     pub later: Vec<Timestamp>,
-    /// Whether the steps are creel's assumption, for want of stated ones.
+    /// Whether creel assumes the schedule because the provider documents none.
     pub assumed: bool,
     /// What the provider would do now: disable the endpoint.
     pub note: Option<String>,
 }
 
-/// What sending a delivery again would send.
+/// A preview of a resent request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
     /// The delivery.
     pub delivery: Id,
-    /// The request as it came.
+    /// The received request.
     pub old: Request,
-    /// The request as it would go out, every field of it.
+    /// The complete request to send.
     pub new: Request,
-    /// The whole address it would go to.
+    /// The complete URL.
     pub address: String,
-    /// Which signature it carries.
+    /// The signature that it carries.
     pub signing: Signing,
-    /// Whether method or body are not those of the delivery.
+    /// Whether the method or the body differ from the delivery.
     pub edited: bool,
-    /// Headers whose value is made when it is sent: the signature.
+    /// Headers that are computed when the request is sent: the signature.
     pub later: Vec<String>,
-    /// Headers that hold the time of sending.
+    /// Headers that contain the time of sending.
     pub times: Vec<String>,
-    /// What should be known before, as sentences.
+    /// Warnings, as sentences.
     pub notes: Vec<String>,
-    /// What new ids were made of.
+    /// The seed of new ids.
     pub seed: u64,
 }
