@@ -143,7 +143,7 @@ fn what_was_replaced_is_named_and_counts_no_more() {
     deliver(&home, &address, WRONG, "job.completed");
     says(&pty, "job.completed", "ok");
     pty.keys(&format!("s{RIGHT}"));
-    pty.shows("a new one: ****");
+    pty.shows("New secret: ****");
     pty.keys("\t\u{1b}[C\r");
     pty.shows("1 verified again, 1 still BAD");
     says(&pty, "job.completed", "BAD");

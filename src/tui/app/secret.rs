@@ -1,4 +1,4 @@
-//! Picking or adding a secret, and what came of it.
+//! Adding a secret, and the result of verifying with it.
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -19,7 +19,7 @@ impl App {
     /// Opens the form for the secret of the selected delivery.
     pub(super) fn open_secret(&mut self) {
         let Some(row) = self.list.selected() else {
-            self.say("No delivery is selected whose secret it would be");
+            self.say("Nothing to add a secret for: no delivery is selected");
             return;
         };
         let form = SecretForm::new(row, self.detail.shown.as_ref(), &self.info);
@@ -27,7 +27,7 @@ impl App {
         self.overlay = Some(Overlay::Secret(form));
     }
 
-    /// Takes a key in the form.
+    /// Handles a key in the form.
     pub(super) fn secret_key(&mut self, key: KeyEvent, chord: Chord) -> Vec<Effect> {
         let Some(Overlay::Secret(form)) = &mut self.overlay else {
             return Vec::new();
@@ -47,7 +47,7 @@ impl App {
         Vec::new()
     }
 
-    /// Takes the end of verifying again.
+    /// Handles the result of verifying again.
     pub(super) fn take_adopted(&mut self, answer: Result<Adopted, Failure>) -> Vec<Effect> {
         let open = match &mut self.overlay {
             Some(Overlay::Secret(form)) if form.waiting => Some(form),
@@ -61,7 +61,7 @@ impl App {
                 self.list.expire();
                 self.detail.expire();
                 self.info_wish.stale = true;
-                self.done(&told(&adopted));
+                self.done(&describe(&adopted));
             }
             (Err(failure), Some(form)) => {
                 form.waiting = false;
@@ -73,11 +73,11 @@ impl App {
     }
 }
 
-/// Says what a secret changed.
-fn told(adopted: &Adopted) -> String {
+/// Describes what a secret changed.
+fn describe(adopted: &Adopted) -> String {
     let whose = match &adopted.scope {
         Scope::Endpoint(name) | Scope::Provider(name) => name.as_str(),
-        Scope::All => "all without one of their own",
+        Scope::All => "deliveries without a secret of their own",
     };
     let counts = if adopted.before {
         "counted"

@@ -1,5 +1,5 @@
-//! The form for a secret: one of those there are, or a new one; and whether
-//! it counts beside the others or in their place.
+//! The form that adds a secret: a known one or a new one, beside the current
+//! secrets or in their place.
 
 use std::fmt;
 
@@ -22,29 +22,29 @@ use crate::tui::theme::Role;
 use crate::tui::widget::field::{Drawn, Field};
 use crate::tui::widget::wrap;
 
-/// What stands before the text field.
-const NEW: &str = "a new one: ";
+/// The label of the text field.
+const NEW: &str = "New secret: ";
 /// How many secrets are shown at once.
 const LISTED: usize = 8;
-/// How many lines besides the secrets are always there.
-const FIXED: usize = 5;
+/// How many lines the form always has: the text field and the key hints.
+const FIXED: usize = 2;
 
 /// The form's state.
 #[derive(Clone, Debug)]
 pub struct SecretForm {
     /// The part with the focus.
     pub part: Part,
-    /// What is typed.
+    /// The text field of the new secret.
     pub field: Masked,
-    /// Whether the others count on.
+    /// Whether the secret is added to the current ones or replaces them.
     pub how: Adoption,
-    /// Why it was not taken.
+    /// Why the secret was refused.
     pub problem: Option<String>,
-    /// Whether the answer is under way.
+    /// Whether the engine is adopting the secret.
     pub waiting: bool,
     id: String,
     scope: Scope,
-    /// Which is chosen; behind the last of those there are: the new one.
+    /// The position of the chosen secret; `known.len()` is the new one.
     chosen: usize,
     known: Vec<KnownSecret>,
     suggested: Option<usize>,
@@ -54,13 +54,13 @@ pub struct SecretForm {
 /// A part of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Which secret.
+    /// The choice of the secret.
     Which,
-    /// Whether the others count on.
+    /// Whether it is added or replaces the others.
     How,
 }
 
-/// A text field that shows stars, and its text only where that is asked for.
+/// A text field that shows stars instead of its text, unless told to show it.
 #[derive(Clone, Default)]
 pub struct Masked {
     field: Field,
@@ -75,22 +75,22 @@ impl fmt::Debug for Masked {
 }
 
 impl Masked {
-    /// Says whether nothing is typed.
+    /// Returns whether the field is empty.
     pub fn is_empty(&self) -> bool {
         self.field.text().is_empty()
     }
 
-    /// Takes a key; says whether the text changed.
+    /// Handles a key; returns whether the text changed.
     pub fn key(&mut self, key: KeyEvent) -> bool {
         self.field.key(key)
     }
 
-    /// Takes pasted text.
+    /// Inserts pasted text.
     pub fn paste(&mut self, text: &str) {
         self.field.paste(text);
     }
 
-    /// Says where the secret is, rather than what it is.
+    /// Returns the text if it names a variable or a file.
     fn reference(&self) -> Option<&str> {
         let text = self.field.text();
         is_reference(text).then_some(text)
@@ -105,13 +105,13 @@ impl Masked {
     }
 }
 
-/// Says whether a text names a variable or a file that holds a secret.
+/// Returns whether a text names a variable or a file that holds a secret.
 fn is_reference(text: &str) -> bool {
     text.starts_with("env:") || text.starts_with("file:")
 }
 
 impl SecretForm {
-    /// Opens the form for a delivery; `shown` is it, whole, where it is loaded.
+    /// Opens the form for a delivery; `shown` is its detail, if loaded.
     pub fn new(row: &Summary, shown: Option<&Shown>, info: &Info) -> Self {
         let known = info.secrets.clone();
         let detail = shown.map(|shown| &*shown.detail);
@@ -139,7 +139,7 @@ impl SecretForm {
         }
     }
 
-    /// Takes the secrets as they are now; what is chosen stays so.
+    /// Replaces the known secrets and keeps the choice.
     pub fn update(&mut self, info: &Info) {
         let before = std::mem::replace(&mut self.known, info.secrets.clone());
         let now = |at: usize| {
@@ -150,15 +150,20 @@ impl SecretForm {
         self.suggested = self.suggested.and_then(now);
     }
 
-    /// Moves the focus to the other part.
+    /// Moves the focus to the other part, if it is shown.
     pub fn turn(&mut self) {
         self.part = match self.part {
-            Part::Which => Part::How,
-            Part::How => Part::Which,
+            Part::Which if self.has_current() => Part::How,
+            Part::Which | Part::How => Part::Which,
         };
     }
 
-    /// Chooses another secret, or the other way of counting.
+    /// Returns whether there is any secret that the new one could replace.
+    fn has_current(&self) -> bool {
+        self.known.iter().any(|known| !known.old)
+    }
+
+    /// Chooses another secret, or toggles between adding and replacing.
     pub fn step(&mut self, by: isize) {
         match self.part {
             Part::Which => {
@@ -170,12 +175,12 @@ impl SecretForm {
         }
     }
 
-    /// Returns the secret that is chosen, where it is not the new one.
+    /// Returns the chosen secret unless it is the new one.
     fn known(&self) -> Option<&KnownSecret> {
         self.known.get(self.chosen)
     }
 
-    /// Takes the other way of counting.
+    /// Toggles between adding and replacing.
     pub fn toggle(&mut self) {
         self.how = match self.how {
             Adoption::Add => Adoption::Replace,
@@ -183,14 +188,14 @@ impl SecretForm {
         };
     }
 
-    /// Types a character or edits what is typed.
+    /// Handles a key of the text field.
     pub fn type_key(&mut self, key: KeyEvent) {
         if self.field.key(key) {
             self.typed();
         }
     }
 
-    /// Takes pasted text as the new secret.
+    /// Inserts pasted text into the new secret.
     pub fn paste(&mut self, text: &str) {
         self.field.paste(text);
         self.typed();
@@ -202,7 +207,7 @@ impl SecretForm {
         self.problem = None;
     }
 
-    /// Returns what is asked for, or says why that cannot be.
+    /// Returns the order, or notes why there is none.
     pub fn order(&mut self) -> Option<AdoptSecretRequest> {
         let secret = if let Some(known) = self.known() {
             SecretChoice::Known(self.chosen, known.clone())
@@ -234,11 +239,11 @@ impl SecretForm {
         match &self.scope {
             Scope::Endpoint(name) => format!("Secret for the endpoint {name}"),
             Scope::Provider(name) => format!("Secret for deliveries of {name}"),
-            Scope::All => "Secret for all without one of their own".to_owned(),
+            Scope::All => "Secret for deliveries without a secret of their own".to_owned(),
         }
     }
 
-    /// Writes what the configuration needs, so that it counts the next time too.
+    /// Returns the configuration lines that keep the secret across restarts.
     fn keep(&self) -> Vec<String> {
         let name = self.scope.name();
         let variable: String = name
@@ -292,7 +297,7 @@ impl SecretForm {
     }
 }
 
-/// Writes a key of a table as TOML does.
+/// Formats a TOML key, quoted if necessary.
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !name.is_empty() && name.chars().all(bare) {
@@ -302,7 +307,7 @@ fn key(name: &str) -> String {
     }
 }
 
-/// Draws the form; returns where the cursor stands.
+/// Draws the form; returns the position of the cursor.
 pub fn draw(form: &SecretForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) -> (u16, u16) {
     let look = ctx.look;
     let width = 88.min(screen.width.saturating_sub(2)).max(20);
@@ -310,7 +315,8 @@ pub fn draw(form: &SecretForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
     let keep = keep_lines(form, ctx, room);
     let word = word(form, ctx, room);
     let most = usize::from(screen.height).saturating_sub(2);
-    let fixed = FIXED + word.len();
+    let ways = way_lines(form, ctx, room);
+    let fixed = FIXED + word.len() + ways.len();
     let keep = if fixed + 1 + keep.len() <= most {
         keep
     } else {
@@ -348,27 +354,20 @@ pub fn draw(form: &SecretForm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) ->
         Span::raw(field.text),
     ]));
     lines.extend(word);
-    lines.push(Line::default());
-    for (how, text) in [
-        (Adoption::Add, "besides those that count now"),
-        (Adoption::Replace, "in their place: they become old"),
-    ] {
-        let chosen = form.how == how;
-        if form.part == Part::How && chosen {
+    for (at, line) in ways.into_iter().enumerate() {
+        if form.part == Part::How && at == 1 + usize::from(form.how == Adoption::Replace) {
             cursor = (2, lines.len());
         }
-        let radio = look.glyphs.radio[usize::from(!chosen)];
-        let text = format!("  {radio} {text}");
-        let role = here(form.part == Part::How && chosen);
-        let spans = vec![look.span(text, role)];
-        lines.push(wrap::cut(spans, room, look.glyphs.ellipsis));
+        lines.push(line);
     }
     let hint = if form.waiting {
-        "Verifying again; Esc closes, it goes on"
+        "Verifying again; Esc close (verification continues)"
     } else if room < 70 {
-        "Enter takes it, F2 shows, Esc cancels"
+        "Enter accept, F2 show, Esc cancel"
+    } else if form.has_current() {
+        "Enter accept, Up/Down choose, Tab next field, F2 show, Esc cancel"
     } else {
-        "Enter takes it, arrows choose, Tab goes on, F2 shows it, Esc cancels"
+        "Enter accept, F2 show what is typed, Esc cancel"
     };
     let spans = vec![look.span(hint, Role::Context)];
     lines.push(wrap::cut(spans, room, look.glyphs.ellipsis));
@@ -390,7 +389,28 @@ fn sign(focused: bool, ctx: Ctx<'_>) -> String {
     format!("{glyph} ")
 }
 
-/// Writes one of the secrets there are.
+/// Returns a blank line and the choice between adding and replacing; nothing
+/// where no secret counts yet.
+fn way_lines(form: &SecretForm, ctx: Ctx<'_>, room: usize) -> Vec<Line<'static>> {
+    if !form.has_current() {
+        return Vec::new();
+    }
+    let look = ctx.look;
+    let mut lines = vec![Line::default()];
+    for (how, text) in [
+        (Adoption::Add, "Add to the current secrets"),
+        (Adoption::Replace, "Replace the current secrets (they become old)"),
+    ] {
+        let chosen = form.how == how;
+        let radio = look.glyphs.radio[usize::from(!chosen)];
+        let role = here(form.part == Part::How && chosen);
+        let spans = vec![look.span(format!("  {radio} {text}"), role)];
+        lines.push(wrap::cut(spans, room, look.glyphs.ellipsis));
+    }
+    lines
+}
+
+/// Returns the line of a known secret.
 fn known_line(
     form: &SecretForm,
     at: usize,
@@ -402,8 +422,8 @@ fn known_line(
     let focused = form.part == Part::Which && form.chosen == at;
     let pins: Vec<String> = known.pinned.iter().map(ToString::to_string).collect();
     let note = match (form.suggested == Some(at), known.old) {
-        (true, _) => "  the sender's, as proved".to_owned(),
-        (false, true) => "  no longer counts".to_owned(),
+        (true, _) => "  proved: the sender signs with it".to_owned(),
+        (false, true) => "  old".to_owned(),
         (false, false) if pins.is_empty() => String::new(),
         (false, false) => format!("  pinned to {}", pins.join(", ")),
     };
@@ -416,7 +436,7 @@ fn known_line(
     wrap::cut(spans, room, look.glyphs.ellipsis)
 }
 
-/// Writes why the secret was not taken, or what seems wrong with it.
+/// Returns the lines that say why the secret was refused or seems wrong.
 fn word(form: &SecretForm, ctx: Ctx<'_>, room: usize) -> Vec<Line<'static>> {
     let look = ctx.look;
     let seen = || {
@@ -429,7 +449,7 @@ fn word(form: &SecretForm, ctx: Ctx<'_>, room: usize) -> Vec<Line<'static>> {
     let (text, role) = match problem.or_else(seen) {
         Some(word) => word,
         None if form.known().is_none() => (
-            "Type or paste it, or where it is: env:NAME, file:PATH.".to_owned(),
+            "Type or paste the secret, or a reference to it: env:NAME, file:PATH.".to_owned(),
             Role::Context,
         ),
         None => return Vec::new(),
@@ -439,13 +459,13 @@ fn word(form: &SecretForm, ctx: Ctx<'_>, room: usize) -> Vec<Line<'static>> {
     lines.into_iter().map(line).collect()
 }
 
-/// Writes how the secret is kept for the next time.
+/// Returns the lines that say how to keep the secret across restarts.
 fn keep_lines(form: &SecretForm, ctx: Ctx<'_>, room: usize) -> Vec<Line<'static>> {
     let look = ctx.look;
     let place = match form.scope {
-        Scope::All => "It counts until creel ends. To keep it, start with:",
+        Scope::All => "creel forgets it when it ends. To keep it, start with:",
         Scope::Endpoint(_) | Scope::Provider(_) => {
-            "It counts until creel ends. To keep it, in creel.toml:"
+            "creel forgets it when it ends. To keep it, write in creel.toml:"
         }
     };
     let mut lines = vec![Line::default()];

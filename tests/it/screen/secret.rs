@@ -140,11 +140,24 @@ fn a_failure_is_told_in_the_form_which_stays_as_it_was() {
 }
 
 #[test]
+fn replacing_is_offered_only_where_there_is_something_to_replace() {
+    let mut world = World::open((120, 40), vec![valid(1)]);
+    world.app.info.secrets.clear();
+    world.keys("s");
+    assert!(!picture(&world).contains("the current secrets"));
+    world.keys("a-secret<tab><space><enter>");
+    assert_eq!(order(&mut world).how, Adoption::Add);
+    let mut world = self::world((120, 40), valid(1));
+    world.keys("s");
+    assert!(picture(&world).contains("Replace the current secrets"));
+}
+
+#[test]
 fn without_a_delivery_there_is_no_form() {
     let mut world = World::open((120, 40), Vec::new());
     world.keys("s");
     assert!(world.app.overlay.is_none());
-    assert!(world.toast().contains("No delivery is selected"));
+    assert!(world.toast().contains("no delivery is selected"));
 }
 
 #[test]
