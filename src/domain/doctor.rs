@@ -228,7 +228,6 @@ pub fn codes() -> impl Iterator<Item = FindingCode> {
             code,
             group: None,
             word: match *code {
-                "fields_unsigned" => "unsigned",
                 "sender_unconfirmed" => "sender",
                 _ => "part",
             },
