@@ -119,11 +119,11 @@ actions! {
     TabSignature "tab-4" Panes "signature" "Show the proof of the signature";
     TabTries "tab-5" Panes "tries" "Show the tries";
     Resend "resend" Panes "resend" "Send the selected ones again, else this one, as captured";
-    ResendWith "resend-with" Panes "resend with…" "Send again with another target, a new signature, as a new event";
+    ResendWith "resend-with" Panes "resend with…" "Send again: another target, new signature, new event, retries";
     Edit "edit" Panes "edit, resend" "Edit the request in your editor, then send it";
     Stop "stop" Panes "stop" "Stop what is being sent";
     GiveUp "give-up" Panes "give up" "Give up on deliveries that wait for their app: the selected, else all";
-    TrustClock "trust-clock" Panes "trust clock" "Believe the clock, so that old deliveries go by age again";
+    TrustClock "trust-clock" Panes "trust clock" "Trust a doubted clock, so that old deliveries are removed by age again";
     Copy "copy" Panes "copy" "Copy something of this delivery: a letter follows";
     Verify "verify" Panes "verify again" "Check the signature again and show all that was tried";
     Secret "secret" Panes "secret" "Pick or add this endpoint's secret, and verify all of it again";

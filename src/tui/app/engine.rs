@@ -1,4 +1,4 @@
-//! What the creel that is looked at tells and answers.
+//! Handles events and replies of the engine.
 
 use crate::domain::attempt::Attempt;
 use crate::domain::attempt_verdict::AttemptVerdict;
@@ -15,7 +15,7 @@ use crate::tui::pane::list::Hunted;
 use super::App;
 
 impl App {
-    /// Takes an event.
+    /// Handles an event.
     pub(super) fn event(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Added(row) => self.added(row),
@@ -32,7 +32,7 @@ impl App {
             }
             Event::App(app) => {
                 self.app_changed(app);
-                // An answer that is under way may be older than this.
+                // A reply under way may be older than this event.
                 self.info_wish.stale = true;
             }
             Event::Answering(live) => {
@@ -53,10 +53,10 @@ impl App {
                 self.info_wish.stale = true;
             }
             Event::Gone => {
-                self.info.trouble = Some("the creel that was looked at has ended".to_owned());
+                self.info.trouble = Some("the creel shown here has ended".to_owned());
                 self.info.listening = None;
                 self.fail(
-                    "The creel that was looked at has ended; what is shown is what was known.",
+                    "The creel shown here has ended.\nThe list stays as it was and nothing can be changed.\nQuit, and start creel again.",
                 );
             }
         }
@@ -90,17 +90,17 @@ impl App {
             Some(known) => *known = attempt,
             None => attempts.push(attempt),
         }
-        // What time did to the signature is told when the delivery is read again.
+        // The age of the signature is known when the delivery is read again.
         let status = shown.detail.verification.status;
         shown.detail.verdicts = AttemptVerdict::all(attempts, |_| status);
     }
 
-    /// Takes what the creel says of itself.
+    /// Handles the engine's state.
     pub(super) fn take_info(&mut self, answer: Result<Info, Failure>) -> Vec<Effect> {
         self.info_wish.asked = false;
         match answer {
             Ok(info) => {
-                // What began before this inspector was opened, too.
+                // Includes jobs that began before this inspector was opened.
                 self.jobs.clone_from(&info.jobs);
                 self.info = info;
                 if let Some(Overlay::Secret(form)) = &mut self.overlay {
@@ -112,7 +112,7 @@ impl App {
         Vec::new()
     }
 
-    /// Takes a window of the list.
+    /// Handles a window of the list.
     pub(super) fn take_page(
         &mut self,
         query: ListQuery,
@@ -129,7 +129,7 @@ impl App {
         Vec::new()
     }
 
-    /// Takes a window of the list that was searched for a problem.
+    /// Handles a window of the list that was requested to find a problem.
     pub(super) fn take_sought(
         &mut self,
         query: &ListQuery,
@@ -148,7 +148,7 @@ impl App {
         }
     }
 
-    /// Says how a search for a problem ended, or lets it go on.
+    /// Reports how the search for a problem ended, or continues it.
     pub(super) fn hunted(&mut self, hunted: Hunted) -> Vec<Effect> {
         match hunted {
             Hunted::Found => Vec::new(),
@@ -160,7 +160,7 @@ impl App {
         }
     }
 
-    /// Takes a delivery.
+    /// Handles the detail of a delivery.
     pub(super) fn take_detail(
         &mut self,
         seq: u64,
@@ -179,7 +179,7 @@ impl App {
         self.edit_when_read(seq)
     }
 
-    /// Says what checking again gave, and where to see what was tried.
+    /// Describes the result of verifying again, and where the hypotheses are shown.
     fn checked(&self, verification: &Verification) -> String {
         let word = verification.status.word();
         let tried = verification.tried.iter();
@@ -197,24 +197,24 @@ impl App {
         format!("Checked again: {word}, {tried} causes tried{where_to}")
     }
 
-    /// Takes the end of trusting the clock.
+    /// Handles the reply to trusting the clock.
     pub(super) fn take_trusted(&mut self, answer: Result<(), Failure>) -> Vec<Effect> {
         match answer {
-            Ok(()) => self.done("The clock is believed: old deliveries go by age again"),
+            Ok(()) => self.done("Clock trusted: old deliveries are removed by age again"),
             Err(failure) => self.fail_with(&failure),
         }
         Vec::new()
     }
 
-    /// Takes the end of marking.
+    /// Handles the reply to marking.
     pub(super) fn take_marked(
         &mut self,
         order: &MarkRequest,
         answer: Result<(), Failure>,
     ) -> Vec<Effect> {
         match answer {
-            Ok(()) if order.marked => self.done("Marked: it is kept until the mark is taken away"),
-            Ok(()) => self.done("The mark is taken away"),
+            Ok(()) if order.marked => self.done("Marked: kept until it is unmarked"),
+            Ok(()) => self.done("Unmarked: it can be removed by age again"),
             Err(failure) => self.fail_with(&failure),
         }
         self.list.expire();
@@ -222,7 +222,7 @@ impl App {
         Vec::new()
     }
 
-    /// Takes the end of sending a sample.
+    /// Handles the reply to sending a sample.
     pub(super) fn take_sampled(&mut self, answer: Result<(), Failure>) -> Vec<Effect> {
         match answer {
             Ok(()) => self.done("Sent a signed sample"),

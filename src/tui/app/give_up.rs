@@ -3,6 +3,7 @@
 use crate::domain::failure::Failure;
 use crate::domain::summary::Summary;
 use crate::engine::command::{ListQuery, Selection};
+use crate::tui::action::Action;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::confirm::{Confirm, Then};
 
@@ -12,7 +13,7 @@ use super::send::count;
 /// The filter that finds the deliveries that wait for their app.
 const WAITING: &str = "app:waiting";
 
-/// Returns the question how many deliveries wait.
+/// Returns the query that counts the waiting deliveries.
 pub fn waiting() -> ListQuery {
     ListQuery {
         filter: WAITING.to_owned(),
@@ -21,8 +22,8 @@ pub fn waiting() -> ListQuery {
 }
 
 impl App {
-    /// Asks whether the selected ones that wait shall be given up; without a
-    /// selection all of them.
+    /// Asks whether to give up on the selected deliveries that wait; without a
+    /// selection, on all that wait.
     pub(super) fn give_up(&mut self) -> Vec<Effect> {
         if self.list.chosen.is_empty() {
             return vec![Effect::CountWaiting];
@@ -34,7 +35,7 @@ impl App {
         Vec::new()
     }
 
-    /// Takes how many wait, and asks.
+    /// Handles the number of waiting deliveries: asks whether to give up on them.
     pub(super) fn take_waiting(&mut self, answer: Result<u64, Failure>) -> Vec<Effect> {
         match answer {
             Ok(waiting) => {
@@ -47,21 +48,30 @@ impl App {
 
     fn ask_to_give_up(&mut self, waiting: u64, all: &str, which: Selection) {
         if waiting == 0 {
-            self.say("Nothing to give up: none of them waits for its app");
+            self.say("Nothing to give up: no delivery is waiting for its app");
             return;
         }
+        let key = |action| self.keys.key(action);
         let all = if waiting == 1 { "" } else { all };
+        let hint = if all.is_empty() {
+            String::new()
+        } else {
+            format!(
+                " To give up on some of them only, cancel, select them ({}) and press {}.",
+                key(Action::Select),
+                key(Action::GiveUp)
+            )
+        };
         self.ask(Confirm {
-            what: format!(
-                "Give up on {all}{} waiting for an app?",
-                count(waiting)
+            what: format!("Give up on {all}{} waiting for an app?", count(waiting)),
+            why: format!(
+                "creel stops forwarding them, and retention removes them like any other.{hint}"
             ),
-            why: "They are not sent by themselves any more, and go when their time is over as all others do.".to_owned(),
             then: Then::GiveUp(which),
         });
     }
 
-    /// Takes how many were given up.
+    /// Handles the number of deliveries given up on.
     pub(super) fn take_given_up(&mut self, answer: Result<u64, Failure>) -> Vec<Effect> {
         match answer {
             Ok(given_up) => self.done(&format!("Gave up on {}", count(given_up))),

@@ -6,6 +6,7 @@ use crate::tui::action::Action;
 use crate::tui::copy;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
+use crate::tui::overlay::confirm::{Confirm, Then};
 use crate::tui::overlay::prompt::{Prompt, Purpose};
 use crate::tui::pane::detail::Tab;
 
@@ -58,7 +59,7 @@ impl App {
                 return self.resend();
             }
             Action::Stop => return self.stop(),
-            Action::TrustClock => return self.trust_clock(),
+            Action::TrustClock => self.trust_clock(),
             Action::GiveUp => return self.give_up(),
             Action::ResendWith => {
                 self.list.follow = false;
@@ -76,7 +77,7 @@ impl App {
             Action::Sample => return vec![Effect::Sample],
 
             Action::Select => self.select(),
-            Action::SelectNone => self.list.chosen.clear(),
+            Action::SelectNone => self.select_none(),
             Action::Answer => self.open_answer(),
 
             Action::TabLeft => self.show(self.detail.tab.turned(-1)),
@@ -257,12 +258,22 @@ impl App {
         }
     }
 
-    fn trust_clock(&mut self) -> Vec<Effect> {
-        if self.info.clock.is_some() {
-            return vec![Effect::TrustClock];
-        }
-        self.say("Nothing to do: the clock is not doubted");
-        Vec::new()
+    /// Asks before the clock is trusted, because retention then removes
+    /// deliveries by it.
+    fn trust_clock(&mut self) {
+        let Some(doubt) = self.info.clock else {
+            self.say("Nothing to trust: creel does not doubt the clock");
+            return;
+        };
+        let now = self.look.full_time(self.now);
+        self.ask(Confirm {
+            what: format!("Trust the clock? It says {now}."),
+            why: format!(
+                "creel doubts it: {doubt}. Once the clock is trusted, deliveries that are too old \
+                 by it are removed. If it is wrong, cancel and correct it."
+            ),
+            then: Then::TrustClock,
+        });
     }
 
     fn mark(&mut self) -> Vec<Effect> {
@@ -288,7 +299,14 @@ impl App {
         }
     }
 
-    /// Selects for a batch and goes on to the next.
+    fn select_none(&mut self) {
+        if self.list.chosen.is_empty() {
+            self.say("Nothing is selected");
+        }
+        self.list.chosen.clear();
+    }
+
+    /// Selects the delivery for a batch and moves down.
     fn select(&mut self) {
         let height = self.list_height();
         self.list.choose();

@@ -137,6 +137,7 @@ impl App {
             Then::Quit => vec![Effect::Quit],
             Then::Edit(text) => vec![Effect::Edit(text)],
             Then::GiveUp(which) => vec![Effect::GiveUp(which)],
+            Then::TrustClock => vec![Effect::TrustClock],
             Then::Do(action) => self.perform(action),
             Then::Send { order, hosts, to } => {
                 self.overlay = self.parked.take().map(Overlay::Resend);
@@ -241,9 +242,10 @@ impl App {
                 self.overlay = other;
                 let not = match confirm.then {
                     Then::GiveUp(_) => "Not given up",
+                    Then::TrustClock => "Not trusted",
                     _ => "Not sent",
                 };
-                self.warn(&format!("{not}: something else was opened meanwhile"));
+                self.warn(&format!("{not}: another dialog was opened first"));
                 return;
             }
         }
@@ -411,10 +413,13 @@ impl App {
         self.jobs.iter().map(|job| Effect::Stop(job.id)).collect()
     }
 
-    /// Takes the answer to that; the job tells of its end itself.
+    /// Handles the reply to stopping. The end of the job may have been reported
+    /// already, with more detail.
     pub(super) fn take_stopped(&mut self, answer: Result<(), Failure>) -> Vec<Effect> {
-        if let Err(failure) = answer {
-            self.fail_with(&failure);
+        match answer {
+            Ok(()) if self.toast.is_none() => self.done("Stopped sending"),
+            Ok(()) => {}
+            Err(failure) => self.fail_with(&failure),
         }
         Vec::new()
     }
@@ -433,7 +438,7 @@ impl App {
         let key = self.keys.key(Action::Quit);
         self.overlay = Some(Overlay::Confirm(Confirm {
             what: format!("Quit while {} are being sent?", count(self.sending())),
-            why: format!("What was not sent yet will not be. {key} quits without a question."),
+            why: format!("Deliveries not sent yet will be skipped. {key} quits without asking."),
             then: Then::Quit,
         }));
         Vec::new()

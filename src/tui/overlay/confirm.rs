@@ -1,4 +1,4 @@
-//! A question before something is done that cannot be taken back.
+//! The confirmation dialog for actions that cannot be undone.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,47 +11,49 @@ use crate::tui::pane::{Ctx, detail};
 use crate::tui::theme::Role;
 use crate::tui::widget::wrap;
 
-/// A question.
+/// A confirmation dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirm {
-    /// What will be done, as a sentence.
+    /// The question, as a sentence.
     pub what: String,
-    /// What there is to know of it.
+    /// The consequences.
     pub why: String,
-    /// What is done on Enter.
+    /// The action that Enter performs.
     pub then: Then,
 }
 
 impl Confirm {
-    /// Returns whether deliveries are sent when the answer is yes.
+    /// Returns whether confirming sends deliveries.
     pub const fn sends(&self) -> bool {
         matches!(self.then, Then::Send { .. })
     }
 }
 
-/// What is done when the answer is yes.
+/// The action that a confirmation performs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// Send deliveries to hosts that are not asked for again.
+    /// Send deliveries; these hosts need no further confirmation.
     Send {
-        /// What is sent.
+        /// The deliveries and how they are sent.
         order: ResendRequest,
         /// The hosts.
         hosts: Vec<String>,
-        /// Where to, as the screen says it.
+        /// The target, as shown on the screen.
         to: String,
     },
     /// Give up on deliveries that wait for their app.
     GiveUp(Selection),
-    /// Perform an action that was found by words.
+    /// Trust the clock, which lets retention remove deliveries by age again.
+    TrustClock,
+    /// Perform an action that the palette found.
     Do(Action),
     /// Quit while deliveries are being sent.
     Quit,
-    /// Open the editor again, on a text that could not be read.
+    /// Open the editor again on a text that could not be parsed.
     Edit(Vec<u8>),
 }
 
-/// Draws the question.
+/// Draws the dialog.
 pub fn draw(confirm: &Confirm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) {
     let look = ctx.look;
     let width = 64.min(screen.width);
@@ -64,16 +66,17 @@ pub fn draw(confirm: &Confirm, ctx: Ctx<'_>, screen: Rect, frame: &mut Frame) {
     }
     lines.push(Line::default());
     let keys = match confirm.then {
-        Then::Send { .. } => "Enter sends, Esc does not",
-        Then::GiveUp(_) => "Enter gives up, Esc does not",
-        Then::Do(_) => "Enter does it, Esc does not",
-        Then::Quit => "Enter quits, Esc does not",
-        Then::Edit(_) => "Enter edits again, Esc gives it up",
+        Then::Send { .. } => "Enter send, Esc cancel",
+        Then::GiveUp(_) => "Enter give up, Esc cancel",
+        Then::TrustClock => "Enter trust the clock, Esc cancel",
+        Then::Do(_) => "Enter continue, Esc cancel",
+        Then::Quit => "Enter quit, Esc cancel",
+        Then::Edit(_) => "Enter edit again, Esc discard the edit",
     };
     lines.push(Line::from(look.span(keys, Role::Focus)));
     let title = match confirm.then {
-        Then::Send { .. } | Then::GiveUp(_) | Then::Do(_) | Then::Quit => "Sure?",
         Then::Edit(_) => "Edit again?",
+        _ => "Confirm",
     };
     let area = centred(screen, width, lines.len() as u16 + 2);
     let inner = super::window(title, area, look, frame);

@@ -1067,12 +1067,15 @@ fn giving_up_asks_with_the_number_and_concerns_the_selected_or_all() {
     assert_eq!(world.took(), [Effect::CountWaiting]);
     world.tell(Msg::Waiting(Ok(1204)));
     assert!(world.picture().contains("Give up on all 1,204 deliveries"));
+    assert!(world.picture().contains("on some of them only"));
     world.keys("<esc>");
     assert!(world.took().is_empty() && world.app.overlay.is_none());
     world.tell(Msg::Waiting(Ok(0)));
     assert!(world.app.overlay.is_none() && world.toast().contains("Nothing to give up"));
     // Of three that are selected two wait.
-    world.keys("g   W<enter>");
+    world.keys("g   W");
+    assert!(!world.picture().contains("on some of them only"));
+    world.keys("<enter>");
     let effects = world.took();
     assert!(
         matches!(&effects[..], [Effect::GiveUp(Selection::Ids(ids))] if ids.len() == 2),
@@ -1086,14 +1089,19 @@ fn giving_up_asks_with_the_number_and_concerns_the_selected_or_all() {
 fn a_doubted_clock_is_told_and_can_be_trusted() {
     let mut world = world(3);
     world.keys("T");
-    assert!(world.took().is_empty() && world.toast().contains("not doubted"));
+    assert!(world.took().is_empty() && world.toast().contains("does not doubt the clock"));
     let doubt = ClockDoubt {
         ahead_seconds: 400 * 86_400,
         steady_seconds: 3_600,
     };
     world.tell(Msg::Engine(Event::Clock(Some(doubt))));
     assert!(world.picture().contains("clock is 400 d ahead"));
+    // It removes deliveries, so it asks first.
     world.keys("T");
+    assert!(world.picture().contains("Trust the clock? It says "));
+    world.keys("<esc>");
+    assert!(world.took().is_empty() && world.app.overlay.is_none());
+    world.keys("T<enter>");
     assert_eq!(world.took(), [Effect::TrustClock]);
     world.tell(Msg::Engine(Event::Clock(None)));
     world.tell(Msg::Trusted(Ok(())));
