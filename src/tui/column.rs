@@ -1,71 +1,72 @@
-//! The columns of the list: each is one value and its line in [`COLUMNS`].
+//! The columns of the list; each is a unit struct and an entry of [`COLUMNS`].
 
 use std::borrow::Cow;
 
 use crate::domain::attempt::Outcome;
+use crate::domain::delivery::AnsweredBy;
 use crate::domain::doctor;
 use crate::domain::summary::Summary;
-use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::Status;
 
-use super::look::Look;
+use super::pane::Ctx;
 use super::theme::Role;
 
 /// A column of the list.
 pub trait Column: Sync {
-    /// Returns its heading.
+    /// Returns the heading.
     fn title(&self) -> &'static str;
 
-    /// Returns how wide it is; the one of [`Room::Rest`] takes what is left.
+    /// Returns the width; the column of [`Room::Rest`] gets the remaining space.
     fn room(&self) -> Room;
 
-    /// Says whether its cells stand on the right, as figures do.
+    /// Returns whether the cells are aligned to the right, as numbers are.
     fn right(&self) -> bool {
         false
     }
 
-    /// Returns how wide the last column must be at least for this one to be shown.
+    /// Returns the minimum width of the [`Room::Rest`] column at which this column
+    /// is shown.
     fn shown_when_rest(&self) -> usize {
         0
     }
 
-    /// Returns what a cell shows where it would be cut.
+    /// Returns the short text of a cell that would be cut.
     fn short(&self, _row: &Summary) -> Option<&'static str> {
         None
     }
 
-    /// Writes the cell of a row.
-    fn cell<'a>(&self, row: &'a Summary, look: &Look, now: Timestamp) -> (Cow<'a, str>, Role);
+    /// Returns the cell of a row.
+    fn cell<'a>(&self, row: &'a Summary, ctx: Ctx<'_>) -> (Cow<'a, str>, Role);
 }
 
-/// How wide a column is.
+/// The width of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// So many columns; fewer where the list is narrow.
+    /// A fixed number of columns, fewer in a narrow list.
     Fixed {
-        /// On a wide list.
+        /// In a wide list.
         wide: usize,
-        /// On one of half a common screen.
+        /// In a list on half a common screen.
         middle: usize,
-        /// On a narrow one.
+        /// In a narrow list.
         narrow: usize,
     },
-    /// What is left.
+    /// The remaining space.
     Rest,
 }
 
 /// The columns, from left to right.
 pub const COLUMNS: &[&dyn Column] = &[&Time, &Sig, &Provider, &Event, &App, &Millis, &Arrivals];
 
-/// Lists from here on have wide columns.
+/// The minimum list width for wide columns.
 const WIDE: usize = 72;
 
-/// Lists narrower than this have narrow columns.
+/// The minimum list width for middle columns.
 const MIDDLE: usize = 58;
 
-/// Returns the columns that find room, with their widths.
+/// Returns the columns that fit, with their widths.
 pub fn fit(columns: usize) -> Vec<(&'static dyn Column, usize)> {
-    // Columns go in the order of what they ask for, until the rest suffices.
+    // Drop the most demanding columns first, until the rest is wide enough.
     let mut demands: Vec<usize> = COLUMNS.iter().map(|c| c.shown_when_rest()).collect();
     demands.sort_unstable();
     for demand in demands.into_iter().rev() {
@@ -101,19 +102,19 @@ const fn fixed(width: usize) -> Room {
     }
 }
 
-/// When it arrived.
+/// The time of receipt.
 struct Time;
-/// The verdict on the signature.
+/// The verification status.
 struct Sig;
-/// Who sent it.
+/// The provider.
 struct Provider;
-/// What happened, or the request line where that is unknown.
+/// The event, or the request line if the event is unknown.
 struct Event;
-/// What the app answered, else what creel did.
+/// The app's response. Without an app, the response of creel.
 struct App;
-/// How long the answer took.
+/// How long the response took.
 struct Millis;
-/// Which arrival of the same event it is.
+/// The ordinal of the arrival of the same event.
 struct Arrivals;
 
 impl Column for Time {
@@ -125,8 +126,8 @@ impl Column for Time {
         fixed(8)
     }
 
-    fn cell<'a>(&self, row: &'a Summary, look: &Look, now: Timestamp) -> (Cow<'a, str>, Role) {
-        (look.short_time(row.received_at, now).into(), Role::Plain)
+    fn cell<'a>(&self, row: &'a Summary, ctx: Ctx<'_>) -> (Cow<'a, str>, Role) {
+        (ctx.look.short_time(row.received_at, ctx.now).into(), Role::Plain)
     }
 }
 
@@ -147,8 +148,8 @@ impl Column for Sig {
         }
     }
 
-    fn cell<'a>(&self, row: &'a Summary, look: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
-        let word = look.own(row.status.word());
+    fn cell<'a>(&self, row: &'a Summary, ctx: Ctx<'_>) -> (Cow<'a, str>, Role) {
+        let word = ctx.look.own(row.status.word());
         let cause = row.cause.as_deref().map_or("", doctor::word);
         let text = match (row.status, cause) {
             (Status::Valid, _) if !row.is_partly_signed() => word,
@@ -176,9 +177,9 @@ impl Column for Provider {
         8
     }
 
-    fn cell<'a>(&self, row: &'a Summary, look: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+    fn cell<'a>(&self, row: &'a Summary, ctx: Ctx<'_>) -> (Cow<'a, str>, Role) {
         match &row.provider {
-            Some(provider) => (look.foreign(provider), Role::Plain),
+            Some(provider) => (ctx.look.foreign(provider), Role::Plain),
             None => ("?".into(), Role::Plain),
         }
     }
@@ -193,12 +194,12 @@ impl Column for Event {
         Room::Rest
     }
 
-    fn cell<'a>(&self, row: &'a Summary, look: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+    fn cell<'a>(&self, row: &'a Summary, ctx: Ctx<'_>) -> (Cow<'a, str>, Role) {
         if let Some(event) = &row.event {
-            return (look.foreign(event), Role::Plain);
+            return (ctx.look.foreign(event), Role::Plain);
         }
         let line = format!("{} {}", row.method, row.path);
-        (look.foreign(&line).into_owned().into(), Role::Plain)
+        (ctx.look.foreign(&line).into_owned().into(), Role::Plain)
     }
 }
 
@@ -219,7 +220,10 @@ impl Column for App {
         14
     }
 
-    fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+    fn cell<'a>(&self, row: &'a Summary, ctx: Ctx<'_>) -> (Cow<'a, str>, Role) {
+        if never_reached_app(row, ctx) {
+            return ("none".into(), Role::Context);
+        }
         let role = match row.last_attempt {
             _ if row.is_unanswered() => Role::Warn,
             Some(attempt) => match (attempt.status, attempt.outcome) {
@@ -251,8 +255,9 @@ impl Column for Millis {
         16
     }
 
-    fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+    fn cell<'a>(&self, row: &'a Summary, ctx: Ctx<'_>) -> (Cow<'a, str>, Role) {
         let us = match row.last_attempt {
+            None if never_reached_app(row, ctx) => None,
             Some(attempt) if attempt.outcome == Outcome::Pending => None,
             Some(attempt) => Some(attempt.duration_us),
             None => row.answer.duration_us,
@@ -279,12 +284,21 @@ impl Column for Arrivals {
         15
     }
 
-    fn cell<'a>(&self, row: &'a Summary, _: &Look, _: Timestamp) -> (Cow<'a, str>, Role) {
+    fn cell<'a>(&self, row: &'a Summary, _: Ctx<'_>) -> (Cow<'a, str>, Role) {
         match row.arrival {
             0..=99 => (row.arrival.to_string().into(), Role::Plain),
             _ => ("99+".into(), Role::Plain),
         }
     }
+}
+
+/// Returns whether creel accepted a delivery that has an app, and the app never
+/// got it: it was held, given up on, or received before the target was set.
+fn never_reached_app(row: &Summary, ctx: Ctx<'_>) -> bool {
+    row.last_attempt.is_none()
+        && row.answer.by == AnsweredBy::Creel
+        && (200..400).contains(&row.answer.status)
+        && ctx.info.destination(row).is_some()
 }
 
 /// Returns the role of a verdict's word.
@@ -298,7 +312,7 @@ pub const fn status_role(status: Status) -> Role {
     }
 }
 
-/// Returns the role of an app's answer.
+/// Returns the role of an app's response.
 pub const fn app_role(status: u16, outcome: Outcome) -> Role {
     match (status, outcome) {
         (_, Outcome::Delivered) => Role::Good,
@@ -308,7 +322,7 @@ pub const fn app_role(status: u16, outcome: Outcome) -> Role {
     }
 }
 
-/// Writes microseconds as milliseconds in four columns, or as seconds.
+/// Formats microseconds as milliseconds in four columns, or as seconds.
 fn millis(us: u64) -> String {
     match us.saturating_add(500) / 1_000 {
         ms @ 0..=9_999 => ms.to_string(),

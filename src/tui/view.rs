@@ -29,7 +29,7 @@ use super::app::{App, Focus};
 use super::layout::{Areas, DetailArea, ListArea, Shape};
 use super::overlay::{Overlay, answer, confirm, copy, help, palette, prompt, resend, secret};
 use super::pane::detail::Tab;
-use super::pane::overview::{sentence, sign};
+use super::pane::overview::{proof_word, sentence, sign};
 use super::pane::{detail, list};
 use super::theme::Role;
 use super::widget::{tabs, wrap};
@@ -262,7 +262,8 @@ fn note(app: &App, area: Rect, frame: &mut Frame) {
         (None, Some(open)) => format!("{said}. {}", app.look.own(&open.message)),
         (None, None) => said.to_owned(),
     };
-    let hint = format!("  {} for proof", app.keys.key(Action::TabSignature));
+    let key = app.keys.key(Action::TabSignature);
+    let hint = format!("  {key} for {}", proof_word(status));
     let room = usize::from(area.width).saturating_sub(columns(&hint));
     let text = app.look.cut(&format!("{sign} {text}"), room);
     let gap = " ".repeat(room.saturating_sub(columns(&text)));

@@ -139,7 +139,7 @@ impl Page<'_> {
         let (sign, role) = sign(status, look);
         let verdict = format!("{sign} {}", sentence(status, verification));
         let key = self.ctx.keys.key(Action::TabSignature);
-        let hint = format!("press {key} for proof");
+        let hint = format!("press {key} for {}", proof_word(status));
         let mut spans = vec![look.span(verdict, role)];
         let used = spans[0].content.width() + hint.len() + 2;
         if let Some(room) = self.width.checked_sub(used) {
@@ -251,6 +251,7 @@ impl Page<'_> {
 
     fn app(&mut self, shown: &Shown) {
         let Some(last) = shown.detail.attempts.last() else {
+            self.not_sent(shown);
             return;
         };
         let target = host(&last.target);
@@ -268,6 +269,20 @@ impl Page<'_> {
             String::new()
         };
         self.fact("App", &format!("{result}{tries}"));
+    }
+
+    /// Says that a delivery never reached its app, although it has one: it was
+    /// held, given up on, or refused by creel's own response.
+    fn not_sent(&mut self, shown: &Shown) {
+        let delivery = &shown.detail.delivery;
+        let Some(target) = &shown.detail.target else {
+            return;
+        };
+        let is_final = matches!(delivery.answer.by, AnsweredBy::Creel);
+        if is_final && delivery.refused.is_none() {
+            let key = self.ctx.keys.key(Action::Resend);
+            self.fact("App", &format!("not sent to {}; {key} sends it", host(target)));
+        }
     }
 
     /// Says that the sender heard "ok" and no app has answered yet.
@@ -401,7 +416,20 @@ impl Page<'_> {
     }
 }
 
-/// Says what the sender was answered, by whom and how fast.
+/// Returns what the signature tab shows for a verdict: a proof, or details where
+/// nothing could be verified.
+pub fn proof_word(status: Status) -> &'static str {
+    match status {
+        Status::NoSecret | Status::UnknownProvider | Status::Pending => "details",
+        Status::Valid
+        | Status::Stale
+        | Status::Invalid
+        | Status::Malformed
+        | Status::MissingSignature => "proof",
+    }
+}
+
+/// Describes what the sender was answered, by whom and how fast.
 fn answered(answer: &RecordedResponse) -> String {
     let by = match answer.by {
         Responder::Creel if answer.status == 0 => {

@@ -1,4 +1,4 @@
-//! Drawing the list: only the rows on the screen.
+//! Draws the visible rows of the list.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -13,12 +13,12 @@ use crate::tui::theme::Role;
 
 use super::ListPane;
 
-/// How many columns stand before a row: cursor, selected, marked.
+/// The width before a row's cells: cursor, selected, marked.
 const LEAD: usize = 3;
 
 /// Draws the heading and the rows.
 pub fn draw(list: &ListPane, ctx: Ctx<'_>, area: &ListArea, frame: &mut Frame) {
-    // A blank column beside the border, where there is one.
+    // One blank column next to the border, if there is one.
     let beside = usize::from(area.heading.height > 0);
     let columns = usize::from(area.rows.width).saturating_sub(LEAD + beside);
     let fitted = column::fit(columns);
@@ -54,7 +54,7 @@ pub fn draw(list: &ListPane, ctx: Ctx<'_>, area: &ListArea, frame: &mut Frame) {
         let selected = list.seq() == Some(row.seq);
         let mut line = Line::from(self::lead(list, row, selected, ctx));
         for (column, width) in &fitted {
-            let (mut content, role) = column.cell(row, ctx.look, ctx.now);
+            let (mut content, role) = column.cell(row, ctx);
             if let Some(short) = column.short(row).filter(|_| text::width(&content) > *width) {
                 content = short.into();
             }
@@ -70,8 +70,7 @@ pub fn draw(list: &ListPane, ctx: Ctx<'_>, area: &ListArea, frame: &mut Frame) {
     }
 }
 
-/// Writes what stands before a row: whether it is under the cursor, selected
-/// for a batch, marked to be kept.
+/// Returns the signs before a row: under the cursor, selected for a batch, marked.
 pub fn lead(list: &ListPane, row: &Summary, selected: bool, ctx: Ctx<'_>) -> String {
     let cursor = if selected {
         ctx.look.glyphs.cursor
@@ -87,7 +86,7 @@ pub fn lead(list: &ListPane, row: &Summary, selected: bool, ctx: Ctx<'_>) -> Str
     format!("{cursor}{chosen}{marked}")
 }
 
-/// Makes a cell exactly as wide as its column.
+/// Pads or cuts a cell to the width of its column.
 fn cell(content: &str, width: usize, right: bool, ctx: Ctx<'_>) -> String {
     let cut = ctx.look.cut(content, width);
     let blanks = " ".repeat(width.saturating_sub(text::width(&cut)));
