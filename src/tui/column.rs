@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::domain::attempt::Outcome;
-use crate::domain::delivery::AnsweredBy;
+use crate::domain::delivery::Responder;
 use crate::domain::doctor;
 use crate::domain::summary::Summary;
 use crate::domain::verification::Status;
@@ -296,7 +296,7 @@ impl Column for Arrivals {
 /// got it: it was held, given up on, or received before the target was set.
 fn never_reached_app(row: &Summary, ctx: Ctx<'_>) -> bool {
     row.last_attempt.is_none()
-        && row.answer.by == AnsweredBy::Creel
+        && row.answer.by == Responder::Creel
         && (200..400).contains(&row.answer.status)
         && ctx.info.destination(row).is_some()
 }

@@ -278,7 +278,7 @@ impl Page<'_> {
         let Some(target) = &shown.detail.target else {
             return;
         };
-        let is_final = matches!(delivery.answer.by, AnsweredBy::Creel);
+        let is_final = matches!(delivery.answer.by, Responder::Creel);
         if is_final && delivery.refused.is_none() {
             let key = self.ctx.keys.key(Action::Resend);
             self.fact("App", &format!("not sent to {}; {key} sends it", host(target)));
