@@ -155,7 +155,7 @@ fn covered(verification: &Verification) -> Option<(Verdict, String)> {
 fn provider(shown: &Shown) -> (Verdict, String) {
     let verification = &shown.detail.verification;
     let Some(name) = &verification.provider else {
-        return (Verdict::Fail, "no header of a known provider came".into());
+        return (Verdict::Fail, "no header of a known provider".into());
     };
     let scheme = verification.scheme.as_deref().unwrap_or("scheme unknown");
     (Verdict::Ok, format!("{name}: {scheme}"))
@@ -164,7 +164,7 @@ fn provider(shown: &Shown) -> (Verdict, String) {
 fn header(verification: &Verification) -> (Verdict, String) {
     let came = verification.received.len();
     match verification.status {
-        Status::UnknownProvider => (Verdict::Open, "not known which header it would be".into()),
+        Status::UnknownProvider => (Verdict::Open, "the provider is unknown".into()),
         Status::Pending => (Verdict::Open, "not verified yet".into()),
         Status::MissingSignature => (Verdict::Fail, "the signature header is absent".into()),
         Status::Malformed => (Verdict::Fail, "the header cannot be read, see below".into()),
@@ -176,6 +176,9 @@ fn header(verification: &Verification) -> (Verdict, String) {
 }
 
 fn timestamp(verification: &Verification) -> (Verdict, String) {
+    if verification.status == Status::UnknownProvider {
+        return (Verdict::Open, "the provider is unknown".into());
+    }
     let limit = verification.limit();
     let stated = match &limit {
         Some(limit) => format!("the limit is {limit}"),
@@ -185,15 +188,15 @@ fn timestamp(verification: &Verification) -> (Verdict, String) {
         let scheme = verification.scheme.as_deref().unwrap_or_default();
         let signs_time = limit.is_some() || scheme.contains("{timestamp}");
         return if signs_time {
-            (Verdict::Open, format!("no time could be read; {stated}"))
+            (Verdict::Open, format!("no timestamp could be read; {stated}"))
         } else {
-            (Verdict::Open, "the scheme signs no time".into())
+            (Verdict::Open, "the scheme does not sign a timestamp".into())
         };
     };
     let when = match age.unsigned_abs() {
         0..=9_999 if age > 0 => format!("{age} s before arrival"),
         0..=9_999 if age < 0 => format!("{} s after arrival", age.unsigned_abs()),
-        0 => "in the second of arrival".to_owned(),
+        0 => "in the same second as it arrived".to_owned(),
         _ => format!("signed {}", signed_when(age)),
     };
     let verdict = if verification.is_out_of_tolerance() || verification.status == Status::Stale {
@@ -207,14 +210,14 @@ fn timestamp(verification: &Verification) -> (Verdict, String) {
 fn body(shown: &Shown) -> (Verdict, String) {
     let delivery = &shown.detail.delivery;
     if delivery.refused.is_some() {
-        return (Verdict::Open, "refused, so it was not kept".into());
+        return (Verdict::Open, "not kept, because the request was refused".into());
     }
     let headers = &delivery.request.headers;
     let size = delivery.request.body.len() as u64;
     let length = match headers.text("content-length").map(str::parse::<u64>) {
         Some(Ok(length)) if length == size => "content-length agrees".to_owned(),
         Some(Ok(length)) => format!("content-length says {}", thousands(length)),
-        Some(Err(_)) => "content-length is no number".to_owned(),
+        Some(Err(_)) => "content-length is not a number".to_owned(),
         None => "no content-length".to_owned(),
     };
     let encoding = match headers.text("content-encoding") {
@@ -239,10 +242,10 @@ fn secret(verification: &Verification) -> (Verdict, String) {
         }
         (Status::Valid | Status::Stale, None) => (Verdict::Ok, "matches".into()),
         (Status::Invalid, _) => match verification.expected.len() {
-            0 | 1 => (Verdict::Fail, "the configured secret gives another".into()),
+            0 | 1 => (Verdict::Fail, "the configured secret gives a different signature".into()),
             n => (
                 Verdict::Fail,
-                format!("none of {n} configured secrets gives it"),
+                format!("none of the {n} configured secrets gives this signature"),
             ),
         },
         (Status::NoSecret, _) => (Verdict::Open, "no secret to check it with".into()),
@@ -335,9 +338,8 @@ impl Page<'_> {
             if no > 0 {
                 let what = format!("{no} about the {}", about(group));
                 let rest = match nothing {
-                    0 => "none is so".to_owned(),
-                    1 => "none is so; 1 more does not apply".to_owned(),
-                    more => format!("none is so; {more} more do not apply"),
+                    0 => "none matched".to_owned(),
+                    more => format!("none matched; {more} not applicable"),
                 };
                 self.trial(TrialOutcome::NotMatched, &what, &rest);
             }

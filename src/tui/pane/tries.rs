@@ -1,11 +1,13 @@
-//! What was sent on or again, what came back, and what the provider would
-//! have made of it.
+//! The attempts to send a delivery to an app: the table, the retry schedule,
+//! and the request and response of the selected one.
 
 mod sent;
 
 use ratatui::text::{Line, Span};
 
-use crate::domain::attempt::{Attempt, AttemptKind, Outcome, Response, Signing};
+use crate::domain::attempt::{
+    Attempt, AttemptKind, Outcome, REPLACED, Response, STOPPED, Signing,
+};
 use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::request::Request;
 use crate::domain::text::{bytes, duration_us, pad, pad_left, span, thousands};
@@ -20,20 +22,20 @@ use super::overview::host;
 use super::signature::duration;
 use super::{Ctx, headers};
 
-/// How many lines of an answer's body are shown.
+/// How many lines of a response body are shown.
 const BODY: usize = 500;
-/// How many tries are listed at a time.
+/// How many attempts are listed at a time.
 const LISTED: usize = 8;
 
-/// The tries' state.
+/// The state of the attempts tab.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TriesPane {
-    /// Which try is looked at, from the first; `None`: the newest.
+    /// The position of the selected attempt, from the first; `None`: the newest.
     pub at: Option<usize>,
 }
 
 impl TriesPane {
-    /// Looks at another try.
+    /// Selects another attempt.
     pub fn step(&mut self, by: isize, total: usize) {
         let Some(last) = total.checked_sub(1) else {
             return;
@@ -42,7 +44,7 @@ impl TriesPane {
         self.at = (at < last).then_some(at);
     }
 
-    /// Writes the table and the try that is looked at.
+    /// Returns the lines of the table and of the selected attempt.
     pub fn lines(self, shown: &Shown, ctx: Ctx<'_>, width: usize) -> Vec<Line<'static>> {
         let attempts = &shown.detail.attempts;
         let mut page = Page {
@@ -64,12 +66,13 @@ impl TriesPane {
     }
 }
 
-/// Says what an answer is worth to the provider: `200 in 6.2 s: Stackryze
-/// gives up at 5 s`.
+/// Describes a response and what the provider would make of it: `200 in 6.2 s:
+/// Stackryze gives up at 5 s`.
 pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
     let took = duration_us(attempt.duration_us);
     let answer = match (attempt.status(), &attempt.error, attempt.outcome) {
-        (_, _, Outcome::Pending) => return "not sent yet: it waits until it is due".to_owned(),
+        (_, _, Outcome::Pending) => return "not sent yet: waiting until it is due".to_owned(),
+        (None, Some(error), _) if was_not_sent(attempt) => return format!("not sent: {error}"),
         (Some(status), Some(error), _) => return format!("{status} in {took}, then: {error}"),
         (Some(status), ..) => match attempt.redirect() {
             Some(to) => format!("{status} in {took}, a redirect to {to}, which is not followed"),
@@ -87,6 +90,12 @@ pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
         (Some(limit), _) => format!("{answer}: in time, {title} waits {}", duration(limit)),
         (None, _) => format!("{answer}: how long {title} waits is not stated"),
     }
+}
+
+/// Returns whether an attempt was stopped before anything was sent.
+fn was_not_sent(attempt: &Attempt) -> bool {
+    let reason = attempt.error.as_deref();
+    attempt.response.is_none() && matches!(reason, Some(STOPPED | REPLACED))
 }
 
 fn role_of(verdict: AttemptVerdict) -> Role {
@@ -110,7 +119,7 @@ fn what(attempt: &Attempt, short: bool) -> &'static str {
     }
 }
 
-/// The page as far as it is written.
+/// The page being written.
 struct Page<'a> {
     ctx: Ctx<'a>,
     width: usize,
@@ -121,12 +130,12 @@ struct Page<'a> {
 impl Page<'_> {
     fn none(&mut self, shown: &Shown) {
         if shown.detail.delivery.answer.is_unanswered() {
-            self.text("It waits for the app.", Role::Strong);
-            let why = "Its sender was answered at once; creel sends it on by itself when the app answers.";
+            self.text("This delivery waits for its app.", Role::Strong);
+            let why = "The sender got its response; creel forwards the delivery as soon as the app answers.";
             self.text(why, Role::Plain);
             return;
         }
-        self.text("It was not sent to an app yet.", Role::Strong);
+        self.text("This delivery was not sent to an app.", Role::Strong);
         let key = |action| self.ctx.keys.key(action);
         let (resend, with) = (key(Action::Resend), key(Action::ResendWith));
         let next = match &shown.detail.target {
@@ -138,10 +147,9 @@ impl Page<'_> {
 
     fn table(&mut self, attempts: &[Attempt], verdicts: &[AttemptVerdict], at: usize) {
         let look = self.ctx.look;
-        // The target's column is there where the rest leaves room for it.
+        // The target's column is shown if there is room for it.
         let fixed = 3 + 3 + 9 + 15 + 4 + 8 + 16;
-        // The verdict is what is looked for: where it would be cut, what was
-        // sent is told in one word.
+        // The verdict matters most: if it would be cut, WHAT gets narrower.
         let narrow = self.width < fixed;
         let what_width = if narrow { 8 } else { 15 };
         let room = self.width.saturating_sub(fixed + 2).min(40);
@@ -175,8 +183,7 @@ impl Page<'_> {
                 .map_or_else(|| "---".to_owned(), |s| s.to_string());
             let took = match attempt.outcome {
                 Outcome::Pending => String::new(),
-                // It was not even sent.
-                _ if attempt.is_stopped() && attempt.duration_us == 0 => String::new(),
+                _ if was_not_sent(attempt) => String::new(),
                 _ => duration_us(attempt.duration_us),
             };
             let target = look.own(&attempt.target).into_owned();
@@ -204,8 +211,7 @@ impl Page<'_> {
         }
     }
 
-    /// Writes the retry schedule as a line of time: what was tried, what is
-    /// due and what would follow.
+    /// Writes the retry schedule as a timeline: past, pending and planned attempts.
     fn schedule(&mut self, shown: &Shown) {
         let Some(planned) = &shown.detail.schedule else {
             return;
@@ -277,7 +283,7 @@ impl Page<'_> {
     fn attempt(&mut self, attempt: &Attempt, delivered: &Request) {
         self.text(&verdict(attempt, self.facts), Role::Strong);
         self.blank();
-        if attempt.outcome == Outcome::Pending {
+        if attempt.outcome == Outcome::Pending || was_not_sent(attempt) {
             return;
         }
         self.sent(attempt, delivered);
@@ -342,6 +348,7 @@ impl Page<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::attempt::ENDED;
     use crate::domain::headers::Headers;
     use crate::domain::id::Id;
 
@@ -371,7 +378,23 @@ mod tests {
     }
 
     #[test]
-    fn why_an_answer_does_not_count_is_told() {
+    fn a_stopped_attempt_is_not_called_unanswered() {
+        let stopped = Attempt {
+            response: None,
+            duration_us: 0,
+            ..attempt(0, Headers::new(), Some(STOPPED))
+        };
+        assert_eq!(verdict(&stopped, None), format!("not sent: {STOPPED}"));
+        // The app may have got a request that the end of creel cut off.
+        let cut_off = Attempt {
+            error: Some(ENDED.to_owned()),
+            ..stopped
+        };
+        assert!(verdict(&cut_off, None).starts_with("no answer after"));
+    }
+
+    #[test]
+    fn a_response_that_does_not_count_is_explained() {
         let cut = attempt(200, Headers::new(), Some("It ended early."));
         assert_eq!(verdict(&cut, None), "200 in 2 ms, then: It ended early.");
         let to: Headers = [("location", "/login")].into_iter().collect();
