@@ -3,6 +3,7 @@
 mod answering;
 mod detail;
 mod edits;
+mod feedback;
 mod keys;
 mod pictures;
 mod secret;

@@ -1,4 +1,4 @@
-//! What a key means here: in an overlay, in a text field, in a pane.
+//! Handles keys: in an overlay, in a text field, in a pane.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
@@ -15,7 +15,7 @@ use crate::tui::overlay::resend::Part;
 use super::{App, Focus};
 
 impl App {
-    /// Takes a key.
+    /// Handles a key.
     pub(super) fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
         if key.kind == KeyEventKind::Release {
             return Vec::new();
@@ -30,7 +30,7 @@ impl App {
         }
     }
 
-    /// Takes pasted text: into a text field, and nowhere else.
+    /// Inserts pasted text into a text field; elsewhere it is refused.
     pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
         let typed_in = match &mut self.overlay {
             Some(Overlay::Answer(form)) => form.field(),
@@ -56,7 +56,7 @@ impl App {
         Vec::new()
     }
 
-    /// Returns where a key is pressed.
+    /// Returns the context that a key is looked up in.
     fn context(&self) -> Context {
         match &self.overlay {
             Some(
@@ -71,7 +71,7 @@ impl App {
         }
     }
 
-    /// Takes a key that is none of the keymap's here.
+    /// Handles a key that the keymap does not bind in this context.
     fn overlay_key(&mut self, key: KeyEvent, chord: Chord) -> Vec<Effect> {
         let screen = self.areas().screen;
         let by = match chord.code() {
@@ -83,7 +83,7 @@ impl App {
         };
         let enter = chord.code() == KeyCode::Enter;
         match self.overlay.take() {
-            None => {}
+            None => self.explain_key(chord),
             Some(Overlay::Help(mut help)) => {
                 if by != 0 {
                     help.scroll(by, self.ctx(), screen);
@@ -116,7 +116,7 @@ impl App {
             Some(Overlay::Confirm(confirm)) if enter => return self.confirmed(confirm.then),
             Some(Overlay::Confirm(confirm)) => self.overlay = Some(Overlay::Confirm(confirm)),
             Some(Overlay::Copy) => {
-                self.say("Nothing is copied with that letter");
+                self.say("Not copied: no item has that letter");
             }
             Some(Overlay::Resend(form)) => {
                 self.overlay = Some(Overlay::Resend(form));
@@ -134,13 +134,30 @@ impl App {
         Vec::new()
     }
 
-    /// Takes a key in the form.
+    /// Says that a key does nothing in this pane, and where it does something.
+    fn explain_key(&mut self, chord: Chord) {
+        let (other, place, way) = match self.focus {
+            Focus::List => (Context::Delivery, "delivery", Action::Open),
+            Focus::Detail => (Context::List, "list", Action::FocusNext),
+        };
+        let text = match self.keys.action(other, chord) {
+            Some(action) => format!(
+                "{chord} ({}) works in the {place}: press {} first",
+                action.spec().label,
+                self.keys.key(way)
+            ),
+            None => format!("{chord} does nothing here; {} shows the keys", self.keys.key(Action::Help)),
+        };
+        self.say(&text);
+    }
+
+    /// Handles a key in the form.
     fn form_key(&mut self, key: KeyEvent, chord: Chord) -> Vec<Effect> {
         let Some(Overlay::Resend(form)) = &mut self.overlay else {
             return Vec::new();
         };
         if form.is_sent() {
-            // It is not changed while it is asked whether that is accepted.
+            // The form is frozen until its order is accepted or refused.
             return Vec::new();
         }
         match (chord.code(), form.part) {
@@ -166,7 +183,7 @@ impl App {
         Vec::new()
     }
 
-    /// Lets what was typed take effect at once.
+    /// Applies the typed text immediately.
     fn typed(&mut self) {
         let content = self.areas().content();
         match &mut self.overlay {
@@ -208,11 +225,11 @@ impl App {
         };
     }
 
-    /// Performs the action that the palette found. One that sends is asked
-    /// about first, unless it was named or selected by hand.
+    /// Performs the action that the palette found. An action that sends needs a
+    /// confirmation, unless it was named or selected by hand.
     fn perform_found(&mut self, palette: Palette) -> Vec<Effect> {
         let Some(action) = palette.chosen() else {
-            // It stays open and says that nothing matches.
+            // The palette stays open and says that nothing matches.
             self.overlay = Some(Overlay::Palette(palette));
             return Vec::new();
         };
@@ -232,7 +249,7 @@ impl App {
         self.perform(action)
     }
 
-    /// Closes the text field and undoes what was typed.
+    /// Closes the text field and restores the text in effect before.
     pub(super) fn cancel_prompt(&mut self) {
         let Some(Overlay::Prompt(prompt)) = &mut self.overlay else {
             return;

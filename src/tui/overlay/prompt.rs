@@ -12,15 +12,15 @@ use crate::tui::widget::field::Field;
 /// The field's state.
 #[derive(Clone, Debug)]
 pub struct Prompt {
-    /// What is typed for.
+    /// What the text is for.
     pub purpose: Purpose,
-    /// What is typed.
+    /// The text field.
     pub field: Field,
-    /// What was there before, for Esc.
+    /// The text in effect before, which Esc restores.
     pub before: String,
 }
 
-/// What is typed for.
+/// What the typed text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To filter the list.
@@ -30,18 +30,23 @@ pub enum Purpose {
 }
 
 impl Prompt {
-    /// Opens the field with what is there already.
-    pub fn new(purpose: Purpose, text: &str) -> Self {
+    /// Opens the field. A filter is edited; a search starts from an empty field,
+    /// and the last one stays in effect until something is typed.
+    pub fn new(purpose: Purpose, current: &str) -> Self {
+        let text = match purpose {
+            Purpose::Filter => current,
+            Purpose::Search => "",
+        };
         Self {
             purpose,
             field: Field::new(text),
-            before: text.to_owned(),
+            before: current.to_owned(),
         }
     }
 }
 
-/// Draws the field and, on its right, how many it finds; returns where the
-/// cursor stands.
+/// Draws the field and, on its right, the number of matches; returns the
+/// position of the cursor.
 pub fn draw(
     prompt: &Prompt,
     news: &str,

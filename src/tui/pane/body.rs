@@ -189,7 +189,7 @@ impl BodyPane {
         let found = match &self.search {
             Some(search) => match search.place() {
                 Some(place) => format!("match {place} "),
-                None => format!("no \"{}\" ", ctx.look.foreign(&search.text)),
+                None => format!("no match for \"{}\" ", ctx.look.foreign(&search.text)),
             },
             None => String::new(),
         };

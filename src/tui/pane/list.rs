@@ -280,8 +280,12 @@ impl ListPane {
         }
     }
 
-    /// Moves the cursor by a step; following ends.
+    /// Moves the cursor by a step. Following ends, unless the step goes up from
+    /// the newest delivery and so changes nothing.
     pub fn step(&mut self, by: isize, height: usize) {
+        if self.follow && by <= 0 {
+            return;
+        }
         let to = scroll::step(self.cursor, self.past_gap(by), self.rows.matching());
         self.go(to, height);
     }

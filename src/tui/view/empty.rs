@@ -86,6 +86,15 @@ pub(super) fn no_match(app: &App, area: &ListArea, frame: &mut Frame) {
     for line in wrap::words(&text, width) {
         lines.push(centre(&line, Role::Plain, app));
     }
+    if app.list.notes.is_empty() {
+        let (open, find) = (app.keys.key(Action::TabBody), app.keys.key(Action::Find));
+        let text = format!(
+            "A filter does not look into bodies: open one ({open}) and search it ({find})."
+        );
+        for line in wrap::words(&text, width) {
+            lines.push(centre(&line, Role::Context, app));
+        }
+    }
     for note in &app.list.notes {
         for line in wrap::words(&look.own(note), width) {
             lines.push(centre(&line, Role::Warn, app));
