@@ -6,7 +6,7 @@ mod sent;
 use ratatui::text::{Line, Span};
 
 use crate::domain::attempt::{
-    Attempt, AttemptKind, Outcome, REPLACED, Response, STOPPED, Signing,
+    Attempt, AttemptKind, Outcome, REPLACED_ERROR, Response, STOPPED_ERROR, Signing,
 };
 use crate::domain::attempt_verdict::AttemptVerdict;
 use crate::domain::request::Request;
@@ -95,7 +95,7 @@ pub fn verdict(attempt: &Attempt, facts: Option<&ProviderFacts>) -> String {
 /// Returns whether an attempt was stopped before anything was sent.
 fn was_not_sent(attempt: &Attempt) -> bool {
     let reason = attempt.error.as_deref();
-    attempt.response.is_none() && matches!(reason, Some(STOPPED | REPLACED))
+    attempt.response.is_none() && matches!(reason, Some(STOPPED_ERROR | REPLACED_ERROR))
 }
 
 fn role_of(verdict: AttemptVerdict) -> Role {
@@ -382,9 +382,9 @@ mod tests {
         let stopped = Attempt {
             response: None,
             duration_us: 0,
-            ..attempt(0, Headers::new(), Some(STOPPED))
+            ..attempt(0, Headers::new(), Some(STOPPED_ERROR))
         };
-        assert_eq!(verdict(&stopped, None), format!("not sent: {STOPPED}"));
+        assert_eq!(verdict(&stopped, None), format!("not sent: {STOPPED_ERROR}"));
         // The app may have got a request that the end of creel cut off.
         let cut_off = Attempt {
             error: Some(ENDED.to_owned()),
