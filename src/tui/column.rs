@@ -127,7 +127,10 @@ impl Column for Time {
     }
 
     fn cell<'a>(&self, row: &'a Summary, ctx: Ctx<'_>) -> (Cow<'a, str>, Role) {
-        (ctx.look.short_time(row.received_at, ctx.now).into(), Role::Plain)
+        (
+            ctx.look.short_time(row.received_at, ctx.now).into(),
+            Role::Plain,
+        )
     }
 }
 

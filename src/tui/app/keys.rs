@@ -146,7 +146,10 @@ impl App {
                 action.spec().label,
                 self.keys.key(way)
             ),
-            None => format!("{chord} does nothing here; {} shows the keys", self.keys.key(Action::Help)),
+            None => format!(
+                "{chord} does nothing here; {} shows the keys",
+                self.keys.key(Action::Help)
+            ),
         };
         self.say(&text);
     }

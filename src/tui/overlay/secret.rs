@@ -399,7 +399,10 @@ fn way_lines(form: &SecretForm, ctx: Ctx<'_>, room: usize) -> Vec<Line<'static>>
     let mut lines = vec![Line::default()];
     for (how, text) in [
         (Adoption::Add, "Add to the current secrets"),
-        (Adoption::Replace, "Replace the current secrets (they become old)"),
+        (
+            Adoption::Replace,
+            "Replace the current secrets (they become old)",
+        ),
     ] {
         let chosen = form.how == how;
         let radio = look.glyphs.radio[usize::from(!chosen)];

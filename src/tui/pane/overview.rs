@@ -281,7 +281,10 @@ impl Page<'_> {
         let is_final = matches!(delivery.answer.by, Responder::Creel);
         if is_final && delivery.refused.is_none() {
             let key = self.ctx.keys.key(Action::Resend);
-            self.fact("App", &format!("not sent to {}; {key} sends it", host(target)));
+            self.fact(
+                "App",
+                &format!("not sent to {}; {key} sends it", host(target)),
+            );
         }
     }
 

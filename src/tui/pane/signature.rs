@@ -188,7 +188,10 @@ fn timestamp(verification: &Verification) -> (Verdict, String) {
         let scheme = verification.scheme.as_deref().unwrap_or_default();
         let signs_time = limit.is_some() || scheme.contains("{timestamp}");
         return if signs_time {
-            (Verdict::Open, format!("no timestamp could be read; {stated}"))
+            (
+                Verdict::Open,
+                format!("no timestamp could be read; {stated}"),
+            )
         } else {
             (Verdict::Open, "the scheme does not sign a timestamp".into())
         };
@@ -210,7 +213,10 @@ fn timestamp(verification: &Verification) -> (Verdict, String) {
 fn body(shown: &Shown) -> (Verdict, String) {
     let delivery = &shown.detail.delivery;
     if delivery.refused.is_some() {
-        return (Verdict::Open, "not kept, because the request was refused".into());
+        return (
+            Verdict::Open,
+            "not kept, because the request was refused".into(),
+        );
     }
     let headers = &delivery.request.headers;
     let size = delivery.request.body.len() as u64;
@@ -242,7 +248,10 @@ fn secret(verification: &Verification) -> (Verdict, String) {
         }
         (Status::Valid | Status::Stale, None) => (Verdict::Ok, "matches".into()),
         (Status::Invalid, _) => match verification.expected.len() {
-            0 | 1 => (Verdict::Fail, "the configured secret gives a different signature".into()),
+            0 | 1 => (
+                Verdict::Fail,
+                "the configured secret gives a different signature".into(),
+            ),
             n => (
                 Verdict::Fail,
                 format!("none of the {n} configured secrets gives this signature"),

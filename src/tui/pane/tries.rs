@@ -384,7 +384,10 @@ mod tests {
             duration_us: 0,
             ..attempt(0, Headers::new(), Some(STOPPED_ERROR))
         };
-        assert_eq!(verdict(&stopped, None), format!("not sent: {STOPPED_ERROR}"));
+        assert_eq!(
+            verdict(&stopped, None),
+            format!("not sent: {STOPPED_ERROR}")
+        );
         // The app may have got a request that the end of creel cut off.
         let cut_off = Attempt {
             error: Some(ENDED.to_owned()),

@@ -119,7 +119,9 @@ fn news(app: &App) -> String {
     }
     if let Some(doubt) = app.info.clock {
         let key = app.keys.key(Action::TrustClock);
-        parts.push(format!("{doubt}: nothing is removed by age, {key} trusts it"));
+        parts.push(format!(
+            "{doubt}: nothing is removed by age, {key} trusts it"
+        ));
     }
     if let Some(lag) = app.info.lag {
         parts.push(behind(lag));

@@ -55,9 +55,15 @@ fn a_key_that_does_nothing_here_says_where_it_works() {
     let mut world = world();
     let cases = [
         ("c", "c does nothing here; ? shows the keys"),
-        ("p", "p (as received) works in the delivery: press Enter first"),
+        (
+            "p",
+            "p (as received) works in the delivery: press Enter first",
+        ),
         ("U", "Nothing is selected"),
-        ("<tab> ", "Space (select) works in the list: press Tab first"),
+        (
+            "<tab> ",
+            "Space (select) works in the list: press Tab first",
+        ),
     ];
     for (keys, said) in cases {
         world.keys(keys);
