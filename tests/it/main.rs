@@ -18,6 +18,7 @@ mod forwarding;
 mod genuine;
 mod giving_up;
 mod handshakes;
+mod header_order;
 mod history;
 mod keys;
 mod libraries;

@@ -83,11 +83,7 @@ impl Reading {
         if let Some(source) = &scheme.id {
             reading.id = value_of(request, &view, source);
         }
-        for source in scheme.id.iter().chain(&scheme.key_id) {
-            if is_repeated(request, source) {
-                problem = problem.or_else(|| Some(Problem::Repeated(source.name())));
-            }
-        }
+        problem = problem.or_else(|| repeated_header(request, scheme).map(Problem::Repeated));
         if let Some(list) = &scheme.headers
             && !request.headers.contains(&list.named_by)
         {
@@ -407,6 +403,28 @@ fn is_version(text: &[u8]) -> bool {
 fn is_repeated(request: &Request, source: &ValueSource) -> bool {
     let name = source.header.as_deref();
     name.is_some_and(|name| request.headers.all(name).count() > 1)
+}
+
+/// Returns a header that came more than once, although the verdict depends on
+/// its value: which one counts depends on the reader.
+fn repeated_header(request: &Request, scheme: &Scheme) -> Option<String> {
+    let required = scheme
+        .requirements
+        .iter()
+        .map(|requirement| &requirement.at);
+    let mut sources = scheme.id.iter().chain(&scheme.key_id).chain(required);
+    if let Some(source) = sources.find(|source| is_repeated(request, source)) {
+        return Some(source.name());
+    }
+    let list = scheme.headers.as_ref()?;
+    let listed = request.headers.text(&list.named_by).unwrap_or_default();
+    let mut names = listed
+        .split(',')
+        .map(str::trim)
+        .chain([list.named_by.as_str()]);
+    names
+        .find(|name| request.headers.all(name).count() > 1)
+        .map(str::to_ascii_lowercase)
 }
 
 /// Returns whether a signature could be a digest in the scheme's encoding.
