@@ -348,7 +348,7 @@ impl Page<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attempt::ENDED;
+    use crate::domain::attempt::INTERRUPTED_ERROR;
     use crate::domain::headers::Headers;
     use crate::domain::id::Id;
 
@@ -390,7 +390,7 @@ mod tests {
         );
         // The app may have got a request that the end of creel cut off.
         let cut_off = Attempt {
-            error: Some(ENDED.to_owned()),
+            error: Some(INTERRUPTED_ERROR.to_owned()),
             ..stopped
         };
         assert!(verdict(&cut_off, None).starts_with("no answer after"));
