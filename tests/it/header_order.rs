@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use creel::domain::headers::Headers;
-use creel::domain::provider::{Catalog, Provider, Scheme, Source};
+use creel::domain::provider::{Catalog, Provider, Scheme, ValueSource};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
 use creel::domain::signature::{Keys, verify};
@@ -70,7 +70,7 @@ impl Deliveries {
         let scheme = self.scheme();
         let sources = [&scheme.timestamp, &scheme.id, &scheme.key_id];
         let sources = sources.into_iter().flatten();
-        let header = |source: &Source| source.header.clone();
+        let header = |source: &ValueSource| source.header.clone();
         let mut names: BTreeSet<String> = sources.filter_map(&header).collect();
         names.extend(scheme.headers.iter().map(|list| list.named_by.clone()));
         names.extend(scheme.headers.iter().flat_map(|list| list.usual.clone()));

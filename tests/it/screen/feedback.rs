@@ -1,7 +1,7 @@
 //! Feedback: every key says what it did or why it did nothing, and the screen
 //! claims nothing that did not happen.
 
-use creel::domain::delivery::AnsweredBy;
+use creel::domain::delivery::Responder;
 use creel::engine::command::Job;
 use creel::tui::effect::Effect;
 use creel::tui::msg::Msg;
@@ -43,8 +43,8 @@ fn a_delivery_that_never_reached_its_app_does_not_show_creel_s_response() {
     let world = World::open((120, 40), vec![failed]).with_target(TARGET);
     assert_eq!(app_cell(&world), "500");
     let mut waits = valid(1);
-    waits.summary.answer.by = AnsweredBy::CreelTargetDown;
-    waits.delivery.answer.by = AnsweredBy::CreelTargetDown;
+    waits.summary.answer.by = Responder::CreelTargetDown;
+    waits.delivery.answer.by = Responder::CreelTargetDown;
     let world = World::open((120, 40), vec![waits]).with_target(TARGET);
     assert_eq!(app_cell(&world), "wait");
     assert!(!text(&world).contains("not sent to"));
