@@ -142,6 +142,9 @@ fn check<'a>(
     if scheme.library_refuses_blanks && Reading::has_blank_before_part(request, scheme) {
         verification.findings.push(blank_refused(provider, scheme));
     }
+    if scheme.library_reads_text && std::str::from_utf8(&request.body).is_err() {
+        verification.findings.push(text_expected(provider));
+    }
     let filling = reading.template_values(request, found.url.as_deref());
     let unmet = requirement::unmet(UnmetStatus::Invalid, scheme, request, &reading, &filling);
     verification.status = match unmet {
@@ -188,6 +191,19 @@ fn blank_refused(provider: &Provider, scheme: &Scheme) -> Finding {
             scheme.header, provider.title
         ),
         "Write the parts without spaces where you sign, and look for a proxy that rewrites the header.",
+    )
+}
+
+/// Creates the finding for a correct signature over a body that the provider's
+/// own library does not read.
+fn text_expected(provider: &Provider) -> Finding {
+    proved_finding(
+        "library_reads_text",
+        format!(
+            "The body is not UTF-8. The signature is correct over its bytes, but {}'s official library or sample reads the body as text: an app that uses it may reject the delivery.",
+            provider.title
+        ),
+        "Verify the raw bytes, before anything decodes them.",
     )
 }
 

@@ -255,6 +255,8 @@ spelled("signature_prefix_added", "with sha256=", "signature_prefix", lambda d: 
 spelled("signature_cut", "cut short", "signature_cut", lambda d: [["x-zyra-signature", d.hex()[:40]]], status="malformed")
 spelled("signature_percent", "percent-encoded", "signature_percent", lambda d: svix(d)[:2] + [["webhook-signature", "v1," + urllib.parse.quote(base64.b64encode(d).decode(), safe="")]],
         "standard-webhooks", mac(KEY, f"msg_1.{T}.{BODY}"), secrets=[WHSEC], status="malformed")
+spelled("signature_trailing", "more text behind it", "signature_trailing", lambda d: svix(d)[:2] + [["webhook-signature", "v1," + base64.b64encode(d).decode() + ";more"]],
+        "standard-webhooks", mac(KEY, f"msg_1.{T}.{BODY}"), secrets=[WHSEC], status="malformed")
 
 # Headers
 spelled("header_renamed", "underscores for hyphens", "header_renamed", lambda d: [["x_zyra_signature", d.hex()]], visible=True)

@@ -12,7 +12,8 @@ use creel::domain::assess::Assessor;
 use creel::domain::doctor::History;
 use creel::domain::endpoint::Endpoint;
 use creel::domain::headers::Headers;
-use creel::domain::provider::{Algorithm, Catalog, Provider, Scheme, ValueSource};
+use creel::domain::provider::scheme::Leniency;
+use creel::domain::provider::{Algorithm, Catalog, Encoding, Provider, Scheme, ValueSource};
 use creel::domain::request::Request;
 use creel::domain::secret::Secret;
 use creel::domain::signature::{Keys, digest, verify};
@@ -599,6 +600,94 @@ fn a_blank_that_the_official_library_refuses_is_a_finding() {
         assert_eq!(spaced.status, Status::Valid, "{file}");
         assert_eq!(said(&spaced), refused, "{file}");
     }
+}
+
+/// The references that answered the recorded cases say which of them read the body as text.
+#[test]
+fn a_body_that_the_official_library_does_not_read_is_a_finding() {
+    let is_accepted = |answer: &Value| answer.as_str().unwrap().starts_with("valid");
+    let mut tested = [0, 0];
+    for (file, _) in conformance::FILES {
+        let mut cases = conformance::cases(file);
+        cases.retain(|case| {
+            let name = case["name"].as_str().unwrap();
+            name.starts_with("invalid_utf8")
+        });
+        for case in cases {
+            let answers = case["reference_answers"].as_object().unwrap();
+            let refuses = !answers.values().all(is_accepted);
+            let recorded = Recorded::of(file);
+            let request = conformance::request(&case);
+            assert!(std::str::from_utf8(&request.body).is_err());
+            let now = case["now_unix"].as_i64().unwrap();
+            let recorded = Recorded {
+                url: case["url"].as_str().unwrap().to_owned(),
+                secrets: conformance::secrets(&case),
+                now,
+                ..recorded
+            };
+            let found = recorded.checked(&request);
+            let mut findings = found.findings.iter();
+            let is_named = findings.any(|f| f.code == "library_reads_text");
+            assert_eq!(found.status, Status::Valid, "{file}");
+            assert_eq!(is_named, refuses, "{file}: {answers:?}");
+            tested[usize::from(refuses)] += 1;
+            let found = recorded.checked(&recorded.request);
+            let mut findings = found.findings.iter();
+            assert!(findings.all(|f| f.code != "library_reads_text"), "{file}");
+        }
+    }
+    assert!(tested[0] >= 4 && tested[1] > 25, "{tested:?}");
+}
+
+/// Decoders of base64 in Node.js end at the padding; others compare texts.
+#[test]
+fn text_behind_a_right_signature_is_named() {
+    let mut tested = 0;
+    for recorded in Recorded::all() {
+        let scheme = recorded.scheme();
+        let header = &scheme.header;
+        let is_base64 = matches!(scheme.encoding, Encoding::Base64);
+        if !is_base64 || !scheme.shared_secret() || header.is_empty() {
+            continue;
+        }
+        let name = &recorded.provider.name;
+        let value = recorded.request.headers.text(header).unwrap();
+        let value = value.split(' ').next().unwrap();
+        let secret = String::from_utf8(recorded.secrets[0].reveal().to_vec()).unwrap();
+        let accepts = scheme.library_accepts.contains(&Leniency::Trailing);
+        for rest in [
+            "x",
+            "=",
+            "==",
+            "junk",
+            "==junk",
+            "\"",
+            ";",
+            ", and more",
+            " more",
+            "!",
+        ] {
+            let mut request = recorded.request.clone();
+            request.headers.set(header, format!("{value}{rest}"));
+            let found = examined(name, &secret, &request, recorded.now, &recorded.url);
+            // A blank parts the entries of a list, a comma before it as well.
+            let is_entry = scheme.separator.is_some() && rest.contains(' ');
+            if is_entry || found.status == Status::Valid {
+                assert!(is_entry || scheme.lenient, "{name} {rest:?}");
+                continue;
+            }
+            assert_ne!(found.status, Status::Stale, "{name} {rest:?}");
+            let right = found.findings.iter().find(|f| f.proved).map(|f| &f.message);
+            let right = right.unwrap_or_else(|| panic!("{name} {rest:?}: {found:?}"));
+            let is_named = right.contains("official library");
+            if rest.starts_with(|first: char| first != '=') {
+                assert_eq!(is_named, accepts, "{name} {rest:?}: {right}");
+            }
+            tested += 1;
+        }
+    }
+    assert!(tested > 80, "{tested}");
 }
 
 /// The JavaScript libraries of LINE and Adyen decode base64 leniently, that of

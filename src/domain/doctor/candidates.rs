@@ -9,7 +9,7 @@ use super::deviation::Deviation;
 use super::percent;
 use crate::domain::provider::{Encoding, Scheme};
 use crate::domain::request::Request;
-use crate::domain::signature::{Problem, Reading};
+use crate::domain::signature::{self, Problem, Reading};
 
 /// A value in the request that may be a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,11 @@ pub(super) fn find(candidates: &[CandidateDigest], digest: &[u8]) -> Option<(usi
 /// scheme names, then those in other headers.
 pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<CandidateDigest> {
     let mut found = Vec::new();
+    if let Some((repaired, deviation)) = repaired(request, scheme, reading) {
+        for signature in &repaired.signatures {
+            read(signature, &scheme.header, scheme, &[deviation], &mut found);
+        }
+    }
     let unread = matches!(reading.problem, Some(Problem::NoSignature | Problem::Form));
     if !unread {
         for signature in &reading.signatures {
@@ -90,11 +95,6 @@ pub(super) fn all(request: &Request, scheme: &Scheme, reading: &Reading) -> Vec<
                     &mut found,
                 );
             }
-        }
-    }
-    if let Some((repaired, deviation)) = repaired(request, scheme, reading) {
-        for signature in &repaired.signatures {
-            read(signature, &scheme.header, scheme, &[deviation], &mut found);
         }
     }
     for value in request.headers.all(&scheme.header) {
@@ -131,8 +131,8 @@ fn one(request: &Request, scheme: &Scheme, value: Vec<u8>) -> Reading {
     Reading::of(&request, scheme)
 }
 
-/// Reads a signature header whose whole value is percent-encoded or quoted;
-/// returns `None` if decoding does not help.
+/// Reads a signature header whose whole value is percent-encoded or quoted, or
+/// continues after the signature; returns `None` if decoding does not help.
 pub(super) fn repaired(
     request: &Request,
     scheme: &Scheme,
@@ -149,10 +149,21 @@ pub(super) fn repaired(
     let (plain, deviation) = match unquoted {
         Some(inner) => (inner.to_vec(), Deviation::Prefix),
         None if value.contains(&b'%') => (percent::decode(value, false), Deviation::Percent),
-        None => return None,
+        None => (without_rest(value, scheme)?.to_vec(), Deviation::Trailing),
     };
     let repaired = one(request, scheme, plain);
     repaired.problem.is_none().then_some((repaired, deviation))
+}
+
+/// Returns a header value up to the padding that ends a base64 signature;
+/// returns `None` if no text follows it.
+fn without_rest<'v>(value: &'v [u8], scheme: &Scheme) -> Option<&'v [u8]> {
+    let (before, _) = scheme.format.split_once("{signature}")?;
+    let digest = signature::encode(scheme.encoding, &vec![0; scheme.algorithm.size()]);
+    let end = before.len() + digest.len();
+    let is_padded = digest.ends_with('=') && value.get(end - 1) == Some(&b'=');
+    let rest = value.get(end..).unwrap_or_default();
+    (is_padded && rest.iter().any(|byte| *byte != b'=')).then(|| &value[..end])
 }
 
 /// Splits a header value into parts that may be signatures.

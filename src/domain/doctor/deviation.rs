@@ -21,6 +21,8 @@ pub(super) enum Deviation {
     Cut,
     /// Percent-encoded.
     Percent,
+    /// With more text after it.
+    Trailing,
     /// Labelled as another version.
     Version,
     /// Several values joined by commas.

@@ -68,6 +68,11 @@ pub(super) fn explain(case: &Case<'_>, deviation: Deviation, hit: &DigestMatch) 
             "The digest is correct but percent-encoded.".to_owned(),
             "Something treats the header as part of a URL: remove the percent-encoding.",
         ),
+        Deviation::Trailing => (
+            "signature_trailing",
+            format!("The signature is correct, but more text follows it in {header}."),
+            "Look for what adds text after the header value: a list, a log prefix, a proxy.",
+        ),
         Deviation::Version => (
             "signature_version",
             format!(
@@ -88,6 +93,7 @@ pub(super) fn explain(case: &Case<'_>, deviation: Deviation, hit: &DigestMatch) 
         Deviation::Prefix if is_quoted(case) => Some(Leniency::Quotes),
         Deviation::Alphabet => Some(Leniency::Alphabet),
         Deviation::Padding => Some(Leniency::Padding),
+        Deviation::Trailing => Some(Leniency::Trailing),
         _ => None,
     };
     let accepted = leniency.is_some_and(|l| case.scheme.library_accepts.contains(&l));

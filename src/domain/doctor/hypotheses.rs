@@ -421,6 +421,13 @@ pub(crate) const HYPOTHESES: &[Hypothesis] = &[
         Deviation,
     ),
     hypothesis(
+        Group::Algorithm,
+        "signature_trailing",
+        "behind",
+        "more text after the signature",
+        Deviation,
+    ),
+    hypothesis(
         Group::Header,
         "probable_verification",
         "register",
@@ -621,6 +628,12 @@ pub(crate) const OTHER_CODES: &[FindingCode] = &[
         Some(Group::Header),
         "blank",
         "a space in the signature header that the official library rejects",
+    ),
+    code(
+        "library_reads_text",
+        Some(Group::Body),
+        "no text",
+        "a body that is not UTF-8, which the official library may reject",
     ),
     code(
         "header_repeated",

@@ -56,6 +56,10 @@ pub struct Scheme {
     /// part. creel accepts it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub library_refuses_blanks: bool,
+    /// Whether the provider's own library or sample reads the body as text, in
+    /// at least one language, and so rejects bytes that are not UTF-8.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub library_reads_text: bool,
     /// The deviations that the provider's own library accepts and creel
     /// rejects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -197,6 +201,8 @@ pub enum Leniency {
     Alphabet,
     /// In quotes.
     Quotes,
+    /// With more text after it.
+    Trailing,
 }
 
 /// How a JSON Web Token (RFC 7519) is verified.
