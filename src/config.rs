@@ -304,7 +304,27 @@ fn read_secret(name: &str, text: &str, origin: &str) -> Result<Secret, Failure> 
         }
         return Ok(Secret::new(name, format!("file:{path}"), value));
     }
+    if is_flag(text) {
+        return Err(Failure::usage(
+            format!("A secret reads like a flag ({origin})."),
+            "Its value seems to be left out.",
+            "Write it behind the flag; if it does begin so:  env:NAME, or file:PATH",
+        ));
+    }
     Ok(Secret::new(name, origin, text))
+}
+
+/// Returns whether a text is a flag, long or short. A secret may begin with a
+/// dash, as PEM does.
+fn is_flag(text: &str) -> bool {
+    let is_word = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    };
+    let long = text.strip_prefix("--");
+    let long = long.map(|rest| rest.split('=').next().unwrap_or_default());
+    let short = text.strip_prefix('-').filter(|rest| rest.len() == 1);
+    long.is_some_and(is_word) || short.is_some_and(is_word)
 }
 
 /// Returns the user's configuration directory, such as `~/.config/creel`.

@@ -29,6 +29,7 @@ pub mod hop_by_hop;
 pub mod id;
 pub mod keyring;
 pub mod new_event;
+mod percent;
 pub mod pins;
 pub mod provider;
 pub mod rate;

@@ -87,7 +87,11 @@ pub struct Receiving {
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,
     /// A signing secret: the secret itself, env:VARIABLE or <file:PATH>; NAME is an endpoint or a provider.
-    #[arg(long = "secret", value_name = "[NAME=]VALUE")]
+    #[arg(
+        long = "secret",
+        value_name = "[NAME=]VALUE",
+        allow_hyphen_values = true
+    )]
     pub secrets: Vec<String>,
     /// The provider, if the headers do not identify it.
     #[arg(long, value_name = "NAME")]
@@ -412,10 +416,10 @@ pub struct Verify {
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
     /// The signing secret, env:VARIABLE or <file:PATH>; several during a rotation.
-    #[arg(long = "secret", value_name = "SECRET")]
+    #[arg(long = "secret", value_name = "SECRET", allow_hyphen_values = true)]
     pub secrets: Vec<String>,
     /// An old secret; reported if it signed the request.
-    #[arg(long = "old-secret", value_name = "SECRET")]
+    #[arg(long = "old-secret", value_name = "SECRET", allow_hyphen_values = true)]
     pub old_secrets: Vec<String>,
     /// Test every hypothesis and print the results, even if the signature is valid.
     #[arg(long)]
@@ -441,7 +445,7 @@ pub struct Sign {
     #[arg(long, value_name = "NAME")]
     pub provider: String,
     /// The signing secret, env:VARIABLE or <file:PATH>.
-    #[arg(long, value_name = "SECRET")]
+    #[arg(long, value_name = "SECRET", allow_hyphen_values = true)]
     pub secret: String,
     /// Name of the event.
     #[arg(long, value_name = "EVENT")]
@@ -471,7 +475,7 @@ pub struct Send {
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// The signing secret, env:VARIABLE or <file:PATH>.
-    #[arg(long, value_name = "SECRET")]
+    #[arg(long, value_name = "SECRET", allow_hyphen_values = true)]
     pub secret: String,
     /// Do not ask before sending to another machine.
     #[arg(long)]

@@ -7,7 +7,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::failure::Failure;
 use crate::domain::provider::{Catalog, Provider};
 use crate::domain::secret::Secret;
-use crate::domain::text::visible;
+use crate::domain::text::{is_hidden, visible};
 use crate::domain::toml_error::nearest;
 
 /// Rejects a secret that is empty, blank or the name of a provider.
@@ -17,7 +17,7 @@ use crate::domain::toml_error::nearest;
 pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
     let text = secret.reveal().trim_ascii();
     let origin = visible(secret.origin());
-    if text.is_empty() {
+    if !has_content(text) {
         let what = if secret.reveal().is_empty() {
             "is empty"
         } else {
@@ -30,7 +30,7 @@ pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
         ));
     }
     let is_reference = origin.starts_with("env:") || origin.starts_with("file:");
-    let named = std::str::from_utf8(text).ok().and_then(|t| catalog.get(t));
+    let named = named_provider(text, catalog);
     if let Some(provider) = named
         && !is_reference
         && secret.name() != provider.name
@@ -47,7 +47,10 @@ pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
             ),
         ));
     }
-    let prefixed = text.strip_prefix(b"whsec_");
+    let versioned = [&b"v1,"[..], b"v1a,"]
+        .iter()
+        .find_map(|v| text.strip_prefix(*v));
+    let prefixed = versioned.unwrap_or(text).strip_prefix(b"whsec_");
     let is_base64 = |key: &[u8]| {
         let digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
         !key.is_empty() && key.iter().all(digit)
@@ -60,6 +63,30 @@ pub fn check_secret(secret: &Secret, catalog: &Catalog) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Returns whether a secret contains anything but spaces, invisible characters
+/// and quotes around them.
+fn has_content(text: &[u8]) -> bool {
+    let is_nothing = |c: char| c.is_whitespace() || is_hidden(c);
+    match std::str::from_utf8(text) {
+        Ok(text) => {
+            let text = text.trim_matches(is_nothing);
+            !matches!(text, "" | "\"\"" | "''" | "``")
+        }
+        Err(_) => true,
+    }
+}
+
+/// Returns the provider whose name or title a text is, in any spelling.
+fn named_provider<'a>(text: &[u8], catalog: &'a Catalog) -> Option<&'a Provider> {
+    let letters = |text: &str| -> String {
+        let letters = text.chars().filter(char::is_ascii_alphanumeric);
+        letters.map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let text = letters(std::str::from_utf8(text).ok()?);
+    let mut providers = catalog.iter();
+    providers.find(|provider| letters(&provider.name) == text || letters(&provider.title) == text)
 }
 
 /// Rejects a secret that cannot be decoded as a key of its provider.

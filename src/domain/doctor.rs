@@ -24,7 +24,6 @@ mod json;
 mod json_body;
 mod mac;
 mod pairs;
-mod percent;
 mod rewrite;
 mod search;
 mod secret;

@@ -89,7 +89,6 @@ fn no_mistake_on_the_command_line_repeats_a_value() {
         "serve --secretS",
         "serve --secrets=S",
         "serve --secret a --S",
-        "serve --secret -S",
         "serve --secret a --color S",
         "--secret stripe S",
         "list --secret S",

@@ -155,3 +155,36 @@ fn a_genuine_delivery_is_never_bad_for_want_of_a_name() {
         }
     }
 }
+
+/// Whatever the scheme: the finding of an absent signature names where it should be.
+#[test]
+fn an_absent_signature_is_named_by_its_place() {
+    for provider in Catalog::builtin().iter() {
+        let scheme = provider.signature.as_ref().unwrap();
+        let endpoint = Endpoint {
+            name: "hooks".into(),
+            path: "/".into(),
+            provider: Some(provider.name.clone()),
+            ..Endpoint::default()
+        };
+        let secrets = vec![Secret::new("hooks", "test", "secret")];
+        let assessor = Assessor::new(Catalog::builtin(), vec![endpoint], secrets, None);
+        let request = Request {
+            method: "PUT".into(),
+            path: "/".into(),
+            body: "{\"a\":1}".into(),
+            ..Request::default()
+        };
+        let found = assessor
+            .assess(Some("hooks"), &request, Timestamp(0))
+            .verification;
+        assert_eq!(found.status, Status::MissingSignature, "{}", provider.name);
+        let message = &found.findings[0].message;
+        let place = scheme.pointer.as_ref().unwrap_or(&scheme.header);
+        assert!(
+            !place.is_empty() && message.contains(place),
+            "{}: {message}",
+            provider.name
+        );
+    }
+}

@@ -19,6 +19,11 @@ fn empty_blank_and_undecodable_secrets_are_refused_wherever_they_stand() {
     for (owner, provider, value, word) in [
         ("zyra", "zyra", "", "is empty"),
         ("zyra", "zyra", " \t ", "is blank"),
+        ("zyra", "zyra", "\u{feff}", "is blank"),
+        ("zyra", "zyra", "\u{a0}\u{200b}", "is blank"),
+        ("zyra", "zyra", "\"\"", "is blank"),
+        ("zyra", "zyra", " '' ", "is blank"),
+        ("svix", "svix", "v1,whsec_", "cut or misspelt"),
         ("svix", "svix", "whsec_!!!", "cut or misspelt"),
         (
             "standard-webhooks",
@@ -82,6 +87,16 @@ fn a_provider_s_name_as_the_secret_is_asked_about() {
     };
     asked(serve(&home, &["--secret", "stripe"]));
     asked(serve(&home, &["--secret", "zyra=stripe"]));
+    asked(serve(&home, &["--secret", "Stripe"]));
+    asked(serve(&home, &["--secret", " STRIPE "]));
+    for title in ["Stack Auth", "stack_auth", "stackauth"] {
+        let ran = serve(&home, &["--secret", title]);
+        assert!(
+            ran.err.contains("--secret stack-auth=SECRET"),
+            "{}",
+            ran.err
+        );
+    }
     asked(run(
         home.path(),
         &["verify", "request", "--secret", "stripe"],
@@ -100,6 +115,31 @@ fn a_provider_s_name_as_the_secret_is_asked_about() {
             "{}",
             ran.err
         );
+    }
+}
+
+#[test]
+fn a_secret_may_begin_with_a_dash_and_a_flag_is_none() {
+    let home = tempfile::tempdir().unwrap();
+    let request = signed(&home, "zyra", "-a-secret_of-base64url");
+    let request = request.as_bytes();
+    let verify = |secret: &str| {
+        let args = ["verify", "-", "--provider", "zyra", "--secret", secret];
+        run(home.path(), &args, request)
+    };
+    let ran = verify("-a-secret_of-base64url");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    // PEM is read, and refused for what it is.
+    let ran = verify("-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----");
+    assert!(!ran.err.contains("unexpected argument"), "{}", ran.err);
+    for flag in ["--json", "--url=https://a.test", "-q", "-v"] {
+        let ran = verify(flag);
+        assert_eq!(ran.code, 2, "{flag}: {ran:?}");
+        assert!(ran.err.contains("reads like a flag"), "{flag}: {}", ran.err);
+    }
+    for flag in ["--json", "--verbose", "-v"] {
+        let ran = serve(&home, &["--secret", flag]);
+        assert!(ran.err.contains("reads like a flag"), "{flag}: {}", ran.err);
     }
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine};
 
 use super::deviation::Deviation;
-use super::percent;
+use crate::domain::percent;
 use crate::domain::provider::{Encoding, Scheme};
 use crate::domain::request::Request;
 use crate::domain::signature::{self, Problem, Reading};

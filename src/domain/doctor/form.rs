@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::hypothesis::{Variation, Variations};
-use super::percent::{decode, encode};
+use crate::domain::percent::{decode, encode};
 
 /// Bodies larger than this are not tried, in bytes (1 MiB).
 const MAX_BODY_BYTES: usize = 1 << 20;

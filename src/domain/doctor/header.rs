@@ -28,12 +28,16 @@ pub(super) fn missing(case: &Case<'_>) -> Observation {
     if probable_handshake(case) || unsigned_handshake(case).is_some() {
         return Observation::Absent("a request that registers an endpoint is not signed");
     }
+    let place = match &case.scheme.pointer {
+        Some(_) => case.scheme.place(),
+        None => format!("The header {}", case.scheme.header),
+    };
     Observation::Present(finding(
         "signature_missing",
         true,
         format!(
-            "The header {} is absent or empty, though {} signs every delivery.",
-            case.scheme.header, provider.title
+            "{place} is absent or empty, though {} signs every delivery.",
+            provider.title
         ),
         "Check that this request was really sent by the provider, and that no proxy removes the header.",
     ))

@@ -6,6 +6,8 @@ use base64::engine::DecodePaddingMode::Indifferent;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use crate::domain::percent;
+
 const EITHER_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EITHER_PADDING);
@@ -51,7 +53,7 @@ impl KeyKind {
         if is_one_word && trimmed.starts_with(b"whsec_") {
             return Self::Shared;
         }
-        let names_itself = [&b"\"kty\""[..], b"ssh-", b"ecdsa-sha2-"]
+        let names_itself = [&b"\"kty\""[..], b"ssh-", b"ecdsa-sha2-", b"PUBLIC KEY"]
             .iter()
             .any(|name| holds(&text, name));
         if names_itself || is_binary_key(value) || holds_written_key(&text) {
@@ -83,7 +85,8 @@ pub fn is_named_public(value: &[u8]) -> bool {
 }
 
 fn named_public(text: &[u8]) -> Option<KeyKind> {
-    if holds(text, b"--BEGIN ") || holds(text, b"-- BEGIN ") {
+    let marks: [&[u8]; 4] = [b"--BEGIN ", b"-- BEGIN ", b"--END ", b"-- END "];
+    if marks.iter().any(|mark| holds(text, mark)) {
         let is_certificate = holds(text, b"CERTIFICATE");
         return Some(if is_certificate {
             KeyKind::Certificate
@@ -120,8 +123,23 @@ fn is_binary_key(value: &[u8]) -> bool {
 }
 
 /// Returns whether a word of a text, or all words together, is a public key in
-/// hexadecimal or base64.
+/// hexadecimal or base64, also if the text is percent-encoded or in base64 once
+/// more.
 fn holds_written_key(text: &[u8]) -> bool {
+    let plain = Zeroizing::new(percent::decode(text, false));
+    if holds_key_word(&plain) {
+        return true;
+    }
+    let digits: Vec<u8> = plain
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
+    let inner = STANDARD.decode(Zeroizing::new(digits)).map(Zeroizing::new);
+    inner.is_ok_and(|inner| inner.is_ascii() && (is_named_public(&inner) || holds_key_word(&inner)))
+}
+
+fn holds_key_word(text: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     let together: Vec<u8> = text.iter().copied().filter(is_digit).collect();
     let together = Zeroizing::new(together);
@@ -130,7 +148,9 @@ fn holds_written_key(text: &[u8]) -> bool {
 }
 
 fn is_written_key(word: &[u8]) -> bool {
-    let word = word.strip_prefix(b"0x").unwrap_or(word);
+    let prefixes: [&[u8]; 2] = [b"0x", b"0X"];
+    let prefix = prefixes.iter().find(|prefix| word.starts_with(prefix));
+    let word = &word[prefix.map_or(0, |prefix| prefix.len())..];
     let decoded = [
         hex::decode(word).ok(),
         STANDARD.decode(word).ok(),
@@ -193,6 +213,14 @@ mod tests {
                 general_purpose::STANDARD_NO_PAD.encode(&bytes),
                 format!("\u{feff}{standard}\r\n"),
                 format!("PUBLIC_KEY={standard}"),
+                format!("0X{hex}"),
+                general_purpose::STANDARD.encode(&standard),
+                general_purpose::STANDARD.encode(&hex),
+                standard
+                    .replace('+', "%2B")
+                    .replace('/', "%2F")
+                    .replace('=', "%3D"),
+                standard.replace('=', "%3d"),
                 format!("{}\n{}\n", &standard[..20], &standard[20..]),
                 format!("first\n{hex}\nlast"),
                 hex,
@@ -202,6 +230,26 @@ mod tests {
                 assert_eq!(KeyKind::of(text.as_bytes()), KeyKind::MaybePublic, "{text}");
             }
             assert_eq!(KeyKind::of(&bytes), KeyKind::MaybePublic);
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_pem_is_no_shared_secret_either() {
+        let lines = [
+            "-----BEGIN PUBLIC KEY-----",
+            "MCowBQYDK2VwAyEA",
+            "-----END PUBLIC KEY-----",
+        ];
+        for part in [&lines[1..], &lines[..2]] {
+            let text = part.join("\n");
+            assert_eq!(KeyKind::of(text.as_bytes()), KeyKind::Public, "{text}");
+        }
+        for text in [
+            general_purpose::STANDARD.encode(lines.join("\n")),
+            general_purpose::URL_SAFE_NO_PAD.encode(lines.join("\r\n")),
+            "BEGIN PUBLIC KEY\nMCowBQYDK2VwAyEA".to_owned(),
+        ] {
+            assert_ne!(KeyKind::of(text.as_bytes()), KeyKind::Shared, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Percent-encoding for forms and URLs.
 
 /// Decodes `%41`, and `+` as a space if `plus` is set.
-pub(super) fn decode(text: &[u8], plus: bool) -> Vec<u8> {
+pub(crate) fn decode(text: &[u8], plus: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -19,7 +19,7 @@ pub(super) fn decode(text: &[u8], plus: bool) -> Vec<u8> {
 
 /// Encodes all bytes except letters, digits and those in `safe`; a space
 /// becomes `space`.
-pub(super) fn encode(bytes: &[u8], space: &str, upper: bool, safe: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8], space: &str, upper: bool, safe: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for byte in bytes {
         if byte.is_ascii_alphanumeric() || safe.contains(byte) {
