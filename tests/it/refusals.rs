@@ -28,7 +28,7 @@ fn empty_blank_and_undecodable_secrets_are_refused_wherever_they_stand() {
         (
             "standard-webhooks",
             "standard-webhooks",
-            "not base64",
+            "n0t b64 at all",
             "base64",
         ),
         ("adyen-platform", "adyen-platform", "no hex", "hexadecimal"),
