@@ -1,39 +1,39 @@
 //! The command line: one file per command, and the only code that prints.
 
-/// Defines the command-line arguments.
+// Defines the command-line arguments.
 pub mod args;
-/// Asks for confirmation before deliveries are sent to other machines.
+// Asks for confirmation before deliveries are sent to other machines.
 mod confirm;
-/// Defines the flags that edit a resent request, and prints previews.
+// Defines the flags that edit a resent request, and prints previews.
 pub mod edit;
-/// Runs `creel help`.
+// Runs `creel help`.
 mod help;
-/// Runs `creel` without a command.
+// Runs `creel` without a command.
 mod inspect;
 
-/// Runs `creel list`.
+// Runs `creel list`.
 mod list;
-/// Prints to standard output and standard error.
+// Prints to standard output and standard error.
 mod output;
-/// Runs `creel providers`.
+// Runs `creel providers`.
 mod providers;
-/// Runs `creel repair`.
+// Runs `creel repair`.
 mod repair;
-/// Runs `creel resend`.
+// Runs `creel resend`.
 mod resend;
-/// Runs `creel send`.
+// Runs `creel send`.
 mod send;
-/// Runs `creel serve`.
+// Runs `creel serve`.
 mod serve;
-/// Opens an engine and starts the receiver.
+// Opens an engine and starts the receiver.
 mod session;
-/// Runs `creel show`.
+// Runs `creel show`.
 mod show;
-/// Runs `creel sign`.
+// Runs `creel sign`.
 mod sign;
-/// Runs `creel resend --stop`.
+// Runs `creel resend --stop`.
 mod stop;
-/// Runs `creel verify`.
+// Runs `creel verify`.
 mod verify;
 
 use std::process::ExitCode;

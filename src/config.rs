@@ -4,15 +4,15 @@
 //! Flags and environment variables arrive as one [`Overrides`], because the
 //! command-line parser already lets a flag win over its variable.
 
-/// Removes secrets from the environment of child processes.
+// Removes secrets from the environment of child processes.
 mod environment;
-/// Reads the file `creel.toml`.
+// Reads the file `creel.toml`.
 mod file;
-/// Parses sizes and durations.
+// Parses sizes and durations.
 mod size;
-/// Rejects secrets and parameters that would have no effect.
+// Rejects secrets and parameters that would have no effect.
 mod validate;
-/// Warns of secrets that other users can read.
+// Warns of secrets that other users can read.
 mod warnings;
 
 pub use self::environment::withhold_secrets;

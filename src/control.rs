@@ -4,11 +4,11 @@
 //! The socket is in the data directory, which only its owner may enter. Both
 //! sides write one JSON object per line ([`protocol`]).
 
-/// Serves an engine to other processes of the same user.
+// Serves an engine to other processes of the same user.
 pub mod api;
-/// Connects to the creel that owns the data.
+// Connects to the creel that owns the data.
 pub mod client;
-/// Defines the messages of the control socket.
+// Defines the messages of the control socket.
 mod protocol;
 
 use std::io;

@@ -4,63 +4,63 @@
 //! on the store of this process ([`local`]) or sends them to the creel process
 //! that owns the store (`control::client`).
 
-/// Tracks the state of the apps that receive deliveries.
+// Tracks the state of the apps that receive deliveries.
 mod apps;
-/// Verifies deliveries for the store within a time budget.
+// Verifies deliveries for the store within a time budget.
 mod background_assessor;
-/// Resends the deliveries of a job in batches.
+// Resends the deliveries of a job in batches.
 mod batch;
-/// Defines the commands, replies and events of an engine.
+// Defines the commands, replies and events of an engine.
 pub mod command;
-/// Sends demo deliveries and runs a demo app.
+// Sends demo deliveries and runs a demo app.
 pub mod demo;
-/// Reads one delivery with its verification and attempts.
+// Reads one delivery with its verification and attempts.
 mod detail;
-/// Fills the queues of targets from the store.
+// Fills the queues of targets from the store.
 mod forward;
-/// Forwards one delivery.
+// Forwards one delivery.
 mod forward_one;
-/// Forwards the deliveries of one target's queue.
+// Forwards the deliveries of one target's queue.
 mod forwarder;
-/// Gives up on deliveries that wait for their app.
+// Gives up on deliveries that wait for their app.
 mod give_up;
-/// Reads earlier deliveries that may explain a signature.
+// Reads earlier deliveries that may explain a signature.
 mod history;
-/// Stores received requests and responds to their senders.
+// Stores received requests and responds to their senders.
 mod intake;
-/// Tracks resend jobs and their results.
+// Tracks resend jobs and their results.
 mod jobs;
-/// Implements the engine of the process that owns the store.
+// Implements the engine of the process that owns the store.
 pub mod local;
-/// Resolves the hosts of a resend request.
+// Resolves the hosts of a resend request.
 mod locate;
-/// Passes deliveries through to their app.
+// Passes deliveries through to their app.
 mod pass_through;
-/// Persists the pins of unnamed secrets.
+// Persists the pins of unnamed secrets.
 mod pin_file;
-/// Prepares the request of a resend.
+// Prepares the request of a resend.
 mod prepare;
-/// Previews the request of a resend.
+// Previews the request of a resend.
 mod preview;
-/// Starts resend jobs.
+// Starts resend jobs.
 mod resend;
-/// Determines which ways of resending a delivery supports.
+// Determines which ways of resending a delivery supports.
 mod resend_support;
-/// Determines the responses to senders and counts arrivals.
+// Determines the responses to senders and counts arrivals.
 mod response_plans;
-/// Removes old deliveries.
+// Removes old deliveries.
 mod retention;
-/// Retries deliveries on their provider's schedule.
+// Retries deliveries on their provider's schedule.
 mod retry;
-/// Determines where deliveries go and records attempts.
+// Determines where deliveries go and records attempts.
 mod routing;
-/// Creates signed sample deliveries.
+// Creates signed sample deliveries.
 pub mod sample;
-/// Adopts secrets at run time.
+// Adopts secrets at run time.
 mod secret;
-/// Provides a value that can be replaced while it is read.
+// Provides a value that can be replaced while it is read.
 mod swap;
-/// Queues the deliveries that wait for each target.
+// Queues the deliveries that wait for each target.
 mod target_queue;
 
 use std::sync::Arc;

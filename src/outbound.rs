@@ -16,33 +16,33 @@
 //! shows that the peer had not read the whole request. A target that read the
 //! whole request and then closed the connection does not get it twice.
 
-/// Opens connections to targets.
+// Opens connections to targets.
 mod connect;
-/// Defines the errors of an exchange and their messages.
+// Defines the errors of an exchange and their messages.
 mod error;
-/// Exchanges a request and a response over HTTP/1.
+// Exchanges a request and a response over HTTP/1.
 mod http1;
-/// Wraps an HTTP/1 connection and writes requests unaltered.
+// Wraps an HTTP/1 connection and writes requests unaltered.
 mod http1_connection;
-/// Exchanges requests and responses over HTTP/2.
+// Exchanges requests and responses over HTTP/2.
 mod http2;
-/// Resolves the hosts of targets before anything is sent.
+// Resolves the hosts of targets before anything is sent.
 mod locate;
-/// Fits a delivery to its target.
+// Fits a delivery to its target.
 mod outgoing;
-/// Records the client's own connections to detect loops.
+// Records the client's own connections to detect loops.
 mod own_connections;
-/// Keeps idle connections for reuse.
+// Keeps idle connections for reuse.
 mod pool;
-/// Checks whether a local target accepts connections.
+// Checks whether a local target accepts connections.
 mod probe;
-/// Resolves host names and caches the addresses.
+// Resolves host names and caches the addresses.
 mod resolver;
-/// Reads a response into bounded memory.
+// Reads a response into bounded memory.
 mod response;
-/// Parses the head of an HTTP/1 response.
+// Parses the head of an HTTP/1 response.
 mod response_head;
-/// Builds the TLS client configurations.
+// Builds the TLS client configurations.
 mod tls;
 
 use std::net::SocketAddr;

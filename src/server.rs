@@ -6,23 +6,23 @@
 //! repeats of the wire. HTTP/2 headers come as the decoder groups them, with
 //! repeats of a name next to each other.
 
-/// Accepts connections, limits their number and serves them.
+// Accepts connections, limits their number and serves them.
 mod connection;
-/// Holds the state that a connection's socket and its requests share.
+// Holds the state that a connection's socket and its requests share.
 mod connection_state;
-/// Parses the request heads of an HTTP/1 connection in wire order.
+// Parses the request heads of an HTTP/1 connection in wire order.
 mod header_tracker;
-/// Wraps a socket to track its bytes and enforce timeouts.
+// Wraps a socket to track its bytes and enforce timeouts.
 mod instrumented_socket;
-/// Defines the size and time limits of a server.
+// Defines the size and time limits of a server.
 mod limits;
-/// Bounds the memory of request bodies.
+// Bounds the memory of request bodies.
 mod memory;
-/// Handles one request from its head to its response.
+// Handles one request from its head to its response.
 mod receive;
-/// Builds HTTP responses.
+// Builds HTTP responses.
 mod response;
-/// Sends a response body in pieces over a given time.
+// Sends a response body in pieces over a given time.
 mod slow_body;
 
 use std::fmt;

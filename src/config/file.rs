@@ -1,8 +1,8 @@
 //! Reads the file `creel.toml` and explains its errors.
 
-/// Reads the tables that define responses.
+// Reads the tables that define responses.
 mod response;
-/// Reads the settings that define where deliveries go and when.
+// Reads the settings that define where deliveries go and when.
 mod routing;
 
 use std::collections::BTreeMap;

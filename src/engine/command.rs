@@ -3,7 +3,7 @@
 //! All are plain serialisable values, used in this process and over the control
 //! socket.
 
-/// Defines the requests and results of resending.
+// Defines the requests and results of resending.
 mod resend;
 
 use std::fmt;
