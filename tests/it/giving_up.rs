@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::app::{App, ok, until};
 use crate::support::creel::Creel;
+use crate::support::index::remove_index;
 
 /// Lists which deliveries wait, by path.
 fn waiting(creel: &Creel) -> Vec<String> {
@@ -56,18 +57,7 @@ fn what_was_given_up_stays_so_after_a_restart_and_in_a_new_index() {
         creel.signal("-TERM");
         let home = creel.home();
         if lost {
-            let data = home.path().join("data");
-            for entry in std::fs::read_dir(data).unwrap() {
-                let path = entry.unwrap().path();
-                if path
-                    .file_name()
-                    .unwrap()
-                    .to_string_lossy()
-                    .starts_with("index")
-                {
-                    std::fs::remove_dir_all(path).unwrap();
-                }
-            }
+            remove_index(&home.path().join("data"));
         }
         creel = Creel::serve_in(home, &["--target", &app.url()]);
         assert_eq!(waiting(&creel), ["/1"]);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +15,7 @@ use creel::store::{Assess, NewAttempt, Options, Rows, Store};
 use proptest::prelude::*;
 
 use crate::support::deliveries::{Unknown, answered, attempt, incoming};
+use crate::support::index::remove_index;
 
 /// Something that happens to a store; deliveries are chosen by any number.
 #[derive(Clone, Debug)]
@@ -416,7 +416,7 @@ impl Tested {
             Step::Rebuild => {
                 drop(store);
                 self.close().await;
-                lose_index(self.dir.path());
+                remove_index(self.dir.path());
                 self.open();
             }
         }
@@ -449,15 +449,6 @@ impl Tested {
         }
         assert_eq!(told, self.model.all);
         assert_eq!(store.count(), told.len());
-    }
-}
-
-fn lose_index(folder: &Path) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_name().to_string_lossy().starts_with("index") {
-            std::fs::remove_dir_all(entry.path()).unwrap();
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use creel::domain::event_key::EventKey;
 use creel::store::{Assess, Incoming, NewAttempt, Options, Store};
 
 use crate::support::deliveries::{ByPath, attempt, incoming};
+use crate::support::index::remove_index;
 
 fn open(folder: &std::path::Path) -> Store {
     let assess: Arc<dyn Assess> = Arc::new(ByPath);
@@ -87,17 +88,7 @@ async fn answers_follow_from_attempts_and_again_when_the_index_is_made_anew() {
     assert_eq!((delivery.answer.status, delivery.answer.by), (404, Target));
     store.close().await;
     drop(store);
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("index")
-        {
-            std::fs::remove_dir_all(path).unwrap();
-        }
-    }
+    remove_index(folder.path());
     let store = open(folder.path());
     store.settle_whole().await;
     assert_eq!(answers(&store), expected);

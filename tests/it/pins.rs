@@ -19,6 +19,7 @@ use crate::conformance::{FILES, request, secrets};
 use crate::keys::{NOW, assessor, attackers, forged, signed_at, valid_case};
 use crate::support::app::until;
 use crate::support::creel::{Creel, command, run};
+use crate::support::index::remove_index;
 
 const SECRET: &str = "a-secret-of-somebody-0123456789";
 const DAY: i64 = 86_400_000_000;
@@ -210,20 +211,6 @@ fn statuses(creel: &Creel, count: usize) -> Vec<String> {
     rows.iter().map(status).collect()
 }
 
-fn remove_index(home: &TempDir) {
-    for entry in fs::read_dir(home.path().join("data")).unwrap() {
-        let path = entry.unwrap().path();
-        if path
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("index")
-        {
-            fs::remove_dir_all(path).unwrap();
-        }
-    }
-}
-
 fn pins(home: &TempDir) -> Value {
     let text = fs::read(home.path().join("data/pins.json")).unwrap();
     serde_json::from_slice(&text).unwrap()
@@ -241,7 +228,7 @@ fn a_pin_outlives_a_restart_and_a_new_index_until_the_provider_is_named() {
     let before = pins(&home);
     assert_eq!(before["pins"][0]["provider"], "porkbun");
     assert!(!before.to_string().contains(SECRET));
-    remove_index(&home);
+    remove_index(&home.path().join("data"));
 
     let mut creel = Creel::serve_in(home, &["--secret", SECRET]);
     send(&creel, "stackryze", "{}");

@@ -12,6 +12,7 @@ use creel::store::{Assess, Incoming, NewAttempt, Options, Store};
 use tempfile::TempDir;
 
 use crate::support::deliveries::{ByPath, answered, attempt, incoming};
+use crate::support::index::{index_folders, remove_index};
 
 const DAY: i64 = 86_400;
 
@@ -67,20 +68,6 @@ async fn retire(store: &Store, keep: &Retention, now: Timestamp) -> u64 {
         gone += store.retire(keep, now).await.unwrap();
     }
     gone
-}
-
-fn remove_index(folder: &Path) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("index")
-        {
-            std::fs::remove_dir_all(path).unwrap();
-        }
-    }
 }
 
 const ALL: Retention = Retention {
@@ -277,14 +264,8 @@ async fn what_waits_for_its_app_stays_whatever_the_limit() {
 async fn the_index_gives_room_back() {
     let (dir, store) = filled(1..2).await;
     let size = || -> u64 {
-        let folders = std::fs::read_dir(dir.path()).unwrap();
-        let index = folders.map(|entry| entry.unwrap().path()).filter(|path| {
-            path.file_name()
-                .unwrap()
-                .to_string_lossy()
-                .starts_with("index")
-        });
-        index
+        let folders = index_folders(dir.path()).into_iter();
+        folders
             .map(|path| std::fs::metadata(path.join("db")).unwrap().len())
             .sum()
     };

@@ -5,6 +5,7 @@
 pub(crate) mod app;
 pub(crate) mod creel;
 pub(crate) mod deliveries;
+pub(crate) mod index;
 pub(crate) mod pty;
 pub(crate) mod random;
 pub(crate) mod receiver;
