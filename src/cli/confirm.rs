@@ -34,7 +34,7 @@ pub(super) async fn confirm_request(engine: &Engine, order: &ResendRequest) -> R
 /// # Errors
 /// A [`Failure`] where the answer is no, or where there is nobody to ask.
 pub(super) async fn confirm_hosts(places: Vec<ResolvedHost>) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !has_terminal() {
         let Some(place) = places.first() else {
             return Ok(());
         };
@@ -64,7 +64,7 @@ pub(super) async fn confirm_hosts(places: Vec<ResolvedHost>) -> Result<(), Failu
 /// # Errors
 /// Returns a [`Failure`] if the user declines or there is no terminal.
 pub(super) async fn confirm_question(question: &str, why: &str) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !has_terminal() {
         return Err(Failure::usage(
             "Nothing was done.",
             format!("{why}, and there is no terminal to ask on."),
@@ -82,6 +82,11 @@ pub(super) async fn confirm_question(question: &str, why: &str) -> Result<(), Fa
             "",
         ))
     }
+}
+
+/// Returns whether a question can be asked and answered.
+fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 fn ask_host(place: &ResolvedHost) -> bool {
