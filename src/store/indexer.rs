@@ -20,7 +20,7 @@ use super::journal::Record;
 use super::line::{Line, TOGETHER};
 use super::rows::Rows;
 use super::shared::Shared;
-use super::verify::{Unverified, Verdict, VerdictOf, VerifyQueue};
+use super::verify::{Lag, Unverified, Verdict, VerdictOf, VerifyQueue};
 use super::work::{Item, work_of};
 use crate::domain::verification::Status;
 
@@ -52,7 +52,7 @@ const MAX_VERDICTS: usize = 512;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// From what lag on it is told that verifying is behind.
-const LAG: Duration = Duration::from_secs(1);
+const MIN_REPORTED_LAG: Duration = Duration::from_secs(1);
 
 /// How often it is told how far.
 const LAG_EVERY: Duration = Duration::from_millis(500);
@@ -227,12 +227,13 @@ impl Hand {
                 let number = self.next_review();
                 self.reviews.push_back(Review::counting(number));
             }
+            let lag = shared.unverified.lag();
             if self.reviews.front().is_some_and(Review::has_step) {
                 dirty += self.review(line);
-            } else if changes >= BUSY || (changes > 0 && shared.unverified.lag().is_some()) {
+            } else if changes >= BUSY || (changes > 0 && lag.is_some()) {
                 line.rest(REST);
             }
-            self.tell_lag();
+            self.tell_lag(lag);
             let limited = self.shared.room.limit().is_some();
             if limited && changes > 0 {
                 self.keep_small();
@@ -314,10 +315,10 @@ impl Hand {
     }
 
     /// Tells how far verifying is behind, now and then.
-    fn tell_lag(&mut self) {
-        let lag = self.shared.unverified.lag();
-        let late = lag
-            .filter(|lag| self.shared.lag().is_some() || u128::from(lag.millis) >= LAG.as_millis());
+    fn tell_lag(&mut self, lag: Option<Lag>) {
+        let late = lag.filter(|lag| {
+            self.shared.lag().is_some() || u128::from(lag.millis) >= MIN_REPORTED_LAG.as_millis()
+        });
         if late.is_none() {
             self.lag_told = None;
             self.shared.tell_lag(None);
