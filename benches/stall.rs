@@ -2,10 +2,10 @@
 //!
 //! `cargo bench --bench stall` floods one endpoint with deliveries whose
 //! signature is missing or wrong, large ones or many, while another gets a small
-//! delivery every 25 ms that is forwarded to an app. Told are the times from
+//! delivery every 25 ms that is forwarded to an app. Reported are the times from
 //! such a delivery's acknowledgement until it is listed and until the app has
 //! it, how far verification was behind, and how long creel took to end when
-//! it was told to right after the flood.
+//! that began right after the flood.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -109,19 +109,19 @@ async fn main() {
         "seconds"
     );
     for flood in &FLOODS {
-        let told = measure(flood).await;
-        let [listed, app] = [told.listed, told.app].map(Figures::of);
+        let measured = measure(flood).await;
+        let [listed, app] = [measured.listed, measured.app].map(Figures::of);
         say!(
             "{:<32}  {listed}  {app}  {:>16.1}  {:>8.2}",
             flood.what,
-            told.lag.as_secs_f64(),
-            told.end.as_secs_f64()
+            measured.lag.as_secs_f64(),
+            measured.end.as_secs_f64()
         );
     }
 }
 
 /// What one flood gave.
-struct Told {
+struct Measured {
     listed: Vec<Duration>,
     app: Vec<Duration>,
     lag: Duration,
@@ -154,7 +154,7 @@ impl std::fmt::Display for Figures {
 struct Seen {
     listed: HashMap<String, Instant>,
     app: HashMap<String, Instant>,
-    /// How far verification was behind at the most.
+    /// The largest delay of verification.
     lag: Duration,
 }
 
@@ -164,7 +164,7 @@ fn seen(watched: &Watched) -> MutexGuard<'_, Seen> {
     watched.lock().expect("nobody panicked")
 }
 
-async fn measure(flood: &Flood) -> Told {
+async fn measure(flood: &Flood) -> Measured {
     let home = tempfile::tempdir().expect("a folder");
     let watched = Watched::default();
     let target = app(&watched).await;
@@ -187,12 +187,12 @@ async fn measure(flood: &Flood) -> Told {
         assert!(Instant::now() < deadline, "some never came");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let told_to_end = Instant::now();
+    let cancelled = Instant::now();
     shutdown.cancel();
     tasks.close();
     tasks.wait().await;
     local.close().await;
-    let end = told_to_end.elapsed();
+    let end = cancelled.elapsed();
     watching.abort();
     let seen = seen(&watched);
     let since = |at: &HashMap<String, Instant>| {
@@ -201,7 +201,7 @@ async fn measure(flood: &Flood) -> Told {
             .map(|(path, acknowledged)| at[path].saturating_duration_since(*acknowledged));
         each.collect()
     };
-    Told {
+    Measured {
         listed: since(&seen.listed),
         app: since(&seen.app),
         lag: seen.lag,
@@ -259,7 +259,7 @@ async fn watch(engine: Engine, watched: Watched) {
     }
 }
 
-/// Sends small deliveries until told to stop; says when each was acknowledged.
+/// Sends small deliveries until it is cancelled; returns when each was acknowledged.
 async fn send_small(intake: Intake, stop: CancellationToken) -> Vec<(String, Instant)> {
     let mut sent = Vec::new();
     let mut ticks = tokio::time::interval(EVERY);
